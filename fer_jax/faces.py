@@ -59,7 +59,7 @@ class Faces:
 
     @property
     def fingerprint(self) -> str:
-        """SHA-256 over shape, pixels, labels and usage: equal content has an equal fingerprint, whatever file it was."""
+        """SHA-256 over shape, pixels, labels and usage: equal content has an equal fingerprint, whatever the file."""
         if not self._fingerprint:
             digest = hashlib.sha256(repr(self.images.shape).encode())
             for array in (self.images, self.labels, self.usage):

@@ -17,7 +17,8 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 
     cross_entropy: of the labels under softmax(logits); where the network ends in a sigmoid, its outputs are divided by
         their sum first and clipped to [1e-7, 1 - 1e-7], as Keras' categorical_crossentropy does.
-    mean_squared_error: between the network's outputs (after softmax or sigmoid) and the one-hot label, mean over classes.
+    mean_squared_error: between the network's outputs (after softmax or sigmoid) and the one-hot label, as a mean over
+        the classes.
     l2: adds l2 * sum of squares of all kernels, and of biases (batch norm's scale and offset too) if `l2_biases`.
     """
 
@@ -40,8 +41,8 @@ class Sgd(OptimizerStruct, frozen=True, kw_only=True, tag="sgd"):
 
 
 class Adam(OptimizerStruct, frozen=True, kw_only=True, tag="adam"):
-    """Kingma & Ba 2015. `epsilon_hat` is Keras' and TensorFlow's form (end of section 2 of that paper): epsilon is added
-    to the root of the uncorrected second moment, p -= rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
+    """Kingma & Ba 2015. `epsilon_hat` is Keras' and TensorFlow's form (end of section 2 of that paper): epsilon is
+    added to the root of the uncorrected second moment, p -= rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
 
     b1: Fraction = 0.9
     b2: Fraction = 0.999
@@ -93,7 +94,8 @@ class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     order: `reshuffle` draws a new order for every epoch; `fixed` keeps the order of the rows; `offset_modulo` takes
         the batch of step s from row (s * batch_size) mod (rows - batch_size), as the Udacity course's notebooks do.
-    last_batch: `keep` trains on the incomplete last batch of an epoch, `drop` leaves it out. No part of `offset_modulo`.
+    last_batch: `keep` trains on the incomplete last batch of an epoch, `drop` leaves it out. `offset_modulo` has
+        none.
     evaluate: splits that are evaluated after every epoch. All splits are evaluated at the end in any case.
     report: which epoch's parameters give the reported figures: the last, or the one with the best accuracy on
         `report_split`.

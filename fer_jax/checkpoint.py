@@ -1,0 +1,68 @@
+"""Checkpoints with Orbax: the last epoch to go on from, and the best one to use."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import jax
+import orbax.checkpoint as ocp
+
+
+class CheckpointError(Exception):
+    """A checkpoint that cannot be read; the message names the folder and the remedy."""
+
+
+class Checkpoints:
+    """Two Orbax folders below `folder`: ``last`` and ``best``, each holding one finished checkpoint.
+
+    Orbax writes beside and renames, and deletes the older checkpoint only then: a process killed at any moment leaves
+    a finished one, or none if it never wrote one. Writing is synchronous: a run that goes on has its epoch on disk.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder.resolve()
+        self._managers = {name: self._open(name) for name in ("last", "best")}
+
+    def _open(self, name: str) -> ocp.CheckpointManager:
+        options = ocp.CheckpointManagerOptions(max_to_keep=1, create=True, enable_async_checkpointing=False)
+        return ocp.CheckpointManager(self.folder / name, options=options)
+
+    def save(self, name: str, epoch: int, state: Any, meta: dict[str, Any]) -> None:
+        """Write `state` (a pytree of arrays) and `meta` (JSON) as the checkpoint of `epoch`."""
+        manager = self._managers[name]
+        if epoch in manager.all_steps():  # written by a process that was killed before it could write what follows
+            manager.delete(epoch)
+        items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
+        manager.save(epoch, args=items, force=True)
+
+    def restore(self, name: str, like: Any) -> tuple[Any, dict[str, Any]] | None:
+        """(state, meta) of the newest checkpoint, or None where there is none.
+
+        like: a pytree of the same structure, whose shapes, types and placement the restored arrays take.
+        Raises CheckpointError for one that does not fit or cannot be read.
+        """
+        manager = self._managers[name]
+        epoch = manager.latest_step()
+        if epoch is None:
+            return None
+        abstract = jax.tree.map(ocp.utils.to_shape_dtype_struct, like)
+        items = ocp.args.Composite(state=ocp.args.StandardRestore(abstract), meta=ocp.args.JsonRestore())
+        try:
+            restored = manager.restore(epoch, args=items)
+        except (ValueError, KeyError, OSError) as error:
+            raise CheckpointError(
+                f"{self.folder / name}: checkpoint {epoch} cannot be read ({error}); start anew with --fresh"
+            ) from error
+        return restored["state"], restored["meta"]
+
+    def clear(self) -> None:
+        """Delete everything, for a run that starts anew."""
+        self.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
+        self._managers = {name: self._open(name) for name in ("last", "best")}
+
+    def close(self) -> None:
+        for manager in self._managers.values():
+            manager.close()

@@ -1,0 +1,72 @@
+"""Which devices a run uses, and what they are called."""
+
+from __future__ import annotations
+
+import os
+import platform
+import resource
+import sys
+from pathlib import Path
+from typing import Literal
+
+import jax
+import numpy as np
+
+DeviceKind = Literal["auto", "cpu", "gpu"]
+
+
+class DeviceError(Exception):
+    """The device that was asked for is not there; the message says what to do."""
+
+
+def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
+    """All local devices of a kind; `auto` takes GPUs where there are any.
+
+    On CPU there is one device, whatever the number of cores, unless the flag JAX_NUM_CPU_DEVICES asks for more.
+    Raises DeviceError where there is none of that kind.
+    """
+    for backend in ("gpu", "cpu") if kind == "auto" else (kind,):
+        try:
+            return jax.local_devices(backend=backend)
+        except RuntimeError:
+            continue
+    raise DeviceError(
+        "--device gpu: JAX sees no GPU on this machine. Install the CUDA build (pip install '.[cuda12]' or '.[cuda13]') on "
+        "a machine with an NVIDIA GPU and its driver, or run with --device cpu."
+    )
+
+
+def device_kind(device: jax.Device) -> str:
+    """cpu or gpu: JAX calls a GPU by its maker's platform (cuda, rocm)."""
+    return "cpu" if device.platform == "cpu" else "gpu"
+
+
+def device_name(device: jax.Device) -> str:
+    """The maker's name: of the processor for a CPU, where the system tells it."""
+    if device.platform != "cpu":
+        return str(device.device_kind)
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def host_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def data_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh | None:
+    """One axis over which a batch is shared out; None for a single device, which needs none."""
+    return jax.sharding.Mesh(np.array(devices), ("data",)) if len(devices) > 1 else None
+
+
+def peak_memory_bytes(devices: list[jax.Device]) -> int:
+    """The most memory held at once: on the GPUs as their allocator counts it, else by this process."""
+    stats = [device.memory_stats() for device in devices]
+    if all(stats):
+        return sum(int(s["peak_bytes_in_use"]) for s in stats if s)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024  # Linux counts in KiB, macOS in bytes

@@ -1,0 +1,252 @@
+"""One training step, one epoch of it, one evaluation: what runs on the device (the loop is in ``train.py``).
+
+The step is the same code on one device and shared over several: where there are several, ``jax.shard_map`` gives each
+its part of every batch and the sums (loss, gradients, batch statistics) are added up over the mesh axis "data".
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
+
+from fer_jax.backends import choose_backend
+from fer_jax.batches import NO_ROW
+from fer_jax.devices import data_mesh, device_kind
+from fer_jax.layers import Layer
+from fer_jax.model import build, init_variables, output_activation
+from fer_jax.optim import example_losses, l2_penalty, make_optimizer, probabilities
+from fer_jax.settings import Training
+
+# One stream of random numbers per purpose, folded into the run's key before the number of the step, so that any step
+# can be drawn without replaying those before it.
+INIT_STREAM, DROPOUT_STREAM, FLIP_STREAM, EVALUATION_FLIP_STREAM = range(4)
+
+
+class TrainState(NamedTuple):
+    """Everything that a step reads and writes. step: updates made so far. key: of the run, never changed."""
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    step: Array
+    key: Array
+
+
+class EpochFigures(NamedTuple):
+    """Per update, shape (steps,): mean loss of the batch before its update, correct predictions, examples."""
+
+    loss: Array
+    correct: Array
+    examples: Array
+
+
+@dataclass(frozen=True)
+class Network:
+    """What to train, without data: layers, how pixels are normalised ((x - subtract) / divide), which splits are
+    mirrored at random, and the training settings."""
+
+    layers: tuple[Layer, ...]
+    training: Training
+    image_size: int
+    subtract: float = 0.0
+    divide: float = 1.0
+    random_flip: dict[str, float] | None = None
+
+
+class DeviceRows(NamedTuple):
+    """A split on the device: images uint8 (N, H, W), labels int32 (N,)."""
+
+    images: Array
+    labels: Array
+
+
+class Engine:
+    """Compiled functions for one network on given devices. It holds no state of a run."""
+
+    def __init__(self, network: Network, devices: list[jax.Device]) -> None:
+        self.network = network
+        self.devices = devices
+        self.mesh = data_mesh(devices)
+        self.axis = "data" if self.mesh else None
+        self.backend = choose_backend(device_kind(devices[0]))
+        self.module = build(network.layers, backend=self.backend, axis_name=self.axis)
+        self.output = output_activation(network.layers)
+        self.compile_s = 0.0
+        self._compiled: dict[Any, Any] = {}
+
+    # --- placing things ---------------------------------------------------------------------------------------------
+
+    def _everywhere(self, tree: Any) -> Any:
+        where = NamedSharding(self.mesh, PartitionSpec()) if self.mesh else self.devices[0]
+        return jax.device_put(tree, where)
+
+    def put_rows(self, images: np.ndarray, labels: np.ndarray) -> DeviceRows:
+        """A split, uint8 as it is, on every device."""
+        return self._everywhere(DeviceRows(images, labels.astype(np.int32)))
+
+    def put_batches(self, rows_SB: np.ndarray) -> Array:
+        """Row numbers of batches, each device holding its share of every batch."""
+        where = NamedSharding(self.mesh, PartitionSpec(None, "data")) if self.mesh else self.devices[0]
+        return jax.device_put(rows_SB, where)
+
+    def init_state(self, seed: int) -> TrainState:
+        """Fresh parameters. The same seed gives the same parameters on every kind and number of devices."""
+        network = self.network
+        with jax.default_device(self.devices[0]):
+            key = jax.random.key(seed, impl="threefry2x32")
+            shape = (network.image_size, network.image_size, 1)
+            variables = init_variables(network.layers, shape, jax.random.fold_in(key, INIT_STREAM))
+            optimizer = make_optimizer(network.training.optimizer, network.training.optimizer.learning_rate)
+            state = TrainState(
+                variables["params"],
+                variables.get("batch_stats", {}),
+                optimizer.init(variables["params"]),
+                jnp.zeros((), jnp.int32),
+                jax.random.key_data(key),
+            )
+        return self._everywhere(state)
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def _images(self, data: DeviceRows, rows_B: Array, split: str, key: Array) -> Array:
+        """Normalised float32 (B, H, W) of the given rows, mirrored at random where the split says so."""
+        images = data.images[jnp.maximum(rows_B, 0)]
+        chance = (self.network.random_flip or {}).get(split, 0.0)
+        if chance:
+            flip_B = self._own_part(jax.random.bernoulli(key, chance, (self._global_size(rows_B),)))
+            images = jnp.where(flip_B[:, None, None], images[:, :, ::-1], images)
+        return (images.astype(jnp.float32) - self.network.subtract) * (1.0 / self.network.divide)
+
+    def _global_size(self, rows_B: Array) -> int:
+        return rows_B.shape[0] * len(self.devices)
+
+    def _own_part(self, values_G: Array) -> Array:
+        """This device's share of values drawn for the whole batch: the number of devices does not change them."""
+        if self.axis is None:
+            return values_G
+        size = values_G.shape[0] // len(self.devices)
+        return jax.lax.dynamic_slice_in_dim(values_G, jax.lax.axis_index(self.axis) * size, size)
+
+    def _sum(self, tree: Any) -> Any:
+        return tree if self.axis is None else jax.lax.psum(tree, self.axis)
+
+    def _step(
+        self, data: DeviceRows, learning_rate: Array, state: TrainState, rows_B: Array
+    ) -> tuple[TrainState, EpochFigures]:
+        """One update. Rows numbered NO_ROW weigh nothing."""
+        training = self.network.training
+        key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
+        stream = partial(_stream_key, key, number=state.step)
+        weight_B = (rows_B != NO_ROW).astype(jnp.float32)
+        examples = self._sum(weight_B.sum())
+        labels_B = data.labels[jnp.maximum(rows_B, 0)]
+        images = self._images(data, rows_B, "train", stream(FLIP_STREAM))
+
+        def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
+            logits, updated = self.module.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                images,
+                train=True,
+                weight_B=weight_B,
+                rngs={"dropout": stream(DROPOUT_STREAM)},
+                mutable=["batch_stats"],
+            )
+            losses = example_losses(training.loss, logits, labels_B, self.output)
+            data_loss = jnp.sum(losses * weight_B) / examples
+            total = data_loss
+            if training.loss.l2:
+                total = total + l2_penalty(training.loss, params) / len(self.devices)
+            correct = jnp.sum((logits.argmax(-1) == labels_B) * weight_B)
+            return total, (data_loss, correct, updated.get("batch_stats", {}))
+
+        (_, (data_loss, correct, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        grads, data_loss, correct = self._sum((grads, data_loss, correct))
+        optimizer = make_optimizer(training.optimizer, learning_rate)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        state = TrainState(params, batch_stats, opt_state, state.step + 1, state.key)
+        return state, EpochFigures(data_loss, correct, examples)
+
+    def _epoch(
+        self, state: TrainState, data: DeviceRows, rows_SB: Array, learning_rate: Array
+    ) -> tuple[TrainState, EpochFigures]:
+        return jax.lax.scan(partial(self._step, data, learning_rate), state, rows_SB)
+
+    def _predict(
+        self, state: TrainState, data: DeviceRows, rows_SB: Array, epoch: Array, *, split: str
+    ) -> tuple[Array, Array]:
+        """Class probabilities (S, B, K) and losses (S, B) of every row, in evaluation mode."""
+        loss, output = self.network.training.loss, self.output
+        key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
+        key = _stream_key(key, EVALUATION_FLIP_STREAM, number=epoch)
+
+        def one(number: Array, rows_B: Array) -> tuple[Array, tuple[Array, Array]]:
+            images = self._images(data, rows_B, split, jax.random.fold_in(key, number))
+            variables = {"params": state.params, "batch_stats": state.batch_stats}
+            logits = self.module.apply(variables, images, train=False, weight_B=None)
+            labels_B = data.labels[jnp.maximum(rows_B, 0)]
+            losses = example_losses(loss, logits, labels_B, output)
+            return number + 1, (probabilities(logits, output), losses)
+
+        _, out = jax.lax.scan(one, jnp.zeros((), jnp.int32), rows_SB)
+        return out
+
+    # --- compiling and calling --------------------------------------------------------------------------------------
+
+    def _shared_out(self, function: Callable[..., Any], out_specs: Any) -> Callable[..., Any]:
+        """The function with `rows_SB` (its third argument) shared over the devices; everything else is on each."""
+        if self.mesh is None:
+            return function
+        everywhere, shared = PartitionSpec(), PartitionSpec(None, "data")
+        in_specs = (everywhere, everywhere, shared, everywhere)
+        # Gradients and statistics are added up by hand in the step, so JAX need not infer which values are equal.
+        return jax.shard_map(function, mesh=self.mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
+    def _call(
+        self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...]
+    ) -> Any:
+        """Run a function compiled ahead for these shapes; the time to compile is kept apart."""
+        shapes = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(arguments))
+        if (name, shapes) not in self._compiled:
+            begin = time.perf_counter()
+            lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+            self._compiled[name, shapes] = lowered.compile(compiler_options=self.backend.compiler_options or None)
+            self.compile_s += time.perf_counter() - begin
+        return self._compiled[name, shapes](*arguments)
+
+    def run_epoch(
+        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, learning_rate: float
+    ) -> tuple[TrainState, EpochFigures]:
+        """All updates of a stretch on the device; nothing comes back in between. `state` is consumed."""
+        everywhere = PartitionSpec()
+        function = self._shared_out(self._epoch, (everywhere, everywhere))
+        rate = self._everywhere(jnp.asarray(learning_rate, jnp.float32))
+        return self._call("epoch", function, (state, data, self.put_batches(rows_SB), rate), donate=(0,))
+
+    def predict(
+        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, split: str, epoch: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(probability (N, K) float32, loss (N,) float32) of the N rows named in `rows_SB`, in their order."""
+        shared = PartitionSpec(None, "data")
+        function = self._shared_out(partial(self._predict, split=split), (shared, shared))
+        flipped = bool((self.network.random_flip or {}).get(split))
+        name = f"predict-{split}" if flipped else "predict"
+        number = self._everywhere(jnp.asarray(epoch, jnp.int32))
+        probability, loss = self._call(name, function, (state, data, self.put_batches(rows_SB), number), donate=())
+        real = rows_SB.reshape(-1) != NO_ROW
+        probability = np.asarray(probability)
+        return probability.reshape(-1, probability.shape[-1])[real], np.asarray(loss).reshape(-1)[real]
+
+
+def _stream_key(key: Array, stream: int, *, number: Array) -> Array:
+    return jax.random.fold_in(jax.random.fold_in(key, stream), number)

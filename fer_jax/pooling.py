@@ -1,0 +1,142 @@
+"""Max pooling whose gradient goes to the first maximum of each window, on any device and in either layout.
+
+The index of the maximum is kept, in place of the map, and the gradient is a comparison with it. Splitting the gradient
+among equals, as `jnp.max` does, is not what Keras, TensorFlow or PyTorch do.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+from jax import Array, lax
+
+Padding = tuple[int, int]  # how many places before and after an axis
+
+
+def window_positions(x: Array, axis: int, start: int, count: int, stride: int = 1) -> Array:
+    """`count` positions along one axis, `stride` apart."""
+    return lax.slice_in_dim(x, start, start + (count - 1) * stride + 1, stride, axis)
+
+
+def pad(x: Array, axis: int, before: int, after: int, between: int = 0, value: float = 0.0) -> Array:
+    """Padded along one axis; negative numbers cut off."""
+    config = [(0, 0, 0)] * x.ndim
+    config[axis] = (before, after, between)
+    return lax.pad(x, jnp.asarray(value, x.dtype), config)
+
+
+def _maximum_and_index(candidates: Sequence[Array]) -> tuple[Array, Array]:
+    """The elementwise maximum and the number of the first candidate that reaches it."""
+    largest = functools.reduce(jnp.maximum, candidates)
+    # The index has the maps' own dtype so that all vectors in the loop are equally wide.
+    index = jnp.zeros_like(largest)
+    for number in reversed(range(len(candidates))):
+        index = jnp.where(candidates[number] == largest, jnp.asarray(number, largest.dtype), index)
+    return lax.optimization_barrier((largest, index))
+
+
+@jax.custom_vjp
+def first_maximum(candidates: Array) -> Array:
+    """Maximum over axis 0; the first of equals takes the gradient."""
+    return _maximum_and_index(list(candidates))[0]
+
+
+def _first_maximum_forward(candidates: Array) -> tuple[Array, tuple[Array, int]]:
+    largest, index = _maximum_and_index([candidates[i] for i in range(candidates.shape[0])])
+    return largest, (index, candidates.shape[0])
+
+
+def _first_maximum_backward(residuals: tuple[Array, int], cotangent: Array) -> tuple[Array]:
+    index, count = residuals
+    numbers = lax.broadcasted_iota(index.dtype, (count,) + (1,) * index.ndim, 0)
+    return (jnp.where(index[None] == numbers, cotangent[None], jnp.zeros((), cotangent.dtype)),)
+
+
+first_maximum.defvjp(_first_maximum_forward, _first_maximum_backward)
+
+# Windows up to this size are compared place by place (window^2 slices), larger ones by columns, then by rows.
+_DIRECT_WINDOW = 3
+
+
+def max_pool(x: Array, window: int, stride: int, padding: tuple[Padding, Padding]) -> Array:
+    """Maximum over square windows; of equal values the first in row-major order takes the whole gradient.
+
+    It works on (channels, height, width, batch) and on (batch, height, width, channels) alike. It needs no scatter and
+    no `reduce_window`, whose gradient (select-and-scatter) is slow on CPU and which XLA's deterministic mode on GPU
+    refuses.
+
+    Args:
+        padding: places before and after the height and the width; they never win against a finite value.
+    """
+    if window <= _DIRECT_WINDOW:
+        return _max_pool(x, (window, window), (stride, stride), padding)
+    # The first maximum in row-major order lies in the first row that holds the maximum, at its first place there:
+    # the first of the maxima of rows, each the first in its row.
+    x = _max_pool(x, (1, window), (1, stride), ((0, 0), padding[1]))
+    return _max_pool(x, (window, 1), (stride, 1), (padding[0], (0, 0)))
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _max_pool(x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[Padding, Padding]) -> Array:
+    return _max_pool_forward(x, window, stride, padding)[0]
+
+
+def _max_pool_forward(
+    x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[Padding, Padding]
+) -> tuple[Array, tuple[Array, int, int]]:
+    height, width = x.shape[1:3]
+    for axis in (1, 2):
+        if padding[axis - 1] != (0, 0):
+            x = pad(x, axis, *padding[axis - 1], value=-jnp.inf)
+    rows, columns = ((x.shape[axis] - window[axis - 1]) // stride[axis - 1] + 1 for axis in (1, 2))
+    candidates = [
+        window_positions(window_positions(x, 1, i, rows, stride[0]), 2, j, columns, stride[1])
+        for i in range(window[0])
+        for j in range(window[1])
+    ]
+    largest, index = _maximum_and_index(candidates)
+    return largest, (index, height, width)
+
+
+def _max_pool_backward(
+    window: tuple[int, int],
+    stride: tuple[int, int],
+    padding: tuple[Padding, Padding],
+    residuals: tuple[Array, int, int],
+    cotangent: Array,
+) -> tuple[Array]:
+    index, *sizes = residuals
+    if window == stride:
+        d_x = _spread(index, cotangent, window)
+    else:  # Windows overlap or leave gaps: each place of the window gets its own map, and the maps are added.
+        d_x = functools.reduce(jnp.add, _shifted_shares(index, cotangent, window, stride))
+    for axis in (1, 2):  # What was padding gets no gradient, what no window reached gets zero.
+        before = padding[axis - 1][0]
+        d_x = pad(d_x, axis, -before, sizes[axis - 1] + before - d_x.shape[axis])
+    return (d_x,)
+
+
+def _spread(index: Array, cotangent: Array, window: tuple[int, int]) -> Array:
+    """Each cotangent at its place in its own window, as one comparison of a broadcast."""
+    first, rows, columns, last = index.shape
+    place = jnp.arange(window[0] * window[1], dtype=index.dtype).reshape(1, 1, window[0], 1, window[1], 1)
+    hit = index[:, :, None, :, None, :] == place
+    spread = jnp.where(hit, cotangent[:, :, None, :, None, :], jnp.zeros((), cotangent.dtype))
+    return spread.reshape(first, rows * window[0], columns * window[1], last)
+
+
+def _shifted_shares(index: Array, cotangent: Array, window: tuple[int, int], stride: tuple[int, int]) -> list[Array]:
+    """Per place (i, j) in the window, the cotangents whose maximum lay there, moved to that place."""
+    shares = []
+    for number in range(window[0] * window[1]):
+        i, j = divmod(number, window[1])
+        share = jnp.where(index == number, cotangent, jnp.zeros((), cotangent.dtype))
+        share = pad(share, 1, i, window[0] - 1 - i, stride[0] - 1)
+        shares.append(pad(share, 2, j, window[1] - 1 - j, stride[1] - 1))
+    return shares
+
+
+_max_pool.defvjp(_max_pool_forward, _max_pool_backward)

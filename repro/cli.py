@@ -1,0 +1,278 @@
+"""The command line. Thin: it reads words, calls one function per command, prints. Only commands that run import JAX."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from repro import __version__
+from repro.catalog import all_papers, find_paper, paper_files
+from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError, load_spec
+
+EXIT_RUN_FAILED = 1
+EXIT_BAD_INPUT = 2
+
+
+class _Commands(click.Group):
+    """Turns every error that the user can mend into one message and exit code 2."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except Exception as error:
+            if not _is_users(error):
+                raise
+            click.echo(f"error: {error}", err=True)
+            ctx.exit(EXIT_BAD_INPUT)
+
+
+def _is_users(error: Exception) -> bool:
+    """By name, because importing the module of DeviceError would import JAX."""
+    return type(error).__name__ in {
+        "SpecError",
+        "DataError",
+        "DeviceError",
+        "RecordError",
+        "StepError",
+        "CheckpointError",
+        "TooFewRows",
+    }
+
+
+def _example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="repro")
+def main() -> None:
+    """Reproduce the numbers of facial-expression-recognition papers on FER-2013."""
+
+
+def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
+    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(function)
+
+
+def _print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+# --- papers ---------------------------------------------------------------------------------------------------------
+
+
+@main.command("list", epilog=_example("repro list", "repro list --json"))
+@_json_option
+def list_papers(as_json: bool) -> None:
+    """The papers, their headline and their variants."""
+    from repro.describe import paper_row, papers_table
+
+    papers = all_papers()
+    if as_json:
+        _print_json([paper_row(paper) for paper in papers])
+    else:
+        click.echo(papers_table(papers))
+
+
+@main.command(
+    epilog=_example("repro show teta2022", "repro show chavan2020 --variant fig4", "repro show ./my-paper.toml")
+)
+@click.argument("paper")
+@click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Show the settings of this variant.")
+@_json_option
+def show(paper: str, variant: str, as_json: bool) -> None:
+    """What one paper says: settings with their provenance, claims, contradictions."""
+    from repro.describe import paper_document, paper_text
+
+    loaded = find_paper(paper)
+    if as_json:
+        _print_json(paper_document(loaded, variant))
+    else:
+        click.echo(paper_text(loaded, variant))
+
+
+@main.command(epilog=_example("repro validate", "repro validate ./my-paper.toml"))
+@click.argument("papers", nargs=-1)
+def validate(papers: tuple[str, ...]) -> None:
+    """Check specs: all that come with the suite, or the named papers and files."""
+    wrong = 0
+    for name in papers or tuple(str(path) for path in paper_files()):
+        try:
+            loaded = find_paper(name)
+        except SpecError as error:
+            wrong += 1
+            click.echo(f"error: {error}", err=True)
+            continue
+        spec = loaded.spec
+        click.echo(f"{loaded.id}: valid; {len(spec.claims)} claims, {len(spec.variants)} variants besides the default")
+    if wrong:
+        sys.exit(EXIT_BAD_INPUT)
+
+
+# --- runs -----------------------------------------------------------------------------------------------------------
+
+
+def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags that `run` and `run-all` share."""
+    for option in reversed(
+        [
+            click.option(
+                "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs seeds 0 to N-1."
+            ),
+            click.option(
+                "--device",
+                type=click.Choice(["auto", "cpu", "gpu"]),
+                default="auto",
+                show_default=True,
+                help="`gpu` where there is none is an error.",
+            ),
+            click.option(
+                "--data",
+                help="FER-2013: a csv, zip, tar, npz, parquet file or a folder; or the word `synthetic`. "
+                "Default: the data set imported last, else synthetic faces.",
+            ),
+            click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
+            click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
+            click.option(
+                "--results",
+                type=click.Path(path_type=Path, file_okay=False),
+                default=Path("results"),
+                show_default=True,
+                help="Folder of records.",
+            ),
+            click.option("--fresh", is_flag=True, help="Run again what was done, from the start."),
+            _json_option,
+        ]
+    ):
+        function = option(function)
+    return function
+
+
+@main.command(
+    epilog=_example(
+        "repro run chavan2020",
+        "repro run teta2022 --data fer2013.csv --seeds 3",
+        "repro run ./my-paper.toml --epochs 1",
+    )
+)
+@click.argument("paper")
+@click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="`repro list` names them; `all` runs each.")
+@_run_options
+def run(paper: str, variant: str, **options: Any) -> None:
+    """Train and evaluate one paper as it was published; go on where a run was stopped."""
+    loaded = find_paper(paper)
+    names = loaded.variant_names() if variant == "all" else (variant,)
+    _run_plans([(loaded, name) for name in names], **options)
+
+
+@main.command(
+    "run-all", epilog=_example("repro run-all --data fer2013.csv --seeds 3", "repro run-all --device gpu --seeds 5")
+)
+@click.option("--variants", is_flag=True, help="Every variant too, not only the default of each paper.")
+@_run_options
+def run_all(variants: bool, **options: Any) -> None:
+    """Every paper that comes with the suite. Goes on after a failed run and exits 1 at the end."""
+    jobs = [(p, name) for p in all_papers() for name in (p.variant_names() if variants else (DEFAULT_VARIANT,))]
+    _run_plans(jobs, **options)
+
+
+def _run_plans(
+    jobs: list[tuple[LoadedSpec, str]],
+    *,
+    seeds: int,
+    device: Any,
+    data: str | None,
+    epochs: int | None,
+    limit_train: int | None,
+    results: Path,
+    fresh: bool,
+    as_json: bool,
+) -> None:
+    from repro.plan import make_plan
+    from repro.records import Overrides
+
+    overrides = Overrides(epochs=epochs, limit_train=limit_train)
+    plans = [make_plan(loaded, variant=v, seed=s, overrides=overrides) for loaded, v in jobs for s in range(seeds)]
+
+    from repro.batch import run_plans
+
+    records = run_plans(plans, device=device, data=data, results=results, fresh=fresh)
+    if as_json:
+        _print_json([msgspec.to_builtins(record) for record in records])
+    if any(record.status == "failed" for record in records):
+        sys.exit(EXIT_RUN_FAILED)
+
+
+# --- results --------------------------------------------------------------------------------------------------------
+
+
+@main.command(epilog=_example("repro report", "repro report --check", "repro report --results elsewhere/results"))
+@click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True)
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when RESULTS.md does not match the records.")
+def report(results: Path, check: bool) -> None:
+    """Write RESULTS.md from the run records: reported against reproduced."""
+    from repro.report import check_report, write_report
+
+    if check:
+        difference = check_report(results, _papers_of(results))
+        for line in difference:
+            click.echo(line, err=True)
+        if difference:
+            click.echo(f"error: {results}/RESULTS.md does not match the records; run `repro report`", err=True)
+            sys.exit(EXIT_RUN_FAILED)
+        click.echo(f"{results}/RESULTS.md matches the records")
+    else:
+        click.echo(f"wrote {write_report(results, _papers_of(results))}")
+
+
+def _papers_of(results: Path) -> list[LoadedSpec]:
+    """The suite's papers; records of other papers are shown by what they hold themselves."""
+    del results
+    return [load_spec(path) for path in paper_files()]
+
+
+# --- data -----------------------------------------------------------------------------------------------------------
+
+
+@main.group(epilog=_example("repro data status", "repro data import fer2013.csv", "repro data get --from kaggle"))
+def data() -> None:
+    """Bring FER-2013, and see what is there."""
+
+
+@data.command(epilog=_example("repro data status", "repro data status --json"))
+@_json_option
+def status(as_json: bool) -> None:
+    """The imported data sets, and which one runs use by default."""
+    from repro.data_commands import status_document, status_text
+
+    if as_json:
+        _print_json(status_document())
+    else:
+        click.echo(status_text())
+
+
+@data.command("import", epilog=_example("repro data import fer2013.csv", "repro data import ~/Downloads/archive.zip"))
+@click.argument("path", type=click.Path(path_type=Path))
+@_json_option
+def import_data(path: Path, as_json: bool) -> None:
+    """Read FER-2013 in any form, cache it, and make it the default of later runs."""
+    from repro.data_commands import import_document, import_text
+
+    if as_json:
+        _print_json(import_document(path))
+    else:
+        click.echo(import_text(path))
+
+
+@data.command(epilog=_example("repro data get --from kaggle", "repro data get --from huggingface"))
+@click.option("--from", "source", type=click.Choice(["kaggle", "huggingface"]), default="kaggle", show_default=True)
+def get(source: Any) -> None:
+    """Download FER-2013 with the official client, and import it."""
+    from repro.data_commands import get_text
+
+    click.echo(get_text(source))

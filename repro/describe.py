@@ -1,0 +1,206 @@
+"""Specs as people read them on a terminal, and as JSON: `repro list` and `repro show`. No JAX here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+import msgspec
+
+from fer_jax.layers import Layer, layer_names, output_shapes, parameter_count
+from fer_jax.step_kinds import check_steps, step_names
+from repro.decode import IMAGE_SIZE, LoadedSpec
+from repro.plan import settings_sha256
+from repro.spec import Claim, Provenance, Spec
+
+
+def headline(spec: Spec) -> Claim | None:
+    """The claim that stands in the main table."""
+    return next((claim for claim in spec.claims if claim.headline), None)
+
+
+def reported(claim: Claim) -> str:
+    """A claim's value as people write it: 61 %, 0.0581 nat, 2.344 h."""
+    value, resolution = claim.value, claim.resolution
+    unit = claim.unit
+    if unit == "fraction":
+        value, resolution, unit = 100 * value, 100 * resolution, "%"
+    text = f"{value:.{_decimals(resolution)}f}" if resolution else f"{value:.10g}"
+    return f"{text} {unit}".removesuffix(" 1")
+
+
+def _decimals(resolution: float) -> int:
+    return next((d for d in range(10) if round(resolution * 10**d, 6) >= 1), 10)
+
+
+# --- list -----------------------------------------------------------------------------------------------------------
+
+
+def paper_row(paper: LoadedSpec) -> dict[str, Any]:
+    """One paper of `repro list --json`."""
+    spec, main = paper.spec, headline(paper.spec)
+    return {
+        "id": paper.id,
+        "title": spec.paper.title,
+        "authors": list(spec.paper.authors),
+        "year": spec.paper.year,
+        "reported": None if main is None else {"value": main.value, "unit": main.unit, "split": main.split},
+        "flag": "" if main is None else main.flag,
+        "claims": len(spec.claims),
+        "variants": list(paper.variant_names()),
+        "parameters": _parameters(spec)[0],
+    }
+
+
+def papers_table(papers: Iterable[LoadedSpec]) -> str:
+    """`repro list`."""
+    lines = []
+    for paper in papers:
+        spec, main = paper.spec, headline(paper.spec)
+        claim = f"reports {reported(main)} on {main.split}" if main else "no claims"
+        flag = f"  [{main.flag}]" if main and main.flag else ""
+        year = f" ({spec.paper.year})" if spec.paper.year else ", undated"
+        lines.append(f"{paper.id:<12} {_authors(spec)}{year}: {claim}{flag}")
+        lines.append(f"{'':<12} {spec.paper.title}")
+        lines.append(f"{'':<12} {_parameters(spec)[0]:,} parameters; variants: {', '.join(paper.variant_names())}")
+        lines.append("")
+    lines.append("repro show PAPER tells the settings and where each comes from; repro run PAPER runs one.")
+    return "\n".join(lines)
+
+
+def _authors(spec: Spec) -> str:
+    names = [author.split()[-1] for author in spec.paper.authors]
+    return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " & " + names[-1]
+
+
+def _parameters(spec: Spec) -> tuple[int, int]:
+    _, size = check_steps(spec.data.steps, IMAGE_SIZE)
+    return parameter_count(spec.model.layers, (size, size, 1))
+
+
+# --- show -----------------------------------------------------------------------------------------------------------
+
+
+def paper_document(paper: LoadedSpec, variant: str) -> dict[str, Any]:
+    """`repro show --json`: the resolved spec, provenance by key path, and what follows from them."""
+    spec = paper.resolve(variant)
+    splits, size = check_steps(spec.data.steps, IMAGE_SIZE)
+    total, trainable = _parameters(spec)
+    return {
+        "variant": variant,
+        "spec_sha256": settings_sha256(spec),
+        "spec": msgspec.to_builtins(spec),
+        "provenance": {key: msgspec.to_builtins(value) for key, value in paper.provenance.items()},
+        "splits": list(splits),
+        "image_size": size,
+        "parameters": total,
+        "trainable_parameters": trainable,
+    }
+
+
+def paper_text(paper: LoadedSpec, variant: str) -> str:
+    """`repro show`."""
+    spec = paper.resolve(variant)
+    about = spec.paper
+    lines = [about.title, f"{', '.join(about.authors)}{f', {about.year}' if about.year else ', undated'}"]
+    lines += [text for text in (about.venue, about.doi and f"doi {about.doi}", about.url) if text]
+    lines += ["", about.summary.strip(), ""]
+    if variant != "default":
+        lines += [f"Variant {variant}: {spec.variants[variant].about}", *_sources(paper, f"variants.{variant}"), ""]
+    lines += ["Data, in this order:"]
+    for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
+        lines += [f"  {name}: {_fields(step)}", *_sources(paper, f"data.steps[{index}]")]
+    lines += ["", *_network_lines(paper, spec), "", "Training:"]
+    training = spec.training
+    for key, struct in (
+        ("training", training),
+        ("training.loss", training.loss),
+        ("training.optimizer", training.optimizer),
+        ("training.schedule", training.schedule),
+    ):
+        kind = struct.__struct_config__.tag or ""
+        label = f"{key.removeprefix('training.')} {kind}".strip()
+        lines += [f"  {label}: {_fields(struct, leave=('loss', 'optimizer', 'schedule'))}", *_sources(paper, key)]
+    lines += ["", "Variants:"]
+    lines += [f"  {name}: {v.about}" for name, v in spec.variants.items()]
+    lines += ["", *_claim_lines(spec), "", "Contradictions:"]
+    for item in spec.contradictions:
+        lines.append(f"  {item.about}: {item.one!r} ({item.one_place}) against {item.other!r} ({item.other_place})")
+        kept = f"; the other runs as variant {item.variant}" if item.variant else ""
+        lines.append(f"      chosen: {item.chosen}: {item.reason}{kept}")
+    lines += ["", "Deviations:", *(f"  {d.about}: {d.reason}" for d in spec.deviations)]
+    return "\n".join(lines)
+
+
+def _network_lines(paper: LoadedSpec, spec: Spec) -> list[str]:
+    _, size = check_steps(spec.data.steps, IMAGE_SIZE)
+    shape: tuple[int, ...] = (size, size, 1)
+    total, trainable = _parameters(spec)
+    lines = [f"Network: {total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"]
+    layers = spec.model.layers
+    for index, (name, layer, after) in enumerate(
+        zip(layer_names(layers), layers, output_shapes(layers, shape), strict=True)
+    ):
+        weights = _layer_parameters(layer, shape)
+        count = f", {weights:,} parameters" if weights else ""
+        lines += [f"  {name}: {_fields(layer)} -> {_shape(after)}{count}", *_sources(paper, f"model.layers[{index}]")]
+        shape = after
+    return lines
+
+
+def _layer_parameters(layer: Layer, before: tuple[int, ...]) -> int:
+    return parameter_count((layer,), before)[0]
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return " x ".join(str(n) for n in shape)
+
+
+def _claim_lines(spec: Spec) -> list[str]:
+    lines = [f"Claims ({len(spec.claims)}):"]
+    for claim in spec.claims:
+        when = (
+            f" epoch {claim.epoch}"
+            if claim.epoch is not None
+            else f" step {claim.step}"
+            if claim.step is not None
+            else ""
+        )
+        what = " ".join(part for part in (claim.quantity, claim.split, claim.emotion, claim.device) if part)
+        where = f", variant {claim.variant}" if claim.variant != "default" else ""
+        flag = f" [{claim.flag}]" if claim.flag else ""
+        lines.append(f"  {claim.id}: {what}{when} = {reported(claim)}{where} ({claim.place}){flag}")
+    return lines
+
+
+def _fields(struct: Any, leave: tuple[str, ...] = ()) -> str:
+    """Settings as `key value`, inner structs by their fields."""
+    parts = []
+    for name in struct.__struct_fields__:
+        value = getattr(struct, name)
+        if name in leave or value is None:
+            continue
+        parts.append(f"{name} {_value(value)}")
+    return ", ".join(parts) or "no settings"
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, msgspec.Struct):
+        return f"({_fields(value)})"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(_value(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{" + ", ".join(f"{key}: {_value(item)}" for key, item in value.items()) + "}"
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _sources(paper: LoadedSpec, key: str) -> list[str]:
+    """Where the settings of a table come from, one line each."""
+    return [f"      {_source(entry)}" for entry in paper.provenance.get(key, ())]
+
+
+def _source(entry: Provenance) -> str:
+    of = f"{', '.join(entry.of)}: " if entry.of else ""
+    if entry.kind == "stated":
+        return f'{of}stated, {entry.place}: "{entry.quote}"' + (f" ({entry.reason})" if entry.reason else "")
+    return f"{of}{entry.kind}: {entry.reason}"

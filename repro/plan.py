@@ -1,0 +1,92 @@
+"""The unit of work: one RunPlan in, one RunRecord out. Plain data that can be sent to another process."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from repro.decode import LoadedSpec
+from repro.records import Overrides
+from repro.spec import Claim, Data, Model, Paper, Spec
+from fer_jax.settings import Training
+
+AS_PUBLISHED = "as-published"
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One paper, one variant, one protocol, one seed, with every setting in place."""
+
+    spec: Spec
+    spec_path: Path
+    spec_file_sha256: str
+    variant: str
+    protocol: str
+    seed: int
+    overrides: Overrides
+
+    @property
+    def paper(self) -> str:
+        return self.spec.paper.id
+
+    @property
+    def training(self) -> Training:
+        """The training settings with the user's --epochs in place."""
+        epochs = self.overrides.epochs
+        training = self.spec.training
+        if epochs is None:
+            return training
+        if training.steps is not None:  # an 'epoch' is then the stretch between two evaluations
+            assert training.evaluate_every_steps is not None
+            steps = min(training.steps, 1 + (epochs - 1) * training.evaluate_every_steps)
+            return msgspec.structs.replace(training, steps=steps)
+        return msgspec.structs.replace(training, epochs=epochs)
+
+    @property
+    def sha256(self) -> str:
+        return settings_sha256(self.spec)
+
+
+def make_plan(
+    loaded: LoadedSpec, *, variant: str, seed: int, overrides: Overrides, protocol: str = AS_PUBLISHED
+) -> RunPlan:
+    """Resolve a spec to one run.
+
+    Raises SpecError for an unknown variant.
+    """
+    return RunPlan(loaded.resolve(variant), loaded.path, loaded.sha256, variant, protocol, seed, overrides)
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    data: Data
+    model: Model
+    training: Training
+
+
+def settings_sha256(spec: Spec) -> str:
+    """Hash of what decides a run's numbers: data steps, layers, training. A corrected quote does not change it."""
+    settings = _Settings(spec.data, spec.model, spec.training)
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    paper: Paper
+    data: Data
+    model: Model
+    training: Training
+    claims: tuple[Claim, ...]
+
+
+def recorded_spec(spec: Spec) -> dict[str, Any]:
+    """The resolved spec as a record keeps it: settings in full; of the claims what a comparison needs (id, value,
+    tolerance), fixed before training. Quotes and reasons stay in the paper's file, whose hash is recorded too."""
+    whole = msgspec.to_builtins(_Recorded(spec.paper, spec.data, spec.model, spec.training, spec.claims))
+    keep = ("id", "quantity", "value", "unit", "tolerance")
+    whole["claims"] = [
+        {k: c[k] for k in keep if c.get(k) is not None} for c in whole["claims"] if c["tolerance"] is not None
+    ]
+    return whole

@@ -1,0 +1,247 @@
+"""Run records: the schema of ``run.json``, where it stands, how it is written and read. No JAX here.
+
+``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000]/seed-<k>/`` holds ``run.json``,
+``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records and from nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+
+RECORD_FORMAT = 1
+Status = Literal["done", "failed", "partial"]
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """kind: cpu or gpu. name: as the maker calls it. count: how many shared each batch."""
+
+    kind: str
+    name: str
+    count: int
+    host_cores: int
+
+
+class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
+    """What a split held: rows, rows per emotion in label order, mean and deviation of all normalised pixels."""
+
+    rows: int
+    class_rows: tuple[int, ...]
+    pixel_mean: float
+    pixel_std: float
+
+
+class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The data set of a run. `steps` tells the rows of each split after each data step."""
+
+    name: str
+    fingerprint: str
+    synthetic: bool
+    rows: int
+    image_size: int
+    splits: dict[str, SplitRows]
+    steps: tuple[tuple[str, dict[str, int]], ...]
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """accuracy as a fraction, loss in nats (or as the loss is defined), over n rows. confusion[label][predicted]."""
+
+    accuracy: float
+    loss: float
+    n: int
+    confusion: tuple[tuple[int, ...], ...] | None = None
+
+
+class Best(msgspec.Struct, frozen=True, kw_only=True):
+    """The epoch with the best accuracy on a split that was evaluated after every epoch."""
+
+    epoch: int
+    accuracy: float
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """After `epoch` (counted from 1; with `steps`, a stretch between evaluations) and the update of number `step`.
+
+    step: updates made so far; `printed_step`: the number that a loop counting from 0 prints for the last one.
+    train: running mean over the epoch while the parameters moved, as Keras prints. minibatch: the last batch alone,
+    before its update. splits: those in training.evaluate, after the epoch.
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+    train: Metrics
+    minibatch: Metrics
+    splits: dict[str, Metrics]
+
+    @property
+    def printed_step(self) -> int:
+        return self.step - 1
+
+
+class EpochTime(msgspec.Struct, frozen=True, kw_only=True):
+    train_s: float
+    eval_s: float
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of wall time, with the device waited for. total_s counts every session of a run that was resumed."""
+
+    compile_s: float
+    prepare_s: float
+    train_s: float
+    eval_s: float
+    checkpoint_s: float
+    total_s: float
+    epochs: tuple[EpochTime, ...]
+
+
+class Git(msgspec.Struct, frozen=True, kw_only=True):
+    """commit is empty outside a checkout."""
+
+    commit: str
+    dirty: bool
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user shortened; such a run is `partial`."""
+
+    epochs: int | None = None
+    limit_train: int | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one paper's variant with one seed. A key is never renamed within a RECORD_FORMAT.
+
+    load_average: of the machine over the minute before the start and before the end. At the start it is other work, and
+    anything well above the cores that the run itself keeps busy means that its times are too long.
+    """
+
+    format: int
+    paper: str
+    variant: str
+    protocol: str
+    seed: int
+    status: Status
+    error: str
+    failed_step: int | None
+    spec_sha256: str
+    spec_file_sha256: str
+    spec: dict[str, Any]
+    overrides: Overrides
+    training_version: int
+    device: Device
+    data: DataRecord
+    parameters: int
+    trainable_parameters: int
+    matmul_precision: str
+    history: tuple[Epoch, ...]
+    best: dict[str, Best]
+    reported_epoch: int
+    metrics: dict[str, Metrics]
+    time: Times
+    images_per_s: float
+    peak_memory_bytes: int
+    load_average: tuple[float, float]
+    resumed: int
+    started: str
+    finished: str
+    versions: dict[str, str]
+    git: Git
+    command: str
+
+
+class RecordError(Exception):
+    """A record that cannot be read; the message names the file and what to do."""
+
+
+def write_record(folder: Path, record: RunRecord) -> Path:
+    """Write run.json in one piece: a reader sees the old file or the new one, never half of one."""
+    payload = msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(record))), indent=1)
+    return write_atomically(folder / "run.json", payload + b"\n")
+
+
+def write_atomically(path: Path, payload: bytes) -> Path:
+    """Write a file by way of a temporary one in the same folder, flushed to disk before it takes the name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(payload)
+            file.flush()
+            os.fsync(file.fileno())
+        os.chmod(temporary, 0o644)  # mkstemp makes it private; a committed record is for everybody
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+    return path
+
+
+def read_record(path: Path) -> RunRecord:
+    """Raises RecordError for a file that is not a run record of this format."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise RecordError(
+            f"{path}: not a run record of format {RECORD_FORMAT}: {error}; delete it and run again"
+        ) from None
+
+
+def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:
+    """All records under a results folder, in the order of their paths."""
+    for path in sorted((results / "runs").rglob("run.json")):
+        yield path, read_record(path)
+
+
+def run_folder(
+    results: Path, *, paper: str, variant: str, device: str, protocol: str, data: str, overrides: Overrides, seed: int
+) -> Path:
+    """Where a run stands. A shortened run has a folder of its own, so that it never replaces a full one."""
+    short = "".join(
+        f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
+    )
+    return results / "runs" / paper / variant / device / protocol / f"{data}{short}" / f"seed-{seed}"
+
+
+def _rounded(value: Any) -> Any:
+    """Seconds to the microsecond: more digits are noise, and records are read by people and by diffs."""
+    if isinstance(value, dict):
+        return {k: round(v, 6) if isinstance(v, float) and k.endswith("_s") else _rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value
+
+
+# Full probabilities only while they are small: a committed run stays below 100 kB (7 bytes a row before compression).
+PROBABILITY_ROWS = 8_000
+CONFIDENCE_ROWS = 20_000
+
+
+def pack_predictions(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays of predictions.npz from, per split: probability (N, 7) float32, label (N,), origin (N,).
+
+    ``<split>.predicted`` and ``<split>.label`` are always there; ``<split>.origin_delta`` holds the first origin and
+    the differences to the next (a split in row order becomes ones, which compress to nothing); ``<split>.probability``
+    is round(255 * p), left out in large splits, as is ``<split>.confidence``, that of the predicted class, in very
+    large ones.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    rows = sum(len(p["label"]) for p in predictions.values())
+    for split, p in predictions.items():
+        predicted = p["probability"].argmax(1).astype(np.uint8)
+        arrays[f"{split}.predicted"] = predicted
+        arrays[f"{split}.label"] = p["label"].astype(np.uint8)
+        arrays[f"{split}.origin_delta"] = np.diff(p["origin"].astype(np.int32), prepend=np.int32(0)).astype(np.int32)
+        quantised = np.rint(255 * np.clip(p["probability"], 0, 1)).astype(np.uint8)
+        if rows <= PROBABILITY_ROWS:
+            arrays[f"{split}.probability"] = quantised
+        elif rows <= CONFIDENCE_ROWS:
+            arrays[f"{split}.confidence"] = quantised[np.arange(len(predicted)), predicted]
+    return arrays

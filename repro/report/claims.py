@@ -1,0 +1,209 @@
+"""What the records measured of a claim: one value per run, never invented, never mixed with what is not comparable."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+
+from fer_jax.faces import EMOTIONS
+from repro.decode import SpecError
+from repro.plan import AS_PUBLISHED
+from repro.records import Epoch, Metrics, RunRecord
+from repro.spec import Claim
+
+SECONDS_PER_UNIT = {"s": 1.0, "min": 60.0, "h": 3600.0}
+# Facts about the prepared data and the network: the same on every kind of device.
+DEVICE_FREE = frozenset({"rows", "pixel_mean", "pixel_std", "parameters"})
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Values in the claim's unit, one per run; for a speed-up the ratio alone, with `runs` saying of how many runs.
+
+    partial: from runs that were shortened after the point that the claim is about.
+    """
+
+    values: tuple[float, ...]
+    partial: bool = False
+    runs: str = field(default="")
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise ValueError("nothing measured")
+
+    @property
+    def n(self) -> int:
+        return len(self.values)
+
+    @property
+    def mean(self) -> float:
+        return statistics.fmean(self.values)
+
+    @property
+    def std(self) -> float | None:
+        """Sample standard deviation (n - 1); None for a single value."""
+        return statistics.stdev(self.values) if self.n > 1 else None
+
+    @property
+    def low(self) -> float:
+        return min(self.values)
+
+    @property
+    def high(self) -> float:
+        return max(self.values)
+
+
+def measure(claim: Claim, records: Iterable[RunRecord]) -> Measured | None:
+    """The values that the records of the claim's paper give for it, or None.
+
+    records: of that paper; those of other variants, protocols, kinds of device or of synthetic faces are left out. Only
+    runs that are done count. Where there is none, runs shortened in epochs alone do, up to the epoch that they reached.
+
+    Raises SpecError for a time in a unit that is not known.
+    """
+    if claim.not_measured:
+        return None
+    eligible = [record for record in records if _is_comparable(claim, record)]
+    if claim.quantity == "speedup":
+        return _speedup(claim, eligible)
+    values, partial = _values(claim, eligible)
+    return Measured(tuple(values), partial) if values else None
+
+
+def why_unmeasured(claim: Claim, records: Iterable[RunRecord]) -> str:
+    """Why `measure` gives None: a few words for the table."""
+    if claim.not_measured:
+        return f"not measured: {claim.not_measured}"
+    eligible = [record for record in records if _is_comparable(claim, record)]
+    if claim.quantity == "speedup":
+        kinds = {record.device.kind for record in eligible}
+        if kinds and not {"cpu", "gpu"} <= kinds:
+            return f"needs runs on cpu and gpu, there are none on {' or '.join(sorted({'cpu', 'gpu'} - kinds))}"
+    found = {record.status for record in eligible}
+    if not found:
+        return "not run"
+    if found == {"failed"}:
+        return "run failed"
+    if "done" not in found:
+        return "not reached: partial run"
+    return "not recorded by the run"
+
+
+def _is_comparable(claim: Claim, record: RunRecord) -> bool:
+    same_run = record.variant == claim.variant and record.protocol == AS_PUBLISHED
+    return same_run and not record.data.synthetic and claim.device in ("", record.device.kind)
+
+
+def _values(claim: Claim, records: Sequence[RunRecord]) -> tuple[list[float], bool]:
+    """Values of the full runs, else those of partial ones; never both."""
+    full = [_value(claim, record) for record in records if record.status == "done"]
+    known = [value for value in full if value is not None]
+    if known:
+        return known, False
+    shortened = [_value(claim, record) for record in records if _measures_in_part(claim, record)]
+    return [value for value in shortened if value is not None], True
+
+
+def _measures_in_part(claim: Claim, record: RunRecord) -> bool:
+    """A run that stopped early is, up to there, the run that the claim is about; one with fewer rows never is."""
+    placed = claim.epoch is not None or claim.step is not None
+    return (
+        record.status == "partial"
+        and record.overrides.limit_train is None
+        and (placed or claim.quantity in DEVICE_FREE)
+    )
+
+
+def _speedup(claim: Claim, records: Sequence[RunRecord]) -> Measured | None:
+    times = {
+        kind: _values(claim, [record for record in records if record.device.kind == kind]) for kind in ("cpu", "gpu")
+    }
+    (cpu, cpu_partial), (gpu, gpu_partial) = times["cpu"], times["gpu"]
+    if not cpu or not gpu or statistics.fmean(gpu) <= 0:
+        return None
+    ratio = statistics.fmean(cpu) / statistics.fmean(gpu)
+    return Measured((ratio,), cpu_partial or gpu_partial, runs=f"{len(cpu)} cpu, {len(gpu)} gpu")
+
+
+def _value(claim: Claim, record: RunRecord) -> float | None:
+    """The figure of one run; None where the run does not hold it. Of a speed-up: the time, in seconds."""
+    quantity = claim.quantity
+    if quantity in ("accuracy", "loss"):
+        metrics = _metrics(claim, record)
+        return None if metrics is None else getattr(metrics, quantity)
+    if quantity in ("predicted_rows", "true_positives"):
+        return _confusion_count(claim, record)
+    if quantity in ("time", "speedup"):
+        seconds = _seconds(claim, record)
+        if seconds is None or quantity == "speedup":
+            return seconds
+        if claim.unit not in SECONDS_PER_UNIT:
+            raise SpecError(
+                f"claim {claim.id}: no unit {claim.unit!r} of time; accepted: {', '.join(SECONDS_PER_UNIT)}"
+            )
+        return seconds / SECONDS_PER_UNIT[claim.unit]
+    if quantity == "parameters":
+        return float(record.parameters)
+    return _data_fact(claim, record)
+
+
+def _data_fact(claim: Claim, record: RunRecord) -> float | None:
+    if not claim.split:
+        whole = claim.quantity == "rows" and not claim.emotion
+        return float(record.data.rows) if whole else None
+    split = record.data.splits.get(claim.split)
+    if split is None:
+        return None
+    if claim.quantity == "pixel_mean":
+        return split.pixel_mean
+    if claim.quantity == "pixel_std":
+        return split.pixel_std
+    if claim.quantity == "rows":
+        return float(split.class_rows[EMOTIONS.index(claim.emotion)] if claim.emotion else split.rows)
+    return None
+
+
+def _entry(claim: Claim, record: RunRecord) -> Epoch | None:
+    """The entry of the history that the claim is about: of its epoch or its printed step, without either the last."""
+    if claim.epoch is None and claim.step is None:
+        return record.history[-1] if record.history else None
+    for entry in record.history:
+        if claim.epoch in (None, entry.epoch) and claim.step in (None, entry.printed_step):
+            return entry
+    return None
+
+
+def _metrics(claim: Claim, record: RunRecord) -> Metrics | None:
+    entry = _entry(claim, record)
+    if claim.split == "train":
+        return entry.train if entry else None
+    if claim.split == "minibatch":
+        return entry.minibatch if entry else None
+    if claim.epoch is None and claim.step is None:
+        return record.metrics.get(claim.split)
+    return entry.splits.get(claim.split) if entry else None
+
+
+def _confusion_count(claim: Claim, record: RunRecord) -> float | None:
+    """Rows predicted as the emotion, or rows of the emotion predicted as such; without an emotion: of all emotions."""
+    at_end = claim.epoch is None and claim.step is None
+    metrics = record.metrics.get(claim.split) if at_end else _metrics(claim, record)
+    if metrics is None or metrics.confusion is None:
+        return None
+    confusion = metrics.confusion
+    emotions = [EMOTIONS.index(claim.emotion)] if claim.emotion else list(range(len(EMOTIONS)))
+    if claim.quantity == "true_positives":
+        return float(sum(confusion[emotion][emotion] for emotion in emotions))
+    return float(sum(row[emotion] for row in confusion for emotion in emotions))
+
+
+def _seconds(claim: Claim, record: RunRecord) -> float | None:
+    """Training and evaluation of every epoch up to the claim's, without compilation and checkpoints."""
+    entry = _entry(claim, record)
+    if entry is None:
+        return None
+    count = record.history.index(entry) + 1
+    if len(record.time.epochs) < count:
+        return None
+    return sum(epoch.train_s + epoch.eval_s for epoch in record.time.epochs[:count])

@@ -1,0 +1,259 @@
+"""Carry out one RunPlan: prepare the data, train, write the record. Knows no command line."""
+
+from __future__ import annotations
+
+import datetime
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import jax
+import msgspec
+import numpy as np
+from filelock import FileLock
+
+from fer_jax import TRAINING_VERSION
+from fer_jax.checkpoint import Checkpoints
+from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_bytes
+from fer_jax.engine import Network
+from fer_jax.faces import UNLABELLED, Faces
+from fer_jax.layers import parameter_count
+from fer_jax.steps import Prepared, apply_steps
+from fer_jax.train import Progress, TrainResult, fit
+from repro.dataset import Dataset
+from repro.environment import command_line, git_state, load_average, versions
+from repro.plan import RunPlan, recorded_spec
+from repro.records import (
+    RECORD_FORMAT,
+    Best,
+    DataRecord,
+    Device,
+    Epoch,
+    EpochTime,
+    Metrics,
+    RunRecord,
+    SplitRows,
+    Times,
+    pack_predictions,
+    read_record,
+    run_folder,
+    write_atomically,
+    write_record,
+)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The record of a plan, and whether it stood there already."""
+
+    record: RunRecord
+    folder: Path
+    skipped: bool
+
+
+def run(
+    plan: RunPlan,
+    dataset: Dataset,
+    *,
+    results: Path,
+    devices: list[jax.Device],
+    fresh: bool = False,
+    report: Callable[[Progress], None] | None = None,
+) -> Outcome:
+    """Do a run, go on with one that was stopped, or return the record of one that was done.
+
+    A second process that wants the same run waits for the first. Raises ValueError when data and spec do not fit.
+    """
+    folder = run_folder(
+        results,
+        paper=plan.paper,
+        variant=plan.variant,
+        device=device_kind(devices[0]),
+        protocol=plan.protocol,
+        data=dataset.tag,
+        overrides=plan.overrides,
+        seed=plan.seed,
+    )
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder / "run.lock"):
+        known = _done_before(folder, plan, dataset, devices)
+        if known and not fresh:
+            return Outcome(known, folder, skipped=True)
+        checkpoints = _checkpoints(folder, plan, dataset, devices, fresh=fresh)
+        try:
+            record, result = _train(plan, dataset, devices, checkpoints, report)
+        finally:
+            checkpoints.close()
+        _write_predictions(folder, result)
+        write_record(folder, record)
+        return Outcome(record, folder, skipped=False)
+
+
+def _identity(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> dict[str, Any]:
+    """What makes two runs the same run."""
+    return {
+        "spec_sha256": plan.sha256,
+        "overrides": msgspec.to_builtins(plan.overrides),
+        "fingerprint": dataset.faces.fingerprint,
+        "seed": plan.seed,
+        "device": device_kind(devices[0]),
+        "training_version": TRAINING_VERSION,
+    }
+
+
+def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
+    path = folder / "run.json"
+    if not path.exists():
+        return None
+    record = read_record(path)
+    found = {
+        "spec_sha256": record.spec_sha256,
+        "overrides": msgspec.to_builtins(record.overrides),
+        "fingerprint": record.data.fingerprint,
+        "seed": record.seed,
+        "device": record.device.kind,
+        "training_version": record.training_version,
+    }
+    same = found == _identity(plan, dataset, devices)
+    return record if same and record.status != "failed" else None
+
+
+def _checkpoints(
+    folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device], *, fresh: bool
+) -> Checkpoints:
+    """The run's checkpoints; those of another run (an edited spec, another version) are thrown away."""
+    marker = folder / "checkpoints" / "identity.json"
+    identity = msgspec.json.encode(_identity(plan, dataset, devices), order="sorted")
+    checkpoints = Checkpoints(folder / "checkpoints")
+    finished = (folder / "run.json").exists()  # its checkpoints are of a run that ended: nothing to go on from
+    if fresh or finished or not marker.exists() or marker.read_bytes() != identity:
+        checkpoints.clear()
+        write_atomically(marker, identity)
+    return checkpoints
+
+
+def _train(
+    plan: RunPlan,
+    dataset: Dataset,
+    devices: list[jax.Device],
+    checkpoints: Checkpoints,
+    report: Callable[[Progress], None] | None,
+) -> tuple[RunRecord, TrainResult]:
+    started = datetime.datetime.now(datetime.UTC)
+    load_before = load_average()
+    begin = time.perf_counter()
+    faces = dataset.faces
+    labelled = faces.labels != UNLABELLED
+    prepared = apply_steps(faces if labelled.all() else faces.take(labelled), plan.spec.data.steps, plan.seed)
+    prepared = _limit_train(prepared, plan.overrides.limit_train)
+    spec = plan.spec
+    network = Network(
+        layers=spec.model.layers,
+        training=plan.training,
+        image_size=prepared.image_size,
+        subtract=prepared.subtract,
+        divide=prepared.divide,
+        random_flip=prepared.random_flip,
+    )
+    prepare_s = time.perf_counter() - begin
+    result = fit(network, prepared.splits, seed=plan.seed, devices=devices, checkpoints=checkpoints, report=report)
+    counted = parameter_count(spec.model.layers, (prepared.image_size, prepared.image_size, 1))
+    assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in the network"
+    clock = result.clock
+    short = plan.overrides.epochs is not None or plan.overrides.limit_train is not None
+    record = RunRecord(
+        format=RECORD_FORMAT,
+        paper=plan.paper,
+        variant=plan.variant,
+        protocol=plan.protocol,
+        seed=plan.seed,
+        status="failed" if result.error else "partial" if short else "done",
+        error=result.error,
+        failed_step=result.failed_step,
+        spec_sha256=plan.sha256,
+        spec_file_sha256=plan.spec_file_sha256,
+        spec=recorded_spec(spec),
+        overrides=plan.overrides,
+        training_version=TRAINING_VERSION,
+        device=Device(
+            kind=device_kind(devices[0]), name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
+        ),
+        data=_data_record(dataset, prepared),
+        parameters=result.parameters[0],
+        trainable_parameters=result.parameters[1],
+        matmul_precision=_matmul_precision(devices),
+        history=msgspec.convert(result.history, tuple[Epoch, ...]),
+        best=msgspec.convert(result.best, dict[str, Best]),
+        reported_epoch=result.reported_epoch,
+        metrics=msgspec.convert(result.metrics, dict[str, Metrics]),
+        time=Times(
+            compile_s=clock.compile_s,
+            prepare_s=prepare_s,
+            train_s=clock.train_s,
+            eval_s=clock.eval_s,
+            checkpoint_s=clock.checkpoint_s,
+            total_s=clock.total_s + prepare_s,
+            epochs=msgspec.convert(clock.epochs, tuple[EpochTime, ...]),
+        ),
+        images_per_s=result.trained_images / clock.train_s if clock.train_s else 0.0,
+        peak_memory_bytes=peak_memory_bytes(devices),
+        load_average=(load_before, load_average()),
+        resumed=result.resumed,
+        started=started.isoformat(timespec="seconds"),
+        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        versions=versions(),
+        git=git_state(),
+        command=command_line(),
+    )
+    return record, result
+
+
+def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
+    """Keep `limit` training rows, evenly spaced, so that rows in class order stay mixed as they were."""
+    train = prepared.splits["train"]
+    if limit is None or limit >= len(train):
+        return prepared
+    rows = np.linspace(0, len(train) - 1, limit).astype(np.int64)
+    return replace(prepared, splits={**prepared.splits, "train": train.take(rows)})
+
+
+def _data_record(dataset: Dataset, prepared: Prepared) -> DataRecord:
+    return DataRecord(
+        name=dataset.name,
+        fingerprint=dataset.faces.fingerprint,
+        synthetic=dataset.faces.synthetic,
+        rows=len(dataset.faces),
+        image_size=prepared.image_size,
+        splits={name: _split_rows(part, prepared) for name, part in prepared.splits.items()},
+        steps=prepared.log,
+    )
+
+
+def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
+    """Mean and deviation over all pixels as the network gets them, from a histogram of the 256 gray levels."""
+    levels = np.bincount(part.images.reshape(-1), minlength=256).astype(np.float64)
+    values = (np.arange(256) - prepared.subtract) / prepared.divide
+    mean = float((levels * values).sum() / levels.sum())
+    std = float(np.sqrt((levels * (values - mean) ** 2).sum() / levels.sum()))
+    return SplitRows(rows=len(part), class_rows=part.class_counts(), pixel_mean=round(mean, 6), pixel_std=round(std, 6))
+
+
+def _matmul_precision(devices: list[jax.Device]) -> str:
+    """What float32 products are computed in: XLA takes TF32 on GPUs that have it unless told otherwise."""
+    if device_kind(devices[0]) == "cpu":
+        return "float32"
+    return jax.config.jax_default_matmul_precision or "tensorfloat32"
+
+
+def _write_predictions(folder: Path, result: TrainResult) -> None:
+    """predictions.npz of every split but the training rows."""
+    kept = {name: arrays for name, arrays in result.predictions.items() if name != "train"}
+    if not kept:
+        (folder / "predictions.npz").unlink(missing_ok=True)
+        return
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **pack_predictions(kept))
+    write_atomically(folder / "predictions.npz", buffer.getvalue())
