@@ -227,19 +227,21 @@ CONFIDENCE_ROWS = 20_000
 def pack_predictions(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays of predictions.npz from, per split: probability (N, 7) float32, label (N,), origin (N,).
 
-    ``<split>.predicted`` and ``<split>.label`` are always there; ``<split>.origin_delta`` holds the first origin and
-    the differences to the next (a split in row order becomes ones, which compress to nothing); ``<split>.probability``
-    is round(255 * p), left out in large splits, as is ``<split>.confidence``, that of the predicted class, in very
-    large ones.
+    Rows stand in the order of their origins, whose differences are then small and compress to little:
+    ``<split>.origin_delta`` holds the first origin and the differences to the next. ``<split>.predicted`` and
+    ``<split>.label`` are always there. ``<split>.probability``, round(255 * p), is left out when the splits are large
+    together; ``<split>.confidence``, that of the predicted class, when they are very large.
     """
     arrays: dict[str, np.ndarray] = {}
     rows = sum(len(p["label"]) for p in predictions.values())
     for split, p in predictions.items():
-        predicted = p["probability"].argmax(1).astype(np.uint8)
+        order = np.argsort(p["origin"], kind="stable")
+        probability, origin = p["probability"][order], p["origin"][order].astype(np.int32)
+        predicted = probability.argmax(1).astype(np.uint8)
         arrays[f"{split}.predicted"] = predicted
-        arrays[f"{split}.label"] = p["label"].astype(np.uint8)
-        arrays[f"{split}.origin_delta"] = np.diff(p["origin"].astype(np.int32), prepend=np.int32(0)).astype(np.int32)
-        quantised = np.rint(255 * np.clip(p["probability"], 0, 1)).astype(np.uint8)
+        arrays[f"{split}.label"] = p["label"][order].astype(np.uint8)
+        arrays[f"{split}.origin_delta"] = np.diff(origin, prepend=np.int32(0))
+        quantised = np.rint(255 * np.clip(probability, 0, 1)).astype(np.uint8)
         if rows <= PROBABILITY_ROWS:
             arrays[f"{split}.probability"] = quantised
         elif rows <= CONFIDENCE_ROWS:

@@ -35,6 +35,10 @@ Every number that a document reports, beside what full runs of it gave: mean ± 
 Times are of training and evaluation, on the device named here, not on the document's. What comes from a run that was
 shortened after the point in question is marked **partial**."""
 
+RUNS_LEGEND = """\
+Load: the machine's load average before the start and before the end of the run, / its cores. A load before the start is
+other work, and what is well above the cores made the run slower than it is."""
+
 
 def render_results(specs: Sequence[LoadedSpec], records: Iterable[tuple[Path | PurePosixPath, RunRecord]]) -> str:
     """The whole of RESULTS.md. The same for any order of specs and records.
@@ -47,7 +51,8 @@ def render_results(specs: Sequence[LoadedSpec], records: Iterable[tuple[Path | P
     if synthetic:
         main += ["## Synthetic runs: not comparable", SYNTHETIC_WARNING, synthetic]
     claims = ["## Claims", CLAIMS_LEGEND, *sections(papers)]
-    runs = ["## Runs", run_table(papers) or "None yet."]
+    listed = run_table(papers)
+    runs = ["## Runs", RUNS_LEGEND, listed] if listed else ["## Runs", "None yet."]
     return "\n\n".join(block for block in main + claims + runs if block) + "\n"
 
 

@@ -51,6 +51,7 @@ RUN_COLUMNS = (
     Column("Training code", "right"),
     Column("Commit"),
     Column("Total time", "right"),
+    Column("Load", "right"),
 )
 
 
@@ -253,4 +254,5 @@ def _run_row(run: Run) -> list[str]:
         str(record.training_version),
         commit + (" with changes" if record.git.dirty else ""),
         units.duration(record.time.total_s),
+        f"{record.load_average[0]:.1f}, {record.load_average[1]:.1f} / {record.device.host_cores}",
     ]
