@@ -31,8 +31,8 @@ def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
         except RuntimeError:
             continue
     raise DeviceError(
-        "--device gpu: JAX sees no GPU on this machine. Install the CUDA build (pip install '.[cuda12]' or '.[cuda13]') on "
-        "a machine with an NVIDIA GPU and its driver, or run with --device cpu."
+        "--device gpu: JAX sees no GPU on this machine. Install a CUDA build (pip install '.[cuda12]' or '.[cuda13]') "
+        "on a machine with an NVIDIA GPU and its driver, or run with --device cpu."
     )
 
 
