@@ -41,12 +41,10 @@ def stretches(training: Training, rows: int) -> list[Stretch]:
 
     Raises TooFewRows for one batch.
     """
+    each = steps_per_epoch(training, rows)
+    if each == 0:
+        raise TooFewRows(f"{rows} training rows are fewer than one batch of {training.batch_size}, which is dropped")
     if training.epochs is not None:
-        each = steps_per_epoch(training, rows)
-        if each == 0:
-            raise TooFewRows(
-                f"{rows} training rows are fewer than one batch of {training.batch_size}, which is dropped"
-            )
         return [Stretch(e + 1, e * each, each) for e in range(training.epochs)]
     assert training.steps is not None and training.evaluate_every_steps is not None
     if training.order == "offset_modulo" and rows <= training.batch_size:

@@ -28,8 +28,8 @@ class LearningRate:
             return
         rule = self.schedule
         now = figures[rule.split][rule.metric]
-        gain = self.best - now if rule.metric == "loss" else now - self.best
-        if math.isnan(self.best) or gain > rule.min_delta:
+        better = now < self.best - rule.min_delta if rule.metric == "loss" else now > self.best + rule.min_delta
+        if math.isnan(self.best) or better:
             self.best, self.waited = now, 0
             return
         self.waited += 1

@@ -42,7 +42,8 @@ class Sgd(OptimizerStruct, frozen=True, kw_only=True, tag="sgd"):
 
 class Adam(OptimizerStruct, frozen=True, kw_only=True, tag="adam"):
     """Kingma & Ba 2015. `epsilon_hat` is Keras' and TensorFlow's form (end of section 2 of that paper): epsilon is
-    added to the root of the uncorrected second moment, p -= rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
+    added to the root of the uncorrected second moment,
+    p -= rate * sqrt(1 - b2^t) / (1 - b1^t) * m / (sqrt(v) + epsilon)."""
 
     b1: Fraction = 0.9
     b2: Fraction = 0.999

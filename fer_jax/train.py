@@ -49,8 +49,9 @@ class Clock:
 class TrainResult:
     """history: one entry per epoch, plain numbers. metrics and predictions: every split, with the reported parameters.
 
-    predictions[split]: probability (N, 7) float32, label (N,), origin (N,). failed_step: the update (from 0) whose loss
-    was not finite, and `error` says so; the history then ends before that epoch and metrics are empty.
+    predictions[split]: probability (N, 7) float32, label (N,), origin (N,). failed_step: the update (from 0) whose loss,
+    or whose evaluation afterwards, was not finite, and `error` says so; the history then ends before that epoch and
+    metrics are empty.
     """
 
     history: list[dict[str, Any]]
@@ -98,7 +99,6 @@ def fit(
         state, figures = engine.run_epoch(state, data["train"], batches, rate)
         figures = jax.block_until_ready(jax.device_get(figures))
         train_s = time.perf_counter() - begin - (engine.compile_s - compiled_before)
-        run.clock.train_s += train_s
 
         broken = np.flatnonzero(~np.isfinite(figures.loss))
         if broken.size:
@@ -109,7 +109,10 @@ def fit(
         begin, compiled_before = time.perf_counter(), engine.compile_s
         evaluated = {name: run.evaluate(state, name, stretch.epoch)[0] for name in training.evaluate}
         eval_s = time.perf_counter() - begin - (engine.compile_s - compiled_before)
-        run.clock.eval_s += eval_s
+        if not_finite := _not_finite(evaluated):
+            step = stretch.first + stretch.steps - 1
+            error = f"the loss on {not_finite} after step {step} (epoch {stretch.epoch}) is not finite"
+            return run.result(state, {}, {}, error=error, failed_step=step)
 
         entry = _history_entry(stretch, rate, figures, evaluated)
         run.take(entry, {"train_s": train_s, "eval_s": eval_s})
@@ -122,6 +125,10 @@ def fit(
     begin, compiled_before = time.perf_counter(), engine.compile_s
     metrics, predictions = run.evaluate_all(state)
     run.clock.eval_s += time.perf_counter() - begin - (engine.compile_s - compiled_before)
+    if not_finite := _not_finite(metrics):
+        step = run.history[run.reported_epoch() - 1]["step"] - 1
+        error = f"the loss on {not_finite} after step {step} (epoch {run.reported_epoch()}) is not finite"
+        return run.result(state, {}, {}, error=error, failed_step=step)
     return run.result(state, metrics, predictions)
 
 
@@ -167,8 +174,10 @@ class _Run:
         return len(self.history)
 
     def take(self, entry: dict[str, Any], seconds: dict[str, float]) -> None:
-        """Add a finished epoch."""
+        """Add a finished epoch. Its seconds count only now, so that images per second are those of finished epochs."""
         self.history.append(entry)
+        self.clock.train_s += seconds["train_s"]
+        self.clock.eval_s += seconds["eval_s"]
         self.clock.epochs.append(seconds)
         for name, figures in entry["splits"].items():
             if name not in self.best or figures["accuracy"] > self.best[name]["accuracy"]:
@@ -247,6 +256,11 @@ class _Run:
             error=error,
             failed_step=failed_step,
         )
+
+
+def _not_finite(figures: dict[str, dict[str, Any]]) -> str | None:
+    """The first split whose loss is NaN or infinite."""
+    return next((name for name, of_split in figures.items() if not np.isfinite(of_split["loss"])), None)
 
 
 def _history_entry(stretch: Stretch, rate: float, figures: EpochFigures, splits: dict[str, Figures]) -> dict[str, Any]:

@@ -1,28 +1,174 @@
-"""What a spec accepts at a key path: the names of keys, tags and choices, read off the structs themselves."""
+"""What a spec accepts where it is wrong: msgspec's errors in a TOML author's words, with the key path and the choices.
+
+The accepted keys, tags and choices are read off the structs themselves, so they cannot fall behind the schema.
+"""
 
 from __future__ import annotations
 
+import copy
+import json
 import re
 import types
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 
+Path = list[str | int | None]  # keys and indices from the root; None is msgspec's [...], any key of a table
 
-def accepted_values(root: Any, path: str, *, names_of_keys: bool) -> list[str]:
-    """Keys (of the table at `path`) or values (of the setting at `path`) that `root` accepts; empty where any will do.
+_TYPE_WORDS = {
+    "int": "a whole number",
+    "float": "a number",
+    "str": "a text",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a table",
+    "datetime": "a date",
+    "date": "a date",
+    "time": "a time of day",
+}
+PATTERN_WORDS = {
+    r"^[a-z0-9][a-z0-9_-]*$": "of lower-case letters, digits, '-' and '_', the first a letter or digit",
+    r"^[a-z][a-z0-9_]*$": "of lower-case letters, digits and '_', the first a letter",
+}
 
-    path: as msgspec writes it, ``model.layers[0].layer``, without the leading ``$.``; ``[...]`` stands for any index.
-    """
-    kinds = [root]
-    for part in [p for p in re.split(r"\.|(\[[^\]]*\])", path) if p]:
-        tags = [k for k in _structs(kinds) if k.__struct_config__.tag_field == part]
+
+def explain(error: msgspec.ValidationError, raw: Any, root: Any) -> str:
+    """``key path: what is wrong; accepted: ...`` for the error of ``msgspec.convert(raw, root)``."""
+    match = re.fullmatch(r"(.*?)(?: - at (`key` in )?`\$\.?(.*)`)?", str(error), re.DOTALL)
+    assert match is not None
+    text, of_key, place = match.groups()
+    path = _named(_parts(place or "") + ([None] if of_key else []), raw, root, str(error))
+    value = path[-1] if of_key else _value_at(raw, path)
+    message, choices = _in_words(text, path, value, raw, root)
+    where = _written(path[:-1] if of_key else path)
+    hint = f"; accepted: {', '.join(choices)}" if choices else ""
+    return f"{where + ': ' if where else ''}{'a key ' if of_key else ''}{message}{hint}"
+
+
+def _in_words(text: str, path: Path, value: Any, raw: Any, root: Any) -> tuple[str, list[str]]:
+    """(what is wrong, the accepted keys or values)."""
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
+        return f"unknown key `{unknown[1]}`", accepted_keys(root, path, raw)
+    if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
+        return f"missing key `{missing[1]}`", accepted_values(root, [*path, missing[1]], raw)
+    if re.match(r"Invalid (enum )?value ", text):
+        return f"unknown value {_shown(value)}", accepted_values(root, path, raw)
+    if expected := re.match(r"Expected `([^`]*)`", text):
+        words = _type_words(expected[1])
+        if pattern := re.search(r" matching regex '(.*)'$", text):
+            words = f"{words} {PATTERN_WORDS.get(pattern[1], f'that matches {pattern[1]}')}"
+        elif length := re.search(r" of length >= (\d+)$", text):
+            words = f"{words} of at least {length[1]} {'characters' if isinstance(value, str) else 'items'}"
+        elif bound := re.search(r" ([<>]=? \S+)$", text):
+            words = f"{words} {bound[1]}"
+        return f"must be {words}, not {_shown(value)}", accepted_values(root, path, raw)
+    return text, []
+
+
+def _type_words(names: str) -> str:
+    """``int | null`` as TOML has it; null, which TOML has not, is left out."""
+    return " or ".join(_TYPE_WORDS.get(name, name) for name in names.split(" | ") if name != "null")
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, str | int | float):
+        text = json.dumps(value, ensure_ascii=False)
+        return text if len(text) <= 60 else text[:57] + "..."
+    if isinstance(value, dict | list):
+        return f"{'a' if value else 'an empty'} {'table' if isinstance(value, dict) else 'list'}"
+    return str(value)
+
+
+# --- key paths ------------------------------------------------------------------------------------------------------
+
+
+def _parts(place: str) -> Path:
+    """msgspec's ``model.layers[0].into[...]`` in parts."""
+    parts: Path = []
+    for part in re.split(r"\.(?![.\]])|(?=\[)", place):
+        if part.startswith("["):
+            parts.append(None if part == "[...]" else int(part[1:-1]))
+        elif part:
+            parts.append(part)
+    return parts
+
+
+def _written(path: Path) -> str:
+    return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
+
+
+def _named(path: Path, raw: Any, root: Any, error: str) -> Path:
+    """The path with the keys that msgspec leaves out: those whose entry alone gives the same error."""
+    path = list(path)
+    for depth in [i for i, part in enumerate(path) if part is None]:
+        for key in _value_at(raw, path[:depth]):
+            alone = copy.deepcopy(raw)
+            table = _value_at(alone, path[:depth])
+            for other in set(table) - {key}:
+                del table[other]
+            try:
+                msgspec.convert(alone, root)
+            except msgspec.ValidationError as found:
+                if str(found) == error:
+                    path[depth] = key
+                    break
+    return path
+
+
+def _value_at(raw: Any, path: Path) -> Any:
+    for part in path:
+        if isinstance(raw, dict):
+            raw = raw.get(part)
+        else:
+            raw = raw[part] if isinstance(raw, list) and isinstance(part, int) else None
+    return raw
+
+
+# --- choices --------------------------------------------------------------------------------------------------------
+
+
+def accepted_keys(root: Any, path: Path, raw: Any) -> list[str]:
+    """The keys of the table at `path` of a document of type `root`; of the layer, step, ... that `raw` has there."""
+    kinds, _ = _walk(root, path, raw)
+    return sorted({name for struct in _structs(kinds) for name in keys_of(struct)})
+
+
+def accepted_values(root: Any, path: Path, raw: Any) -> list[str]:
+    """The values of the setting at `path` where they are a closed set, else empty."""
+    if path:
+        inside, _ = _walk(root, path[:-1], raw)
+        tags = [str(k.__struct_config__.tag) for k in _structs(inside) if k.__struct_config__.tag_field == path[-1]]
         if tags:
-            return sorted(str(k.__struct_config__.tag) for k in tags)
-        kinds = _step_into(kinds, part)
-    if names_of_keys:
-        return sorted({name for k in _structs(kinds) for name in _keys(k)})
-    return [repr(choice) for kind in _flatten(kinds) if get_origin(kind) is Literal for choice in get_args(kind)]
+            return sorted(json.dumps(tag) for tag in tags)
+    kinds, _ = _walk(root, path, raw)
+    choices = [json.dumps(choice) for kind in kinds if get_origin(kind) is Literal for choice in get_args(kind)]
+    return list(dict.fromkeys(choices))
+
+
+def keys_of(struct: Any) -> tuple[str, ...]:
+    """The keys of a table that is decoded into this struct, its tag (`layer`, `step`, ...) included."""
+    tag = struct.__struct_config__.tag_field
+    return (*struct.__struct_fields__, *([tag] if tag else []))
+
+
+def _walk(root: Any, path: Path, raw: Any) -> tuple[list[Any], Any]:
+    kinds = _chosen(_flatten([root]), raw)
+    for part in path:
+        raw = _value_at(raw, [part])
+        kinds = _chosen(_flatten(_step_into(kinds, part)), raw)
+    return kinds, raw
+
+
+def _chosen(kinds: list[Any], raw: Any) -> list[Any]:
+    """Of the members of a tagged union the one that `raw` names, if it names one."""
+    if isinstance(raw, dict):
+        named = [k for k in _structs(kinds) if k.__struct_config__.tag and _tag_of(k, raw) == k.__struct_config__.tag]
+        return named or kinds
+    return kinds
+
+
+def _tag_of(struct: Any, raw: dict[str, Any]) -> Any:
+    return raw.get(struct.__struct_config__.tag_field)
 
 
 def _flatten(kinds: list[Any]) -> list[Any]:
@@ -40,23 +186,17 @@ def _flatten(kinds: list[Any]) -> list[Any]:
 
 
 def _structs(kinds: list[Any]) -> list[Any]:
-    return [k for k in _flatten(kinds) if isinstance(k, type) and issubclass(k, msgspec.Struct)]
+    return [k for k in kinds if isinstance(k, type) and issubclass(k, msgspec.Struct)]
 
 
-def _keys(struct: Any) -> list[str]:
-    tag = struct.__struct_config__.tag_field
-    return [*struct.__struct_fields__, *([tag] if tag else [])]
-
-
-def _step_into(kinds: list[Any], part: str) -> list[Any]:
+def _step_into(kinds: list[Any], part: str | int | None) -> list[Any]:
     inside: list[Any] = []
-    for kind in _flatten(kinds):
+    for kind in kinds:
         origin = get_origin(kind)
-        if part.startswith("["):  # an index of a list, or msgspec's [...] for any key of a table
-            if origin in (tuple, list):
-                inside.append(get_args(kind)[0])
-            elif origin is dict:
-                inside.append(get_args(kind)[1])
+        if origin in (tuple, list):
+            inside.append(get_args(kind)[0])
+        elif origin is dict:
+            inside.append(get_args(kind)[1])
         elif isinstance(kind, type) and issubclass(kind, msgspec.Struct):
             hints = get_type_hints(kind, include_extras=True)
             if part in hints:

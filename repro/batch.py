@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import traceback
 from pathlib import Path
 
 import click
+import jax
 
 from fer_jax.batches import TooFewRows
 from fer_jax.checkpoint import CheckpointError
@@ -15,7 +15,7 @@ from repro.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.plan import RunPlan
 from repro.progress import ProgressLine
 from repro.records import RecordError, RunRecord
-from repro.runner import Outcome, run
+from repro.runner import Outcome, run, write_failure
 
 
 def run_plans(
@@ -37,14 +37,24 @@ def run_plans(
         try:
             with progress:
                 outcome = run(plan, dataset, results=results, devices=devices, fresh=fresh, report=progress.epoch)
-        except (StepError, TooFewRows, CheckpointError, RecordError):
+        except (StepError, TooFewRows, CheckpointError, RecordError) as error:
             if len(plans) == 1:
                 raise
-            click.secho(f"{title}: FAILED\n{traceback.format_exc(limit=0)}", fg="red", err=True)
+            records.append(_failed(title, error, plan, dataset, results, devices))
+            continue
+        except (RuntimeError, MemoryError) as error:  # XLA's own errors, such as a GPU without enough memory
+            records.append(_failed(title, error, plan, dataset, results, devices))
             continue
         _say(title, outcome, dataset)
         records.append(outcome.record)
     return records
+
+
+def _failed(
+    title: str, error: Exception, plan: RunPlan, dataset: Dataset, results: Path, devices: list[jax.Device]
+) -> RunRecord:
+    click.secho(f"{title}: FAILED: {error}", fg="red", err=True)
+    return write_failure(plan, dataset, results=results, devices=devices, error=error)
 
 
 def _say(title: str, outcome: Outcome, dataset: Dataset) -> None:

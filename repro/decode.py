@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import re
+import math
 import tomllib
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +19,16 @@ from fer_jax.faces import EMOTIONS
 from fer_jax.layers import LayerError, layer_names, output_shapes
 from fer_jax.settings import ReduceOnPlateau
 from fer_jax.step_kinds import StepError, check_steps, step_names
-from repro.accepted import accepted_values
+from repro.accepted import explain, keys_of
 from repro.spec import Provenance, Spec
 
 IMAGE_SIZE = 48  # FER-2013 (Goodfellow et al. 2013)
 DEFAULT_VARIANT = "default"
+RESERVED_VARIANTS = (DEFAULT_VARIANT, "all")  # `--variant all` runs each
+SETTINGS = ("data", "model", "training")  # the tables that decide a run's numbers; a variant changes nothing else
+KINDS = (
+    'provenance = [{ kind = "stated", quote = ..., place = ... }], or "upstream", "inferred", "assumed" with `reason`'
+)
 
 
 class SpecError(Exception):
@@ -33,21 +37,18 @@ class SpecError(Exception):
 
 @dataclass(frozen=True)
 class LoadedSpec:
-    """A decoded spec with what the structs do not hold: its file, its raw tables and its provenance by key path."""
+    """A decoded spec with what the structs do not hold: its file, its raw tables, its provenance by key path, and the
+    SHA-256 of the bytes that were read (empty where there was no file)."""
 
     spec: Spec
     path: Path
     raw: dict[str, Any]
     provenance: dict[str, tuple[Provenance, ...]]
+    sha256: str = ""
 
     @property
     def id(self) -> str:
         return self.spec.paper.id
-
-    @cached_property
-    def sha256(self) -> str:
-        """Of the file's bytes."""
-        return hashlib.sha256(self.path.read_bytes()).hexdigest()
 
     def variant_names(self) -> tuple[str, ...]:
         return (DEFAULT_VARIANT, *self.spec.variants)
@@ -64,8 +65,8 @@ class LoadedSpec:
         raw = copy.deepcopy(self.raw)
         for dotted, value in self.spec.variants[variant].set.items():
             _override(raw, dotted, copy.deepcopy(value), f"{self.path}: variants.{variant}.set")
-        spec = _convert(raw, f"{self.path}: variant {variant}")
-        _check_fit(spec, f"{self.path}: variant {variant}")
+        spec = _convert(raw, f"{self.path}: variants.{variant}.set")
+        _check_fit(spec, f"{self.path}: variants.{variant}.set")
         return spec
 
 
@@ -75,34 +76,39 @@ def load_spec(path: Path) -> LoadedSpec:
     Raises SpecError with file, key path and remedy.
     """
     try:
-        text = path.read_bytes()
+        content = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
+    except IsADirectoryError:
+        raise SpecError(f"{path}: a folder, not a file; name the .toml file in it") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     try:
-        raw = tomllib.loads(text.decode("utf-8"))
+        raw = tomllib.loads(content.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
         raise SpecError(f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from None
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path}: not valid TOML: {error}") from None
+    _check_finite(raw, "", path)
     found: dict[str, Any] = {}
     _take_provenance(raw, "", found)
     spec = _convert(raw, str(path))
     provenance = {key: _convert_provenance(value, f"{path}: {key}.provenance") for key, value in found.items()}
-    loaded = LoadedSpec(spec, path, raw, provenance)
+    loaded = LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest())
     _check_provenance(loaded)
     _check_fit(spec, str(path))
     for name in spec.variants:
+        if name in RESERVED_VARIANTS:
+            raise SpecError(f"{path}: variants.{name}: this name has a meaning of its own; choose another")
         loaded.resolve(name)
     _check_claims(loaded)
     return loaded
 
 
 def _take_provenance(node: Any, path: str, found: dict[str, Any]) -> None:
-    """Remove every `provenance` list from the raw tables and keep it by the key path of its table."""
+    """Remove every `provenance` from the raw tables and keep it by the key path of its table."""
     if isinstance(node, dict):
-        if isinstance(node.get("provenance"), list):
+        if "provenance" in node:
             found[path] = node.pop("provenance")
         for key, value in node.items():
             _take_provenance(value, f"{path}.{key}" if path else key, found)
@@ -111,31 +117,29 @@ def _take_provenance(node: Any, path: str, found: dict[str, Any]) -> None:
             _take_provenance(value, f"{path}[{index}]", found)
 
 
+def _check_finite(node: Any, path: str, file: Path) -> None:
+    """TOML has nan and inf, which no setting and no claim can be and which JSON cannot hold."""
+    if isinstance(node, float) and not math.isfinite(node):
+        raise SpecError(f"{file}: {path}: must be a finite number, not {node}")
+    children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
+    for key, value in children:
+        place = f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
+        _check_finite(value, path + place, file)
+
+
 def _convert(raw: dict[str, Any], where: str) -> Spec:
     try:
         return msgspec.convert(raw, Spec)
     except msgspec.ValidationError as error:
-        raise SpecError(f"{where}: {_explain(str(error))}") from None
+        raise SpecError(f"{where}: {explain(error, raw, Spec)}") from None
 
 
 def _convert_provenance(raw: Any, where: str) -> tuple[Provenance, ...]:
     try:
         return msgspec.convert(raw, tuple[Provenance, ...])
     except msgspec.ValidationError as error:
-        raise SpecError(f"{where}{_explain(str(error), Provenance)}") from None
-
-
-def _explain(message: str, root: Any = Spec) -> str:
-    """msgspec's message, with the key path first and the accepted values last."""
-    match = re.fullmatch(r"(.*?)(?: - at `\$\.?(.*)`)?", message, re.DOTALL)
-    assert match is not None
-    text, path = match.group(1), match.group(2) or ""
-    unknown = re.fullmatch(r"Object contains unknown field `(.*)`", text)
-    if unknown:
-        text = f"unknown key `{unknown.group(1)}`"
-    accepted = accepted_values(root, path, names_of_keys=unknown is not None)
-    hint = f"; accepted: {', '.join(accepted)}" if accepted else ""
-    return f"{path + ': ' if path else ''}{text}{hint}"
+        message = explain(error, raw, tuple[Provenance, ...])
+        raise SpecError(f"{where}{'' if message.startswith('[') else ': '}{message}") from None
 
 
 _SETTING_TABLES = ("data.steps", "model.layers")
@@ -162,12 +166,11 @@ def _check_provenance(loaded: LoadedSpec) -> None:
     for key, struct in tables.items():
         entries = loaded.provenance.get(key)
         if not entries:
-            raise SpecError(f"{loaded.path}: {key}: no `provenance`; say where these settings come from")
+            raise SpecError(f"{loaded.path}: {key}: no `provenance`; say where these settings come from: {KINDS}")
         fields = set(struct.__struct_fields__)
         if key == "training":
             fields -= {"loss", "optimizer", "schedule"}
-        tag = struct.__struct_config__.tag_field
-        allowed = fields | ({tag} if tag else set())
+        allowed = fields | (set(keys_of(struct)) - set(struct.__struct_fields__))
         named = {name for entry in entries for name in entry.of}
         for name in sorted(named - allowed):
             raise SpecError(
@@ -216,31 +219,37 @@ def _check_claims(loaded: LoadedSpec) -> None:
     spec, where = loaded.spec, loaded.path
     seen: set[str] = set()
     for index, claim in enumerate(spec.claims):
-        at = f"{where}: claims[{index}] ({claim.id})"
+        at = f"{where}: claims[{index}]"
         if claim.id in seen:
-            raise SpecError(f"{at}: the id stands twice")
+            raise SpecError(f"{at}.id: another claim has the id {claim.id!r}; ids are unique")
         seen.add(claim.id)
         if claim.variant not in loaded.variant_names():
-            raise SpecError(f"{at}: no variant {claim.variant!r}; accepted: {', '.join(loaded.variant_names())}")
+            known = ", ".join(loaded.variant_names())
+            raise SpecError(f"{at}.variant ({claim.id}): no variant {claim.variant!r}; accepted: {known}")
         if claim.emotion and claim.emotion not in EMOTIONS:
-            raise SpecError(f"{at}: no emotion {claim.emotion!r}; accepted: {', '.join(EMOTIONS)}")
+            raise SpecError(f"{at}.emotion ({claim.id}): no emotion {claim.emotion!r}; accepted: {', '.join(EMOTIONS)}")
         splits, _ = check_steps(loaded.resolve(claim.variant).data.steps, IMAGE_SIZE)
         known = {*splits, "minibatch", ""}
         if not claim.not_measured and claim.split not in known:
-            raise SpecError(f"{at}: no split {claim.split!r}; accepted: {', '.join(sorted(known - {''}))}")
+            raise SpecError(
+                f"{at}.split ({claim.id}): no split {claim.split!r}; accepted: {', '.join(sorted(known - {''}))}"
+            )
     headlines = [claim.id for claim in spec.claims if claim.headline]
     if spec.claims and len(headlines) != 1:
-        raise SpecError(f"{where}: claims: exactly one needs `headline = true`, found {len(headlines)}: {headlines}")
+        found = ", ".join(headlines) or "none"
+        raise SpecError(f"{where}: claims: exactly one needs `headline = true`; those that have it: {found}")
     for index, item in enumerate(spec.contradictions):
         if item.variant and item.variant not in loaded.variant_names():
             known = ", ".join(loaded.variant_names())
-            raise SpecError(f"{where}: contradictions[{index}]: no variant {item.variant!r}; accepted: {known}")
+            raise SpecError(f"{where}: contradictions[{index}].variant: no variant {item.variant!r}; accepted: {known}")
 
 
 def _override(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
     """Put `value` at a dotted path; layers and steps are addressed by name (conv1, shuffle2)."""
     node: Any = raw
     parts = dotted.split(".")
+    if parts[0] not in SETTINGS or len(parts) == 1:
+        raise SpecError(f"{where}: {dotted}: not a setting; accepted: paths below {', '.join(SETTINGS)}")
     for depth, part in enumerate(parts):
         at = ".".join(parts[: depth + 1])
         last = depth == len(parts) - 1
@@ -251,7 +260,7 @@ def _override(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
                 raise SpecError(f"{where}: {at}: no such name; accepted: {', '.join(names)}")
             key = names.index(part)
         elif not isinstance(node, dict):
-            raise SpecError(f"{where}: {at}: {'.'.join(parts[:depth])} holds no keys")
+            raise SpecError(f"{where}: {at}: {'.'.join(parts[:depth])} is a value and holds no keys")
         if last:
             node[key] = value
             return

@@ -11,26 +11,13 @@ from fer_jax.layers import Layer, layer_names, output_shapes, parameter_count
 from fer_jax.step_kinds import check_steps, step_names
 from repro.decode import IMAGE_SIZE, LoadedSpec
 from repro.plan import settings_sha256
+from repro.report.units import reported
 from repro.spec import Claim, Provenance, Spec
 
 
 def headline(spec: Spec) -> Claim | None:
     """The claim that stands in the main table."""
     return next((claim for claim in spec.claims if claim.headline), None)
-
-
-def reported(claim: Claim) -> str:
-    """A claim's value as people write it: 61 %, 0.0581 nat, 2.344 h."""
-    value, resolution = claim.value, claim.resolution
-    unit = claim.unit
-    if unit == "fraction":
-        value, resolution, unit = 100 * value, 100 * resolution, "%"
-    text = f"{value:.{_decimals(resolution)}f}" if resolution else f"{value:.10g}"
-    return f"{text} {unit}".removesuffix(" 1")
-
-
-def _decimals(resolution: float) -> int:
-    return next((d for d in range(10) if round(resolution * 10**d, 6) >= 1), 10)
 
 
 # --- list -----------------------------------------------------------------------------------------------------------

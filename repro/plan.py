@@ -9,10 +9,10 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.settings import Training
 from repro.decode import LoadedSpec
 from repro.records import Overrides
 from repro.spec import Claim, Data, Model, Paper, Spec
-from fer_jax.settings import Training
 
 AS_PUBLISHED = "as-published"
 
@@ -35,7 +35,7 @@ class RunPlan:
 
     @property
     def training(self) -> Training:
-        """The training settings with the user's --epochs in place."""
+        """The training settings, cut short where the user's --epochs is less than the document's."""
         epochs = self.overrides.epochs
         training = self.spec.training
         if epochs is None:
@@ -44,7 +44,8 @@ class RunPlan:
             assert training.evaluate_every_steps is not None
             steps = min(training.steps, 1 + (epochs - 1) * training.evaluate_every_steps)
             return msgspec.structs.replace(training, steps=steps)
-        return msgspec.structs.replace(training, epochs=epochs)
+        assert training.epochs is not None
+        return msgspec.structs.replace(training, epochs=min(training.epochs, epochs))
 
     @property
     def sha256(self) -> str:

@@ -38,12 +38,14 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The data set of a run. `steps` tells the rows of each split after each data step."""
+    """The data set of a run: its rows and rows per emotion as imported; `steps` tells the rows of each split after each
+    data step."""
 
     name: str
     fingerprint: str
     synthetic: bool
     rows: int
+    class_rows: tuple[int, ...] = ()
     image_size: int
     splits: dict[str, SplitRows]
     steps: tuple[tuple[str, dict[str, int]], ...]

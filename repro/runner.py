@@ -67,16 +67,7 @@ def run(
 
     A second process that wants the same run waits for the first. Raises ValueError when data and spec do not fit.
     """
-    folder = run_folder(
-        results,
-        paper=plan.paper,
-        variant=plan.variant,
-        device=device_kind(devices[0]),
-        protocol=plan.protocol,
-        data=dataset.tag,
-        overrides=plan.overrides,
-        seed=plan.seed,
-    )
+    folder = _folder(plan, dataset, results, devices)
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(folder / "run.lock"):
         known = _done_before(folder, plan, dataset, devices)
@@ -89,7 +80,21 @@ def run(
             checkpoints.close()
         _write_predictions(folder, result)
         write_record(folder, record)
+        _marker(folder).unlink(missing_ok=True)
         return Outcome(record, folder, skipped=False)
+
+
+def _folder(plan: RunPlan, dataset: Dataset, results: Path, devices: list[jax.Device]) -> Path:
+    return run_folder(
+        results,
+        paper=plan.paper,
+        variant=plan.variant,
+        device=device_kind(devices[0]),
+        protocol=plan.protocol,
+        data=dataset.tag,
+        overrides=plan.overrides,
+        seed=plan.seed,
+    )
 
 
 def _identity(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> dict[str, Any]:
@@ -124,15 +129,21 @@ def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[ja
 def _checkpoints(
     folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device], *, fresh: bool
 ) -> Checkpoints:
-    """The run's checkpoints; those of another run (an edited spec, another version) are thrown away."""
-    marker = folder / "checkpoints" / "identity.json"
+    """The run's checkpoints; those of another run (an edited spec, another version), and of one that ended and is
+    done again, are thrown away."""
+    marker = _marker(folder)
     identity = msgspec.json.encode(_identity(plan, dataset, devices), order="sorted")
     checkpoints = Checkpoints(folder / "checkpoints")
-    finished = (folder / "run.json").exists()  # its checkpoints are of a run that ended: nothing to go on from
-    if fresh or finished or not marker.exists() or marker.read_bytes() != identity:
+    if fresh or not marker.exists() or marker.read_bytes() != identity:
+        marker.unlink(missing_ok=True)  # first: a process that is killed while it clears leaves nothing to go on from
         checkpoints.clear()
         write_atomically(marker, identity)
     return checkpoints
+
+
+def _marker(folder: Path) -> Path:
+    """Tells which run the checkpoints are of, as long as it goes on; it is gone when the run has ended."""
+    return folder / "checkpoints" / "identity.json"
 
 
 def _train(
@@ -142,16 +153,14 @@ def _train(
     checkpoints: Checkpoints,
     report: Callable[[Progress], None] | None,
 ) -> tuple[RunRecord, TrainResult]:
-    started = datetime.datetime.now(datetime.UTC)
-    load_before = load_average()
+    started, load_before = _now(), load_average()
     begin = time.perf_counter()
     faces = dataset.faces
     labelled = faces.labels != UNLABELLED
     prepared = apply_steps(faces if labelled.all() else faces.take(labelled), plan.spec.data.steps, plan.seed)
     prepared = _limit_train(prepared, plan.overrides.limit_train)
-    spec = plan.spec
     network = Network(
-        layers=spec.model.layers,
+        layers=plan.spec.model.layers,
         training=plan.training,
         image_size=prepared.image_size,
         subtract=prepared.subtract,
@@ -160,31 +169,18 @@ def _train(
     )
     prepare_s = time.perf_counter() - begin
     result = fit(network, prepared.splits, seed=plan.seed, devices=devices, checkpoints=checkpoints, report=report)
-    counted = parameter_count(spec.model.layers, (prepared.image_size, prepared.image_size, 1))
+    counted = parameter_count(plan.spec.model.layers, (prepared.image_size, prepared.image_size, 1))
     assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in the network"
     clock = result.clock
     short = plan.overrides.epochs is not None or plan.overrides.limit_train is not None
-    record = RunRecord(
-        format=RECORD_FORMAT,
-        paper=plan.paper,
-        variant=plan.variant,
-        protocol=plan.protocol,
-        seed=plan.seed,
+    record = msgspec.structs.replace(
+        _empty_record(plan, dataset, devices, started),
         status="failed" if result.error else "partial" if short else "done",
         error=result.error,
         failed_step=result.failed_step,
-        spec_sha256=plan.sha256,
-        spec_file_sha256=plan.spec_file_sha256,
-        spec=recorded_spec(spec),
-        overrides=plan.overrides,
-        training_version=TRAINING_VERSION,
-        device=Device(
-            kind=device_kind(devices[0]), name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
-        ),
         data=_data_record(dataset, prepared),
         parameters=result.parameters[0],
         trainable_parameters=result.parameters[1],
-        matmul_precision=_matmul_precision(devices),
         history=msgspec.convert(result.history, tuple[Epoch, ...]),
         best=msgspec.convert(result.best, dict[str, Best]),
         reported_epoch=result.reported_epoch,
@@ -199,16 +195,65 @@ def _train(
             epochs=msgspec.convert(clock.epochs, tuple[EpochTime, ...]),
         ),
         images_per_s=result.trained_images / clock.train_s if clock.train_s else 0.0,
-        peak_memory_bytes=peak_memory_bytes(devices),
         load_average=(load_before, load_average()),
         resumed=result.resumed,
-        started=started.isoformat(timespec="seconds"),
-        finished=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    )
+    return record, result
+
+
+def write_failure(
+    plan: RunPlan, dataset: Dataset, *, results: Path, devices: list[jax.Device], error: Exception
+) -> RunRecord:
+    """The record of a run that could not be carried out, so that it stays visible in the table."""
+    record = msgspec.structs.replace(
+        _empty_record(plan, dataset, devices, _now()), error=f"{type(error).__name__}: {error}"
+    )
+    write_record(_folder(plan, dataset, results, devices), record)
+    return record
+
+
+def _empty_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device], started: str) -> RunRecord:
+    """A failed run of which nothing is known but what was asked for and where."""
+    return RunRecord(
+        format=RECORD_FORMAT,
+        paper=plan.paper,
+        variant=plan.variant,
+        protocol=plan.protocol,
+        seed=plan.seed,
+        status="failed",
+        error="",
+        failed_step=None,
+        spec_sha256=plan.sha256,
+        spec_file_sha256=plan.spec_file_sha256,
+        spec=recorded_spec(plan.spec),
+        overrides=plan.overrides,
+        training_version=TRAINING_VERSION,
+        device=Device(
+            kind=device_kind(devices[0]), name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
+        ),
+        data=_data_record(dataset, None),
+        parameters=0,
+        trainable_parameters=0,
+        matmul_precision=_matmul_precision(devices),
+        history=(),
+        best={},
+        reported_epoch=0,
+        metrics={},
+        time=Times(compile_s=0, prepare_s=0, train_s=0, eval_s=0, checkpoint_s=0, total_s=0, epochs=()),
+        images_per_s=0.0,
+        peak_memory_bytes=peak_memory_bytes(devices),
+        load_average=(load_average(), load_average()),
+        resumed=0,
+        started=started,
+        finished=_now(),
         versions=versions(),
         git=git_state(),
         command=command_line(),
     )
-    return record, result
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
@@ -220,15 +265,17 @@ def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
     return replace(prepared, splits={**prepared.splits, "train": train.take(rows)})
 
 
-def _data_record(dataset: Dataset, prepared: Prepared) -> DataRecord:
+def _data_record(dataset: Dataset, prepared: Prepared | None) -> DataRecord:
+    splits = prepared.splits if prepared else {}
     return DataRecord(
         name=dataset.name,
         fingerprint=dataset.faces.fingerprint,
         synthetic=dataset.faces.synthetic,
         rows=len(dataset.faces),
-        image_size=prepared.image_size,
-        splits={name: _split_rows(part, prepared) for name, part in prepared.splits.items()},
-        steps=prepared.log,
+        class_rows=dataset.faces.class_counts(),
+        image_size=prepared.image_size if prepared else dataset.faces.images.shape[1],
+        splits={name: _split_rows(part, prepared) for name, part in splits.items() if prepared},
+        steps=prepared.log if prepared else (),
     )
 
 

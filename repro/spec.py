@@ -95,6 +95,20 @@ Quantity = Literal[
     "other",  # a number that no run can measure; `not_measured` says why
 ]
 
+# The units in which a quantity can be compared with a run; `other` may have any.
+UNITS: dict[str, tuple[str, ...]] = {
+    "accuracy": ("fraction",),
+    "loss": ("nat",),
+    "time": ("s", "min", "h"),
+    "speedup": ("1",),
+    "rows": ("rows",),
+    "predicted_rows": ("rows",),
+    "true_positives": ("rows",),
+    "pixel_mean": ("1",),
+    "pixel_std": ("1",),
+    "parameters": ("1",),
+}
+
 
 class Claim(SpecStruct, frozen=True, kw_only=True):
     """One number that the document reports.
@@ -134,6 +148,9 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.quantity == "other" and not self.not_measured:
             raise ValueError("a claim of quantity `other` needs `not_measured`: why no run measures it")
+        accepted = UNITS.get(self.quantity, (self.unit,))
+        if self.unit not in accepted:
+            raise ValueError(f"a claim of quantity `{self.quantity}` has unit {' or '.join(accepted)}, not {self.unit!r}")
         if bool(self.flag) != bool(self.flag_reason):
             raise ValueError("`flag` and `flag_reason` go together")
         if self.headline and self.tolerance is None:
@@ -168,7 +185,7 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     data: Data
     model: Model
     training: Training
-    variants: dict[str, Variant] = {}
+    variants: dict[Name, Variant] = {}
     claims: tuple[Claim, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     deviations: tuple[Deviation, ...] = ()

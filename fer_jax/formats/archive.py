@@ -12,7 +12,7 @@ import zipfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import Any, Protocol
 
 from fer_jax.faces import DataError
 from fer_jax.formats.recognise import GZIP, TAR_GZ, ZIP
@@ -121,7 +121,8 @@ def _unpack_zip(unpacker: _Unpacker) -> None:
 
 def _unpack_tar(unpacker: _Unpacker, stream: _Readable) -> None:
     # Streamed reading ("|") never seeks back, so that a compressed archive is decompressed once, and counted once.
-    with tarfile.open(fileobj=_Counted(stream, unpacker), mode="r|") as archive:
+    counted: Any = _Counted(stream, unpacker)  # tarfile asks for nothing but read() when it streams
+    with tarfile.open(fileobj=counted, mode="r|") as archive:
         for member in archive:
             unpacker.count_member()
             target = _target(unpacker.folder, member.name, unpacker.archive)

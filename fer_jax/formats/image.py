@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from fer_jax.faces import DataError
 from fer_jax.formats.csv_file import SIDE
@@ -35,6 +35,8 @@ def decode_face(data: bytes, place: str) -> tuple[np.ndarray, bool]:
             return np.array(image.convert("L")), True
     except DataError:
         raise
+    except UnidentifiedImageError as error:
+        raise DataError(f"{place}: not a readable PNG, JPEG or BMP image") from error
     except Exception as error:  # Pillow raises many kinds (SyntaxError, struct.error, ...) for damaged files
         raise DataError(f"{place}: not a readable PNG, JPEG or BMP image ({error})") from error
 

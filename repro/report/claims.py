@@ -72,14 +72,16 @@ def measure(claim: Claim, records: Iterable[RunRecord]) -> Measured | None:
 
 
 def why_unmeasured(claim: Claim, records: Iterable[RunRecord]) -> str:
-    """Why `measure` gives None: a few words for the table."""
+    """Why `measure` gives None, in a few words; the claim's `not_measured` tells the rest."""
     if claim.not_measured:
-        return f"not measured: {claim.not_measured}"
+        return "not measured"
     eligible = [record for record in records if _is_comparable(claim, record)]
     if claim.quantity == "speedup":
         kinds = {record.device.kind for record in eligible}
         if kinds and not {"cpu", "gpu"} <= kinds:
             return f"needs runs on cpu and gpu, there are none on {' or '.join(sorted({'cpu', 'gpu'} - kinds))}"
+        if {"cpu", "gpu"} <= {record.device.kind for record in eligible if record.status == "done"}:
+            return "no cpu and gpu runs that can be compared"
     found = {record.status for record in eligible}
     if not found:
         return "not run"
@@ -150,8 +152,10 @@ def _value(claim: Claim, record: RunRecord) -> float | None:
 
 def _data_fact(claim: Claim, record: RunRecord) -> float | None:
     if not claim.split:
-        whole = claim.quantity == "rows" and not claim.emotion
-        return float(record.data.rows) if whole else None
+        whole = record.data
+        if claim.quantity != "rows" or (claim.emotion and not whole.class_rows):
+            return None
+        return float(whole.class_rows[EMOTIONS.index(claim.emotion)] if claim.emotion else whole.rows)
     split = record.data.splits.get(claim.split)
     if split is None:
         return None

@@ -20,7 +20,7 @@ CLAIM_COLUMNS = (
     Column("Measured", "right"),
     Column("Difference", "right"),
     Column("Device"),
-    Column("Place"),
+    Column("Place and remarks"),
 )
 
 
@@ -79,7 +79,8 @@ def _sentence(text: str) -> str:
 def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[str]]:
     """One row per device and data set that measured the claim, the document's side told once."""
     what = [f"`{claim.id}`", describe(claim), f"`{claim.variant}`", reported_cell(claim)]
-    place = f"{_sentence(claim.place)} {_sentence(claim.note)}" if claim.note else escape(claim.place)
+    remarks = [text for text in (claim.note, claim.not_measured) if text]
+    place = " ".join(map(_sentence, [claim.place, *remarks])) if remarks else escape(claim.place)
     groups = [group for group in paper.comparable if group.variant == claim.variant]
     rows = []
     for device, records in _pools(claim, groups):

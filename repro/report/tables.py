@@ -16,6 +16,13 @@ from repro.spec import Claim
 
 NOTHING = "\u2014"
 WARNING = "⚠"
+QUANTITY_NAMES = {
+    "speedup": "speed-up",
+    "predicted_rows": "predicted rows",
+    "true_positives": "true positives",
+    "pixel_mean": "pixel mean",
+    "pixel_std": "pixel standard deviation",
+}
 SYNTHETIC = "**SYNTHETIC, not comparable**"
 
 MAIN_COLUMNS = (
@@ -79,8 +86,9 @@ def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
 
 
 def describe(claim: Claim) -> str:
-    """What the figure is, in a few words: 'accuracy, validation, epoch 10'."""
-    parts = [claim.quantity.replace("_", " "), claim.split, claim.emotion, claim.device]
+    """What the figure is, in a few words: 'accuracy, validation, epoch 10'; the document's own for what has no name."""
+    name = f'"{claim.quote}"' if claim.quantity == "other" else QUANTITY_NAMES.get(claim.quantity, claim.quantity)
+    parts = [name, claim.split, claim.emotion, claim.device]
     if claim.hardware:
         parts.append(f"on {claim.hardware}")
     if claim.epoch is not None:
