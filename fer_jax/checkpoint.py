@@ -52,8 +52,9 @@ class Checkpoints:
         try:
             restored = manager.restore(epoch, args=items)
         except (ValueError, KeyError, OSError) as error:
+            reason = str(error).partition("\n")[0]  # Orbax prints whole trees behind it
             raise CheckpointError(
-                f"{self.folder / name}: checkpoint {epoch} cannot be read ({error}); start anew with --fresh"
+                f"{self.folder / name}: checkpoint {epoch} cannot be read ({reason}); start anew with --fresh"
             ) from error
         return restored["state"], restored["meta"]
 

@@ -152,10 +152,10 @@ def keys_of(struct: Any) -> tuple[str, ...]:
 
 
 def _walk(root: Any, path: Path, raw: Any) -> tuple[list[Any], Any]:
-    kinds = _chosen(_flatten([root]), raw)
+    kinds = _chosen(members_of([root]), raw)
     for part in path:
         raw = _value_at(raw, [part])
-        kinds = _chosen(_flatten(_step_into(kinds, part)), raw)
+        kinds = _chosen(members_of(_step_into(kinds, part)), raw)
     return kinds, raw
 
 
@@ -171,15 +171,15 @@ def _tag_of(struct: Any, raw: dict[str, Any]) -> Any:
     return raw.get(struct.__struct_config__.tag_field)
 
 
-def _flatten(kinds: list[Any]) -> list[Any]:
+def members_of(kinds: list[Any]) -> list[Any]:
     """Unions and annotations opened."""
     out: list[Any] = []
     for kind in kinds:
         origin = get_origin(kind)
         if origin is Annotated:
-            out += _flatten([get_args(kind)[0]])
+            out += members_of([get_args(kind)[0]])
         elif origin in (Union, types.UnionType):
-            out += _flatten(list(get_args(kind)))
+            out += members_of(list(get_args(kind)))
         else:
             out.append(kind)
     return out

@@ -44,9 +44,8 @@ def status_text() -> str:
         mark = "default" if entry.is_default else ""
         damage = f", {entry.damage}" if entry.damage else ""
         megabytes = entry.size_bytes / 1e6
-        lines.append(
-            f"{entry.fingerprint[:12]}  {entry.rows:,} rows, {megabytes:.0f} MB, {entry.form} from {entry.source}{damage}  {mark}"
-        )
+        size = f"{entry.rows:,} rows, {megabytes:.0f} MB"
+        lines.append(f"{entry.fingerprint[:12]}  {size}, {entry.form} from {entry.source}{damage}  {mark}")
     if not any(entry.is_default for entry in found):
         lines.append(NO_DATA)
     return "\n".join(line.rstrip() for line in lines)

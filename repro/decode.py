@@ -62,7 +62,7 @@ class LoadedSpec:
             return self.spec
         if variant not in self.spec.variants:
             raise SpecError(f"{self.path}: no variant {variant!r}; this paper has: {', '.join(self.variant_names())}")
-        raw = copy.deepcopy(self.raw)
+        raw = self.raw | copy.deepcopy({key: self.raw[key] for key in SETTINGS})
         for dotted, value in self.spec.variants[variant].set.items():
             _override(raw, dotted, copy.deepcopy(value), f"{self.path}: variants.{variant}.set")
         spec = _convert(raw, f"{self.path}: variants.{variant}.set")
@@ -100,8 +100,7 @@ def load_spec(path: Path) -> LoadedSpec:
     for name in spec.variants:
         if name in RESERVED_VARIANTS:
             raise SpecError(f"{path}: variants.{name}: this name has a meaning of its own; choose another")
-        loaded.resolve(name)
-    _check_claims(loaded)
+    _check_claims(loaded, {name: _splits(loaded.resolve(name)) for name in loaded.variant_names()})
     return loaded
 
 
@@ -214,8 +213,15 @@ def _check_fit(spec: Spec, where: str) -> None:
                 raise SpecError(f"{where}: {key}: {name!r} is not in training.evaluate, so it has no figure each epoch")
 
 
-def _check_claims(loaded: LoadedSpec) -> None:
-    """Claims name things that exist; ids are unique; one headline; contradictions name runnable variants."""
+def _splits(spec: Spec) -> tuple[str, ...]:
+    return check_steps(spec.data.steps, IMAGE_SIZE)[0]
+
+
+def _check_claims(loaded: LoadedSpec, splits: dict[str, tuple[str, ...]]) -> None:
+    """Claims name things that exist; ids are unique; one headline; contradictions name runnable variants.
+
+    splits: their names by variant.
+    """
     spec, where = loaded.spec, loaded.path
     seen: set[str] = set()
     for index, claim in enumerate(spec.claims):
@@ -228,8 +234,7 @@ def _check_claims(loaded: LoadedSpec) -> None:
             raise SpecError(f"{at}.variant ({claim.id}): no variant {claim.variant!r}; accepted: {known}")
         if claim.emotion and claim.emotion not in EMOTIONS:
             raise SpecError(f"{at}.emotion ({claim.id}): no emotion {claim.emotion!r}; accepted: {', '.join(EMOTIONS)}")
-        splits, _ = check_steps(loaded.resolve(claim.variant).data.steps, IMAGE_SIZE)
-        known = {*splits, "minibatch", ""}
+        known = {*splits[claim.variant], "minibatch", ""}
         if not claim.not_measured and claim.split not in known:
             raise SpecError(
                 f"{at}.split ({claim.id}): no split {claim.split!r}; accepted: {', '.join(sorted(known - {''}))}"

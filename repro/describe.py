@@ -9,8 +9,9 @@ import msgspec
 
 from fer_jax.layers import Layer, layer_names, output_shapes, parameter_count
 from fer_jax.step_kinds import check_steps, step_names
-from repro.decode import IMAGE_SIZE, LoadedSpec
+from repro.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.plan import settings_sha256
+from repro.provenance import Sources, own_sources, variant_sources
 from repro.report.units import reported
 from repro.spec import Claim, Provenance, Spec
 
@@ -77,7 +78,7 @@ def paper_document(paper: LoadedSpec, variant: str) -> dict[str, Any]:
         "variant": variant,
         "spec_sha256": settings_sha256(spec),
         "spec": msgspec.to_builtins(spec),
-        "provenance": {key: msgspec.to_builtins(value) for key, value in paper.provenance.items()},
+        "provenance": {key: msgspec.to_builtins(entries) for key, entries in variant_sources(paper, variant).items()},
         "splits": list(splits),
         "image_size": size,
         "parameters": total,
@@ -92,12 +93,15 @@ def paper_text(paper: LoadedSpec, variant: str) -> str:
     lines = [about.title, f"{', '.join(about.authors)}{f', {about.year}' if about.year else ', undated'}"]
     lines += [text for text in (about.venue, about.doi and f"doi {about.doi}", about.url) if text]
     lines += ["", about.summary.strip(), ""]
-    if variant != "default":
-        lines += [f"Variant {variant}: {spec.variants[variant].about}", *_sources(paper, f"variants.{variant}"), ""]
+    sources, own = variant_sources(paper, variant), ()
+    if variant != DEFAULT_VARIANT:
+        own = own_sources(paper, variant)
+        about_variant = paper.provenance[f"variants.{variant}"]
+        lines += [f"Variant {variant}: {spec.variants[variant].about}", *_source_lines(about_variant, ()), ""]
     lines += ["Data, in this order:"]
     for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
-        lines += [f"  {name}: {_fields(step)}", *_sources(paper, f"data.steps[{index}]")]
-    lines += ["", *_network_lines(paper, spec), "", "Training:"]
+        lines += [f"  {name}: {_fields(step)}", *_source_lines(sources[f"data.steps[{index}]"], own)]
+    lines += ["", *_network_lines(spec, sources, own), "", "Training:"]
     training = spec.training
     for key, struct in (
         ("training", training),
@@ -107,7 +111,10 @@ def paper_text(paper: LoadedSpec, variant: str) -> str:
     ):
         kind = struct.__struct_config__.tag or ""
         label = f"{key.removeprefix('training.')} {kind}".strip()
-        lines += [f"  {label}: {_fields(struct, leave=('loss', 'optimizer', 'schedule'))}", *_sources(paper, key)]
+        lines += [
+            f"  {label}: {_fields(struct, leave=('loss', 'optimizer', 'schedule'))}",
+            *_source_lines(sources[key], own),
+        ]
     lines += ["", "Variants:"]
     lines += [f"  {name}: {v.about}" for name, v in spec.variants.items()]
     lines += ["", *_claim_lines(spec), "", "Contradictions:"]
@@ -119,7 +126,7 @@ def paper_text(paper: LoadedSpec, variant: str) -> str:
     return "\n".join(lines)
 
 
-def _network_lines(paper: LoadedSpec, spec: Spec) -> list[str]:
+def _network_lines(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> list[str]:
     _, size = check_steps(spec.data.steps, IMAGE_SIZE)
     shape: tuple[int, ...] = (size, size, 1)
     total, trainable = _parameters(spec)
@@ -130,7 +137,10 @@ def _network_lines(paper: LoadedSpec, spec: Spec) -> list[str]:
     ):
         weights = _layer_parameters(layer, shape)
         count = f", {weights:,} parameters" if weights else ""
-        lines += [f"  {name}: {_fields(layer)} -> {_shape(after)}{count}", *_sources(paper, f"model.layers[{index}]")]
+        lines += [
+            f"  {name}: {_fields(layer)} -> {_shape(after)}{count}",
+            *_source_lines(sources[f"model.layers[{index}]"], own),
+        ]
         shape = after
     return lines
 
@@ -181,13 +191,18 @@ def _value(value: Any) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _sources(paper: LoadedSpec, key: str) -> list[str]:
-    """Where the settings of a table come from, one line each."""
-    return [f"      {_source(entry)}" for entry in paper.provenance.get(key, ())]
-
-
-def _source(entry: Provenance) -> str:
-    of = f"{', '.join(entry.of)}: " if entry.of else ""
-    if entry.kind == "stated":
-        return f'{of}stated, {entry.place}: "{entry.quote}"' + (f" ({entry.reason})" if entry.reason else "")
-    return f"{of}{entry.kind}: {entry.reason}"
+def _source_lines(entries: tuple[Provenance, ...], own: tuple[Provenance, ...]) -> list[str]:
+    """Where the settings of a table come from, one line each; what the variant said at the top is not said again."""
+    lines = []
+    for entry in entries:
+        of = f"{', '.join(entry.of)}: " if entry.of else ""
+        if msgspec.structs.replace(entry, of=()) in own:
+            line = f"      {of}set by the variant"
+        elif entry.kind == "stated":
+            reason = f" ({entry.reason})" if entry.reason else ""
+            line = f'      {of}stated, {entry.place}: "{entry.quote}"{reason}'
+        else:
+            line = f"      {of}{entry.kind}: {entry.reason}"
+        if line not in lines:
+            lines.append(line)
+    return lines

@@ -35,17 +35,14 @@ class RunPlan:
 
     @property
     def training(self) -> Training:
-        """The training settings, cut short where the user's --epochs is less than the document's."""
-        epochs = self.overrides.epochs
-        training = self.spec.training
+        """The training settings, cut short where the user's --epochs says so."""
+        epochs, training = self.overrides.epochs, self.spec.training
         if epochs is None:
             return training
-        if training.steps is not None:  # an 'epoch' is then the stretch between two evaluations
-            assert training.evaluate_every_steps is not None
-            steps = min(training.steps, 1 + (epochs - 1) * training.evaluate_every_steps)
-            return msgspec.structs.replace(training, steps=steps)
-        assert training.epochs is not None
-        return msgspec.structs.replace(training, epochs=min(training.epochs, epochs))
+        if training.steps is None:
+            return msgspec.structs.replace(training, epochs=epochs)
+        assert training.evaluate_every_steps is not None
+        return msgspec.structs.replace(training, steps=1 + (epochs - 1) * training.evaluate_every_steps)
 
     @property
     def sha256(self) -> str:
@@ -55,11 +52,22 @@ class RunPlan:
 def make_plan(
     loaded: LoadedSpec, *, variant: str, seed: int, overrides: Overrides, protocol: str = AS_PUBLISHED
 ) -> RunPlan:
-    """Resolve a spec to one run.
+    """Resolve a spec to one run. Overrides that shorten nothing are dropped, so that such a run is a full one.
 
     Raises SpecError for an unknown variant.
     """
-    return RunPlan(loaded.resolve(variant), loaded.path, loaded.sha256, variant, protocol, seed, overrides)
+    spec = loaded.resolve(variant)
+    if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
+        overrides = msgspec.structs.replace(overrides, epochs=None)
+    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides)
+
+
+def evaluations(training: Training) -> int:
+    """Epochs, or with `steps` the stretches between evaluations: the first ends after one update."""
+    if training.epochs is not None:
+        return training.epochs
+    assert training.steps is not None and training.evaluate_every_steps is not None
+    return 1 + -(-(training.steps - 1) // training.evaluate_every_steps)
 
 
 class _Settings(msgspec.Struct, frozen=True):

@@ -21,6 +21,7 @@ from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_by
 from fer_jax.engine import Network
 from fer_jax.faces import UNLABELLED, Faces
 from fer_jax.layers import parameter_count
+from fer_jax.step_kinds import StepError, step_names
 from fer_jax.steps import Prepared, apply_steps
 from fer_jax.train import Progress, TrainResult, fit
 from repro.dataset import Dataset
@@ -155,10 +156,7 @@ def _train(
 ) -> tuple[RunRecord, TrainResult]:
     started, load_before = _now(), load_average()
     begin = time.perf_counter()
-    faces = dataset.faces
-    labelled = faces.labels != UNLABELLED
-    prepared = apply_steps(faces if labelled.all() else faces.take(labelled), plan.spec.data.steps, plan.seed)
-    prepared = _limit_train(prepared, plan.overrides.limit_train)
+    prepared = _prepare(plan, dataset)
     network = Network(
         layers=plan.spec.model.layers,
         training=plan.training,
@@ -199,6 +197,23 @@ def _train(
         resumed=result.resumed,
     )
     return record, result
+
+
+def _prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
+    """The data steps on the labelled rows.
+
+    Raises StepError naming the spec, the step and what the data set has.
+    """
+    faces = dataset.faces
+    labelled = faces.labels != UNLABELLED
+    steps = plan.spec.data.steps
+    try:
+        prepared = apply_steps(faces if labelled.all() else faces.take(labelled), steps, plan.seed)
+    except StepError as error:
+        rows = ", ".join(f"{sum(counts):,} {usage}" for usage, counts in faces.counts().items())
+        at = f"{plan.spec_path}: data.steps[{error.index}] ({step_names(steps)[error.index]})"
+        raise StepError(error.index, f"{at}: {error}; the data set has these labelled rows: {rows}") from None
+    return _limit_train(prepared, plan.overrides.limit_train)
 
 
 def write_failure(

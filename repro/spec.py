@@ -150,7 +150,9 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
             raise ValueError("a claim of quantity `other` needs `not_measured`: why no run measures it")
         accepted = UNITS.get(self.quantity, (self.unit,))
         if self.unit not in accepted:
-            raise ValueError(f"a claim of quantity `{self.quantity}` has unit {' or '.join(accepted)}, not {self.unit!r}")
+            raise ValueError(
+                f"a claim of quantity `{self.quantity}` has unit {' or '.join(accepted)}, not {self.unit!r}"
+            )
         if bool(self.flag) != bool(self.flag_reason):
             raise ValueError("`flag` and `flag_reason` go together")
         if self.headline and self.tolerance is None:

@@ -32,8 +32,10 @@ EPOCHS = 4
 
 
 def claim(id: str = "accuracy", **fields: Any) -> Claim:
-    """61 % on the test split, unless told otherwise."""
-    defaults = {"quantity": "accuracy", "value": 0.61, "unit": "fraction", "resolution": 0.01, "split": "test"}
+    """61 % on the test split, unless told otherwise; the unit alone tells the quantity."""
+    kinds = {"h": "time", "nat": "loss", "rows": "rows", "1": "speedup"}
+    quantity = kinds.get(fields.get("unit", ""), "accuracy")
+    defaults = {"quantity": quantity, "value": 0.61, "unit": "fraction", "resolution": 0.01, "split": "test"}
     return msgspec.convert({"id": id, **defaults, "quote": "61%", "place": "Table I", **fields}, Claim)
 
 

@@ -100,11 +100,6 @@ def test_time_stops_at_the_epoch_of_the_claim():
     assert measured.values == (123.0,)
 
 
-def test_an_unknown_unit_of_time_is_an_error():
-    with pytest.raises(SpecError, match=r"hours.*accepted: s, min, h"):
-        measure(claim(quantity="time", unit="hours", split=""), [make_record(PAPER)])
-
-
 def test_time_on_a_device_counts_only_that_kind():
     records = [make_record(PAPER, device=CPU), make_record(PAPER, device=GPU, epoch_s=1.0)]
     gpu = claim(quantity="time", unit="s", split="", device="gpu")

@@ -1,0 +1,168 @@
+"""Several CPU devices, a cache folder of the tests' own, and data and networks small enough to train in seconds."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax.engine import Network
+from fer_jax.faces import EMOTIONS, Faces
+from fer_jax.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
+from fer_jax.settings import Loss, Sgd, Training
+
+# Before JAX starts: work that is shared over devices is tested on every machine.
+jax.config.update("jax_num_cpu_devices", 4)
+
+TINY_SIZE = 12  # pixels
+
+
+@pytest.fixture(scope="session", autouse=True)
+def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test reads or writes the user's cache; processes that tests start inherit it."""
+    folder = tmp_path_factory.mktemp("cache")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(os.environ, "FER_JAX_CACHE", str(folder / "fer_jax"))
+        patch.setitem(os.environ, "XDG_CACHE_HOME", str(folder))
+        yield
+
+
+def draw_tiny_faces(rows: int, seed: int = 0, size: int = TINY_SIZE, usage: int = 0) -> Faces:
+    """Faces with a pattern per emotion under noise: learnable in a few epochs, but not without error."""
+    patterns = np.random.default_rng(99).integers(0, 255, (len(EMOTIONS), size, size))
+    random = np.random.default_rng([seed, usage])
+    labels = random.integers(0, len(EMOTIONS), rows).astype(np.uint8)
+    noise = random.normal(60, 60, (rows, size, size))
+    images = np.clip(0.35 * patterns[labels] + noise, 0, 255).astype(np.uint8)
+    return Faces(images, labels, np.full(rows, usage, np.uint8), np.arange(rows, dtype=np.int32))
+
+
+@pytest.fixture
+def tiny_faces() -> Callable[..., Faces]:
+    """Call it with the number of rows, and perhaps seed, size and usage."""
+    return draw_tiny_faces
+
+
+# A dense layer alone compiles in a tenth of the time of a convolution.
+DENSE = (Flatten(), Dense(units=16), Activation(function="tanh"), Dense(units=7), Activation(function="softmax"))
+CONVOLUTIONAL = (
+    *(Conv(filters=4, kernel=3, padding="same"), BatchNorm(momentum=0.8), Activation(function="relu")),
+    *(MaxPool(window=2), Dropout(rate=0.25), Flatten(), Dense(units=16), BatchNorm(), Activation(function="relu")),
+    *(Dropout(rate=0.5), Dense(units=7), Activation(function="softmax")),
+)
+
+
+@pytest.fixture
+def tiny_network() -> Callable[..., Network]:
+    """A network for tiny faces: dense layers, or with `convolutional` convolution, batch norm and dropout. Other
+    keywords are settings of Training."""
+
+    def make(*, convolutional: bool = False, random_flip: dict[str, float] | None = None, **settings: object) -> Network:
+        given: dict[str, object] = {
+            "batch_size": 32,
+            "loss": Loss(kind="cross_entropy"),
+            "optimizer": Sgd(learning_rate=0.05, momentum=0.9),
+            **settings,
+        }
+        if "steps" not in given:
+            given.setdefault("epochs", 2)
+        training = Training(**given)  # type: ignore[arg-type]
+        layers = CONVOLUTIONAL if convolutional else DENSE
+        return Network(layers, training, TINY_SIZE, divide=255.0, random_flip=random_flip)
+
+    return make
+
+
+PAPER = """
+format = 1
+
+[paper]
+id = "tiny"
+title = "A tiny network"
+authors = ["A. Author"]
+source = "tiny.txt"
+summary = "A dense network on small faces."
+
+[[data.steps]]
+step = "split_by_usage"
+into = {{ train = ["Training"], validation = ["PublicTest"], test = ["PrivateTest"] }}
+{assumed}
+[[data.steps]]
+step = "resize"
+size = {size}
+{assumed}
+[[data.steps]]
+step = "random_flip"
+{assumed}
+[[data.steps]]
+step = "normalise"
+{assumed}
+[[model.layers]]
+layer = "flatten"
+{assumed}
+[[model.layers]]
+layer = "dense"
+units = {units}
+{assumed}
+[[model.layers]]
+layer = "activation"
+function = "relu"
+{assumed}
+[[model.layers]]
+layer = "dropout"
+rate = 0.25
+{assumed}
+[[model.layers]]
+layer = "dense"
+units = 7
+{assumed}
+[[model.layers]]
+layer = "activation"
+function = "softmax"
+{assumed}
+[training]
+batch_size = {batch_size}
+epochs = {epochs}
+report = "best"
+{assumed}
+[training.loss]
+kind = "cross_entropy"
+l2 = 1e-4
+{assumed}
+[training.optimizer]
+optimizer = "sgd"
+learning_rate = {learning_rate}
+momentum = 0.9
+{assumed}
+[training.schedule]
+schedule = "reduce_on_plateau"
+split = "validation"
+metric = "loss"
+factor = 0.5
+patience = 1
+min_delta = 0.05
+{assumed}
+"""
+
+
+@pytest.fixture
+def tiny_paper(tmp_path: Path) -> Callable[..., Path]:
+    """Write a spec file, with the plateau schedule and the best epoch reported, and return its path."""
+
+    def write(**settings: object) -> Path:
+        given: dict[str, object] = {
+            "size": TINY_SIZE,
+            "units": 16,
+            "batch_size": 32,
+            "epochs": 3,
+            "learning_rate": 0.05,
+            **settings,
+        }
+        path = tmp_path / "tiny.toml"
+        assumed = 'provenance = [{ kind = "assumed", reason = "a test" }]'
+        path.write_text(PAPER.format(assumed=assumed, **given))
+        return path
+
+    return write

@@ -1,0 +1,113 @@
+"""Many runs at once: failures stay visible, done work is skipped, synthetic data is said loudly."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from conftest import draw_tiny_faces
+from tiny_paper import write_tiny
+
+from fer_jax.faces import concatenate
+from repro import catalog
+from repro.cli import main
+from repro.records import find_records
+
+# 48 pixels, since a spec's data steps start from FER-2013's size.
+SIZE = 48
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Training and PrivateTest rows, none of PublicTest."""
+    faces = concatenate([draw_tiny_faces(40, size=SIZE), draw_tiny_faces(14, size=SIZE, usage=2)])
+    path = tmp_path / "faces.npz"
+    np.savez(path, images=faces.images, labels=faces.labels, usage=faces.usage)
+    return path
+
+
+@pytest.fixture
+def two_papers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A suite of two papers, of which the first needs rows that the data set does not have."""
+    folder = tmp_path / "papers"
+    for name, usage in (("aaa", "PublicTest"), ("bbb", "PrivateTest")):
+        (folder / name).mkdir(parents=True)
+        path = write_tiny(
+            folder / name, ('id = "tiny"', f'id = "{name}"'), ('test = ["PrivateTest"]', f'test = ["{usage}"]')
+        )
+        path.rename(folder / f"{name}.toml")
+    monkeypatch.setattr(catalog, "papers_folder", lambda: folder)
+    return folder
+
+
+def _call(*words: object) -> Result:
+    return CliRunner().invoke(main, [str(word) for word in words], catch_exceptions=False)
+
+
+def test_run_all_goes_on_after_a_failed_run_and_exits_1(two_papers: Path, data: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    done = _call("run-all", "--data", data, "--results", results, "--device", "cpu", "--epochs", 1, "--json")
+    assert done.exit_code == 1
+    failed, partial = json.loads(done.stdout)
+    assert (failed["paper"], failed["status"]) == ("aaa", "failed")
+    assert "split_by_usage" in failed["error"]
+    assert (partial["paper"], partial["status"]) == ("bbb", "partial")
+    assert [record.status for _, record in find_records(results)] == ["failed", "partial"]
+    report = _call("report", "--results", results)
+    assert report.exit_code == 0
+    assert "left without rows" in (results / "RESULTS.md").read_text(encoding="utf-8")
+    assert _call("report", "--results", results, "--check").exit_code == 0
+
+
+def test_a_single_run_that_does_not_fit_its_data_is_an_input_error(
+    two_papers: Path, data: Path, tmp_path: Path
+) -> None:
+    done = _call("run", "aaa", "--data", data, "--results", tmp_path / "results", "--device", "cpu")
+    assert done.exit_code == 2
+    assert "split_by_usage" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_run_that_was_done_is_skipped_with_a_word(data: Path, tmp_path: Path) -> None:
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", tmp_path / "results", "--device", "cpu")
+    first = _call(*words)
+    again = _call(*words)
+    fresh = _call(*words, "--fresh")
+    assert first.exit_code == again.exit_code == fresh.exit_code == 0
+    assert "done already" not in first.stderr
+    assert "done already" in again.stderr
+    assert "done already" not in fresh.stderr
+
+
+def test_too_few_rows_name_the_remedy(data: Path, tmp_path: Path) -> None:
+    paper = write_tiny(tmp_path, ("epochs = 5", 'epochs = 5\nlast_batch = "drop"'))
+    done = _call("run", paper, "--data", data, "--results", tmp_path, "--device", "cpu", "--limit-train", 3)
+    assert done.exit_code == 2
+    assert "3 training rows are fewer than one batch of 4" in done.stderr
+
+
+def test_a_gpu_that_is_not_there_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:
+    import jax
+
+    if any(device.platform != "cpu" for device in jax.devices()):
+        pytest.skip("this machine has a GPU")
+    done = _call("run", write_tiny(tmp_path), "--data", data, "--results", tmp_path, "--device", "gpu")
+    assert done.exit_code == 2
+    assert "cuda12" in done.stderr
+
+
+def test_synthetic_faces_are_said_on_screen_in_the_record_and_in_the_table(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("repro.dataset.SYNTHETIC_SHARE", 400)
+    monkeypatch.setenv("FER_JAX_CACHE", str(tmp_path / "empty"))
+    results = tmp_path / "results"
+    done = _call("run", write_tiny(tmp_path), "--results", results, "--device", "cpu", "--epochs", 1)
+    assert done.exit_code == 0
+    assert "SYNTHETIC" in done.stderr
+    ((_, record),) = find_records(results)
+    assert record.data.synthetic
+    assert record.data.name == "synthetic"
+    _call("report", "--results", results)
+    assert "SYNTHETIC" in (results / "RESULTS.md").read_text(encoding="utf-8")
