@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax import convolution, pooling
+from fer_jax import convolution, pooling, winograd
 from fer_jax.layers import Activation, Conv, Layer, MaxPool, layer_names, pool_stride, same_padding
 
 Pair = tuple[int, int]
@@ -138,6 +138,8 @@ class NhwcBackend:
 
 # Up to this many channels a k x k patch is written out; above, gathering along the width alone is faster.
 _FEW_CHANNELS = 1
+# From this many channels on, both in and out, Winograd's 3 x 3 convolution wins back what its transforms cost.
+_MANY_CHANNELS = 64
 # `convolve_and_pool` multiplies by zeros, ((k + s - 1) / k)^2 times as much as needed for windows of s.
 _JOINED_WINDOW = 3
 
@@ -170,6 +172,8 @@ class ChwnBackend:
             pool = None
         elif few_channels or layer.stride > 1:
             y = convolution.convolve_patches(x, kernel_HWIO, layer.stride, (rows, columns))
+        elif layer.kernel == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
+            y = winograd.convolve_winograd(x, kernel_HWIO, rows)
         else:
             y = convolution.convolve_separable(x, kernel_HWIO, rows)
         if pool is not None:

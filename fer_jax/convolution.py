@@ -51,12 +51,12 @@ def _joined(parts: Sequence[Array]) -> Array:
     return lax.optimization_barrier(jnp.concatenate(lax.optimization_barrier(list(parts)), 0))
 
 
-def _product_in(a: Array, b: Array) -> Array:
+def product_in(a: Array, b: Array) -> Array:
     """a^T b: the products of columns."""
     return lax.dot_general(a, b, (((0,), (0,)), ((), ())))
 
 
-def _product_out(a: Array, b: Array) -> Array:
+def product_out(a: Array, b: Array) -> Array:
     """a b^T: the products of rows."""
     return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
 
@@ -86,7 +86,7 @@ def convolve_patches(x: Array, kernel: Array, stride: int, padding: tuple[Paddin
     shifted = _joined([window_positions(x, 2, j, columns, stride)[None] for j in range(size)])
     patches = _joined([window_positions(shifted, 2, i, rows, stride)[None] for i in range(size)])
     patches = patches.reshape(size * size * channels, rows * columns * batch)
-    y = _product_in(kernel.reshape(size * size * channels, filters), patches)
+    y = product_in(kernel.reshape(size * size * channels, filters), patches)
     return y.reshape(filters, rows, columns, batch)
 
 
@@ -139,11 +139,12 @@ def _separable_backward(
     height = gathered.shape[1]
     # Row r of copy i is row r - i + before of the cotangent, zero beyond its ends.
     lead, trail = max(size - 1 - before, 0), max(size - 1 - after, 0)
-    padded = pad(cotangent, 1, lead, trail)
+    # `size` copies read it: whatever produced it (batch norm, say) must not be computed in each.
+    padded = pad(lax.optimization_barrier(cotangent), 1, lead, trail)
     stacked = _joined([window_positions(padded, 1, lead + before - i, height) for i in range(size)])
     flat = stacked.reshape(stacked.shape[0], -1)
-    d_matrix = _product_out(flat, gathered.reshape(gathered.shape[0], -1))
-    d_gathered = _product_in(matrix, flat).reshape(size, -1, *gathered.shape[1:])
+    d_matrix = product_out(flat, gathered.reshape(gathered.shape[0], -1))
+    d_gathered = product_in(matrix, flat).reshape(size, -1, *gathered.shape[1:])
     # Column w of copy j came from column w + j - before of x.
     shifted = [pad(d_gathered[j], 2, j - before, size - 1 - j - after) for j in range(size)]
     return functools.reduce(jnp.add, shifted), d_matrix
@@ -194,7 +195,7 @@ def _dense_forward(x: Array, kernel: Array) -> tuple[Array, tuple[Array, Array]]
 
 def _dense_backward(residuals: tuple[Array, Array], cotangent: Array) -> tuple[Array, Array]:
     x, kernel = residuals
-    return kernel @ cotangent, _product_out(x, cotangent)
+    return kernel @ cotangent, product_out(x, cotangent)
 
 
 _dense.defvjp(_dense_forward, _dense_backward)

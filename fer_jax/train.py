@@ -16,7 +16,8 @@ from fer_jax.engine import DeviceRows, Engine, EpochFigures, Network, TrainState
 from fer_jax.faces import EMOTIONS, Faces
 from fer_jax.plateau import LearningRate
 
-# Rows per evaluation batch: what stays in the caches of a CPU (64 was the fastest of 16 to 256 for teta2022); a GPU takes more.
+# Rows per evaluation batch: what stays in the caches of a CPU (64 was the fastest of 16 to 256 for teta2022); a GPU
+# takes more.
 EVALUATION_BATCH = {"cpu": 64, "gpu": 2048}
 
 Figures = dict[str, float]  # {"loss": ..., "accuracy": ..., "n": ...}
