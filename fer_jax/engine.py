@@ -79,7 +79,9 @@ class Engine:
         self.mesh = data_mesh(devices)
         self.axis = "data" if self.mesh else None
         self.backend = choose_backend(device_kind(devices[0]))
-        self.module = build(network.layers, backend=self.backend, axis_name=self.axis)
+        self.module = build(
+            network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
+        )
         self.output = output_activation(network.layers)
         self.compile_s = 0.0
         self._compiled: dict[Any, Any] = {}
@@ -92,7 +94,7 @@ class Engine:
 
     def put_rows(self, images: np.ndarray, labels: np.ndarray) -> DeviceRows:
         """A split, uint8 as it is, on every device."""
-        return self._everywhere(DeviceRows(images, labels.astype(np.int32)))
+        return DeviceRows(*self._everywhere((images, labels.astype(np.int32))))
 
     def put_batches(self, rows_SB: np.ndarray) -> Array:
         """Row numbers of batches, each device holding its share of every batch."""
@@ -193,7 +195,7 @@ class Engine:
         def one(number: Array, rows_B: Array) -> tuple[Array, tuple[Array, Array]]:
             images = self._images(data, rows_B, split, jax.random.fold_in(key, number))
             variables = {"params": state.params, "batch_stats": state.batch_stats}
-            logits = self.module.apply(variables, images, train=False, weight_B=None)
+            logits: Any = self.module.apply(variables, images, train=False, weight_B=None)
             labels_B = data.labels[jnp.maximum(rows_B, 0)]
             losses = example_losses(loss, logits, labels_B, output)
             return number + 1, (probabilities(logits, output), losses)
@@ -220,7 +222,7 @@ class Engine:
         if (name, shapes) not in self._compiled:
             begin = time.perf_counter()
             lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
-            self._compiled[name, shapes] = lowered.compile(compiler_options=self.backend.compiler_options or None)
+            self._compiled[name, shapes] = lowered.compile(compiler_options={**self.backend.compiler_options} or None)
             self.compile_s += time.perf_counter() - begin
         return self._compiled[name, shapes](*arguments)
 

@@ -153,6 +153,7 @@ class DropoutLayer(nn.Module):
     layer: Dropout
     backend: Backend
     axis_name: str | None
+    batch_size: int | None
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool) -> Array:
@@ -172,10 +173,13 @@ class DropoutLayer(nn.Module):
         batch = x.shape[self.backend.batch_axis]
         features = x.size // batch
         shape = [-(-features // 2)] * 2
-        shape[axis] = batch if self.axis_name is None else batch * lax.axis_size(self.axis_name)
+        shape[axis] = self.batch_size or (batch if self.axis_name is None else batch * lax.axis_size(self.axis_name))
         # Two axes whatever the map has: XLA takes seconds to compile random bits of four axes on CPU.
         words = jax.random.bits(self.make_rng("dropout"), tuple(shape), jnp.uint32)
         if self.axis_name is not None:
+            # Rows that only fill the batch up to a multiple of the devices come behind, and have no mask of their own.
+            missing = batch * lax.axis_size(self.axis_name) - shape[axis]
+            words = jnp.pad(words, [(0, missing if i == axis else 0) for i in range(2)])
             words = lax.dynamic_slice_in_dim(words, lax.axis_index(self.axis_name) * batch, batch, axis)
         halves = jnp.concatenate([words & 0xFFFF, words >> 16], 1 - axis)
         kept = halves >= round(self.layer.rate * 65536)
@@ -188,11 +192,14 @@ class Network(nn.Module):
     Attributes:
         axis_name: the axis of a `shard_map` over which the batch is spread, if any: batch norm then takes its
             statistics over all devices, and dropout masks are those of the whole batch.
+        batch_size: rows of the whole batch before it was filled up for the devices, on which the masks depend; by
+            default as many as come.
     """
 
     layers: tuple[Layer, ...]
     backend: Backend
     axis_name: str | None = None
+    batch_size: int | None = None
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool, weight_B: Array | None = None) -> Array:
@@ -215,7 +222,7 @@ class Network(nn.Module):
             elif isinstance(layer, BatchNorm):
                 x = BatchNormLayer(layer, backend, self.axis_name, name=name)(x, train=train, weight_B=weight_B)
             elif isinstance(layer, Dropout):
-                x = DropoutLayer(layer, backend, self.axis_name, name=name)(x, train=train)
+                x = DropoutLayer(layer, backend, self.axis_name, self.batch_size, name=name)(x, train=train)
             elif isinstance(layer, MaxPool):
                 x = backend.max_pool(x, layer)
             elif isinstance(layer, Activation):
@@ -244,9 +251,11 @@ def hidden_layers(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
     return layers if output_activation(layers) == "linear" else layers[:-1]
 
 
-def build(layers: tuple[Layer, ...], *, backend: Backend, axis_name: str | None = None) -> Network:
+def build(
+    layers: tuple[Layer, ...], *, backend: Backend, axis_name: str | None = None, batch_size: int | None = None
+) -> Network:
     """The network of a layer list for one backend."""
-    return Network(layers=tuple(layers), backend=backend, axis_name=axis_name)
+    return Network(layers=tuple(layers), backend=backend, axis_name=axis_name, batch_size=batch_size)
 
 
 def init_variables(layers: tuple[Layer, ...], input_shape_hwc: Shape, key: Array) -> Variables:

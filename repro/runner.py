@@ -307,7 +307,7 @@ def _matmul_precision(devices: list[jax.Device]) -> str:
     """What float32 products are computed in: XLA takes TF32 on GPUs that have it unless told otherwise."""
     if device_kind(devices[0]) == "cpu":
         return "float32"
-    return jax.config.jax_default_matmul_precision or "tensorfloat32"
+    return str(jax.config.values["jax_default_matmul_precision"] or "tensorfloat32")
 
 
 def _write_predictions(folder: Path, result: TrainResult) -> None:

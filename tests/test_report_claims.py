@@ -6,7 +6,6 @@ import msgspec
 import pytest
 from report_records import CPU, GPU, claim, data, make_record, make_spec, metrics
 
-from repro.decode import SpecError
 from repro.records import EpochTime, Overrides
 from repro.report.claims import Measured, measure, why_unmeasured
 

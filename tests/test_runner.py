@@ -1,0 +1,211 @@
+"""Runs from plan to record: what is skipped, what is done again, what is kept apart."""
+
+import multiprocessing
+import os
+
+import jax
+import msgspec
+import numpy as np
+import pytest
+
+from fer_jax.checkpoint import Checkpoints
+from fer_jax.faces import UNLABELLED, Faces, concatenate
+from repro import runner
+from repro.dataset import Dataset
+from repro.decode import load_spec
+from repro.plan import make_plan
+from repro.records import Overrides, read_record
+from repro.runner import run
+
+CPU = jax.devices("cpu")[:1]
+
+
+@pytest.fixture
+def dataset(tiny_faces):
+    return Dataset(concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((150, 50, 50))]), "fer2013")
+
+
+@pytest.fixture
+def do(tiny_paper, dataset, tmp_path):
+    """Run the tiny paper; keywords that are no arguments of `run` are settings of the paper."""
+
+    def call(seed=0, overrides=None, fresh=False, report=None, devices=CPU, data=dataset, **settings):
+        loaded = load_spec(tiny_paper(**settings))
+        plan = make_plan(loaded, variant="default", seed=seed, overrides=overrides or Overrides())
+        return run(plan, data, results=tmp_path / "results", devices=devices, fresh=fresh, report=report)
+
+    return call
+
+
+class Killed(Exception):
+    pass
+
+
+def stop_at(epoch):
+    def report(progress):
+        if progress.entry["epoch"] == epoch:
+            raise Killed
+
+    return report
+
+
+def test_a_run_is_recorded_and_then_skipped(do, dataset):
+    first = do()
+    record, folder = first.record, first.folder
+    assert not first.skipped and record.status == "done" and record.error == "" and record.failed_step is None
+    assert {name: m.n for name, m in record.metrics.items()} == {"train": 150, "validation": 50, "test": 50}
+    assert record.data.fingerprint == dataset.faces.fingerprint and record.data.rows == 250
+    assert sum(record.data.splits["test"].class_rows) == 50
+    assert record.parameters == record.trainable_parameters == 144 * 16 + 16 + 16 * 7 + 7
+    assert (record.device.kind, record.device.count, record.seed) == ("cpu", 1, 0)
+    assert [e.printed_step for e in record.history] == [4, 9, 14]
+    assert record.best["validation"].epoch == record.reported_epoch
+    with np.load(folder / "predictions.npz") as arrays:
+        assert "train.predicted" not in arrays
+        for split in ("validation", "test"):
+            right = (arrays[f"{split}.predicted"] == arrays[f"{split}.label"]).mean()
+            assert right == pytest.approx(record.metrics[split].accuracy)
+    for name, epoch in (("last", 3), ("best", record.reported_epoch)):
+        assert [p.name for p in (folder / "checkpoints" / name).iterdir() if p.is_dir()] == [str(epoch)]
+
+    written = (folder / "run.json").read_bytes()
+    second = do()
+    assert second.skipped and second.folder == folder and (folder / "run.json").read_bytes() == written
+    assert second.record == read_record(folder / "run.json") and second.record.history == record.history
+
+    third = do(fresh=True)
+    assert not third.skipped and third.record.resumed == 0
+    assert third.record.history == record.history and third.record.started >= record.finished
+
+
+def test_times_pixels_and_rows_without_a_label(do, dataset):
+    faces = dataset.faces
+    labels = faces.labels.copy()
+    labels[-7:] = UNLABELLED
+    record = do(size=48, data=Dataset(Faces(faces.images, labels, faces.usage, faces.origin), "fer2013")).record
+    assert record.metrics["test"].n == 43 and record.data.rows == 250
+
+    times = record.time
+    assert min(times.compile_s, times.prepare_s, times.train_s, times.eval_s, times.checkpoint_s) > 0
+    parts = times.compile_s + times.prepare_s + times.train_s + times.eval_s + times.checkpoint_s
+    assert parts < times.total_s
+    assert len(times.epochs) == 3
+    assert record.images_per_s == pytest.approx(3 * 150 / sum(e.train_s for e in times.epochs), rel=1e-3)
+    assert record.peak_memory_bytes > 20e6
+
+    pixels = faces.images[faces.usage == 0] / 255
+    split = record.data.splits["train"]
+    assert split.pixel_mean == pytest.approx(pixels.mean(), abs=1e-6)
+    assert split.pixel_std == pytest.approx(pixels.std(), abs=1e-6)
+
+
+def test_an_interrupted_run_goes_on_unless_fresh(do):
+    with pytest.raises(Killed):
+        do(report=stop_at(2))
+    resumed = do()
+    assert resumed.record.resumed == 1 and len(resumed.record.history) == 3
+    with pytest.raises(Killed):
+        do(seed=1, report=stop_at(2))
+    assert do(seed=1, fresh=True).record.resumed == 0
+
+
+def test_an_edited_paper_is_another_run(do):
+    """It starts anew, and goes on beside the old record, which stands there until the new run has ended."""
+    with pytest.raises(Killed):
+        do(report=stop_at(2))
+    first = do(learning_rate=0.04)
+    assert first.record.resumed == 0, "the checkpoints are of the paper before it was edited"
+    with pytest.raises(Killed):
+        do(learning_rate=0.02, report=stop_at(2))
+    assert read_record(first.folder / "run.json").history == first.record.history
+    edited = do(learning_rate=0.02)
+    assert not edited.skipped and edited.folder == first.folder
+    assert edited.record.resumed == 1 and edited.record.history[0].learning_rate == 0.02
+    assert read_record(edited.folder / "run.json").spec_sha256 == edited.record.spec_sha256 != first.record.spec_sha256
+
+
+def test_what_makes_two_runs_the_same(do, tiny_paper, tiny_faces, tmp_path, dataset, monkeypatch):
+    first = do()
+    path = tiny_paper()
+    path.write_text(path.read_text().replace('reason = "a test"', 'reason = "a test, said better"'))
+    loaded = load_spec(path)
+    assert loaded.sha256 != first.record.spec_file_sha256
+    plan = make_plan(loaded, variant="default", seed=0, overrides=Overrides())
+    assert run(plan, dataset, results=tmp_path / "results", devices=CPU).skipped, "only a quote was corrected"
+
+    other = concatenate([tiny_faces(n, seed=1, size=48, usage=u) for u, n in enumerate((90, 30, 30))])
+    second = do(data=Dataset(other, "fer2013"))
+    assert not second.skipped and second.folder != first.folder
+
+    monkeypatch.setattr(runner, "TRAINING_VERSION", runner.TRAINING_VERSION + 1)
+    assert not do().skipped
+
+
+def test_shortened_runs_stand_apart_and_are_partial(do):
+    full = do()
+    short = do(overrides=Overrides(epochs=1))
+    few = do(overrides=Overrides(limit_train=64))
+    assert len({full.folder, short.folder, few.folder}) == 3
+    assert (full.record.status, short.record.status, few.record.status) == ("done", "partial", "partial")
+    assert len(short.record.history) == 1 and short.record.history[0] == full.record.history[0]
+    assert few.record.metrics["train"].n == 64 and few.record.data.splits["train"].rows == 64
+    assert do().skipped and do(overrides=Overrides(epochs=1)).skipped
+
+
+def test_a_failed_run_is_recorded_and_tried_again(do):
+    done = do()
+    assert (done.folder / "predictions.npz").exists()
+    failed = do(learning_rate=1e38)
+    assert failed.folder == done.folder
+    record = read_record(failed.folder / "run.json")
+    assert record.status == "failed" and record.failed_step == 1 and "step 1" in record.error
+    assert record.metrics == {} and record.history == ()
+    assert not (failed.folder / "predictions.npz").exists(), "those of the run before must not stand beside a failure"
+    again = do(learning_rate=1e38)
+    assert not again.skipped and again.record.resumed == 0 and again.record.failed_step == 1
+    mended = do()
+    assert not mended.skipped and read_record(mended.folder / "run.json").status == "done"
+
+
+def _run_in_another_process(spec, faces, results, barrier, told):
+    plan = make_plan(load_spec(spec), variant="default", seed=0, overrides=Overrides())
+    barrier.wait(timeout=120)
+    outcome = run(plan, Dataset(faces, "fer2013"), results=results, devices=jax.devices("cpu")[:1])
+    told.put((os.getpid(), outcome.skipped, msgspec.json.encode(outcome.record.history)))
+
+
+def test_two_processes_at_once_end_with_the_same_record(tiny_paper, dataset, tmp_path):
+    context = multiprocessing.get_context("spawn")
+    barrier, told = context.Barrier(2), context.Queue()
+    arguments = (tiny_paper(), dataset.faces, tmp_path / "results", barrier, told)
+    processes = [context.Process(target=_run_in_another_process, args=arguments) for _ in range(2)]
+    for process in processes:
+        process.start()
+    found = [told.get(timeout=240) for _ in processes]
+    for process in processes:
+        process.join(60)
+        assert process.exitcode == 0
+    assert sorted(skipped for _, skipped, _ in found) == [False, True], "one trains, the other waits for it"
+    assert found[0][2] == found[1][2]
+    (path,) = (tmp_path / "results").rglob("run.json")
+    record = read_record(path)
+    assert record.status == "done" and msgspec.json.encode(record.history) == found[0][2]
+    left = {p.name for p in path.parent.iterdir()}
+    assert left == {"run.json", "predictions.npz", "run.lock", "checkpoints"}
+    assert set(os.listdir(path.parent / "checkpoints")) == {"last", "best"}
+
+
+def test_a_clear_that_was_killed_leaves_nothing_to_go_on_from(do, monkeypatch):
+    """The marker goes first, so that half a folder of checkpoints is never taken for a run to go on with."""
+    with pytest.raises(Killed):
+        do(report=stop_at(1))
+    clear = Checkpoints.clear
+
+    def killed(self):
+        raise Killed
+
+    monkeypatch.setattr(Checkpoints, "clear", killed)
+    with pytest.raises(Killed):
+        do(fresh=True)
+    monkeypatch.setattr(Checkpoints, "clear", clear)
+    assert do().record.resumed == 0
