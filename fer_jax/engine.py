@@ -120,21 +120,21 @@ class Engine:
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
-    def _images(self, data: DeviceRows, rows_B: Array, split: str, key: Array) -> Array:
-        """Normalised float32 (B, H, W) of the given rows, mirrored at random where the split says so."""
+    def _images(self, data: DeviceRows, rows_B: Array, flip_B: Array | None) -> Array:
+        """Normalised float32 (B, H, W) of the given rows, mirrored where `flip_B` says so."""
         images = data.images[jnp.maximum(rows_B, 0)]
-        chance = (self.network.random_flip or {}).get(split, 0.0)
-        if chance:
-            flip_B = self._own_part(jax.random.bernoulli(key, chance, (self._global_size(rows_B),)))
+        if flip_B is not None:
             images = jnp.where(flip_B[:, None, None], images[:, :, ::-1], images)
         return (images.astype(jnp.float32) - self.network.subtract) * (1.0 / self.network.divide)
 
-    def _global_size(self, rows_B: Array) -> int:
-        return rows_B.shape[0] * len(self.devices)
+    def _flips(self, split: str, key: Array, size: int) -> Array | None:
+        """Which of `size` images of a split are mirrored; None where the split's never are."""
+        chance = (self.network.random_flip or {}).get(split, 0.0)
+        return jax.random.bernoulli(key, chance, (size,)) if chance else None
 
-    def _own_part(self, values_G: Array) -> Array:
+    def _own_part(self, values_G: Array | None) -> Array | None:
         """This device's share of values drawn for the whole batch: the number of devices does not change them."""
-        if self.axis is None:
+        if self.axis is None or values_G is None:
             return values_G
         size = values_G.shape[0] // len(self.devices)
         return jax.lax.dynamic_slice_in_dim(values_G, jax.lax.axis_index(self.axis) * size, size)
@@ -152,7 +152,8 @@ class Engine:
         weight_B = (rows_B != NO_ROW).astype(jnp.float32)
         examples = self._sum(weight_B.sum())
         labels_B = data.labels[jnp.maximum(rows_B, 0)]
-        images = self._images(data, rows_B, "train", stream(FLIP_STREAM))
+        flip_G = self._flips("train", stream(FLIP_STREAM), rows_B.shape[0] * len(self.devices))
+        images = self._images(data, rows_B, self._own_part(flip_G))
 
         def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             logits, updated = self.module.apply(
@@ -190,17 +191,18 @@ class Engine:
         """Class probabilities (S, B, K) and losses (S, B) of every row, in evaluation mode."""
         loss, output = self.network.training.loss, self.output
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
-        key = _stream_key(key, EVALUATION_FLIP_STREAM, number=epoch)
+        # Drawn by row, so that they do not depend on how the rows are cut into batches.
+        flip_N = self._flips(split, _stream_key(key, EVALUATION_FLIP_STREAM, number=epoch), len(data.labels))
 
-        def one(number: Array, rows_B: Array) -> tuple[Array, tuple[Array, Array]]:
-            images = self._images(data, rows_B, split, jax.random.fold_in(key, number))
+        def one(carry: None, rows_B: Array) -> tuple[None, tuple[Array, Array]]:
+            images = self._images(data, rows_B, None if flip_N is None else flip_N[jnp.maximum(rows_B, 0)])
             variables = {"params": state.params, "batch_stats": state.batch_stats}
             logits: Any = self.module.apply(variables, images, train=False, weight_B=None)
             labels_B = data.labels[jnp.maximum(rows_B, 0)]
             losses = example_losses(loss, logits, labels_B, output)
-            return number + 1, (probabilities(logits, output), losses)
+            return carry, (probabilities(logits, output), losses)
 
-        _, out = jax.lax.scan(one, jnp.zeros((), jnp.int32), rows_SB)
+        _, out = jax.lax.scan(one, None, rows_SB)
         return out
 
     # --- compiling and calling --------------------------------------------------------------------------------------
