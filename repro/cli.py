@@ -213,9 +213,9 @@ def _run_plans(
 
 @main.command(epilog=_example("repro report", "repro report --check", "repro report --results elsewhere/results"))
 @click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when RESULTS.md does not match the records.")
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
 def report(results: Path, check: bool) -> None:
-    """Write RESULTS.md from the run records: reported against reproduced."""
+    """Write RESULTS.md and results.csv from the run records: reported against reproduced."""
     from repro.report import check_report, write_report
 
     if check:
@@ -223,11 +223,12 @@ def report(results: Path, check: bool) -> None:
         for line in difference:
             click.echo(line, err=True)
         if difference:
-            click.echo(f"error: {results}/RESULTS.md does not match the records; run `repro report`", err=True)
+            click.echo(f"error: the report in {results} does not match the records; run `repro report`", err=True)
             sys.exit(EXIT_RUN_FAILED)
-        click.echo(f"{results}/RESULTS.md matches the records")
+        click.echo(f"the report in {results} matches the records")
     else:
-        click.echo(f"wrote {write_report(results, all_papers())}")
+        for path in write_report(results, all_papers()):
+            click.echo(f"wrote {path}")
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

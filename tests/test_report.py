@@ -290,7 +290,7 @@ def test_check_finds_a_changed_digit_and_a_new_record(tmp_path):
     spec = make_spec(claims=(headline(),))
     write_all(tmp_path, [make_record(spec, accuracy=0.604)])
     assert any("60.4 %" in line for line in check_report(tmp_path, [spec])), "no table yet: all of it is missing"
-    path = write_report(tmp_path, [spec])
+    path, table = write_report(tmp_path, [spec])
     assert path == tmp_path / REPORT_NAME
     assert check_report(tmp_path, [spec]) == []
 
@@ -300,6 +300,8 @@ def test_check_finds_a_changed_digit_and_a_new_record(tmp_path):
     assert [("61.4 %" in line, "60.4 %" in line) for line in changed] == [(True, False), (False, True)]
 
     path.write_text(current, encoding="utf-8")
+    table.write_text(table.read_text(encoding="utf-8").replace("0.604000", "0.614000"), encoding="utf-8")
+    assert any("0.614000" in line for line in check_report(tmp_path, [spec]))
     write_all(tmp_path, [make_record(spec, seed=1, accuracy=0.62)])
     assert any("61.2 ± 1.1 % (n = 2)" in line for line in check_report(tmp_path, [spec]))
 
