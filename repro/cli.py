@@ -212,7 +212,12 @@ def _run_plans(
 
 
 @main.command(epilog=_example("repro report", "repro report --check", "repro report --results elsewhere/results"))
-@click.option("--results", type=click.Path(path_type=Path, file_okay=False), default=Path("results"), show_default=True)
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    default=Path("results"),
+    show_default=True,
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
 def report(results: Path, check: bool) -> None:
     """Write RESULTS.md and results.csv from the run records: reported against reproduced."""
