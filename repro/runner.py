@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime
-import io
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,33 +15,17 @@ from filelock import FileLock
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.checkpoint import Checkpoints
-from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_bytes
+from fer_jax.devices import device_kind
 from fer_jax.engine import Network
-from fer_jax.faces import UNLABELLED, Faces
+from fer_jax.faces import UNLABELLED
 from fer_jax.layers import parameter_count
 from fer_jax.step_kinds import StepError, step_names
 from fer_jax.steps import Prepared, apply_steps
 from fer_jax.train import Progress, TrainResult, fit
 from repro.dataset import Dataset
-from repro.environment import command_line, git_state, load_average, versions
-from repro.plan import RunPlan, recorded_spec
-from repro.records import (
-    RECORD_FORMAT,
-    Best,
-    DataRecord,
-    Device,
-    Epoch,
-    EpochTime,
-    Metrics,
-    RunRecord,
-    SplitRows,
-    Times,
-    pack_predictions,
-    read_record,
-    run_folder,
-    write_atomically,
-    write_record,
-)
+from repro.plan import RunPlan
+from repro.recording import asked_record, ended_record, write_predictions
+from repro.records import RunRecord, read_record, run_folder, write_atomically, write_record
 
 
 @dataclass(frozen=True)
@@ -66,7 +48,8 @@ def run(
 ) -> Outcome:
     """Do a run, go on with one that was stopped, or return the record of one that was done.
 
-    A second process that wants the same run waits for the first. Raises ValueError when data and spec do not fit.
+    A second process that wants the same run waits for the first. Raises StepError or TooFewRows when data and spec do not
+    fit.
     """
     folder = _folder(plan, dataset, results, devices)
     folder.mkdir(parents=True, exist_ok=True)
@@ -79,7 +62,7 @@ def run(
             record, result = _train(plan, dataset, devices, checkpoints, report)
         finally:
             checkpoints.close()
-        _write_predictions(folder, result)
+        write_predictions(folder, result)
         write_record(folder, record)
         _marker(folder).unlink(missing_ok=True)
         return Outcome(record, folder, skipped=False)
@@ -154,7 +137,7 @@ def _train(
     checkpoints: Checkpoints,
     report: Callable[[Progress], None] | None,
 ) -> tuple[RunRecord, TrainResult]:
-    started, load_before = _now(), load_average()
+    asked = asked_record(plan, dataset, devices)
     begin = time.perf_counter()
     prepared = _prepare(plan, dataset)
     network = Network(
@@ -169,34 +152,7 @@ def _train(
     result = fit(network, prepared.splits, seed=plan.seed, devices=devices, checkpoints=checkpoints, report=report)
     counted = parameter_count(plan.spec.model.layers, (prepared.image_size, prepared.image_size, 1))
     assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in the network"
-    clock = result.clock
-    short = plan.overrides.epochs is not None or plan.overrides.limit_train is not None
-    record = msgspec.structs.replace(
-        _empty_record(plan, dataset, devices, started),
-        status="failed" if result.error else "partial" if short else "done",
-        error=result.error,
-        failed_step=result.failed_step,
-        data=_data_record(dataset, prepared),
-        parameters=result.parameters[0],
-        trainable_parameters=result.parameters[1],
-        history=msgspec.convert(result.history, tuple[Epoch, ...]),
-        best=msgspec.convert(result.best, dict[str, Best]),
-        reported_epoch=result.reported_epoch,
-        metrics=msgspec.convert(result.metrics, dict[str, Metrics]),
-        time=Times(
-            compile_s=clock.compile_s,
-            prepare_s=prepare_s,
-            train_s=clock.train_s,
-            eval_s=clock.eval_s,
-            checkpoint_s=clock.checkpoint_s,
-            total_s=clock.total_s + prepare_s,
-            epochs=msgspec.convert(clock.epochs, tuple[EpochTime, ...]),
-        ),
-        images_per_s=result.trained_images / clock.train_s if clock.train_s else 0.0,
-        load_average=(load_before, load_average()),
-        resumed=result.resumed,
-    )
-    return record, result
+    return ended_record(asked, dataset, devices, prepared, prepare_s, result), result
 
 
 def _prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
@@ -220,55 +176,10 @@ def write_failure(
     plan: RunPlan, dataset: Dataset, *, results: Path, devices: list[jax.Device], error: Exception
 ) -> RunRecord:
     """The record of a run that could not be carried out, so that it stays visible in the table."""
-    record = msgspec.structs.replace(
-        _empty_record(plan, dataset, devices, _now()), error=f"{type(error).__name__}: {error}"
-    )
+    asked = asked_record(plan, dataset, devices)
+    record = msgspec.structs.replace(asked, error=f"{type(error).__name__}: {error}")
     write_record(_folder(plan, dataset, results, devices), record)
     return record
-
-
-def _empty_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device], started: str) -> RunRecord:
-    """A failed run of which nothing is known but what was asked for and where."""
-    return RunRecord(
-        format=RECORD_FORMAT,
-        paper=plan.paper,
-        variant=plan.variant,
-        protocol=plan.protocol,
-        seed=plan.seed,
-        status="failed",
-        error="",
-        failed_step=None,
-        spec_sha256=plan.sha256,
-        spec_file_sha256=plan.spec_file_sha256,
-        spec=recorded_spec(plan.spec),
-        overrides=plan.overrides,
-        training_version=TRAINING_VERSION,
-        device=Device(
-            kind=device_kind(devices[0]), name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
-        ),
-        data=_data_record(dataset, None),
-        parameters=0,
-        trainable_parameters=0,
-        matmul_precision=_matmul_precision(devices),
-        history=(),
-        best={},
-        reported_epoch=0,
-        metrics={},
-        time=Times(compile_s=0, prepare_s=0, train_s=0, eval_s=0, checkpoint_s=0, total_s=0, epochs=()),
-        images_per_s=0.0,
-        peak_memory_bytes=peak_memory_bytes(devices),
-        load_average=(load_average(), load_average()),
-        resumed=0,
-        started=started,
-        finished=_now(),
-        versions=versions(),
-        git=git_state(),
-        command=command_line(),
-    )
-
-
-def _now() -> str:
-    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
 def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
@@ -278,44 +189,3 @@ def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
         return prepared
     rows = np.linspace(0, len(train) - 1, limit).astype(np.int64)
     return replace(prepared, splits={**prepared.splits, "train": train.take(rows)})
-
-
-def _data_record(dataset: Dataset, prepared: Prepared | None) -> DataRecord:
-    splits = prepared.splits if prepared else {}
-    return DataRecord(
-        name=dataset.name,
-        fingerprint=dataset.faces.fingerprint,
-        synthetic=dataset.faces.synthetic,
-        rows=len(dataset.faces),
-        class_rows=dataset.faces.class_counts(),
-        image_size=prepared.image_size if prepared else dataset.faces.images.shape[1],
-        splits={name: _split_rows(part, prepared) for name, part in splits.items() if prepared},
-        steps=prepared.log if prepared else (),
-    )
-
-
-def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
-    """Mean and deviation over all pixels as the network gets them, from a histogram of the 256 gray levels."""
-    levels = np.bincount(part.images.reshape(-1), minlength=256).astype(np.float64)
-    values = (np.arange(256) - prepared.subtract) / prepared.divide
-    mean = float((levels * values).sum() / levels.sum())
-    std = float(np.sqrt((levels * (values - mean) ** 2).sum() / levels.sum()))
-    return SplitRows(rows=len(part), class_rows=part.class_counts(), pixel_mean=round(mean, 6), pixel_std=round(std, 6))
-
-
-def _matmul_precision(devices: list[jax.Device]) -> str:
-    """What float32 products are computed in: XLA takes TF32 on GPUs that have it unless told otherwise."""
-    if device_kind(devices[0]) == "cpu":
-        return "float32"
-    return str(jax.config.values["jax_default_matmul_precision"] or "tensorfloat32")
-
-
-def _write_predictions(folder: Path, result: TrainResult) -> None:
-    """predictions.npz of every split but the training rows."""
-    kept = {name: arrays for name, arrays in result.predictions.items() if name != "train"}
-    if not kept:
-        (folder / "predictions.npz").unlink(missing_ok=True)
-        return
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, allow_pickle=False, **pack_predictions(kept))
-    write_atomically(folder / "predictions.npz", buffer.getvalue())
