@@ -27,7 +27,7 @@ class ProgressLine:
             self._bar = Progress(
                 TextColumn("{task.description}"),
                 BarColumn(),
-                TextColumn("{task.completed:.0f}/{task.total} epochs"),
+                TextColumn("{task.fields[epochs]}"),
                 TimeElapsedColumn(),
                 TextColumn("left"),
                 TimeRemainingColumn(),
@@ -35,7 +35,7 @@ class ProgressLine:
                 transient=True,
             )
             self._bar.start()
-            self._task = self._bar.add_task(f"{self.title}: preparing", total=None)
+            self._task = self._bar.add_task(f"{self.title}: preparing", total=None, epochs="")
         else:
             self.console.print(f"{self.title}: preparing", soft_wrap=True)
         return self
@@ -53,7 +53,10 @@ class ProgressLine:
         figures += [f"{name} {f['accuracy']:.1%}" for name, f in entry["splits"].items()]
         text = f"{self.title}: {', '.join(figures)}, {progress.images_per_s:,.0f} images/s"
         if self._bar is not None and self._task is not None:
-            self._bar.update(self._task, description=text, total=progress.epochs, completed=entry["epoch"])
+            epochs = f"{entry['epoch']}/{progress.epochs} epochs"
+            self._bar.update(
+                self._task, description=text, total=progress.epochs, completed=entry["epoch"], epochs=epochs
+            )
             return
         if self._first is None:  # a resumed run starts at a later epoch, and the first epoch's time holds the compiling
             self._first, self._begin = entry["epoch"], time.perf_counter() - progress.train_s - progress.eval_s
