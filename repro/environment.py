@@ -51,5 +51,11 @@ def load_average() -> float:
 
 
 def command_line() -> str:
-    """As typed, without the path of the interpreter or of the script."""
-    return " ".join(["repro", *sys.argv[1:]])
+    """As typed, without the path of the interpreter or of the script; of absolute paths only the last part, since where
+    the user keeps things is nobody's business."""
+    return " ".join(["repro", *(_without_folders(word) for word in sys.argv[1:])])
+
+
+def _without_folders(word: str) -> str:
+    flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+    return f"{flag}{equals}{Path(value).name if Path(value).is_absolute() else value}"

@@ -48,8 +48,8 @@ def run(
 ) -> Outcome:
     """Do a run, go on with one that was stopped, or return the record of one that was done.
 
-    A second process that wants the same run waits for the first. Raises StepError or TooFewRows when data and spec do not
-    fit.
+    A second process that wants the same run waits for the first. Raises StepError or TooFewRows when data and spec do
+    not fit.
     """
     folder = _folder(plan, dataset, results, devices)
     folder.mkdir(parents=True, exist_ok=True)

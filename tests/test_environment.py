@@ -43,3 +43,11 @@ def test_outside_a_checkout_there_is_no_commit(tmp_path: Path, monkeypatch: pyte
 
 def test_versions_name_what_decides_the_numbers() -> None:
     assert {"python", "fer-repro", "jax", "jaxlib", "flax", "optax", "numpy"} <= set(environment.versions())
+
+
+def test_the_command_keeps_no_absolute_path(monkeypatch: pytest.MonkeyPatch) -> None:
+    data = str(Path.home() / "private" / "fer2013.csv")
+    monkeypatch.setattr(
+        "sys.argv", ["/somewhere/repro", "run", "teta2022", "--data", data, f"--results={data}", "--seeds=3"]
+    )
+    assert environment.command_line() == "repro run teta2022 --data fer2013.csv --results=fer2013.csv --seeds=3"
