@@ -214,15 +214,18 @@ def _run_plans(
 @main.command(epilog=_example("repro report", "repro report --check", "repro report --results elsewhere/results"))
 @click.option(
     "--results",
-    type=click.Path(path_type=Path, file_okay=False, exists=True),
+    type=click.Path(path_type=Path, file_okay=False),
     default=Path("results"),
     show_default=True,
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
 def report(results: Path, check: bool) -> None:
     """Write RESULTS.md and results.csv from the run records: reported against reproduced."""
+    from repro.records import RecordError
     from repro.report import check_report, write_report
 
+    if not results.is_dir():
+        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")
     if check:
         difference = check_report(results, all_papers())
         for line in difference:
