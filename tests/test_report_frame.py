@@ -30,7 +30,7 @@ def test_one_row_per_run_and_split():
 def test_a_failed_run_is_a_row_without_figures():
     frame = frame_of(_placed(make_record(SPEC, status="failed", metrics={})))
     assert list(frame["status"]) == ["failed"]
-    assert frame["accuracy"].isna().all()
+    assert all(frame["accuracy"].isna())
 
 
 def test_no_records_give_the_columns():
