@@ -12,6 +12,7 @@ import numpy as np
 
 from fer_jax.batches import Stretch, evaluation_batches, stretches, training_batches
 from fer_jax.checkpoint import Checkpoints
+from fer_jax.devices import device_kind
 from fer_jax.engine import DeviceRows, Engine, EpochFigures, Network, TrainState
 from fer_jax.faces import EMOTIONS, Faces
 from fer_jax.plateau import LearningRate
@@ -98,7 +99,7 @@ def fit(
         rate = run.rate.value
         batches = training_batches(training, rows, stretch, seed, multiple=len(devices))
         state, figures = engine.run_epoch(state, data["train"], batches, rate)
-        figures = jax.block_until_ready(jax.device_get(figures))
+        figures = jax.device_get(figures)  # waits for the device
         train_s = time.perf_counter() - begin - (engine.compile_s - compiled_before)
 
         broken = np.flatnonzero(~np.isfinite(figures.loss))
@@ -150,7 +151,7 @@ class _Run:
     def evaluate(self, state: TrainState, split: str, epoch: int) -> tuple[Figures, np.ndarray]:
         """(figures, probabilities) of every row of a split."""
         devices = self.engine.devices
-        size = EVALUATION_BATCH["cpu" if devices[0].platform == "cpu" else "gpu"]
+        size = EVALUATION_BATCH[device_kind(devices[0])]
         part = self.splits[split]
         batches = evaluation_batches(len(part), size, multiple=len(devices))
         probability, loss = self.engine.predict(state, self.data[split], batches, split, epoch)
