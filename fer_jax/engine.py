@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -22,10 +21,9 @@ from jax.sharding import NamedSharding, PartitionSpec
 from fer_jax.backends import choose_backend
 from fer_jax.batches import NO_ROW
 from fer_jax.devices import data_mesh, device_kind
-from fer_jax.layers import Layer
 from fer_jax.model import build, init_variables, output_activation
+from fer_jax.network import Network
 from fer_jax.optim import example_losses, l2_penalty, make_optimizer, probabilities
-from fer_jax.settings import Training
 
 # One stream of random numbers per purpose, folded into the run's key before the number of the step, so that any step
 # can be drawn without replaying those before it.
@@ -48,19 +46,6 @@ class EpochFigures(NamedTuple):
     loss: Array
     correct: Array
     examples: Array
-
-
-@dataclass(frozen=True)
-class Network:
-    """What to train, without data: layers, how pixels are normalised ((x - subtract) / divide), which splits are
-    mirrored at random, and the training settings."""
-
-    layers: tuple[Layer, ...]
-    training: Training
-    image_size: int
-    subtract: float = 0.0
-    divide: float = 1.0
-    random_flip: dict[str, float] | None = None
 
 
 class DeviceRows(NamedTuple):

@@ -13,8 +13,9 @@ import numpy as np
 from fer_jax.batches import Stretch, evaluation_batches, stretches, training_batches
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.devices import device_kind
-from fer_jax.engine import DeviceRows, Engine, EpochFigures, Network, TrainState
+from fer_jax.engine import DeviceRows, Engine, EpochFigures, TrainState
 from fer_jax.faces import EMOTIONS, Faces
+from fer_jax.network import Network
 from fer_jax.plateau import LearningRate
 
 # Rows per evaluation batch: what stays in the caches of a CPU (64 was the fastest of 16 to 256 for teta2022); a GPU

@@ -16,9 +16,9 @@ from filelock import FileLock
 from fer_jax import TRAINING_VERSION
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.devices import device_kind
-from fer_jax.engine import Network
 from fer_jax.faces import UNLABELLED
 from fer_jax.layers import parameter_count
+from fer_jax.network import Network
 from fer_jax.step_kinds import StepError, step_names
 from fer_jax.steps import Prepared, apply_steps
 from fer_jax.train import Progress, TrainResult, fit

@@ -8,9 +8,9 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax.engine import Network
 from fer_jax.faces import EMOTIONS, Faces
 from fer_jax.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
+from fer_jax.network import Network
 from fer_jax.settings import Loss, Sgd, Training
 
 # Before JAX starts: work that is shared over devices is tested on every machine.

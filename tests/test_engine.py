@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from fer_jax.batches import NO_ROW, evaluation_batches
-from fer_jax.engine import Engine, Network
+from fer_jax.engine import Engine
 from fer_jax.layers import Activation, Dense, Flatten
+from fer_jax.network import Network
 from fer_jax.settings import Loss, Sgd, Training
 
 SIZE, RATE, L2 = 5, 0.3, 0.01

@@ -17,8 +17,9 @@ import numpy as np
 import pytest
 
 from fer_jax.checkpoint import Checkpoints
-from fer_jax.engine import Engine, Network
+from fer_jax.engine import Engine
 from fer_jax.faces import concatenate
+from fer_jax.network import Network
 from repro.decode import load_spec
 from repro.records import read_record
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from fer_jax.checkpoint import Checkpoints
-from fer_jax.engine import Network
 from fer_jax.layers import Dropout
+from fer_jax.network import Network
 from fer_jax.settings import Adam, Loss, ReduceOnPlateau, Sgd
 from fer_jax.train import confusion, fit
 
