@@ -14,8 +14,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax import convolution, pooling, winograd
-from fer_jax.layers import Activation, Conv, Layer, MaxPool, layer_names, pool_stride, same_padding
+from fer_jax import convolution, native, pooling, winograd
+from fer_jax.layers import Activation, Conv, Layer, MaxPool, layer_names, pool_stride, same_padding, window_out
 
 Pair = tuple[int, int]
 
@@ -94,8 +94,13 @@ def _max_pool(x: Array, layer: MaxPool) -> Array:
 
 @dataclass(frozen=True)
 class NhwcBackend:
-    """Channels innermost and XLA's own convolutions, as cuDNN likes it."""
+    """Channels innermost and XLA's own convolutions, as cuDNN likes it.
 
+    compute_dtype: of what convolutions and dense layers multiply. With "bfloat16" maps are kept in it from the first
+    convolution to the first dense layer, whose sums, and all that follows, are float32 again.
+    """
+
+    compute_dtype: str = "float32"
     name: str = "nhwc"
     batch_axis: int = 0
     channel_axis: int = -1
@@ -114,10 +119,17 @@ class NhwcBackend:
         layer = stage.layer
         assert isinstance(layer, Conv)
         pads = paddings(x, layer.kernel, layer.stride, layer.padding)
+        x, kernel_HWIO = self._to_multiply(x), self._to_multiply(kernel_HWIO)
         y = lax.conv_general_dilated(
             x, kernel_HWIO, (layer.stride, layer.stride), pads, dimension_numbers=("NHWC", "HWIO", "NHWC")
         )
-        return y if bias is None else y + bias
+        if bias is None:
+            return y
+        # Added in float32 also to a bfloat16 map: the bias' gradient, a sum over all places, is summed up in that too.
+        return (y.astype(jnp.promote_types(y.dtype, jnp.float32)) + bias).astype(y.dtype)
+
+    def _to_multiply(self, x: Array) -> Array:
+        return x.astype(jnp.bfloat16) if self.compute_dtype == "bfloat16" else x
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         return _max_pool(x, layer)
@@ -129,11 +141,14 @@ class NhwcBackend:
         return x.reshape(x.shape[0], -1)
 
     def dense(self, x: Array, kernel_IO: Array, bias: Array | None) -> Array:
-        y = x @ kernel_IO
+        if self.compute_dtype == "bfloat16":
+            y = jnp.matmul(self._to_multiply(x), self._to_multiply(kernel_IO), preferred_element_type=jnp.float32)
+        else:
+            y = x @ kernel_IO
         return y if bias is None else y + bias
 
     def to_logits(self, x: Array) -> Array:
-        return x
+        return x.astype(jnp.float32) if self.compute_dtype == "bfloat16" else x
 
 
 # Up to this many channels a k x k patch is written out; above, gathering along the width alone is faster.
@@ -165,18 +180,8 @@ class ChwnBackend:
     def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage) -> Array:
         layer, pool = stage.layer, stage.pool
         assert isinstance(layer, Conv)
-        rows, columns = paddings(x, layer.kernel, layer.stride, layer.padding)
-        few_channels = x.shape[0] <= _FEW_CHANNELS
-        if pool is not None and few_channels and pool.window <= _JOINED_WINDOW:
-            y = convolution.convolve_and_pool(x, kernel_HWIO, rows, pool.window)
-            pool = None
-        elif few_channels or layer.stride > 1:
-            y = convolution.convolve_patches(x, kernel_HWIO, layer.stride, (rows, columns))
-        elif layer.kernel == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
-            y = winograd.convolve_winograd(x, kernel_HWIO, rows)
-        else:
-            y = convolution.convolve_separable(x, kernel_HWIO, rows)
-        if pool is not None:
+        y, pooled = _convolve(x, kernel_HWIO, layer, pool)
+        if pool is not None and not pooled:
             y = _max_pool(y, pool)
         # The maximum of values plus a bias is their maximum plus the bias: fewer sums behind the pooling.
         return y if bias is None else y + along(y, bias, 0)
@@ -197,6 +202,33 @@ class ChwnBackend:
 
     def to_logits(self, x: Array) -> Array:
         return x.T
+
+
+def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tuple[Array, bool]:
+    """The convolution of a CHWN map by the routine that suits it, and whether the pooling is done already."""
+    rows, columns = paddings(x, layer.kernel, layer.stride, layer.padding)
+    window = _window_inside(x, layer, pool)
+    few_channels = x.shape[0] <= _FEW_CHANNELS
+    if layer.stride > 1:
+        return convolution.convolve_patches(x, kernel, layer.stride, (rows, columns)), False
+    if native.suits(x, kernel, window):
+        return native.convolve(x, kernel, rows, window), window > 1
+    if layer.kernel == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
+        return winograd.convolve_winograd(x, kernel, rows), False
+    if few_channels and 1 < window <= _JOINED_WINDOW:
+        return convolution.convolve_and_pool(x, kernel, rows, window), True
+    if few_channels:
+        return convolution.convolve_patches(x, kernel, 1, (rows, columns)), False
+    return convolution.convolve_separable(x, kernel, rows), False
+
+
+def _window_inside(x: Array, layer: Conv, pool: MaxPool | None) -> int:
+    """The pooling window if all windows lie within the convolution's map, so that no padding takes part; else 1."""
+    if pool is None:
+        return 1
+    sizes = [window_out(size, layer.kernel, 1, layer.padding) for size in x.shape[1:3]]
+    inside = pool.padding == "valid" or all(size % pool.window == 0 for size in sizes)
+    return pool.window if inside else 1
 
 
 ACTIVATIONS = {"relu": jax.nn.relu, "elu": jax.nn.elu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
@@ -224,7 +256,6 @@ def _pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
         pool = stage.layer
         if (
             isinstance(pool, MaxPool)
-            and pool.padding == "valid"
             and pool_stride(pool) == pool.window
             and before is not None
             and isinstance(before.layer, Conv)
@@ -237,13 +268,18 @@ def _pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(joined)
 
 
-def choose_backend(device_kind: str) -> Backend:
+def choose_backend(device_kind: str, compute_dtype: str = "float32") -> Backend:
     """The backend for a kind of device ('cpu', 'gpu', 'tpu'): `jax.Device.platform`.
 
+    compute_dtype: 'float32' or 'bfloat16', of what convolutions and dense layers multiply.
+
     Raises:
-        ValueError: another kind.
+        ValueError: another kind, or bfloat16 on a CPU.
     """
-    backends: dict[str, Backend] = {"cpu": ChwnBackend(), "gpu": NhwcBackend(), "tpu": NhwcBackend()}
+    accelerator = NhwcBackend(compute_dtype=compute_dtype)
+    backends: dict[str, Backend] = {"cpu": ChwnBackend(), "gpu": accelerator, "tpu": accelerator}
     if device_kind not in backends:
         raise ValueError(f"no backend for devices of kind {device_kind!r}; known: {', '.join(backends)}")
+    if device_kind == "cpu" and compute_dtype != "float32":
+        raise ValueError(f"the backend for CPUs computes in float32 alone, not in {compute_dtype}")
     return backends[device_kind]

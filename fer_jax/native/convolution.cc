@@ -1,0 +1,303 @@
+// Convolution of stride 1 with its pooling, and both its gradients, for CPU. Called by native/__init__.py through XLA's
+// foreign function interface.
+//
+// Maps are float32 (channels, height, width, batch), the batch innermost; kernels (size, size, channels, filters).
+// The inner loops multiply one pixel of LANES images (see lanes.h) by one weight and add it to sums that stay in
+// registers; nothing is written out on the way, in contrast to a convolution by matrix products, which writes every pixel
+// several times.
+//
+// Results do not depend on the number of threads: each output is summed by one thread, in a fixed order.
+
+#include "lanes.h"
+
+using namespace fer;
+
+namespace {
+
+// --- the inner loops of the convolution ------------------------------------------------------------------------------
+
+// Sums for ROWS x COLUMNS pixels of BLOCK channels out, over the kernel's rows `first` to `last` - 1.
+// weights: (channels in, size, size, BLOCK).
+template <int SIZE, int ROWS, int COLUMNS, int BLOCK>
+inline void convolve_tile(const float* __restrict x, const Packed& packed, const float* __restrict weights, int64_t size,
+                          int64_t first, int64_t last, Vec (&sums)[ROWS][COLUMNS][BLOCK]) {
+  const int64_t k = SIZE ? SIZE : size;
+  for (auto& row : sums)
+    for (auto& column : row)
+      for (auto& sum : column) sum = Vec{};
+  for (int64_t c = 0; c < packed.channels; ++c, x += packed.plane())
+    for (int64_t i = first; i < last; ++i) {
+      const float* line = x + i * packed.row();
+      const float* of_line = weights + (c * k + i) * k * BLOCK;
+#pragma GCC unroll 5
+      for (int64_t j = 0; j < k; ++j, of_line += BLOCK) {
+        Vec w[BLOCK];
+#pragma GCC unroll 16
+        for (int b = 0; b < BLOCK; ++b) w[b] = broadcast(of_line[b]);
+#pragma GCC unroll 16
+        for (int r = 0; r < ROWS; ++r)
+#pragma GCC unroll 16
+          for (int q = 0; q < COLUMNS; ++q) {
+            const Vec pixel = load_once(line + r * packed.row() + (j + q) * LANES);
+#pragma GCC unroll 16
+            for (int b = 0; b < BLOCK; ++b) sums[r][q][b] += pixel * w[b];
+          }
+      }
+    }
+}
+
+template <int WINDOW, int ROWS, int COLUMNS, int BLOCK>
+inline void store_tile(const Vec (&sums)[ROWS][COLUMNS][BLOCK], const Output& out, int64_t filter, int64_t row,
+                       int64_t column, int64_t slice, int lanes) {
+#pragma GCC unroll 16
+  for (int b = 0; b < BLOCK; ++b) {
+    if (filter + b >= out.filters) return;
+#pragma GCC unroll 16
+    for (int q = 0; q < COLUMNS / WINDOW; ++q) {
+      Vec best = sums[0][q * WINDOW][b];
+      IntVec place{};
+#pragma GCC unroll 16
+      for (int i = 1; i < WINDOW * WINDOW; ++i) {
+        const Vec other = sums[i / WINDOW][q * WINDOW + i % WINDOW][b];
+        keep_greater(other, i, best, place);
+      }
+      const int64_t at = (((filter + b) * out.rows + row) * out.columns + column + q) * out.batch + slice * LANES;
+      store(out.values + at, best, lanes);
+      if (WINDOW > 1 && out.places) store(out.places + at, place, lanes);
+    }
+  }
+}
+
+// One row of the output (WINDOW rows before pooling), all filters.
+template <int SIZE, int WINDOW, int COLUMNS, int BLOCK>
+void convolve_row(const Packed& packed, const float* weights, int64_t size, const Output& out, int64_t slice, int lanes,
+                  int64_t row) {
+  constexpr int WIDE = COLUMNS * WINDOW;
+  const float* x = packed.slice(slice) + row * WINDOW * packed.row();
+  const int64_t block_weights = packed.channels * size * size * BLOCK;
+  // Rows of the kernel that meet nothing but padding are left out.
+  const int64_t first = std::max<int64_t>(0, packed.top - (row + 1) * WINDOW + 1);
+  const int64_t last = std::min(size, packed.height - packed.bottom - row * WINDOW);
+  for (int64_t q = 0; q < out.columns; q += COLUMNS) {
+    // The last tile moves back over pixels that were done already: no tile is ever narrower.
+    const int64_t column = std::min<int64_t>(q, out.columns - COLUMNS);
+    for (int64_t f = 0; f * BLOCK < out.filters; ++f) {
+      Vec sums[WINDOW][WIDE][BLOCK];
+      convolve_tile<SIZE, WINDOW, WIDE, BLOCK>(x + column * WINDOW * LANES, packed, weights + f * block_weights, size,
+                                               first, last, sums);
+      store_tile<WINDOW, WINDOW, WIDE, BLOCK>(sums, out, f * BLOCK, row, column, slice, lanes);
+    }
+  }
+}
+
+template <int WINDOW, int COLUMNS, int BLOCK>
+void convolve_rows(ffi::ThreadPool& pool, const Packed& packed, const float* weights, int64_t size, const Output& out) {
+  const Map shape{nullptr, 0, 0, 0, out.batch};
+  parallel_for(pool, shape.slices() * out.rows, [&](int64_t i) {
+    const int64_t slice = i / out.rows, row = i % out.rows;
+    const int lanes = shape.lanes(slice);
+    if (size == 3)
+      convolve_row<3, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, lanes, row);
+    else if (size == 5)
+      convolve_row<5, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, lanes, row);
+    else
+      convolve_row<0, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, lanes, row);
+  });
+}
+
+// kernel(i, j, c, f) -> ceil(outs / BLOCK) blocks of (ins, i, j, BLOCK). `transposed` is the kernel of the gradient:
+// ins and outs change places and both axes are turned round.
+template <int BLOCK>
+const float* packed_weights(const float* kernel, int64_t size, int64_t channels, int64_t filters, bool transposed) {
+  const int64_t ins = transposed ? filters : channels, outs = transposed ? channels : filters;
+  const int64_t blocks = ceil_div(outs, BLOCK), area = size * size;
+  float* packed = weight_scratch.take(blocks * ins * area * BLOCK);
+  std::memset(packed, 0, blocks * ins * area * BLOCK * sizeof(float));
+  for (int64_t at = 0; at < area; ++at)
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t f = 0; f < filters; ++f) {
+        const int64_t in = transposed ? f : c, o = transposed ? c : f, place = transposed ? area - 1 - at : at;
+        packed[((o / BLOCK * ins + in) * area + place) * BLOCK + o % BLOCK] = kernel[(at * channels + c) * filters + f];
+      }
+  return packed;
+}
+
+// --- the calls -------------------------------------------------------------------------------------------------------
+
+template <int WINDOW, int COLUMNS, int BLOCK>
+void forward(ffi::ThreadPool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
+             bool transposed = false) {
+  const int64_t channels = transposed ? out.filters : packed.channels;
+  const int64_t filters = transposed ? packed.channels : out.filters;
+  const float* weights = packed_weights<BLOCK>(kernel, size, channels, filters, transposed);
+  convolve_rows<WINDOW, COLUMNS, BLOCK>(pool, packed, weights, size, out);
+}
+
+// Tiles of up to 24 sums with AVX-512's 32 registers, of up to 8 with 16 registers: as wide as possible, but rather
+// narrower than computing many pixels twice.
+void forward_unpooled(ffi::ThreadPool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
+                      bool transposed) {
+  constexpr int BLOCK = MANY_REGISTERS ? 4 : 2;
+  const auto computed = [&](int64_t wide) { return ceil_div(out.columns, wide) * wide; };
+  if (MANY_REGISTERS && out.columns >= 6 && computed(6) <= computed(5))
+    forward<1, 6, BLOCK>(pool, packed, kernel, size, out, transposed);
+  else if (MANY_REGISTERS && out.columns >= 5 && computed(5) <= computed(4))
+    forward<1, 5, BLOCK>(pool, packed, kernel, size, out, transposed);
+  else if (out.columns >= 4)
+    forward<1, 4, BLOCK>(pool, packed, kernel, size, out, transposed);
+  else
+    forward<1, 1, BLOCK>(pool, packed, kernel, size, out, transposed);
+}
+
+ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
+                    int64_t before, int64_t after, int64_t window) {
+  auto k = kernel.dimensions();
+  auto d = y->dimensions();
+  const int64_t size = k[0];
+  const Packed packed = packed_map(pool, map_of(x), before, after, before, after, map_scratch);
+  const Output out{y->typed_data(), places->element_count() > 1 ? places->typed_data() : nullptr, d[0], d[1], d[2], d[3]};
+  if (out.columns == 0 || out.rows == 0 || out.batch == 0) return ffi::Error::Success();
+  if (window == 1)
+    forward_unpooled(pool, packed, kernel.typed_data(), size, out, false);
+  else if (window == 2)
+    forward<2, 1, MANY_REGISTERS ? 4 : 2>(pool, packed, kernel.typed_data(), size, out);
+  else if (window == 3)
+    forward<3, 1, MANY_REGISTERS ? 2 : 1>(pool, packed, kernel.typed_data(), size, out);
+  else
+    return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
+  return ffi::Error::Success();
+}
+
+ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
+                          int64_t before, int64_t after, int64_t window) {
+  const int64_t size = kernel.dimensions()[0];
+  auto d = dx->dimensions();
+  const Map g = map_of(cotangent);
+  // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
+  const int64_t lead = size - 1 - before;
+  Packed packed{nullptr, g.channels, d[1] + size - 1, d[2] + size - 1, lead, d[1] + size - 1 - lead - g.height * window};
+  packed.data = map_scratch.take(g.slices() * g.channels * packed.plane());
+  parallel_for(pool, g.slices() * g.channels, [&](int64_t i) {
+    const int64_t slice = i / g.channels, c = i % g.channels;
+    if (window == 1) return pack_plane(g, packed, slice, c, lead, lead);
+    float* out = packed.slice(slice) + c * packed.plane();
+    std::memset(out, 0, packed.plane() * sizeof(float));
+    pack_unpooled(g, places.typed_data(), window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
+  });
+  const Output out{dx->typed_data(), nullptr, d[0], d[1], d[2], d[3]};
+  forward_unpooled(pool, packed, kernel.typed_data(), size, out, true);
+  return ffi::Error::Success();
+}
+
+// Gradient of one row of the kernel, SIZE weights for CHANNELS channels and BLOCK filters.
+// g: (slice, row, column, BLOCK, LANES).
+template <int SIZE, int CHANNELS, int BLOCK>
+void kernel_row(const Packed& x, const float* g, int64_t slices, int64_t rows, int64_t columns, int64_t channel,
+                int64_t i, float (&out)[CHANNELS][SIZE][BLOCK]) {
+  Vec sums[CHANNELS][SIZE][BLOCK] = {};
+  for (int64_t s = 0; s < slices; ++s)
+    for (int64_t h = 0; h < rows; ++h) {
+      const float* line = x.slice(s) + channel * x.plane() + (h + i) * x.row();
+      const float* values = g + (s * rows + h) * columns * BLOCK * LANES;
+      for (int64_t w = 0; w < columns; ++w, line += LANES, values += BLOCK * LANES) {
+        Vec v[BLOCK];
+#pragma GCC unroll 16
+        for (int b = 0; b < BLOCK; ++b) v[b] = load_once(values + b * LANES);
+#pragma GCC unroll 16
+        for (int c = 0; c < CHANNELS; ++c)
+#pragma GCC unroll 16
+          for (int j = 0; j < SIZE; ++j) {
+            const Vec pixel = load_once(line + c * x.plane() + j * LANES);
+#pragma GCC unroll 16
+            for (int b = 0; b < BLOCK; ++b) sums[c][j][b] += pixel * v[b];
+          }
+      }
+    }
+  for (int c = 0; c < CHANNELS; ++c)
+    for (int j = 0; j < SIZE; ++j)
+      for (int b = 0; b < BLOCK; ++b) out[c][j][b] = sum_of_lanes(sums[c][j][b]);
+}
+
+// `kernel_row` for all rows of the kernel and channels `begin` to `end` - 1, written to their places in `dk`.
+template <int SIZE, int CHANNELS, int BLOCK>
+void kernel_rows(const Packed& x, const float* g, const Map& map, int64_t window, int64_t block, int64_t begin,
+                 int64_t end, float* dk) {
+  for (int64_t c = begin; c + CHANNELS <= end; c += CHANNELS)
+    for (int64_t i = 0; i < SIZE; ++i) {
+      float sums[CHANNELS][SIZE][BLOCK];
+      kernel_row<SIZE, CHANNELS, BLOCK>(x, g, map.slices(), map.height * window, map.width * window, c, i, sums);
+      for (int64_t d = 0; d < CHANNELS; ++d)
+        for (int64_t j = 0; j < SIZE; ++j)
+          for (int64_t b = 0; b < BLOCK && block * BLOCK + b < map.channels; ++b)
+            dk[((i * SIZE + j) * x.channels + c + d) * map.channels + block * BLOCK + b] = sums[d][j][b];
+    }
+}
+
+template <int SIZE, int CHANNELS, int BLOCK>
+void kernel_gradients(ffi::ThreadPool& pool, const Packed& x, const Map& g, const uint8_t* places, int64_t window,
+                      float* dk) {
+  const int64_t rows = g.height * window, columns = g.width * window, blocks = ceil_div(g.channels, BLOCK);
+  const int64_t per_block = g.slices() * rows * columns * BLOCK * LANES;
+  float* unpooled = other_scratch.take(blocks * per_block);
+  parallel_for(pool, blocks * g.slices(), [&](int64_t t) {
+    const int64_t block = t / g.slices(), slice = t % g.slices();
+    float* out = unpooled + block * per_block + slice * rows * columns * BLOCK * LANES;
+    for (int64_t b = 0; b < BLOCK; ++b) {
+      const int64_t f = block * BLOCK + b;
+      if (f < g.channels)
+        pack_unpooled(g, places, window, out + b * LANES, columns * BLOCK * LANES, BLOCK * LANES, slice, f);
+      else
+        for (int64_t p = 0; p < rows * columns; ++p) std::memset(out + (p * BLOCK + b) * LANES, 0, LANES * sizeof(float));
+    }
+  });
+  // Channels are cut further where the blocks of filters alone do not give every thread several tasks.
+  const int64_t groups = ceil_div(x.channels, CHANNELS);
+  const int64_t parts = std::min(groups, std::max<int64_t>(1, ceil_div(4 * pool.num_threads(), blocks)));
+  parallel_for(pool, blocks * parts, [&](int64_t t) {
+    const int64_t block = t / parts, part = t % parts;
+    const int64_t begin = part * groups / parts * CHANNELS;
+    const int64_t end = std::min((part + 1) * groups / parts * CHANNELS, x.channels);
+    const int64_t whole = begin + (end - begin) / CHANNELS * CHANNELS;
+    const float* values = unpooled + block * per_block;
+    kernel_rows<SIZE, CHANNELS, BLOCK>(x, values, g, window, block, begin, whole, dk);
+    kernel_rows<SIZE, 1, BLOCK>(x, values, g, window, block, whole, end, dk);
+  });
+}
+
+ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
+                           int64_t before, int64_t after, int64_t window) {
+  const int64_t size = dk->dimensions()[0];
+  const Map g = map_of(cotangent);
+  const Packed packed = packed_map(pool, map_of(x), before, after, before, after, map_scratch);
+  // Without pooling every value stands at place 0 of a window of one.
+  std::vector<uint8_t> zeros;
+  const uint8_t* at = places.typed_data();
+  if (window == 1) {
+    zeros.resize(cotangent.element_count());
+    at = zeros.data();
+  }
+  float* out = dk->typed_data();
+  if (size == 1)
+    kernel_gradients<1, 4, MANY_REGISTERS ? 4 : 2>(pool, packed, g, at, window, out);
+  else if (size == 3)
+    kernel_gradients<3, MANY_REGISTERS ? 2 : 1, 4>(pool, packed, g, at, window, out);
+  else if (size == 5)
+    kernel_gradients<5, 1, MANY_REGISTERS ? 4 : 2>(pool, packed, g, at, window, out);
+  else if (size == 7)
+    kernel_gradients<7, 1, MANY_REGISTERS ? 3 : 1>(pool, packed, g, at, window, out);
+  else
+    return ffi::Error::InvalidArgument("kernels of 1, 3, 5 and 7 only");
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_convolve, convolve,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Ret<Floats>().Ret<Bytes>()
+                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_input_gradient, input_gradient,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Bytes>().Arg<Floats>().Ret<Floats>()
+                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_kernel_gradient, kernel_gradient,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Bytes>().Ret<Floats>()
+                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));

@@ -1,0 +1,241 @@
+// What both kinds of convolution share: registers of LANES images, threads, scratch memory, packed maps.
+//
+// A register holds one pixel of LANES images. Every map is first packed: padded, and cut into slices of LANES images,
+// (slice, channel, row, column, LANES), so that the inner loops meet neither borders nor strides.
+
+#pragma once
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <cstdint>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <vector>
+
+#if defined(__linux__)
+#include <sys/mman.h>
+#endif
+
+#include "xla/ffi/api/ffi.h"
+
+namespace ffi = xla::ffi;
+
+namespace fer {
+
+#if defined(__AVX512F__)
+constexpr int LANES = 16;
+constexpr bool MANY_REGISTERS = true;  // 32 of them
+#else
+constexpr int LANES = 8;
+constexpr bool MANY_REGISTERS = false;
+#endif
+typedef float Vec __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t IntVec __attribute__((vector_size(LANES * sizeof(int32_t))));
+typedef uint8_t ByteVec __attribute__((vector_size(LANES)));
+
+inline Vec load(const float* p) {
+  Vec v;
+  std::memcpy(&v, p, sizeof v);
+  return v;
+}
+// Copies of `lanes` values, the rest zero. Whole ones apart: only a copy of constant size is one instruction.
+inline Vec load(const float* p, int lanes) {
+  if (lanes == LANES) return load(p);
+  Vec v{};
+  std::memcpy(&v, p, lanes * sizeof(float));
+  return v;
+}
+inline IntVec load(const uint8_t* p, int lanes) {
+  ByteVec v{};
+  if (lanes == LANES)
+    std::memcpy(&v, p, LANES);
+  else
+    std::memcpy(&v, p, lanes);
+  return __builtin_convertvector(v, IntVec);
+}
+inline void store(float* p, Vec v, int lanes) {
+  if (lanes == LANES)
+    std::memcpy(p, &v, sizeof v);
+  else
+    std::memcpy(p, &v, lanes * sizeof(float));
+}
+inline void store(uint8_t* p, IntVec v, int lanes) {
+  const ByteVec bytes = __builtin_convertvector(v, ByteVec);
+  if (lanes == LANES)
+    std::memcpy(p, &bytes, LANES);
+  else
+    std::memcpy(p, &bytes, lanes);
+}
+inline Vec broadcast(float value) { return value - Vec{}; }  // 0 + value would be an addition, because of -0
+
+// `load` into a register that several products share. Compilers like to read memory again for each, twice the loads that
+// the processor can do.
+inline Vec load_once(const float* p) {
+  Vec v = load(p);
+#if defined(__AVX512F__)
+  asm("" : "+v"(v));
+#elif defined(__AVX__)
+  asm("" : "+x"(v));
+#endif
+  return v;
+}
+
+// --- threads and memory ----------------------------------------------------------------------------------------------
+
+// task(0) ... task(count - 1) on XLA's threads and on this one. Never waits for a task that no thread has begun: all of
+// XLA's threads may be in calls like this one.
+template <typename Task>
+void parallel_for(ffi::ThreadPool& pool, int64_t count, const Task& task) {
+  struct Shared {
+    std::atomic<int64_t> next{0}, done{0};
+    std::mutex mutex;
+    std::condition_variable finished;
+  };
+  auto shared = std::make_shared<Shared>();
+  auto work = [shared, count, &task] {
+    int64_t mine = 0;
+    for (int64_t i; (i = shared->next.fetch_add(1)) < count; ++mine) task(i);
+    if (mine && shared->done.fetch_add(mine) + mine == count) {
+      std::lock_guard<std::mutex> lock(shared->mutex);
+      shared->finished.notify_all();
+    }
+  };
+  const int64_t helpers = std::min<int64_t>(pool.num_threads() - 1, count - 1);
+  for (int64_t i = 0; i < helpers; ++i) pool.Schedule([work] { work(); });
+  work();
+  for (int spin = 0; spin < 2000 && shared->done.load() != count; ++spin) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#endif
+  }
+  std::unique_lock<std::mutex> lock(shared->mutex);
+  shared->finished.wait(lock, [&] { return shared->done.load() == count; });
+}
+
+// Memory of the calling thread, kept between calls: fresh pages would cost more than some of these convolutions.
+class Scratch {
+ public:
+  float* take(size_t floats) {
+    if (floats > size_) {
+      std::free(memory_);
+      size_ = floats;
+      const size_t bytes = (floats * sizeof(float) + PAGE - 1) / PAGE * PAGE;
+      memory_ = static_cast<float*>(std::aligned_alloc(PAGE, bytes));
+#if defined(__linux__)
+      madvise(memory_, bytes, MADV_HUGEPAGE);  // fewer misses in the table of pages; a wish, no more
+#endif
+    }
+    return memory_;
+  }
+  ~Scratch() { std::free(memory_); }
+
+ private:
+  static constexpr size_t PAGE = 2 << 20;
+  float* memory_ = nullptr;
+  size_t size_ = 0;
+};
+inline thread_local Scratch map_scratch, other_scratch, weight_scratch;
+
+constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
+
+// --- packing ---------------------------------------------------------------------------------------------------------
+
+struct Map {  // (channels, height, width, batch) in memory
+  const float* data;
+  int64_t channels, height, width, batch;
+  int64_t slices() const { return ceil_div(batch, LANES); }
+  int lanes(int64_t slice) const { return static_cast<int>(std::min<int64_t>(LANES, batch - slice * LANES)); }
+};
+
+struct Packed {  // (slice, channel, row, column, LANES), zero outside the map, which begins at row `top`
+  float* data;
+  int64_t channels, height, width, top, bottom;
+  int64_t row() const { return width * LANES; }
+  int64_t plane() const { return height * row(); }
+  float* slice(int64_t s) const { return data + s * channels * plane(); }
+};
+
+inline void pack_plane(const Map& map, const Packed& packed, int64_t slice, int64_t channel, int64_t top, int64_t left) {
+  float* out = packed.slice(slice) + channel * packed.plane();
+  const int lanes = map.lanes(slice);
+  const float* in = map.data + channel * map.height * map.width * map.batch + slice * LANES;
+  std::memset(out, 0, packed.plane() * sizeof(float));
+  for (int64_t h = 0; h < map.height; ++h)
+    for (int64_t w = 0; w < map.width; ++w)
+      store(out + (h + top) * packed.row() + (w + left) * LANES, load(in + (h * map.width + w) * map.batch, lanes), LANES);
+}
+
+// The cotangent of the map before pooling: each value of `map` at the place in its window that `places` says.
+inline void pack_unpooled(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
+                   int64_t slice, int64_t channel) {
+  const int lanes = map.lanes(slice);
+  const int64_t offset = channel * map.height * map.width * map.batch + slice * LANES;
+  for (int64_t h = 0; h < map.height; ++h)
+    for (int64_t w = 0; w < map.width; ++w) {
+      const int64_t at = offset + (h * map.width + w) * map.batch;
+      const Vec value = load(map.data + at, lanes);
+      const IntVec place = load(places + at, lanes);
+      for (int64_t a = 0; a < window; ++a)
+        for (int64_t b = 0; b < window; ++b) {
+          const Vec here = place == static_cast<int32_t>(a * window + b) ? value : Vec{};
+          store(out + (h * window + a) * row + (w * window + b) * pixel, here, LANES);
+        }
+    }
+}
+
+inline Packed packed_map(ffi::ThreadPool& pool, const Map& map, int64_t top, int64_t bottom, int64_t left, int64_t right,
+                  Scratch& scratch) {
+  Packed packed{nullptr, map.channels, map.height + top + bottom, map.width + left + right, top, bottom};
+  packed.data = scratch.take(map.slices() * map.channels * packed.plane());
+  const int64_t together = ceil_div(map.channels, std::max<int64_t>(1, 2 * pool.num_threads() / map.slices()));
+  const int64_t parts = ceil_div(map.channels, together);
+  parallel_for(pool, map.slices() * parts, [&](int64_t i) {
+    const int64_t slice = i / parts, begin = i % parts * together;
+    for (int64_t c = begin; c < std::min(begin + together, map.channels); ++c)
+      pack_plane(map, packed, slice, c, top, left);
+  });
+  return packed;
+}
+
+// --- buffers ---------------------------------------------------------------------------------------------------------
+
+using Floats = ffi::Buffer<ffi::F32>;
+using Bytes = ffi::Buffer<ffi::U8>;
+
+inline Map map_of(const Floats& buffer) {
+  auto d = buffer.dimensions();
+  return Map{buffer.typed_data(), d[0], d[1], d[2], d[3]};
+}
+
+struct Output {  // (filters, rows, columns, batch), after pooling
+  float* values;
+  uint8_t* places;  // null where nobody asks which of the window's values was the first maximum
+  int64_t filters, rows, columns, batch;
+};
+
+inline Output output_of(ffi::Result<Floats>& values, uint8_t* places) {
+  auto d = values->dimensions();
+  return Output{values->typed_data(), places, d[0], d[1], d[2], d[3]};
+}
+
+// The larger value and its place in the window. What is not a number is passed on.
+inline void keep_greater(Vec other, int number, Vec& best, IntVec& place) {
+  const IntVec greater = (other > best) | (other != other);
+  best = greater ? other : best;
+  place = greater ? IntVec{} + number : place;
+}
+
+// Halved again and again rather than lane by lane: these sums are a tenth of a narrow layer's work.
+inline float sum_of_lanes(Vec v) {
+  typedef float Four __attribute__((vector_size(16)));
+  Four parts[LANES / 4];
+  std::memcpy(&parts, &v, sizeof v);
+  for (int n = LANES / 8; n >= 1; n /= 2)
+    for (int i = 0; i < n; ++i) parts[i] += parts[i + n];
+  return (parts[0][0] + parts[0][2]) + (parts[0][1] + parts[0][3]);
+}
+
+}  // namespace fer
