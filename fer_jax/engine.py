@@ -1,7 +1,8 @@
 """One training step, one epoch of it, one evaluation: what runs on the device (the loop is in ``train.py``).
 
 The step is the same code on one device and shared over several: where there are several, ``jax.shard_map`` gives each
-its part of every batch and the sums (loss, gradients, batch statistics) are added up over the mesh axis "data".
+its part of every batch and the sums (loss, gradients, batch statistics) are added up over the mesh axis "data". Where
+runs that differ in their seed go side by side, ``jax.vmap`` puts them in front of that as a leading axis.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from fer_jax.devices import data_mesh, device_kind
 from fer_jax.model import build, init_variables, output_activation
 from fer_jax.network import Network
 from fer_jax.optim import example_losses, l2_penalty, make_optimizer, probabilities
+from fer_jax.precision import choose_precision, products_in
+from fer_jax.settings import Precision
 
 # One stream of random numbers per purpose, folded into the run's key before the number of the step, so that any step
 # can be drawn without replaying those before it.
@@ -56,20 +59,40 @@ class DeviceRows(NamedTuple):
 
 
 class Engine:
-    """Compiled functions for one network on given devices. It holds no state of a run."""
+    """Compiled functions for one network on given devices. It holds no state of a run.
 
-    def __init__(self, network: Network, devices: list[jax.Device]) -> None:
+    seeds: None for one run at a time. A number is of runs that go side by side in one program: states, data, batches
+    of training, learning rates and epochs are then those of all, along a leading axis (see `join`), and so is what
+    comes back. Each draws from its own key, as it does alone.
+    precision: of products; by default the device's.
+
+    Raises PrecisionError where the device does not have it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        devices: list[jax.Device],
+        *,
+        seeds: int | None = None,
+        precision: Precision | None = None,
+    ) -> None:
         self.network = network
         self.devices = devices
+        self.seeds = seeds
+        self.precision: Precision = choose_precision(precision, devices[0])
         self.mesh = data_mesh(devices)
         self.axis = "data" if self.mesh else None
-        self.backend = choose_backend(device_kind(devices[0]))
+        compute_dtype = "bfloat16" if self.precision == "bfloat16" else "float32"
+        self.backend = choose_backend(device_kind(devices[0]), compute_dtype)
         self.module = build(
             network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
         )
         self.output = output_activation(network.layers)
         self.compile_s = 0.0
+        self.first_update_at: float | None = None  # by time.perf_counter
         self._compiled: dict[Any, Any] = {}
+        self._fresh_state = jax.jit(self._init)
 
     # --- placing things ---------------------------------------------------------------------------------------------
 
@@ -78,30 +101,49 @@ class Engine:
         return jax.device_put(tree, where)
 
     def put_rows(self, images: np.ndarray, labels: np.ndarray) -> DeviceRows:
-        """A split, uint8 as it is, on every device."""
+        """A split, uint8 as it is, on every device: images (N, H, W), labels (N,), for seeds with one more axis in
+        front."""
         return DeviceRows(*self._everywhere((images, labels.astype(np.int32))))
 
     def put_batches(self, rows_SB: np.ndarray) -> Array:
-        """Row numbers of batches, each device holding its share of every batch."""
-        where = NamedSharding(self.mesh, PartitionSpec(None, "data")) if self.mesh else self.devices[0]
+        """Row numbers of batches (the last axis), each device holding its share of every batch."""
+        where = NamedSharding(self.mesh, _by_batch(rows_SB.ndim)) if self.mesh else self.devices[0]
         return jax.device_put(rows_SB, where)
 
     def init_state(self, seed: int) -> TrainState:
-        """Fresh parameters. The same seed gives the same parameters on every kind and number of devices."""
-        network = self.network
+        """Fresh parameters of one run. The same seed gives the same parameters on every kind and number of devices."""
         with jax.default_device(self.devices[0]):
             key = jax.random.key(seed, impl="threefry2x32")
-            shape = (network.image_size, network.image_size, 1)
-            variables = init_variables(network.layers, shape, jax.random.fold_in(key, INIT_STREAM))
-            optimizer = make_optimizer(network.training.optimizer, network.training.optimizer.learning_rate)
-            state = TrainState(
-                variables["params"],
-                variables.get("batch_stats", {}),
-                optimizer.init(variables["params"]),
-                jnp.zeros((), jnp.int32),
-                jax.random.key_data(key),
-            )
+            state = self._fresh_state(jax.random.key_data(key))
         return self._everywhere(state)
+
+    def _init(self, key_data: Array) -> TrainState:
+        network = self.network
+        key = jax.random.fold_in(jax.random.wrap_key_data(key_data, impl="threefry2x32"), INIT_STREAM)
+        variables = init_variables(network.layers, (network.image_size, network.image_size, 1), key)
+        optimizer = make_optimizer(network.training.optimizer, network.training.optimizer.learning_rate)
+        return TrainState(
+            variables["params"],
+            variables.get("batch_stats", {}),
+            optimizer.init(variables["params"]),
+            jnp.zeros((), jnp.int32),
+            key_data,
+        )
+
+    def join(self, states: list[TrainState]) -> TrainState:
+        """The states of runs, one per seed, as the engine takes them."""
+        if self.seeds is None:
+            return states[0]
+        return self._everywhere(jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(states)))
+
+    def put_back(self, state: TrainState, kept: TrainState, moving: list[int]) -> TrainState:
+        """The state of the runs that move, and of all others the one that was kept."""
+        places = np.array(moving)
+        return self._everywhere(jax.tree.map(lambda old, new: old.at[places].set(new[places]), kept, state))
+
+    def part(self, tree: Any, run: int) -> Any:
+        """What belongs to one of the runs, of anything that came back."""
+        return tree if self.seeds is None else jax.tree.map(lambda leaf: leaf[run], tree)
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
@@ -192,12 +234,16 @@ class Engine:
 
     # --- compiling and calling --------------------------------------------------------------------------------------
 
-    def _shared_out(self, function: Callable[..., Any], out_specs: Any) -> Callable[..., Any]:
-        """The function with `rows_SB` (its third argument) shared over the devices; everything else is on each."""
+    def _for_seeds(self, function: Callable[..., Any], *, rows: bool) -> Callable[..., Any]:
+        """The function of (state, data, rows, number) with all of the seeds' in front; `rows`: of each its own."""
+        return function if self.seeds is None else jax.vmap(function, in_axes=(0, 0, 0 if rows else None, 0))
+
+    def _shared_out(self, function: Callable[..., Any], rows_ndim: int, out_specs: Any) -> Callable[..., Any]:
+        """The function with its third argument, batches, shared over the devices; everything else is on each."""
         if self.mesh is None:
             return function
-        everywhere, shared = PartitionSpec(), PartitionSpec(None, "data")
-        in_specs = (everywhere, everywhere, shared, everywhere)
+        everywhere = PartitionSpec()
+        in_specs = (everywhere, everywhere, _by_batch(rows_ndim), everywhere)
         # Gradients and statistics are added up by hand in the step, so JAX need not infer which values are equal.
         return jax.shard_map(function, mesh=self.mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
 
@@ -208,33 +254,46 @@ class Engine:
         shapes = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(arguments))
         if (name, shapes) not in self._compiled:
             begin = time.perf_counter()
-            lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+            with products_in(self.precision, self.devices[0]):
+                lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
             self._compiled[name, shapes] = lowered.compile(compiler_options={**self.backend.compiler_options} or None)
             self.compile_s += time.perf_counter() - begin
+        if name == "epoch" and self.first_update_at is None:
+            self.first_update_at = time.perf_counter()
         return self._compiled[name, shapes](*arguments)
 
     def run_epoch(
-        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, learning_rate: float
+        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, learning_rate: float | np.ndarray
     ) -> tuple[TrainState, EpochFigures]:
         """All updates of a stretch on the device; nothing comes back in between. `state` is consumed."""
         everywhere = PartitionSpec()
-        function = self._shared_out(self._epoch, (everywhere, everywhere))
-        rate = self._everywhere(jnp.asarray(learning_rate, jnp.float32))
+        function = self._for_seeds(self._epoch, rows=True)
+        function = self._shared_out(function, rows_SB.ndim, (everywhere, everywhere))
+        rate = self._everywhere(np.asarray(learning_rate, np.float32))
         return self._call("epoch", function, (state, data, self.put_batches(rows_SB), rate), donate=(0,))
 
     def predict(
-        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, split: str, epoch: int
+        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, split: str, epoch: int | np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(probability (N, K) float32, loss (N,) float32) of the N rows named in `rows_SB`, in their order."""
-        shared = PartitionSpec(None, "data")
-        function = self._shared_out(partial(self._predict, split=split), (shared, shared))
+        """(probability (N, K) float32, loss (N,) float32) of the N rows named in `rows_SB`, in their order; the same
+        rows for all seeds."""
+        lead = 0 if self.seeds is None else 1
+        shared = _by_batch(lead + 2, axis=lead + 1)
+        function = self._for_seeds(partial(self._predict, split=split), rows=False)
+        function = self._shared_out(function, rows_SB.ndim, (shared, shared))
         flipped = bool((self.network.random_flip or {}).get(split))
         name = f"predict-{split}" if flipped else "predict"
-        number = self._everywhere(jnp.asarray(epoch, jnp.int32))
-        probability, loss = self._call(name, function, (state, data, self.put_batches(rows_SB), number), donate=())
+        number = self._everywhere(np.asarray(epoch, np.int32))
+        out = self._call(name, function, (state, data, self.put_batches(rows_SB), number), donate=())
         real = rows_SB.reshape(-1) != NO_ROW
-        probability = np.asarray(probability)
-        return probability.reshape(-1, probability.shape[-1])[real], np.asarray(loss).reshape(-1)[real]
+        probability, loss = (np.asarray(array) for array in out)
+        in_order = (*loss.shape[:lead], rows_SB.size)
+        return probability.reshape(*in_order, -1)[..., real, :], loss.reshape(in_order)[..., real]
+
+
+def _by_batch(ndim: int, axis: int = -1) -> PartitionSpec:
+    """One axis, by default the last, shared over the devices."""
+    return PartitionSpec(*("data" if i == axis % ndim else None for i in range(ndim)))
 
 
 def _stream_key(key: Array, stream: int, *, number: Array) -> Array:

@@ -110,7 +110,10 @@ class BatchNormLayer(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool, weight_B: Array | None) -> Array:
-        axis = self.backend.channel_axis
+        axis, given = self.backend.channel_axis, x.dtype
+        # A bfloat16 map is widened once: were it at each of its uses, the parts of its gradient, which nearly cancel,
+        # would each be rounded before they are added up.
+        x = x.astype(jnp.promote_types(given, jnp.float32))
         channels = x.shape[axis]
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
@@ -124,7 +127,7 @@ class BatchNormLayer(nn.Module):
                 mean.value = old * mean.value + (1 - old) * lax.stop_gradient(batch_mean)
                 var.value = old * var.value + (1 - old) * lax.stop_gradient(batch_var)
         factor = scale * lax.rsqrt(batch_var + self.layer.epsilon)
-        return x * along(x, factor, axis) + along(x, bias - batch_mean * factor, axis)
+        return (x * along(x, factor, axis) + along(x, bias - batch_mean * factor, axis)).astype(given)
 
     def statistics(self, x: Array, weight_B: Array | None, shift: Array) -> tuple[Array, Array]:
         """Mean and biased variance per channel over the rows of weight 1."""

@@ -4,30 +4,38 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.batches import Stretch, evaluation_batches, stretches, training_batches
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.devices import device_kind
 from fer_jax.engine import DeviceRows, Engine, EpochFigures, TrainState
-from fer_jax.faces import EMOTIONS, Faces
+from fer_jax.faces import Faces
+from fer_jax.history import Figures, Run, SeedData, TrainResult, confusion, history_entry
 from fer_jax.network import Network
-from fer_jax.plateau import LearningRate
+from fer_jax.settings import Precision
 
-# Rows per evaluation batch: what stays in the caches of a CPU (64 was the fastest of 16 to 256 for teta2022); a GPU
-# takes more.
+# Rows per evaluation batch, of all seeds together: what stays in the caches of a CPU (64 was the fastest of 16 to 256
+# for teta2022); a GPU takes more.
 EVALUATION_BATCH = {"cpu": 64, "gpu": 2048}
+_FEWEST_EVALUATED = 64
 
-Figures = dict[str, float]  # {"loss": ..., "accuracy": ..., "n": ...}
+
+class SplitsDiffer(ValueError):
+    """Runs that cannot go side by side, because a split does not have as many rows for one seed as for another."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop tells after each epoch: its history entry, and how fast it went."""
+    """What the loop tells after each epoch: its history entry, and how fast it went.
+
+    Of runs side by side: the means of their entries, the images of all of them, and the program's own seconds.
+    """
 
     entry: dict[str, Any]
     epochs: int
@@ -36,229 +44,226 @@ class Progress:
     eval_s: float
 
 
-@dataclass
-class Clock:
-    """Seconds by purpose, with the device waited for, over all sessions of a run."""
-
-    compile_s: float = 0.0
-    train_s: float = 0.0
-    eval_s: float = 0.0
-    checkpoint_s: float = 0.0
-    total_s: float = 0.0
-    epochs: list[dict[str, float]] = field(default_factory=list)
-
-
-@dataclass(frozen=True)
-class TrainResult:
-    """history: one entry per epoch, plain numbers. metrics and predictions: every split, with the reported parameters.
-
-    predictions[split]: probability (N, 7) float32, label (N,), origin (N,). failed_step: the update (from 0) whose
-    loss, or whose evaluation afterwards, was not finite, and `error` says so; the history then ends before that epoch
-    and metrics are empty.
-    """
-
-    history: list[dict[str, Any]]
-    metrics: dict[str, dict[str, Any]]
-    predictions: dict[str, dict[str, np.ndarray]]
-    best: dict[str, dict[str, float]]
-    reported_epoch: int
-    parameters: tuple[int, int]
-    state: TrainState
-    clock: Clock
-    trained_images: int
-    resumed: int
-    error: str = ""
-    failed_step: int | None = None
-
-
 def fit(
     network: Network,
     splits: dict[str, Faces],
     *,
     seed: int,
     devices: list[jax.Device],
+    precision: Precision | None = None,
     checkpoints: Checkpoints | None = None,
     report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
 ) -> TrainResult:
     """Train on splits["train"] and evaluate every split.
 
     With `checkpoints`, goes on from the last epoch found there and ends with the same parameters and history as an
-    uninterrupted run (bit for bit on CPU).
-    Raises TooFewRows when there are too few training rows for one batch.
+    uninterrupted run (bit for bit on CPU). asked_at: by time.perf_counter, from when the time to the first update
+    counts; by default from now.
+    Raises TooFewRows when there are too few training rows for one batch, PrecisionError.
     """
-    training = network.training
-    engine = Engine(network, devices)
-    rows = len(splits["train"])
-    plan = stretches(training, rows)
-    data = {name: engine.put_rows(part.images, part.labels) for name, part in splits.items()}
-    run = _Run(engine, splits, data, LearningRate(training.schedule, training.optimizer.learning_rate))
-    state = run.resume(engine.init_state(seed), checkpoints)
+    given = SeedData(seed, splits, checkpoints)
+    return fit_seeds(network, [given], devices=devices, precision=precision, report=report, asked_at=asked_at)[0]
 
-    for stretch in plan[len(run.history) :]:
-        begin = time.perf_counter()
-        compiled_before = engine.compile_s
-        rate = run.rate.value
-        batches = training_batches(training, rows, stretch, seed, multiple=len(devices))
-        state, figures = engine.run_epoch(state, data["train"], batches, rate)
+
+def fit_seeds(
+    network: Network,
+    given: list[SeedData],
+    *,
+    devices: list[jax.Device],
+    precision: Precision | None = None,
+    report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
+) -> list[TrainResult]:
+    """`fit` for several seeds, which go side by side in one program: each with its own data, order of rows, dropout,
+    schedule, best epoch and checkpoints. One that fails ends alone.
+
+    Raises SplitsDiffer where the seeds' splits are not of the same sizes, and what `fit` raises.
+    """
+    asked_at = time.perf_counter() if asked_at is None else asked_at
+    _check_sizes(given)
+    engine = Engine(network, devices, seeds=len(given) if len(given) > 1 else None, precision=precision)
+    runs = [Run(network, of_seed) for of_seed in given]
+    plan = stretches(network.training, len(given[0].splits["train"]))
+    together = _SideBySide(engine, runs, _stacked_rows(engine, given), asked_at)
+    state = engine.join([run.resume(engine.init_state(run.seed)) for run in runs])
+
+    while moving := _furthest_behind(runs, len(plan)):
+        stretch = plan[len(runs[moving[0]].history)]
+        # Where a kill came between the checkpoints of one epoch, seeds that are ahead stand still until the others
+        # have caught up: they are computed too, and what came out is dropped.
+        kept = None if len(moving) == len(runs) else jax.tree.map(jnp.copy, state)
+        state, figures, train_s = together.train(state, stretch, moving)
+        if kept is not None:
+            state = engine.put_back(state, kept, moving)
+        for k in moving:
+            if broken := _broken_step(stretch, figures[k]):
+                runs[k].fail(*broken, engine.part(state, k))
+
+        evaluated, eval_s = together.evaluate_after(state, stretch, moving)
+        for k in moving:
+            if not runs[k].error and (split := _not_finite(evaluated[k])):
+                step = stretch.first + stretch.steps - 1
+                error = f"the loss on {split} after step {step} (epoch {stretch.epoch}) is not finite"
+                runs[k].fail(error, step, engine.part(state, k))
+
+        going = [k for k in moving if not runs[k].error]
+        for k in going:
+            entry = history_entry(stretch, runs[k].rate.value, figures[k], evaluated[k])
+            runs[k].take(entry, {"train_s": train_s / len(moving), "eval_s": eval_s / len(moving)})
+        together.save(state, going, charged=moving)
+        if report and going:
+            entry = _mean([runs[k].history[-1] for k in going])
+            images = sum(float(figures[k].examples.sum()) for k in moving)
+            report(Progress(entry, len(plan), images / train_s, train_s, eval_s))
+
+    return together.finish(state)
+
+
+class _SideBySide:
+    """The runs of one program, and its seconds dealt out among them."""
+
+    def __init__(self, engine: Engine, runs: list[Run], data: dict[str, DeviceRows], asked_at: float) -> None:
+        self.engine, self.runs, self.data, self.asked_at = engine, runs, data, asked_at
+        self.training = engine.network.training
+        self._charged_until = time.perf_counter()
+        self._charged_compiling = 0.0
+
+    def charge(self, to: list[int]) -> None:
+        """The seconds since the last call, and those of compiling among them, to some runs in equal parts."""
+        now, compiled = time.perf_counter(), self.engine.compile_s
+        for k in to:
+            clock = self.runs[k].clock
+            clock.wall_s += now - self._charged_until
+            clock.total_s += (now - self._charged_until) / len(to)
+            clock.compile_s += (compiled - self._charged_compiling) / len(to)
+        self._charged_until, self._charged_compiling = now, compiled
+
+    def train(
+        self, state: TrainState, stretch: Stretch, moving: list[int]
+    ) -> tuple[TrainState, list[EpochFigures], float]:
+        """The updates of a stretch. Returns the state of all, and each run's figures, and the seconds it took."""
+        self.charge(moving)
+        begin, compiled_before = time.perf_counter(), self.engine.compile_s
+        devices, rows = len(self.engine.devices), len(self.runs[0].splits["train"])
+        batches = [training_batches(self.training, rows, stretch, run.seed, multiple=devices) for run in self.runs]
+        rates = [run.rate.value for run in self.runs]
+        one = self.engine.seeds is None
+        state, figures = self.engine.run_epoch(
+            state, self.data["train"], batches[0] if one else np.stack(batches), rates[0] if one else np.array(rates)
+        )
         figures = jax.device_get(figures)  # waits for the device
-        train_s = time.perf_counter() - begin - (engine.compile_s - compiled_before)
+        train_s = time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
+        assert self.engine.first_update_at is not None
+        for k in moving:
+            if self.runs[k].clock.first_step_s is None:
+                self.runs[k].clock.first_step_s = self.engine.first_update_at - self.asked_at
+        return state, [self.engine.part(figures, k) for k in range(len(self.runs))], train_s
 
-        broken = np.flatnonzero(~np.isfinite(figures.loss))
-        if broken.size:
-            step = stretch.first + int(broken[0])
-            error = f"the loss of step {step} (epoch {stretch.epoch}) is {figures.loss[broken[0]]}"
-            return run.result(state, {}, {}, error=error, failed_step=step)
-
-        begin, compiled_before = time.perf_counter(), engine.compile_s
-        evaluated = {name: run.evaluate(state, name, stretch.epoch)[0] for name in training.evaluate}
-        eval_s = time.perf_counter() - begin - (engine.compile_s - compiled_before)
-        if not_finite := _not_finite(evaluated):
-            step = stretch.first + stretch.steps - 1
-            error = f"the loss on {not_finite} after step {step} (epoch {stretch.epoch}) is not finite"
-            return run.result(state, {}, {}, error=error, failed_step=step)
-
-        entry = _history_entry(stretch, rate, figures, evaluated)
-        run.take(entry, {"train_s": train_s, "eval_s": eval_s})
-        run.save(state, checkpoints)
-        if report:
-            report(Progress(entry, len(plan), float(figures.examples.sum()) / train_s, train_s, eval_s))
-
-    if training.report == "best":
-        state = run.best_state(state, checkpoints)
-    begin, compiled_before = time.perf_counter(), engine.compile_s
-    metrics, predictions = run.evaluate_all(state)
-    run.clock.eval_s += time.perf_counter() - begin - (engine.compile_s - compiled_before)
-    if not_finite := _not_finite(metrics):
-        step = run.history[run.reported_epoch() - 1]["step"] - 1
-        error = f"the loss on {not_finite} after step {step} (epoch {run.reported_epoch()}) is not finite"
-        return run.result(state, {}, {}, error=error, failed_step=step)
-    return run.result(state, metrics, predictions)
-
-
-class _Run:
-    """What one run has gathered so far: history, best epochs, learning rate, times."""
-
-    def __init__(
-        self, engine: Engine, splits: dict[str, Faces], data: dict[str, DeviceRows], rate: LearningRate
-    ) -> None:
-        self.engine, self.splits, self.data, self.rate = engine, splits, data, rate
-        self.history: list[dict[str, Any]] = []
-        self.best: dict[str, dict[str, float]] = {}
-        self.clock = Clock()
-        self.resumed = 0
-        self.started = time.perf_counter()
-        self._best_in_memory: TrainState | None = None
-
-    def evaluate(self, state: TrainState, split: str, epoch: int) -> tuple[Figures, np.ndarray]:
-        """(figures, probabilities) of every row of a split."""
-        devices = self.engine.devices
+    def evaluate(self, state: TrainState, split: str, epochs: list[int]) -> list[tuple[Figures, np.ndarray]]:
+        """Per run (figures, probabilities) of every row of a split. epochs: as the runs count them."""
+        devices, one = self.engine.devices, self.engine.seeds is None
         size = EVALUATION_BATCH[device_kind(devices[0])]
-        part = self.splits[split]
-        batches = evaluation_batches(len(part), size, multiple=len(devices))
-        probability, loss = self.engine.predict(state, self.data[split], batches, split, epoch)
-        assert len(probability) == len(part), "every row is evaluated exactly once"
-        correct = probability.argmax(1) == part.labels
-        figures = {"loss": float(loss.mean(dtype=np.float64)), "accuracy": float(correct.mean()), "n": len(part)}
-        return figures, probability
+        if not one:
+            size = max(size // len(self.runs), min(size, _FEWEST_EVALUATED))
+        rows = len(self.runs[0].splits[split])
+        batches = evaluation_batches(rows, size, multiple=len(devices))
+        number = epochs[0] if one else np.array(epochs)
+        out = self.engine.predict(state, self.data[split], batches, split, number)
+        found = []
+        for k, run in enumerate(self.runs):
+            probability, loss = self.engine.part(out, k)
+            assert len(probability) == rows, "every row is evaluated exactly once"
+            correct = probability.argmax(1) == run.splits[split].labels
+            figures = {"loss": float(loss.mean(dtype=np.float64)), "accuracy": float(correct.mean()), "n": rows}
+            found.append((figures, probability))
+        return found
 
-    def evaluate_all(self, state: TrainState) -> tuple[dict[str, dict[str, Any]], dict[str, dict[str, np.ndarray]]]:
-        metrics: dict[str, dict[str, Any]] = {}
-        predictions: dict[str, dict[str, np.ndarray]] = {}
-        for name, part in self.splits.items():
-            figures, probability = self.evaluate(state, name, self.reported_epoch())
-            metrics[name] = {**figures, "confusion": confusion(part.labels, probability.argmax(1))}
-            predictions[name] = {"probability": probability, "label": part.labels, "origin": part.origin}
-        return metrics, predictions
+    def evaluate_after(
+        self, state: TrainState, stretch: Stretch, moving: list[int]
+    ) -> tuple[list[dict[str, Figures]], float]:
+        """Per run the figures of the splits that are evaluated after each epoch, and the seconds it took."""
+        begin, compiled_before = time.perf_counter(), self.engine.compile_s
+        out: list[dict[str, Figures]] = [{} for _ in self.runs]
+        if all(self.runs[k].error for k in moving):
+            return out, 0.0
+        for name in self.training.evaluate:
+            for k, (figures, _) in enumerate(self.evaluate(state, name, [stretch.epoch] * len(self.runs))):
+                out[k][name] = figures
+        return out, time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
 
-    def reported_epoch(self) -> int:
-        training = self.engine.network.training
-        if training.report == "best" and training.report_split in self.best:
-            return int(self.best[training.report_split]["epoch"])
-        return len(self.history)
-
-    def take(self, entry: dict[str, Any], seconds: dict[str, float]) -> None:
-        """Add a finished epoch. Its seconds count only now, so that images per second are those of finished epochs."""
-        self.history.append(entry)
-        self.clock.train_s += seconds["train_s"]
-        self.clock.eval_s += seconds["eval_s"]
-        self.clock.epochs.append(seconds)
-        for name, figures in entry["splits"].items():
-            if name not in self.best or figures["accuracy"] > self.best[name]["accuracy"]:
-                self.best[name] = {"epoch": entry["epoch"], "accuracy": figures["accuracy"]}
-        self.rate.after_epoch(entry["splits"])
-
-    def _is_best(self) -> bool:
-        split = self.engine.network.training.report_split
-        return split in self.best and self.best[split]["epoch"] == len(self.history)
-
-    def save(self, state: TrainState, checkpoints: Checkpoints | None) -> None:
-        if checkpoints is None:
-            if self._is_best() and self.engine.network.training.report == "best":
-                self._best_in_memory = jax.tree.map(lambda a: a.copy(), state)
-            return
+    def save(self, state: TrainState, going: list[int], *, charged: list[int]) -> None:
+        """The checkpoints of the runs that go on, with their clocks as they stand."""
+        self.charge(charged)
         begin = time.perf_counter()
-        epoch = len(self.history)
-        if self._is_best():
-            checkpoints.save("best", epoch, state, {"epoch": epoch})
-        meta = {
-            "history": self.history,
-            "best": self.best,
-            "rate": self.rate.memory(),
-            "clock": vars(self.elapsed()),
-            "resumed": self.resumed,
-        }
-        checkpoints.save("last", epoch, state, meta)
-        self.clock.checkpoint_s += time.perf_counter() - begin
+        kept = [k for k in going if self.runs[k].checkpoints]
+        if kept:
+            state = jax.device_get(state)  # once for all; without checkpoints the best parameters stay on the device
+        for k in going:
+            self.runs[k].save(self.engine.part(state, k))
+        for k in kept:
+            self.runs[k].clock.checkpoint_s += (time.perf_counter() - begin) / len(kept)
 
-    def elapsed(self) -> Clock:
-        """The times of earlier sessions and of this one until now."""
-        now = time.perf_counter() - self.started
-        return replace(
-            self.clock, compile_s=self.clock.compile_s + self.engine.compile_s, total_s=self.clock.total_s + now
-        )
+    def finish(self, state: TrainState) -> list[TrainResult]:
+        """The reported parameters of each run on every split."""
+        everyone = range(len(self.runs))
+        going = [k for k in everyone if not self.runs[k].error]
+        if self.training.report == "best" and going:
+            last = [self.engine.part(state, k) for k in everyone]
+            states = [last[k] if run.error else run.best_state(last[k]) for k, run in enumerate(self.runs)]
+            state = self.engine.join(states)
+        begin, compiled_before = time.perf_counter(), self.engine.compile_s
+        metrics: list[dict[str, dict[str, Any]]] = [{} for _ in everyone]
+        predictions: list[dict[str, dict[str, np.ndarray]]] = [{} for _ in everyone]
+        epochs = [run.reported_epoch() for run in self.runs]
+        for name in self.data if going else ():
+            for k, (figures, probability) in enumerate(self.evaluate(state, name, epochs)):
+                part = self.runs[k].splits[name]
+                metrics[k][name] = {**figures, "confusion": confusion(part.labels, probability.argmax(1))}
+                predictions[k][name] = {"probability": probability, "label": part.labels, "origin": part.origin}
+        eval_s = time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
+        for k in going:
+            run = self.runs[k]
+            run.clock.eval_s += eval_s / len(going)
+            if split := _not_finite(metrics[k]):
+                step = run.history[run.reported_epoch() - 1]["step"] - 1
+                error = f"the loss on {split} after step {step} (epoch {run.reported_epoch()}) is not finite"
+                run.fail(error, step, self.engine.part(state, k))
+        self.charge(going)
+        return [run.result(self.engine.part(state, k), metrics[k], predictions[k]) for k, run in enumerate(self.runs)]
 
-    def resume(self, fresh: TrainState, checkpoints: Checkpoints | None) -> TrainState:
-        """The state of the last checkpoint and all that was gathered until then, or the fresh one."""
-        found = checkpoints.restore("last", fresh) if checkpoints else None
-        if found is None:
-            return fresh
-        state, meta = found
-        self.history, self.best = meta["history"], meta["best"]
-        self.rate.restore(meta["rate"])
-        self.clock = Clock(**meta["clock"])
-        self.resumed = meta["resumed"] + 1
-        return state
 
-    def best_state(self, last: TrainState, checkpoints: Checkpoints | None) -> TrainState:
-        if checkpoints is None:
-            return self._best_in_memory or last
-        found = checkpoints.restore("best", last)
-        return found[0] if found else last
+def _check_sizes(given: list[SeedData]) -> None:
+    sizes = [{name: (len(part), part.images.shape[1:]) for name, part in one.splits.items()} for one in given]
+    for one, found in zip(given, sizes, strict=True):
+        if found != sizes[0]:
+            told = [{name: rows for name, (rows, _) in of_seed.items()} for of_seed in (sizes[0], found)]
+            raise SplitsDiffer(f"seed {given[0].seed} has the splits {told[0]}, seed {one.seed} {told[1]}")
 
-    def result(
-        self,
-        state: TrainState,
-        metrics: dict[str, dict[str, Any]],
-        predictions: dict[str, dict[str, np.ndarray]],
-        error: str = "",
-        failed_step: int | None = None,
-    ) -> TrainResult:
-        trainable = sum(leaf.size for leaf in jax.tree.leaves(state.params))
-        held = sum(leaf.size for leaf in jax.tree.leaves(state.batch_stats))
-        return TrainResult(
-            history=self.history,
-            metrics=metrics,
-            predictions=predictions,
-            best=self.best,
-            reported_epoch=self.reported_epoch(),
-            parameters=(trainable + held, trainable),
-            state=state,
-            clock=self.elapsed(),
-            trained_images=sum(entry["train"]["n"] for entry in self.history),
-            resumed=self.resumed,
-            error=error,
-            failed_step=failed_step,
-        )
+
+def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows]:
+    if engine.seeds is None:
+        return {name: engine.put_rows(part.images, part.labels) for name, part in given[0].splits.items()}
+    data = {}
+    for name in given[0].splits:
+        parts = [one.splits[name] for one in given]
+        data[name] = engine.put_rows(np.stack([p.images for p in parts]), np.stack([p.labels for p in parts]))
+    return data
+
+
+def _furthest_behind(runs: list[Run], epochs: int) -> list[int]:
+    """The runs that train next: those with the fewest finished epochs, until all have all of them."""
+    done = {k: len(run.history) for k, run in enumerate(runs) if not run.error and len(run.history) < epochs}
+    return [k for k in done if done[k] == min(done.values())]
+
+
+def _broken_step(stretch: Stretch, figures: EpochFigures) -> tuple[str, int] | None:
+    """What to say of the first update whose loss is NaN or infinite, and its number."""
+    broken = np.flatnonzero(~np.isfinite(figures.loss))
+    if not broken.size:
+        return None
+    step = stretch.first + int(broken[0])
+    return f"the loss of step {step} (epoch {stretch.epoch}) is {figures.loss[broken[0]]}", step
 
 
 def _not_finite(figures: dict[str, dict[str, Any]]) -> str | None:
@@ -266,29 +271,15 @@ def _not_finite(figures: dict[str, dict[str, Any]]) -> str | None:
     return next((name for name, of_split in figures.items() if not np.isfinite(of_split["loss"])), None)
 
 
-def _history_entry(stretch: Stretch, rate: float, figures: EpochFigures, splits: dict[str, Figures]) -> dict[str, Any]:
-    """Plain numbers. `train` is the running mean over the epoch's examples, as Keras prints it."""
-    examples = np.asarray(figures.examples, np.float64)
-    total = examples.sum()
+def _mean(entries: list[dict[str, Any]]) -> dict[str, Any]:
+    """One history entry that stands for several of the same epoch."""
+    if len(entries) == 1:
+        return entries[0]
     return {
-        "epoch": stretch.epoch,
-        "step": stretch.first + stretch.steps,
-        "learning_rate": rate,
-        "train": {
-            "loss": float((np.asarray(figures.loss, np.float64) * examples).sum() / total),
-            "accuracy": float(np.asarray(figures.correct, np.float64).sum() / total),
-            "n": int(total),
-        },
-        "minibatch": {
-            "loss": float(figures.loss[-1]),
-            "accuracy": float(figures.correct[-1] / figures.examples[-1]),
-            "n": int(figures.examples[-1]),
-        },
-        "splits": splits,
+        key: _mean([entry[key] for entry in entries])
+        if isinstance(value, dict)
+        else value
+        if isinstance(value, int)
+        else sum(entry[key] for entry in entries) / len(entries)
+        for key, value in entries[0].items()
     }
-
-
-def confusion(labels: np.ndarray, predicted: np.ndarray) -> list[list[int]]:
-    """confusion[label][predicted], 7 x 7 counts."""
-    k = len(EMOTIONS)
-    return np.bincount(labels.astype(np.int64) * k + predicted, minlength=k * k).reshape(k, k).tolist()

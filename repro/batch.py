@@ -1,7 +1,10 @@
-"""Many runs after one another, with progress: what `repro run` and `repro run-all` do."""
+"""Many runs, with progress: what `repro run` and `repro run-all` do. Seeds of the same run go side by side where that
+pays, all else after one another."""
 
 from __future__ import annotations
 
+import time
+from itertools import groupby
 from pathlib import Path
 
 import click
@@ -9,52 +12,143 @@ import jax
 
 from fer_jax.batches import TooFewRows
 from fer_jax.checkpoint import CheckpointError
-from fer_jax.devices import DeviceKind, choose_devices
+from fer_jax.compilation import keep_compiled_programs
+from fer_jax.devices import DeviceKind, choose_devices, device_kind
+from fer_jax.precision import choose_precision
 from fer_jax.step_kinds import StepError
+from fer_jax.train import SplitsDiffer
+from repro import STARTED_AT
 from repro.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.plan import RunPlan
 from repro.progress import ProgressLine
 from repro.records import RecordError, RunRecord
-from repro.runner import Outcome, run, write_failure
+from repro.runner import Outcome, run, run_seeds, write_failure
+
+_INPUT_ERRORS = (StepError, TooFewRows, CheckpointError, RecordError)
+_XLA_ERRORS = (RuntimeError, MemoryError)  # such as a GPU without enough memory
 
 
 def run_plans(
-    plans: list[RunPlan], *, device: DeviceKind, data: str | None, results: Path, fresh: bool
+    plans: list[RunPlan],
+    *,
+    device: DeviceKind,
+    data: str | None,
+    results: Path,
+    fresh: bool,
+    seeds_at_once: int | None = None,
 ) -> list[RunRecord]:
     """Do all plans; a failed one stays visible and the others go on. Words go to standard error.
 
-    Raises what the user can mend before anything was trained (DataError, DeviceError), and with a single plan also what
-    concerns that plan alone.
+    seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so many; by
+    default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is gained.
+    Raises what the user can mend before anything was trained (DataError, DeviceError, PrecisionError), and with a
+    single plan also what concerns that plan alone.
     """
     devices = choose_devices(device)
+    for plan in plans:
+        choose_precision(plan.precision, devices[0])
+    keep_compiled_programs()
     dataset = open_dataset(data)
     if dataset.faces.synthetic:
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
-    records = []
-    for number, plan in enumerate(plans, 1):
-        title = f"[{number}/{len(plans)}] {plan.paper} {plan.variant} seed {plan.seed}"
-        progress = ProgressLine(title)
-        try:
-            with progress:
-                outcome = run(plan, dataset, results=results, devices=devices, fresh=fresh, report=progress.epoch)
-        except (StepError, TooFewRows, CheckpointError, RecordError) as error:
-            if len(plans) == 1:
-                raise
-            records.append(_failed(title, error, plan, dataset, results, devices))
-            continue
-        except (RuntimeError, MemoryError) as error:  # XLA's own errors, such as a GPU without enough memory
-            records.append(_failed(title, error, plan, dataset, results, devices))
-            continue
-        _say(title, outcome, dataset)
-        records.append(outcome.record)
+    if seeds_at_once is None:
+        seeds_at_once = len(plans) if device_kind(devices[0]) == "gpu" else 1
+    batch = _Batch(dataset, results, devices, fresh, len(plans))
+    records: list[RunRecord] = []
+    for _, alike in groupby(plans, key=_all_but_seed):
+        same = list(alike)
+        for first in range(0, len(same), seeds_at_once):
+            records += batch.do(same[first : first + seeds_at_once], number=len(records) + 1)
     return records
 
 
-def _failed(
-    title: str, error: Exception, plan: RunPlan, dataset: Dataset, results: Path, devices: list[jax.Device]
-) -> RunRecord:
-    click.secho(f"{title}: FAILED: {error}", fg="red", err=True)
-    return write_failure(plan, dataset, results=results, devices=devices, error=error)
+def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
+    return plan.spec_path, plan.sha256, plan.variant, plan.protocol, plan.overrides, plan.precision
+
+
+class _Batch:
+    """What all runs of a call share. `asked_at`: from when the next run's time to the first update counts."""
+
+    def __init__(self, dataset: Dataset, results: Path, devices: list[jax.Device], fresh: bool, plans: int) -> None:
+        self.dataset, self.results, self.devices, self.fresh, self.plans = dataset, results, devices, fresh, plans
+        self.asked_at = STARTED_AT
+
+    def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
+        """Plans that differ in their seed alone, the first of which is the `number`-th of all."""
+        if len(plans) == 1:
+            return [self._one(plans[0], number)]
+        title = f"[{number}-{number + len(plans) - 1}/{self.plans}] {_name(plans[0])} seeds {_listed(plans)}"
+        progress = ProgressLine(title)
+        try:
+            with progress:
+                outcomes = run_seeds(
+                    plans,
+                    self.dataset,
+                    results=self.results,
+                    devices=self.devices,
+                    fresh=self.fresh,
+                    report=progress.epoch,
+                    asked_at=self._asked(),
+                )
+        except (SplitsDiffer, *_INPUT_ERRORS) as error:
+            parts, why = [[plan] for plan in plans], error
+        except _XLA_ERRORS as error:
+            half = len(plans) // 2
+            parts, why = [plans[:half], plans[half:]], error
+        else:
+            for place, outcome in enumerate(outcomes):
+                _say(self._title(plans[place], number + place), outcome, self.dataset)
+            return [outcome.record for outcome in outcomes]
+        message = str(why).partition("\n")[0]
+        del why  # its traceback holds what lies on the device
+        click.secho(f"{title}: not in one program, {len(parts)} after one another: {message}", fg="yellow", err=True)
+        records: list[RunRecord] = []
+        for part in parts:
+            records += self.do(part, number + len(records))
+        return records
+
+    def _one(self, plan: RunPlan, number: int) -> RunRecord:
+        title = self._title(plan, number)
+        progress = ProgressLine(title)
+        try:
+            with progress:
+                outcome = run(
+                    plan,
+                    self.dataset,
+                    results=self.results,
+                    devices=self.devices,
+                    fresh=self.fresh,
+                    report=progress.epoch,
+                    asked_at=self._asked(),
+                )
+        except _INPUT_ERRORS as error:
+            if self.plans == 1:
+                raise
+            return self._failed(title, error, plan)
+        except _XLA_ERRORS as error:
+            return self._failed(title, error, plan)
+        _say(title, outcome, self.dataset)
+        return outcome.record
+
+    def _asked(self) -> float:
+        """The start of the process for the first run, and for the others their own."""
+        asked_at, self.asked_at = self.asked_at, 0.0
+        return asked_at or time.perf_counter()
+
+    def _title(self, plan: RunPlan, number: int) -> str:
+        return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"
+
+    def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
+        click.secho(f"{title}: FAILED: {error}", fg="red", err=True)
+        return write_failure(plan, self.dataset, results=self.results, devices=self.devices, error=error)
+
+
+def _name(plan: RunPlan) -> str:
+    return f"{plan.paper} {plan.variant}"
+
+
+def _listed(plans: list[RunPlan]) -> str:
+    return f"{plans[0].seed} to {plans[-1].seed}"
 
 
 def _say(title: str, outcome: Outcome, dataset: Dataset) -> None:
@@ -63,6 +157,17 @@ def _say(title: str, outcome: Outcome, dataset: Dataset) -> None:
         click.secho(f"{title}: FAILED: {record.error} ({outcome.folder})", fg="red", err=True)
         return
     figures = ", ".join(f"{name} {m.accuracy:.1%} of {m.n:,}" for name, m in record.metrics.items())
-    word = "was done already (--fresh runs it again)" if outcome.skipped else f"{record.time.total_s:.0f} s"
+    word = "was done already (--fresh runs it again)" if outcome.skipped else _seconds(record)
     mark = " SYNTHETIC" if dataset.faces.synthetic else ""
     click.echo(f"{title}:{mark} {figures}; {word}; {outcome.folder}", err=True)
+
+
+def _seconds(record: RunRecord) -> str:
+    """How long it took, and how long until the first update, compiling included."""
+    time_s = record.time
+    took = f"{time_s.total_s:.0f} s"
+    if record.seeds_at_once > 1 and time_s.wall_s is not None:
+        took = f"{time_s.wall_s:.0f} s for {record.seeds_at_once} seeds at once"
+    if time_s.first_step_s is None:
+        return took
+    return f"{took}, the first update after {time_s.first_step_s:.1f} s"

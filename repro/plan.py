@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.settings import Training
+from fer_jax.settings import Precision, Training
 from repro.decode import LoadedSpec
 from repro.records import Overrides
 from repro.spec import Claim, Data, Model, Paper, Spec
@@ -19,7 +19,10 @@ AS_PUBLISHED = "as-published"
 
 @dataclass(frozen=True)
 class RunPlan:
-    """One paper, one variant, one protocol, one seed, with every setting in place."""
+    """One paper, one variant, one protocol, one seed, with every setting in place.
+
+    precision: of products, as `fer_jax.precision` names them; None for the default of the device that runs it.
+    """
 
     spec: Spec
     spec_path: Path
@@ -28,6 +31,7 @@ class RunPlan:
     protocol: str
     seed: int
     overrides: Overrides
+    precision: Precision | None = None
 
     @property
     def paper(self) -> str:
@@ -50,7 +54,13 @@ class RunPlan:
 
 
 def make_plan(
-    loaded: LoadedSpec, *, variant: str, seed: int, overrides: Overrides, protocol: str = AS_PUBLISHED
+    loaded: LoadedSpec,
+    *,
+    variant: str,
+    seed: int,
+    overrides: Overrides,
+    protocol: str = AS_PUBLISHED,
+    precision: Precision | None = None,
 ) -> RunPlan:
     """Resolve a spec to one run. Overrides that shorten nothing are dropped, so that such a run is a full one.
 
@@ -59,7 +69,7 @@ def make_plan(
     spec = loaded.resolve(variant)
     if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
         overrides = msgspec.structs.replace(overrides, epochs=None)
-    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides)
+    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision)
 
 
 def evaluations(training: Training) -> int:

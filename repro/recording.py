@@ -13,6 +13,7 @@ import numpy as np
 from fer_jax import TRAINING_VERSION
 from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_bytes
 from fer_jax.faces import Faces
+from fer_jax.precision import choose_precision
 from fer_jax.steps import Prepared
 from fer_jax.train import TrainResult
 from repro.dataset import Dataset
@@ -58,7 +59,7 @@ def asked_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> 
         data=_data_record(dataset, None),
         parameters=0,
         trainable_parameters=0,
-        matmul_precision=_matmul_precision(devices),
+        matmul_precision=choose_precision(plan.precision, devices[0]),
         history=(),
         best={},
         reported_epoch=0,
@@ -83,6 +84,7 @@ def ended_record(
     prepared: Prepared,
     prepare_s: float,
     result: TrainResult,
+    seeds_at_once: int,
 ) -> RunRecord:
     """`asked` with what came out."""
     clock = result.clock
@@ -106,12 +108,15 @@ def ended_record(
             eval_s=clock.eval_s,
             checkpoint_s=clock.checkpoint_s,
             total_s=clock.total_s + prepare_s,
+            wall_s=clock.wall_s + prepare_s,
+            first_step_s=clock.first_step_s,
             epochs=msgspec.convert(clock.epochs, tuple[EpochTime, ...]),
         ),
         images_per_s=result.trained_images / clock.train_s if clock.train_s else 0.0,
         peak_memory_bytes=peak_memory_bytes(devices),
         load_average=(asked.load_average[0], load_average()),
         resumed=result.resumed,
+        seeds_at_once=seeds_at_once,
         finished=_now(),
     )
 
@@ -141,13 +146,6 @@ def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
     mean = float((levels * values).sum() / levels.sum())
     std = float(np.sqrt((levels * (values - mean) ** 2).sum() / levels.sum()))
     return SplitRows(rows=len(part), class_rows=part.class_counts(), pixel_mean=round(mean, 6), pixel_std=round(std, 6))
-
-
-def _matmul_precision(devices: list[jax.Device]) -> str:
-    """What float32 products are computed in: XLA takes TF32 on GPUs that have it unless told otherwise."""
-    if device_kind(devices[0]) == "cpu":
-        return "float32"
-    return str(jax.config.values["jax_default_matmul_precision"] or "tensorfloat32")
 
 
 def write_predictions(folder: Path, result: TrainResult) -> None:

@@ -1,7 +1,8 @@
 """Run records: the schema of ``run.json``, where it stands, how it is written and read. No JAX here.
 
-``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000]/seed-<k>/`` holds ``run.json``,
-``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records and from nothing else.
+``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000][-bfloat16]/seed-<k>/`` holds
+``run.json``, ``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records and from
+nothing else.
 """
 
 from __future__ import annotations
@@ -93,7 +94,15 @@ class EpochTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of wall time, with the device waited for. total_s counts every session of a run that was resumed."""
+    """Seconds of wall time, with the device waited for. total_s counts every session of a run that was resumed.
+
+    Where seeds shared one program (RunRecord.seeds_at_once), compile_s to total_s and `epochs` are this seed's share of
+    its seconds, an equal one for each seed that was under way, so that the records add up to the time of the machine.
+    The other two are never shared out. wall_s: of the whole program (and this seed's data preparation), which equals
+    total_s for a seed alone; None in records from before there was it. first_step_s: from the start of the process, or
+    for a later run of the same process from its own, to the first update, compiling included, in the first session;
+    None where it never came to that.
+    """
 
     compile_s: float
     prepare_s: float
@@ -101,6 +110,8 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     eval_s: float
     checkpoint_s: float
     total_s: float
+    wall_s: float | None = None
+    first_step_s: float | None = None
     epochs: tuple[EpochTime, ...]
 
 
@@ -122,7 +133,9 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one paper's variant with one seed. A key is never renamed within a RECORD_FORMAT.
 
     load_average: of the machine over the minute before the start and before the end. At the start it is other work, and
-    anything well above the cores that the run itself keeps busy means that its times are too long.
+    anything well above the cores that the run itself keeps busy means that its times are too long. matmul_precision:
+    what convolutions and dense layers multiplied: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds that shared
+    one program with this one (itself counted); images_per_s is then the program's, of all of them together.
     """
 
     format: int
@@ -152,6 +165,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     peak_memory_bytes: int
     load_average: tuple[float, float]
     resumed: int
+    seeds_at_once: int = 1
     started: str
     finished: str
     versions: dict[str, str]
@@ -203,13 +217,24 @@ def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:
 
 
 def run_folder(
-    results: Path, *, paper: str, variant: str, device: str, protocol: str, data: str, overrides: Overrides, seed: int
+    results: Path,
+    *,
+    paper: str,
+    variant: str,
+    device: str,
+    protocol: str,
+    data: str,
+    overrides: Overrides,
+    seed: int,
+    precision: str | None = None,
 ) -> Path:
-    """Where a run stands. A shortened run has a folder of its own, so that it never replaces a full one."""
+    """Where a run stands. A shortened run has a folder of its own, so that it never replaces a full one; so has one in
+    a `precision` that is not the device's default."""
     short = "".join(
         f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
     )
-    return results / "runs" / paper / variant / device / protocol / f"{data}{short}" / f"seed-{seed}"
+    other = f"-{precision}" if precision else ""
+    return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
 
 
 def _rounded(value: Any) -> Any:

@@ -1,9 +1,11 @@
-"""Carry out one RunPlan: prepare the data, train, write the record. Knows no command line."""
+"""Carry out one RunPlan, or several that differ in their seed: prepare the data, train, write the records. Knows no
+command line."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,11 +19,13 @@ from fer_jax import TRAINING_VERSION
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.devices import device_kind
 from fer_jax.faces import UNLABELLED
+from fer_jax.history import SeedData, TrainResult
 from fer_jax.layers import parameter_count
 from fer_jax.network import Network
+from fer_jax.precision import choose_precision, default_precision
 from fer_jax.step_kinds import StepError, step_names
 from fer_jax.steps import Prepared, apply_steps
-from fer_jax.train import Progress, TrainResult, fit
+from fer_jax.train import Progress, SplitsDiffer, fit_seeds
 from repro.dataset import Dataset
 from repro.plan import RunPlan
 from repro.recording import asked_record, ended_record, write_predictions
@@ -45,27 +49,53 @@ def run(
     devices: list[jax.Device],
     fresh: bool = False,
     report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
 ) -> Outcome:
     """Do a run, go on with one that was stopped, or return the record of one that was done.
 
-    A second process that wants the same run waits for the first. Raises StepError or TooFewRows when data and spec do
-    not fit.
+    A second process that wants the same run waits for the first. asked_at: by time.perf_counter, from when the time to
+    the first update counts; by default from now.
+    Raises StepError or TooFewRows when data and spec do not fit, PrecisionError.
     """
-    folder = _folder(plan, dataset, results, devices)
-    folder.mkdir(parents=True, exist_ok=True)
-    with FileLock(folder / "run.lock"):
-        known = _done_before(folder, plan, dataset, devices)
-        if known and not fresh:
-            return Outcome(known, folder, skipped=True)
-        checkpoints = _checkpoints(folder, plan, dataset, devices, fresh=fresh)
-        try:
-            record, result = _train(plan, dataset, devices, checkpoints, report)
-        finally:
-            checkpoints.close()
-        write_predictions(folder, result)
-        write_record(folder, record)
-        _marker(folder).unlink(missing_ok=True)
-        return Outcome(record, folder, skipped=False)
+    (outcome,) = run_seeds(
+        [plan], dataset, results=results, devices=devices, fresh=fresh, report=report, asked_at=asked_at
+    )
+    return outcome
+
+
+def run_seeds(
+    plans: list[RunPlan],
+    dataset: Dataset,
+    *,
+    results: Path,
+    devices: list[jax.Device],
+    fresh: bool = False,
+    report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
+) -> list[Outcome]:
+    """`run` for plans that differ in nothing but their seed: those that are not done go side by side in one program.
+
+    Raises SplitsDiffer where the data steps leave one seed with more rows than another, and what `run` raises.
+    """
+    asked_at = time.perf_counter() if asked_at is None else asked_at
+    folders = {plan.seed: _folder(plan, dataset, results, devices) for plan in plans}
+    with ExitStack() as held:
+        for folder in sorted(folders.values()):  # all in one order, so that two processes never wait for each other
+            folder.mkdir(parents=True, exist_ok=True)
+            held.enter_context(FileLock(folder / "run.lock"))
+        outcomes: dict[int, Outcome] = {}
+        for plan in plans:
+            known = _done_before(folders[plan.seed], plan, dataset, devices)
+            if known and not fresh:
+                outcomes[plan.seed] = Outcome(known, folders[plan.seed], skipped=True)
+        ahead = [plan for plan in plans if plan.seed not in outcomes]
+        for plan, record, result in _train(ahead, dataset, devices, folders, report, asked_at, fresh=fresh):
+            folder = folders[plan.seed]
+            write_predictions(folder, result)
+            write_record(folder, record)
+            _marker(folder).unlink(missing_ok=True)
+            outcomes[plan.seed] = Outcome(record, folder, skipped=False)
+    return [outcomes[plan.seed] for plan in plans]
 
 
 def _folder(plan: RunPlan, dataset: Dataset, results: Path, devices: list[jax.Device]) -> Path:
@@ -78,7 +108,13 @@ def _folder(plan: RunPlan, dataset: Dataset, results: Path, devices: list[jax.De
         data=dataset.tag,
         overrides=plan.overrides,
         seed=plan.seed,
+        precision=_other_precision(choose_precision(plan.precision, devices[0]), devices),
     )
+
+
+def _other_precision(precision: str, devices: list[jax.Device]) -> str | None:
+    """Where it is not what the device does by default."""
+    return None if precision == default_precision(devices[0]) else precision
 
 
 def _identity(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> dict[str, Any]:
@@ -90,7 +126,14 @@ def _identity(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> dic
         "seed": plan.seed,
         "device": device_kind(devices[0]),
         "training_version": TRAINING_VERSION,
+        **_precision_identity(choose_precision(plan.precision, devices[0]), devices),
     }
+
+
+def _precision_identity(precision: str, devices: list[jax.Device]) -> dict[str, str]:
+    """The default goes unsaid, as in checkpoints from before there was a choice."""
+    other = _other_precision(precision, devices)
+    return {"precision": other} if other else {}
 
 
 def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
@@ -105,6 +148,7 @@ def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[ja
         "seed": record.seed,
         "device": record.device.kind,
         "training_version": record.training_version,
+        **_precision_identity(record.matmul_precision, devices),
     }
     same = found == _identity(plan, dataset, devices)
     return record if same and record.status != "failed" else None
@@ -131,16 +175,60 @@ def _marker(folder: Path) -> Path:
 
 
 def _train(
-    plan: RunPlan,
+    plans: list[RunPlan],
     dataset: Dataset,
     devices: list[jax.Device],
-    checkpoints: Checkpoints,
+    folders: dict[int, Path],
     report: Callable[[Progress], None] | None,
-) -> tuple[RunRecord, TrainResult]:
-    asked = asked_record(plan, dataset, devices)
+    asked_at: float,
+    *,
+    fresh: bool,
+) -> list[tuple[RunPlan, RunRecord, TrainResult]]:
+    """Each plan with its record and result, trained in one program."""
+    asked = [asked_record(plan, dataset, devices) for plan in plans]
+    timed = [_timed_prepare(plan, dataset) for plan in plans]
+    if not plans:
+        return []
+    network = _network(plans[0], timed[0][0])
+    if any(_network(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
+        raise SplitsDiffer("the seeds' data steps end in different networks")
+    with _open_checkpoints(plans, dataset, devices, folders, fresh=fresh) as checkpoints:
+        given = [
+            SeedData(plan.seed, prepared.splits, kept)
+            for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
+        ]
+        precision = plans[0].precision
+        results = fit_seeds(network, given, devices=devices, precision=precision, report=report, asked_at=asked_at)
+    counted = parameter_count(network.layers, (network.image_size, network.image_size, 1))
+    done = []
+    for plan, start, (prepared, prepare_s), result in zip(plans, asked, timed, results, strict=True):
+        assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in it"
+        record = ended_record(start, dataset, devices, prepared, prepare_s, result, len(plans))
+        done.append((plan, record, result))
+    return done
+
+
+@contextmanager
+def _open_checkpoints(
+    plans: list[RunPlan], dataset: Dataset, devices: list[jax.Device], folders: dict[int, Path], *, fresh: bool
+) -> Iterator[list[Checkpoints]]:
+    opened: list[Checkpoints] = []
+    try:
+        for plan in plans:
+            opened.append(_checkpoints(folders[plan.seed], plan, dataset, devices, fresh=fresh))
+        yield opened
+    finally:
+        for checkpoints in opened:
+            checkpoints.close()
+
+
+def _timed_prepare(plan: RunPlan, dataset: Dataset) -> tuple[Prepared, float]:
     begin = time.perf_counter()
-    prepared = _prepare(plan, dataset)
-    network = Network(
+    return _prepare(plan, dataset), time.perf_counter() - begin
+
+
+def _network(plan: RunPlan, prepared: Prepared) -> Network:
+    return Network(
         layers=plan.spec.model.layers,
         training=plan.training,
         image_size=prepared.image_size,
@@ -148,11 +236,6 @@ def _train(
         divide=prepared.divide,
         random_flip=prepared.random_flip,
     )
-    prepare_s = time.perf_counter() - begin
-    result = fit(network, prepared.splits, seed=plan.seed, devices=devices, checkpoints=checkpoints, report=report)
-    counted = parameter_count(plan.spec.model.layers, (prepared.image_size, prepared.image_size, 1))
-    assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in the network"
-    return ended_record(asked, dataset, devices, prepared, prepare_s, result), result
 
 
 def _prepare(plan: RunPlan, dataset: Dataset) -> Prepared:

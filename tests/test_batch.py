@@ -10,8 +10,9 @@ from conftest import draw_tiny_faces
 from tiny_paper import write_tiny
 
 from fer_jax.faces import concatenate
-from repro import catalog
+from repro import batch, catalog
 from repro.cli import main
+from repro.plan import RunPlan
 from repro.records import find_records
 
 # 48 pixels, since a spec's data steps start from FER-2013's size.
@@ -111,3 +112,52 @@ def test_synthetic_faces_are_said_on_screen_in_the_record_and_in_the_table(
     assert record.data.name == "synthetic"
     _call("report", "--results", results)
     assert "SYNTHETIC" in (results / "RESULTS.md").read_text(encoding="utf-8")
+
+
+def test_seeds_share_programs_of_the_size_asked_for(data: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu", "--seeds", 3)
+    done = _call(*words, "--seeds-at-once", 2, "--json")
+    assert done.exit_code == 0
+    assert [(r["seed"], r["seeds_at_once"]) for r in json.loads(done.stdout)] == [(0, 2), (1, 2), (2, 1)]
+    assert "[1-2/3] tiny default seeds 0 to 1" in done.stderr and "for 2 seeds at once" in done.stderr
+    assert "[3/3] tiny default seed 2" in done.stderr
+    records = [record for _, record in find_records(results)]
+    assert len({record.history[0].train.loss for record in records}) == 3
+    first, second, third = (record.time for record in records)
+    assert first.wall_s is not None and second.first_step_s is not None and third.first_step_s is not None
+    assert first.wall_s > 1.5 * first.total_s
+    assert second.first_step_s > third.first_step_s, "that of the first counts from the start of the process"
+    again = _call(*words, "--seeds-at-once", 3)
+    assert again.stderr.count("done already") == 3
+
+
+def test_seeds_that_do_not_fit_together_are_split_up(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def without_memory(plans: list[RunPlan], *_: object, **__: object) -> None:
+        tried.append([plan.seed for plan in plans])
+        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory\nand a long table")
+
+    monkeypatch.setattr(batch, "run_seeds", without_memory)
+    results = tmp_path / "results"
+    words = ("--data", data, "--results", results, "--device", "cpu", "--seeds", 3, "--seeds-at-once", 3)
+    done = _call("run", write_tiny(tmp_path), *words)
+    assert done.exit_code == 0
+    assert tried == [[0, 1, 2], [1, 2]]
+    assert done.stderr.count("RESOURCE_EXHAUSTED: out of memory\n") == 2
+    assert [(r.seed, r.status, r.seeds_at_once) for _, r in find_records(results)] == [
+        (seed, "done", 1) for seed in range(3)
+    ]
+
+
+def test_a_precision_that_the_device_does_not_have_is_an_input_error(data: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu", "--precision")
+    done = _call(*words, "bfloat16")
+    assert done.exit_code == 2 and "on a CPU there is only float32" in done.stderr
+    assert not results.exists()
+    assert _call(*words, "float32").exit_code == 0
+    assert "done already" in _call(*words[:-1]).stderr, "the default is not another run"

@@ -52,6 +52,16 @@ def test_what_is_no_record_is_an_error_that_names_the_file(tmp_path, content):
         read_record(path)
 
 
+def test_records_from_before_there_were_some_fields_are_read(tmp_path):
+    """A key may be added within a format, with what it stands for where it is not there."""
+    path = write_record(tmp_path, make_record(make_spec()))
+    raw = msgspec.json.decode(path.read_bytes())
+    del raw["seeds_at_once"], raw["time"]["wall_s"], raw["time"]["first_step_s"]
+    path.write_bytes(msgspec.json.encode(raw))
+    found = read_record(path)
+    assert (found.seeds_at_once, found.time.wall_s, found.time.first_step_s) == (1, None, None)
+
+
 def test_records_are_found_in_the_order_of_their_paths(tmp_path):
     for seed in (2, 0, 1):
         write_record(tmp_path / "runs" / "someone2020" / f"seed-{seed}", make_record(make_spec(), seed=seed))
@@ -79,6 +89,8 @@ def test_every_difference_between_runs_has_a_folder_of_its_own():
         {"overrides": Overrides(epochs=1)},
         {"overrides": Overrides(limit_train=1)},
         {"overrides": Overrides(epochs=1, limit_train=1)},
+        {"precision": "float32"},
+        {"precision": "bfloat16"},
     ]
     folders = [run_folder(Path("r"), **{"overrides": Overrides(), **base, **change}) for change in changes]
     assert folders[0] == Path("r/runs/p/v/cpu/as-published/fer2013-0123/seed-0")

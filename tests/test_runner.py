@@ -15,7 +15,7 @@ from repro.dataset import Dataset
 from repro.decode import load_spec
 from repro.plan import make_plan
 from repro.records import Overrides, read_record
-from repro.runner import run
+from repro.runner import run, run_seeds
 
 CPU = jax.devices("cpu")[:1]
 
@@ -165,6 +165,42 @@ def test_a_failed_run_is_recorded_and_tried_again(do):
     assert not again.skipped and again.record.resumed == 0 and again.record.failed_step == 1
     mended = do()
     assert not mended.skipped and read_record(mended.folder / "run.json").status == "done"
+
+
+def test_seeds_side_by_side_are_runs_of_their_own(tiny_paper, dataset, tmp_path, do):
+    """One is done already, one was stopped after an epoch, two are new."""
+    done = do(seed=1)
+    with pytest.raises(Killed):
+        do(seed=2, report=stop_at(1))
+    loaded = load_spec(tiny_paper())
+    plans = [make_plan(loaded, variant="default", seed=seed, overrides=Overrides()) for seed in range(4)]
+    outcomes = run_seeds(plans, dataset, results=tmp_path / "results", devices=CPU)
+    assert [outcome.skipped for outcome in outcomes] == [False, True, False, False]
+    assert outcomes[1].record.history == done.record.history
+    records = [outcome.record for outcome in outcomes]
+    assert [(r.seed, r.seeds_at_once, r.resumed) for r in records] == [(0, 3, 0), (1, 1, 0), (2, 3, 1), (3, 3, 0)]
+    for outcome in outcomes:
+        record = outcome.record
+        assert record.status == "done" and len(record.history) == len(record.time.epochs) == 3
+        assert outcome.folder.name == f"seed-{record.seed}"
+        assert read_record(outcome.folder / "run.json").history == record.history
+        with np.load(outcome.folder / "predictions.npz") as arrays:
+            right = (arrays["test.predicted"] == arrays["test.label"]).mean()
+        assert right == pytest.approx(record.metrics["test"].accuracy)
+        assert not (outcome.folder / "checkpoints" / "identity.json").exists()
+    assert len({r.history[0].train.loss for r in records}) == 4
+    times = records[0].time
+    assert times.wall_s is not None and times.wall_s > 2 * times.total_s
+    assert records[1].time.wall_s == pytest.approx(records[1].time.total_s, abs=1e-5)
+
+
+def test_another_precision_than_the_devices_own_is_another_run(do, monkeypatch):
+    first = do()
+    # As a GPU's, whose default is another one than what this record was made in.
+    monkeypatch.setattr(runner, "default_precision", lambda device: "tensorfloat32")
+    second = do()
+    assert not second.skipped and second.folder.parent.name == f"{first.folder.parent.name}-float32"
+    assert second.record.matmul_precision == "float32" and do().skipped
 
 
 def _run_in_another_process(spec, faces, results, barrier, told):

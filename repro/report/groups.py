@@ -1,4 +1,5 @@
-"""Records put together that may be averaged: same settings, data, device and version of the training code."""
+"""Records put together that may be averaged: same settings, data, device, precision and version of the training
+code."""
 
 from __future__ import annotations
 
@@ -32,6 +33,7 @@ class GroupKey(NamedTuple):
     device_kind: str
     device_name: str
     device_count: int
+    matmul_precision: str
     data_name: str
     fingerprint: str
     protocol: str
@@ -45,7 +47,8 @@ class GroupKey(NamedTuple):
 
     @property
     def device_label(self) -> str:
-        return f"{self.device_kind}: {devices(self.device_name, self.device_count)}"
+        label = f"{self.device_kind}: {devices(self.device_name, self.device_count)}"
+        return label if self.matmul_precision == "float32" else f"{label}, {self.matmul_precision}"
 
 
 def devices(name: str, count: int) -> str:
@@ -59,6 +62,7 @@ def group_key(record: RunRecord, settings: str | None) -> GroupKey:
         record.device.kind,
         record.device.name,
         record.device.count,
+        record.matmul_precision,
         record.data.name,
         record.data.fingerprint,
         record.protocol,
@@ -160,11 +164,14 @@ def remarks(key: GroupKey) -> list[str]:
 
 
 def distinguish(key: GroupKey, keys: Sequence[GroupKey]) -> str:
-    """The kind of device, and of name, data set and version what tells this group from the paper's others."""
+    """The kind of device, and of name, precision, data set and version what tells this group from the paper's
+    others."""
     parts = [key.device_kind]
     alike = [other for other in keys if other.device_kind == key.device_kind]
     if len({(other.device_name, other.device_count) for other in alike}) > 1:
         parts.append(devices(key.device_name, key.device_count))
+    if len({other.matmul_precision for other in alike}) > 1:
+        parts.append(key.matmul_precision)
     if len({other.fingerprint for other in keys}) > 1:
         parts.append(key.data_label)
     if key.training_version != TRAINING_VERSION:
