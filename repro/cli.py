@@ -11,7 +11,9 @@ from typing import Any
 import click
 import msgspec
 
+from fer_jax.settings import PRECISIONS
 from repro import __version__
+from repro.bench.cli import bench
 from repro.catalog import all_papers, find_paper, paper_files
 from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
 
@@ -42,6 +44,8 @@ def _is_users(error: Exception) -> bool:
         "StepError",
         "CheckpointError",
         "TooFewRows",
+        "PrecisionError",
+        "BenchError",
     }
 
 
@@ -53,6 +57,9 @@ def _example(*lines: str) -> str:
 @click.version_option(__version__, prog_name="repro")
 def main() -> None:
     """Reproduce the numbers of facial-expression-recognition papers on FER-2013."""
+
+
+main.add_command(bench)
 
 
 def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -125,11 +132,21 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs seeds 0 to N-1."
             ),
             click.option(
+                "--seeds-at-once",
+                type=click.IntRange(min=1),
+                help="Trains up to N seeds side by side in one program. Default: all on a GPU, 1 on a CPU.",
+            ),
+            click.option(
                 "--device",
                 type=click.Choice(["auto", "cpu", "gpu"]),
                 default="auto",
                 show_default=True,
                 help="`gpu` where there is none is an error.",
+            ),
+            click.option(
+                "--precision",
+                type=click.Choice(PRECISIONS),
+                help="Of products. Default: tensorfloat32 on a GPU that has it, else float32; others only on a GPU.",
             ),
             click.option(
                 "--data",
@@ -185,7 +202,9 @@ def _run_plans(
     jobs: list[tuple[LoadedSpec, str]],
     *,
     seeds: int,
+    seeds_at_once: int | None,
     device: Any,
+    precision: Any,
     data: str | None,
     epochs: int | None,
     limit_train: int | None,
@@ -197,11 +216,15 @@ def _run_plans(
     from repro.records import Overrides
 
     overrides = Overrides(epochs=epochs, limit_train=limit_train)
-    plans = [make_plan(loaded, variant=v, seed=s, overrides=overrides) for loaded, v in jobs for s in range(seeds)]
+    plans = [
+        make_plan(loaded, variant=v, seed=s, overrides=overrides, precision=precision)
+        for loaded, v in jobs
+        for s in range(seeds)
+    ]
 
     from repro.batch import run_plans
 
-    records = run_plans(plans, device=device, data=data, results=results, fresh=fresh)
+    records = run_plans(plans, device=device, data=data, results=results, fresh=fresh, seeds_at_once=seeds_at_once)
     if as_json:
         _print_json([msgspec.to_builtins(record) for record in records])
     if any(record.status == "failed" for record in records):
@@ -220,7 +243,7 @@ def _run_plans(
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
 def report(results: Path, check: bool) -> None:
-    """Write RESULTS.md and results.csv from the run records: reported against reproduced."""
+    """Write RESULTS.md, results.csv and BENCH.md from the records: reported against reproduced, and how fast."""
     from repro.records import RecordError
     from repro.report import check_report, write_report
 

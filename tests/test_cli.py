@@ -46,6 +46,7 @@ def test_the_commands_are_all_there():
         "run",
         "run-all",
         "report",
+        "bench",
         "data",
         "data status",
         "data import",

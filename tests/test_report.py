@@ -10,6 +10,7 @@ import pytest
 from report_records import CPU, GPU, cells, claim, data, headline, make_record, make_spec, placed
 
 from fer_jax import TRAINING_VERSION
+from fer_jax.settings import PRECISIONS
 from repro.records import Device, Overrides, RecordError, write_record
 from repro.report import REPORT_NAME, check_report, render_results, write_report
 
@@ -70,6 +71,25 @@ def test_devices_data_sets_and_versions_are_never_averaged():
     claims = cells(render_results([spec], placed(*records)), holding="Table I")
     assert len(claims) == 1, "the document's side is told once"
     assert claims[0][6] == "cpu, Other CPU, fer2013 (ab12cd34)"
+
+
+def test_precisions_are_never_averaged_and_told_apart_where_there_are_several():
+    spec = make_spec(claims=(headline(),))
+    records = [
+        make_record(spec, accuracy=accuracy, device=GPU, matmul_precision=precision)
+        for accuracy, precision in ((0.50, "bfloat16"), (0.51, "float32"), (0.52, "tensorfloat32"))
+    ]
+    rows = main_rows(render_results([spec], placed(*records)))
+    assert [row[4] for row in rows] == [f"{a}.0 % (n = 1)" for a in (50, 51, 52)]
+    assert [[p in " ".join(row) for p in ("bfloat16", "tensorfloat32")] for row in rows] == [
+        [True, False],
+        [False, False],
+        [False, True],
+    ]
+    claims = cells(render_results([spec], placed(*records)), holding="gpu")
+    assert {precision for precision in PRECISIONS if any(precision in " ".join(row) for row in claims)} == set(
+        PRECISIONS
+    )
 
 
 def test_variants_stand_in_the_spec_order_beside_their_own_claims():

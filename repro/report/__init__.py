@@ -1,4 +1,4 @@
-"""results/RESULTS.md and results.csv: computed from the run records and the specs, and from nothing else."""
+"""results/RESULTS.md, results.csv and BENCH.md: computed from the records and the specs, and from nothing else."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from repro.report.frame import csv_text, frame_of
 from repro.report.groups import Run, collect
 from repro.report.sections import sections
 from repro.report.tables import flag_notes, main_table, run_table, synthetic_table
+from repro.report.times import times_section
 
 REPORT_NAME = "RESULTS.md"
 CSV_NAME = "results.csv"
@@ -52,6 +53,7 @@ def render_results(specs: Sequence[LoadedSpec], records: Iterable[tuple[Path | P
     synthetic = synthetic_table(papers)
     if synthetic:
         main += ["## Synthetic runs: not comparable", SYNTHETIC_WARNING, synthetic]
+    main += times_section(papers)
     claims = ["## Claims", CLAIMS_LEGEND, *sections(papers)]
     listed = run_table(papers)
     runs = ["## Runs", RUNS_LEGEND, listed] if listed else ["## Runs", "None yet."]
@@ -63,12 +65,18 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
 
     Raises RecordError for a record that cannot be read.
     """
+    from repro.bench.table import render_bench_folder  # here, because that module imports this package
+
     records = [(path.relative_to(results), record) for path, record in find_records(results)]
-    return {REPORT_NAME: render_results(specs, records), CSV_NAME: csv_text(frame_of(records))}
+    files = {REPORT_NAME: render_results(specs, records), CSV_NAME: csv_text(frame_of(records))}
+    return files | render_bench_folder(results)
 
 
 def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
-    """Write RESULTS.md and results.csv. Raises RecordError for a record that cannot be read."""
+    """Write RESULTS.md and results.csv, and BENCH.md where something was measured.
+
+    Raises RecordError for a record that cannot be read.
+    """
     files = render_folder(results, specs)
     return [write_atomically(results / name, text.encode()) for name, text in files.items()]
 

@@ -1,0 +1,34 @@
+"""What every framework must be able to do to be compared: the same five things on the same rows."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+
+
+class Contender(Protocol):
+    """One framework in one of its modes, with a network, its data and its weights on the device.
+
+    versions: of the framework and what it runs on, by name.
+    """
+
+    versions: dict[str, str]
+
+    def reset(self, seed: int) -> None:
+        """Fresh weights and optimizer. The weights are those of `Workload.variables[seed]`: the same numbers in every
+        framework."""
+        ...
+
+    def train(self, rows_SB: np.ndarray) -> np.ndarray:
+        """S updates on batches of rows, int (S, B), of the data that is on the device already; the losses (S,) come
+        back to the host, so the device has been waited for. Compiles on the first call with a shape."""
+        ...
+
+    def predict(self, rows_SB: np.ndarray) -> np.ndarray:
+        """Class probabilities, float32 (S * B, classes), of rows int (S, B) in evaluation mode, on the host."""
+        ...
+
+    def device_memory_bytes(self) -> int | None:
+        """The most memory held at once on an accelerator; None on a CPU, where the process's own peak counts."""
+        ...

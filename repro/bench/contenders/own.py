@@ -1,0 +1,58 @@
+"""This suite's own training, as `repro run` does it."""
+
+from __future__ import annotations
+
+from importlib.metadata import version
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.devices import choose_devices, peak_memory_bytes
+from fer_jax.engine import Engine, TrainState
+from repro.bench.contenders import complete_batches
+from repro.bench.workload import Workload
+
+
+class Own:
+    """`fer_jax.engine.Engine` on one device."""
+
+    def __init__(self, mode: str, workload: Workload, device: str) -> None:
+        del mode  # there is one
+        self.workload = workload
+        devices = choose_devices("gpu" if device == "gpu" else "cpu")[:1]
+        self.engine = Engine(workload.network, devices, precision=workload.precision)
+        self.data = self.engine.put_rows(workload.images, workload.labels)
+        self.learning_rate = workload.network.training.optimizer.learning_rate
+        self.versions = {name: version(name) for name in ("jax", "jaxlib", "flax", "optax")}
+        self._state: TrainState | None = None
+
+    def reset(self, seed: int) -> None:
+        self._state = self.engine.init_state(seed)
+
+    def train(self, rows_SB: np.ndarray) -> np.ndarray:
+        rows = complete_batches(rows_SB, len(self.workload.labels)).astype(np.int32)
+        self._state, figures = self.engine.run_epoch(self.state, self.data, rows, self.learning_rate)
+        loss = np.asarray(figures.loss)
+        # The loss of the last step is there before its update is.
+        jax.block_until_ready(self._state)
+        return loss
+
+    def predict(self, rows_SB: np.ndarray) -> np.ndarray:
+        rows = complete_batches(rows_SB, len(self.workload.labels)).astype(np.int32)
+        # Rows of no split in particular: none is mirrored at random.
+        return self.engine.predict(self.state, self.data, rows, split="", epoch=0)[0]
+
+    def device_memory_bytes(self) -> int | None:
+        devices = self.engine.devices
+        return None if devices[0].platform == "cpu" else peak_memory_bytes(devices)
+
+    @property
+    def state(self) -> TrainState:
+        assert self._state is not None, "reset comes first"
+        return self._state
+
+    def variables(self) -> dict[str, Any]:
+        """The weights as they are now, in the form of `Workload.variables`."""
+        state = self.state
+        return jax.tree.map(np.asarray, {"params": dict(state.params), "batch_stats": dict(state.batch_stats)})

@@ -1,0 +1,189 @@
+"""How the cost of this suite's own training grows: with batch, image size, number of images, devices and seeds.
+
+One paper's network, every point in a fresh process, so that memory and devices are of that point alone.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import msgspec
+import numpy as np
+
+from fer_jax.network import Network
+from repro.bench import contenders
+from repro.bench.contender import Contender
+from repro.bench.growth_contenders import SeedsTogether, start_on_all_devices, start_with_rows, with_rows
+from repro.bench.machine import available_memory_bytes
+from repro.bench.measure import PAUSE_S, Entrant
+from repro.bench.records import Axis, Growth, Point, Timing
+from repro.bench.worker import Worker, WorkerError, thread_environment
+from repro.bench.workload import Workload
+
+PAPER = "teta2022"
+BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
+IMAGE_SIZES = (28, 48, 64, 96)
+IMAGES = (1_000, 10_000, 100_000, 1_000_000)
+DEVICES = (1, 2, 4)
+SEEDS = (1, 2, 4, 8, 16, 32, 64)
+SEED_ROWS = 2_048  # each seed has its own copy
+
+# The rows in the process and their copy on the device, which on a CPU is the same memory.
+COPIES = 2
+SPARE_BYTES = 2 << 30
+
+
+def with_batch_size(workload: Workload, batch_size: int) -> Workload:
+    training = msgspec.structs.replace(workload.network.training, batch_size=batch_size)
+    return dataclasses.replace(workload, network=dataclasses.replace(workload.network, training=training))
+
+
+def with_image_size(workload: Workload, size: int) -> Workload:
+    """The same network on faces of another size, by the nearest pixel: what they show does not matter here."""
+    nearest = np.arange(size) * workload.images.shape[1] // size
+    network: Network = dataclasses.replace(workload.network, image_size=size)
+    return dataclasses.replace(workload, network=network, images=workload.images[:, nearest][:, :, nearest])
+
+
+@dataclasses.dataclass(frozen=True)
+class GrowthSettings:
+    """How to measure, and at which points. device: cpu or gpu, of which there are `devices`."""
+
+    device: str
+    threads: int
+    seconds: float
+    devices: int = 1
+    pause_s: float = PAUSE_S
+    batch_sizes: Sequence[int] = BATCH_SIZES
+    image_sizes: Sequence[int] = IMAGE_SIZES
+    images: Sequence[int] = IMAGES
+    device_counts: Sequence[int] = DEVICES
+    seeds: Sequence[int] = SEEDS
+
+
+def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[str], None]) -> Growth:
+    """All axes. A point that cannot be measured holds the reason."""
+    batch = workload.network.training.batch_size
+    measure = partial(_point, settings=settings, say=say)
+
+    def start(changed: Workload) -> partial[Contender]:
+        return partial(contenders.start, "own", "default", changed, settings.device)
+
+    axes = [
+        Axis(
+            name="batch_size",
+            batch_size=batch,
+            points=tuple(
+                measure("batch_size", n, start(with_batch_size(workload, n)), rows=len(workload.labels), batch=n)
+                for n in settings.batch_sizes
+            ),
+        ),
+        Axis(
+            name="image_size",
+            batch_size=batch,
+            points=tuple(
+                measure("image_size", n, start(with_image_size(workload, n)), rows=len(workload.labels), batch=batch)
+                for n in settings.image_sizes
+            ),
+        ),
+        Axis(
+            name="images",
+            batch_size=batch,
+            points=tuple(
+                _too_large(workload, n)
+                or measure(
+                    "images", n, partial(start_with_rows, workload, settings.device, n), rows=n, batch=batch, also=()
+                )
+                for n in settings.images
+            ),
+        ),
+        Axis(
+            name="devices",
+            batch_size=batch,
+            points=tuple(_device_point(workload, n, settings, measure) for n in settings.device_counts),
+        ),
+        Axis(
+            name="seeds",
+            batch_size=batch,
+            points=tuple(_seed_point(workload, n, settings, measure) for n in settings.seeds),
+        ),
+    ]
+    return Growth(paper=workload.name, seconds=settings.seconds, axes=tuple(axes))
+
+
+def _too_large(workload: Workload, rows: int) -> Point | None:
+    """A point that says so when the machine has too little memory for the rows."""
+    needed = COPIES * rows * workload.images[0].nbytes + SPARE_BYTES
+    available = available_memory_bytes()
+    if available is None or needed <= available:
+        return None
+    return Point(value=rows, error=f"needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
+
+
+def _device_point(workload: Workload, count: int, settings: GrowthSettings, measure: Callable[..., Point]) -> Point:
+    """On CPU the devices are virtual: parts of the same cores."""
+    if settings.device == "gpu" and count > settings.devices:
+        return Point(value=count, error=f"the machine has {settings.devices}")
+    batch = workload.network.training.batch_size
+    if batch % count:
+        return Point(value=count, error=f"a batch of {batch} cannot be shared evenly")
+    variables = (
+        {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(count)))}
+        if settings.device == "gpu"
+        else {"JAX_NUM_CPU_DEVICES": str(count)}
+    )
+    start = partial(start_on_all_devices, workload, settings.device)
+    return measure("devices", count, start, rows=len(workload.labels), batch=batch, also=(), variables=variables)
+
+
+def _seed_point(workload: Workload, seeds: int, settings: GrowthSettings, measure: Callable[..., Point]) -> Point:
+    """Images per second of all seeds together: a step takes the batches of all."""
+    few = with_rows(workload, min(SEED_ROWS, len(workload.labels)))
+    start = partial(SeedsTogether, few, settings.device, seeds)
+    batch = seeds * workload.network.training.batch_size
+    return measure("seeds", seeds, start, rows=len(few.labels), batch=batch, also=())
+
+
+def _point(
+    axis: str,
+    value: int,
+    start: partial[Contender],
+    *,
+    rows: int,
+    batch: int,
+    settings: GrowthSettings,
+    say: Callable[[str], None],
+    also: tuple[str, ...] = ("predict",),
+    variables: dict[str, str] | None = None,
+) -> Point:
+    """Training, and what else is in `also`, in one fresh process."""
+    environment = thread_environment(settings.threads, settings.device) | (variables or {})
+    try:
+        with Worker(start, (), label=f"{axis} {value}", variables=environment) as worker:
+            entrant = Entrant(worker, "own", "default", "train", batch, rows, settings.pause_s)
+            entrant.calibrate(settings.seconds)
+            train, predict = entrant.time(), None
+            # Before prediction, so that it is what training needs.
+            peak, on_device = worker.peak_memory_bytes(), worker.device_memory_bytes()
+            if "predict" in also:
+                predict = _predict(worker, batch, rows, settings)
+    except WorkerError as error:
+        say(f"  {axis} {value} is left out: {error}")
+        return Point(value=value, error=error.reason)
+    say(f"  {axis} {value:,}: {train.images_per_s:,.0f} images/s, {peak / 2**20:,.0f} MiB")
+    return Point(
+        value=value,
+        train=train,
+        predict=predict,
+        compile_s=entrant.compile_s,
+        peak_memory_bytes=peak,
+        device_memory_bytes=on_device,
+    )
+
+
+def _predict(worker: Worker, batch: int, rows: int, settings: GrowthSettings) -> Timing:
+    entrant = Entrant(worker, "own", "default", "predict", batch, rows, settings.pause_s)
+    entrant.calibrate(settings.seconds)
+    return entrant.time()

@@ -1,0 +1,91 @@
+"""This suite's contender as the axes of growth need it: with many rows, on several devices, with several seeds."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import jax
+import numpy as np
+
+from fer_jax.devices import choose_devices, peak_memory_bytes
+from fer_jax.engine import Engine, TrainState
+from repro.bench import contenders
+from repro.bench.contender import Contender
+from repro.bench.contenders.own import Own
+from repro.bench.workload import Workload
+
+NOISE = 8  # gray levels by which a repeated face differs from its original, at most
+
+
+def with_rows(workload: Workload, rows: int) -> Workload:
+    """The first `rows` faces; behind the last they are repeated under other noise."""
+    images, labels = workload.images, workload.labels
+    if rows <= len(images):
+        return dataclasses.replace(workload, images=images[:rows], labels=labels[:rows])
+    noise = np.random.default_rng(0).integers(-NOISE, NOISE + 1, images.shape, np.int16)
+    out = np.empty((rows, *images.shape[1:]), np.uint8)
+    out[: len(images)] = images
+    for copy, first in enumerate(range(len(images), rows, len(images)), 1):
+        part = out[first : first + len(images)]
+        moved = np.roll(noise, copy, axis=0)[: len(part)]  # other noise on each face at no cost
+        np.clip(images[: len(part)] + moved, 0, 255, out=moved)
+        part[:] = moved
+    return dataclasses.replace(workload, images=out, labels=np.resize(labels, rows))
+
+
+def start_with_rows(workload: Workload, device: str, rows: int) -> Contender:
+    """The rows are made in the contender's own process and need not be sent there."""
+    return contenders.start("own", "default", with_rows(workload, rows), device)
+
+
+def start_on_all_devices(workload: Workload, device: str) -> Own:
+    """Every batch is shared over all devices of the process."""
+    own = Own("default", workload, device)
+    own.engine = Engine(workload.network, _devices(device), precision=workload.precision)
+    own.data = own.engine.put_rows(workload.images, workload.labels)
+    return own
+
+
+class SeedsTogether:
+    """Several seeds in one program, each with its own rows, weights and order."""
+
+    def __init__(self, workload: Workload, device: str, seeds: int) -> None:
+        self.seeds = seeds
+        self.engine = Engine(
+            workload.network,
+            _devices(device)[:1],
+            seeds=seeds if seeds > 1 else None,
+            precision=workload.precision,
+        )
+        images, labels = workload.images, workload.labels
+        if seeds > 1:
+            images, labels = (np.broadcast_to(array, (seeds, *array.shape)) for array in (images, labels))
+        self.data = self.engine.put_rows(images, labels)
+        rate = workload.network.training.optimizer.learning_rate
+        self.learning_rate = rate if seeds == 1 else np.full(seeds, rate, np.float32)
+        self.versions = {"jax": jax.__version__}
+        self._state: TrainState | None = None
+
+    def reset(self, seed: int) -> None:
+        self._state = self.engine.join([self.engine.init_state(seed + i) for i in range(self.seeds)])
+
+    def train(self, rows_SB: np.ndarray) -> np.ndarray:
+        """A batch holds those of all seeds, one after another: int (S, seeds * B). The losses are means over seeds."""
+        assert self._state is not None, "reset comes first"
+        rows = rows_SB.astype(np.int32)
+        if self.seeds > 1:
+            rows = np.ascontiguousarray(rows.reshape(len(rows), self.seeds, -1).transpose(1, 0, 2))
+        self._state, figures = self.engine.run_epoch(self._state, self.data, rows, self.learning_rate)
+        loss = np.asarray(figures.loss)
+        jax.block_until_ready(self._state)
+        return loss if self.seeds == 1 else loss.mean(0)
+
+    def predict(self, rows_SB: np.ndarray) -> np.ndarray:
+        raise NotImplementedError("only training is compared between numbers of seeds")
+
+    def device_memory_bytes(self) -> int | None:
+        return None if self.engine.devices[0].platform == "cpu" else peak_memory_bytes(self.engine.devices)
+
+
+def _devices(device: str) -> list[jax.Device]:
+    return choose_devices("gpu" if device == "gpu" else "cpu")

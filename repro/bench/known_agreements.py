@@ -1,0 +1,111 @@
+"""Whether the rivals learn as this suite does: asked once for a network and versions, then known from the records."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from importlib.metadata import PackageNotFoundError, version
+
+import msgspec
+import numpy as np
+
+from fer_jax import TRAINING_VERSION
+from repro.bench import contenders
+from repro.bench.agreement import OWN, STEPS, LearningCheck, check, draws_at_random
+from repro.bench.comparison import Settings, start_worker
+from repro.bench.records import Agreement, BenchRecord
+from repro.bench.workload import Workload, initial_variables
+
+SEEDS = (0, 1, 2)
+# Where dropout or flips are drawn, chance makes a difference now and then: it is asked again with other seeds.
+OTHER_SEEDS = (3, 4, 5, 6, 7, 8)
+
+DISTRIBUTIONS = {
+    "torch": ("torch",),
+    "keras": ("keras", "tensorflow", "tensorflow-cpu"),
+}
+OWN_DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax")
+
+
+def stored_agreements(records: Iterable[BenchRecord]) -> list[Agreement]:
+    """What comparisons have found out before."""
+    return [a for record in records if record.comparison is not None for a in record.comparison.agreements]
+
+
+def agreement_key(workload: Workload, rival: str, device: str) -> str:
+    """The same as long as what both sides would learn is the same: network, rows, starting weights, versions."""
+    digest = hashlib.sha256()
+    for name in (*OWN_DISTRIBUTIONS, *DISTRIBUTIONS.get(rival, ())):
+        try:
+            digest.update(f"{name} {version(name)}\n".encode())
+        except PackageNotFoundError:
+            continue
+    network = dataclasses.asdict(workload.network)
+    about = [rival, device, workload.precision, TRAINING_VERSION, STEPS, network]
+    digest.update(msgspec.json.encode(about, order="sorted"))
+    for array in (workload.images, workload.labels, *_leaves(workload.variables)):
+        digest.update(np.ascontiguousarray(array).data)
+    return digest.hexdigest()[:32]
+
+
+def _leaves(tree: object) -> list[np.ndarray]:
+    if isinstance(tree, dict):
+        return [leaf for key in sorted(tree) for leaf in _leaves(tree[key])]
+    assert isinstance(tree, np.ndarray)
+    return [tree]
+
+
+def agreements_with(
+    workload: Workload, settings: Settings, known: Sequence[Agreement], say: Callable[[str], None]
+) -> tuple[Agreement, ...]:
+    """One verdict per rival, in their order: from `known` where it holds still, else by training.
+
+    A rival takes part in its first mode, the plainest. Raises WorkerError when a contender fails.
+    """
+    keys = {rival: agreement_key(workload, rival, settings.device) for rival in settings.rivals}
+    found = {a.rival: a for a in known if keys.get(a.rival) == a.key}
+    missing = [rival for rival in settings.rivals if rival not in found]
+    if missing:
+        say(f"  do {', '.join(missing)} learn alike? {STEPS} updates from each of {len(SEEDS)} seeds")
+        result = _train(workload, missing, SEEDS, settings, say)
+        doubtful = [rival for rival in missing if not result.alike_with(rival)]
+        found |= {rival: _verdict(rival, keys[rival], result) for rival in missing}
+        if doubtful and draws_at_random(workload.network):
+            say(f"  {', '.join(doubtful)} differ: once more with {len(OTHER_SEEDS)} other seeds")
+            result = _train(workload, doubtful, OTHER_SEEDS, settings, say)
+            found |= {rival: _verdict(rival, keys[rival], result) for rival in doubtful}
+    for rival in settings.rivals:
+        say(f"  {rival} {'learns' if found[rival].agrees else 'DOES NOT learn'} alike: {found[rival].summary}")
+    return tuple(found[rival] for rival in settings.rivals)
+
+
+def _train(
+    workload: Workload,
+    rivals: Sequence[str],
+    seeds: tuple[int, ...],
+    settings: Settings,
+    say: Callable[[str], None],
+) -> LearningCheck:
+    started = dataclasses.replace(
+        workload, variables={seed: initial_variables(workload.network, seed) for seed in seeds}
+    )
+    with ExitStack() as stack:
+        workers = {
+            name: stack.enter_context(start_worker(name, contenders.modes(name, settings.device)[0], started, settings))
+            for name in (OWN, *rivals)
+        }
+        return check(workers, started, seeds=seeds, say=lambda line: say(f"  {line}"))
+
+
+def _verdict(rival: str, key: str, result: LearningCheck) -> Agreement:
+    figures = {
+        "steps": result.steps,
+        "seeds": list(result.seeds),
+        "held_out_loss": {name: list(result.held_out.losses[name]) for name in (OWN, rival)},
+        "training_loss": {name: list(result.training.losses[name]) for name in (OWN, rival)},
+    }
+    return Agreement(
+        rival=rival, key=key, agrees=result.alike_with(rival), summary=result.summary(rival), figures=figures
+    )

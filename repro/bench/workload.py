@@ -1,0 +1,99 @@
+"""What every contender is given: a paper's network, faces, and starting weights, as plain data. No JAX at the top."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from fer_jax.faces import UNLABELLED, DataError, Faces
+from fer_jax.network import Network
+from fer_jax.settings import Precision
+from fer_jax.steps import apply_steps
+from repro.decode import LoadedSpec
+
+# Enough that a batch is not in the caches from the last time, few enough to be sent to every process at once.
+ROWS = 8192
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Plain data, no framework; can be sent to any process.
+
+    name: the paper's id. images: uint8 (N, H, W). labels: int32 (N,). precision: of multiplications, float32 or on a
+    GPU also tensorfloat32 and bfloat16. variables: by seed, the weights that training starts from,
+    ``{"params": {layer: {"kernel": (H, W, I, O) or (in, out), "bias": (out,)}}, "batch_stats": {...}}``.
+    """
+
+    name: str
+    network: Network
+    images: np.ndarray
+    labels: np.ndarray
+    precision: Precision = "float32"
+    variables: Mapping[int, dict[str, Any]] = field(default_factory=dict)
+
+
+def make_workload(
+    loaded: LoadedSpec,
+    faces: Faces,
+    *,
+    seeds: Iterable[int] = (0,),
+    precision: Precision = "float32",
+    rows: int = ROWS,
+) -> Workload:
+    """The default variant of a paper on `rows` of its training rows, evenly spaced, prepared as the paper does.
+
+    Raises StepError for faces that the paper's data steps cannot be applied to, DataError for too few of them.
+    """
+    spec = loaded.spec
+    labelled = faces.labels != UNLABELLED
+    prepared = apply_steps(faces if labelled.all() else faces.take(labelled), spec.data.steps, seed=0)
+    train = prepared.splits["train"]
+    if len(train) < spec.training.batch_size:
+        raise DataError(
+            f"{loaded.id}: the data leave {len(train)} training rows, fewer than one batch of "
+            f"{spec.training.batch_size}; give more with --data"
+        )
+    kept = np.linspace(0, len(train) - 1, min(rows, len(train))).astype(np.int64)
+    network = Network(
+        layers=spec.model.layers,
+        training=spec.training,
+        image_size=prepared.image_size,
+        subtract=prepared.subtract,
+        divide=prepared.divide,
+        random_flip=prepared.random_flip or None,
+    )
+    return Workload(
+        name=loaded.id,
+        network=network,
+        images=np.ascontiguousarray(train.images[kept]),
+        labels=train.labels[kept].astype(np.int32),
+        precision=precision,
+        variables={seed: initial_variables(network, seed) for seed in seeds},
+    )
+
+
+def initial_variables(network: Network, seed: int) -> dict[str, Any]:
+    """The weights that a run of this suite with `seed` starts from, as NumPy arrays."""
+    import jax  # here, so that the processes of the other frameworks can read a Workload without JAX
+
+    from fer_jax.devices import choose_devices
+    from fer_jax.engine import Engine
+
+    state = Engine(network, choose_devices("cpu")[:1]).init_state(seed)
+    return jax.tree.map(np.asarray, {"params": dict(state.params), "batch_stats": dict(state.batch_stats)})
+
+
+def draw_batches(rows: int, batch_size: int, steps: int, seed: int = 0) -> np.ndarray:
+    """int32 (steps, batch_size): complete batches of one random order of all rows after another.
+
+    Raises ValueError for no rows.
+    """
+    if rows < 1:
+        raise ValueError("no rows to draw batches from")
+    random = np.random.default_rng([0xBE7C, seed])
+    needed = steps * batch_size
+    orders = [random.permutation(rows).astype(np.int32) for _ in range(-(-needed // rows))]
+    return np.concatenate(orders)[:needed].reshape(steps, batch_size)

@@ -1,0 +1,116 @@
+"""How long it took in the documents and how long it takes here, each with its hardware named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from repro.records import RunRecord
+from repro.report import units
+from repro.report.claims import SECONDS_PER_UNIT, measure
+from repro.report.groups import PaperRuns, devices
+from repro.report.markdown import Column, escape, table
+from repro.report.tables import NOTHING, QUANTITY_NAMES, measured_cell
+from repro.spec import Claim
+
+LEGEND = """\
+Training and evaluation up to the named epoch, without compilation and checkpoints. Here: the fastest of n runs, because
+other work on the same machine only ever makes a run slower. Ratio: the document's time divided by the one here. The
+hardware differs, so the ratio says what a reader can expect today, not which code is better: for that, see BENCH.md."""
+
+TIME_COLUMNS = (
+    Column("Paper"),
+    Column("What"),
+    Column("Hardware in the document"),
+    Column("There", "right"),
+    Column("Here", "right"),
+    Column("Ratio", "right"),
+    Column("Hardware here"),
+)
+
+
+def times_section(papers: Sequence[PaperRuns]) -> list[str]:
+    """Blocks of Markdown; empty where no document gives a time."""
+    rows = [row for paper in papers for claim in _times(paper) for row in _time_rows(paper, claim)]
+    if not rows:
+        return []
+    return ["## Times", LEGEND, table(TIME_COLUMNS, rows), *(block for paper in papers for block in _rebuilt(paper))]
+
+
+def _times(paper: PaperRuns) -> list[Claim]:
+    claims = paper.loaded.spec.claims if paper.loaded else ()
+    return [claim for claim in claims if claim.quantity == "time"]
+
+
+def _time_rows(paper: PaperRuns, claim: Claim) -> Iterator[list[str]]:
+    """One row for each device that measured it, or one that says that none did."""
+    upto = "" if claim.epoch is None else f", {claim.epoch} epoch{'s' if claim.epoch > 1 else ''}"
+    first = [paper.id, f"`{claim.variant}`{upto}", escape(f"{claim.device}: {claim.hardware}"), units.reported(claim)]
+    measured = [
+        (group.key.device_label, found)
+        for group in paper.comparable
+        if (found := measure(claim, group.records)) is not None
+    ]
+    for label, found in measured:
+        here = units.duration(found.low * SECONDS_PER_UNIT[claim.unit])
+        partial = ", **partial**" if found.partial else ""
+        yield [*first, f"{here} (n = {found.n}{partial})", _ratio(claim.value / found.low), escape(label)]
+    if not measured:
+        yield [*first, "not run", NOTHING, NOTHING]
+
+
+def _ratio(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
+
+
+# --- a document's own table of times, with ours beside it -------------------------------------------------------------
+
+
+def _rebuilt(paper: PaperRuns) -> Iterator[str]:
+    """The table of a document that gives times on several kinds of device after several numbers of epochs."""
+    times = [claim for claim in _times(paper) if claim.epoch is not None]
+    epochs = sorted({claim.epoch for claim in times if claim.epoch is not None})
+    kinds = [kind for kind in ("cpu", "gpu") if any(claim.device == kind for claim in times)]
+    if len(epochs) < 2 or len(kinds) < 2:
+        return
+    claims = paper.loaded.spec.claims if paper.loaded else ()
+    records = [record for group in paper.comparable for record in group.records]
+    names = [f"time, {kind}" for kind in kinds] + [QUANTITY_NAMES["speedup"], "accuracy"]
+    columns = [Column("Epochs", "right")]
+    columns += [Column(f"{name}: {side}", "right") for name in names for side in ("there", "here")]
+    rows = []
+    for epoch in epochs:
+        of_epoch = [_find(claims, "time", epoch, kind) for kind in kinds]
+        of_epoch += [_find(claims, "speedup", epoch), _accuracy(claims, epoch)]
+        rows.append([str(epoch), *(cell for claim in of_epoch for cell in _both_sides(claim, records))])
+    yield f"### {paper.id}: the document's table of times, rebuilt"
+    yield table(columns, rows)
+    hardware = {kind: sorted({c.hardware for c in times if c.device == kind and c.hardware}) for kind in kinds}
+    there = "; ".join(f"{kind}: {escape(', '.join(names))}" for kind, names in hardware.items())
+    found = {f"{r.device.kind}: {devices(r.device.name, r.device.count)}" for r in records}
+    yield f"There: {there}. Here: {escape('; '.join(sorted(found)) or 'not run')}."
+
+
+def _find(claims: Sequence[Claim], quantity: str, epoch: int, device: str = "") -> Claim | None:
+    found = [c for c in claims if c.quantity == quantity and c.epoch == epoch and c.device == device]
+    return next((claim for claim in found if claim.variant == "default"), None)
+
+
+def _accuracy(claims: Sequence[Claim], epoch: int) -> Claim | None:
+    """Of that epoch; else the headline, which such a table gives to the last number of epochs."""
+    headline = next((claim for claim in claims if claim.headline and claim.quantity == "accuracy"), None)
+    same = [c for c in claims if c.quantity == "accuracy" and c.epoch == epoch and c.variant == "default"]
+    if headline is not None:
+        same = [claim for claim in same if claim.split == headline.split]
+    # A text may give another figure to the same epoch; the table's stands in the order of its rows, the last one here.
+    return same[-1] if same else headline
+
+
+def _both_sides(claim: Claim | None, records: Sequence[RunRecord]) -> tuple[str, str]:
+    if claim is None:
+        return NOTHING, NOTHING
+    measured = measure(claim, records)
+    if measured is None:
+        return units.reported(claim), "not run"
+    if claim.quantity == "time":
+        return units.reported(claim), units.duration(measured.low * SECONDS_PER_UNIT[claim.unit])
+    return units.reported(claim), measured_cell(claim, measured)
