@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from fer_jax.layers import Activation, Layer, Shape, layer_names, output_shapes
+from fer_jax.layers import Activation, Layer, MaxPool, Shape, layer_names, output_shapes
 from fer_jax.network import Network
 
 Output = Literal["softmax", "sigmoid"]
@@ -26,12 +26,23 @@ class NamedLayer:
 
 
 def hidden_stages(network: Network) -> tuple[NamedLayer, ...]:
-    """The layers up to the logits: a softmax or sigmoid at the end is left to loss and prediction."""
+    """The layers up to the logits: a softmax or sigmoid at the end is left to loss and prediction.
+
+    An activation that stands right before a pooling comes behind it, as in this suite's own backend for CPUs: all
+    activations here rise monotonically, so the result is the same, for a quarter of the work. Without it the rivals
+    would be slower than they need be.
+    """
     start = (network.image_size, network.image_size, 1)
     after = output_shapes(network.layers, start)
-    stages = map(NamedLayer, layer_names(network.layers), network.layers, (start, *after), after)
+    stages = list(map(NamedLayer, layer_names(network.layers), network.layers, (start, *after), after))
     ends = isinstance(last := network.layers[-1], Activation) and last.function in ("softmax", "sigmoid")
-    return tuple(stages)[: -1 if ends else None]
+    if ends:
+        stages.pop()
+    for place in range(len(stages) - 1):
+        activation, pool = stages[place : place + 2]
+        if isinstance(activation.layer, Activation) and isinstance(pool.layer, MaxPool):
+            stages[place : place + 2] = pool, replace(activation, before=pool.after, after=pool.after)
+    return tuple(stages)
 
 
 def output(network: Network) -> Output:

@@ -39,7 +39,7 @@ class TorchRival:
         self.output = output(self.network)
         self.optimizer = _make_optimizer(self.module, self.network.training, capturable=kind == "cuda-graph")
         self._create_optimizer_state()
-        self.versions = {"torch": torch.__version__}
+        self.versions = {"torch": str(torch.__version__)}
         if self.device.type == "cuda":
             self.versions |= {"cuda": str(torch.version.cuda), "cudnn": str(torch.backends.cudnn.version())}
 
