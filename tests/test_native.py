@@ -86,7 +86,7 @@ def test_layers_of_the_papers(channels, size, batch, filters, kernel, same, wind
 
 @settings(max_examples=10, deadline=None, derandomize=True)
 @given(
-    window=st.sampled_from((1, 2)), height=st.integers(3, 9), width=st.integers(3, 9),
+    window=st.sampled_from(native.POOLING_WINDOWS), height=st.integers(3, 9), width=st.integers(3, 9),
     channels=st.integers(64, 70), filters=st.integers(64, 70), batch=st.sampled_from([1, 16, 19]),
     before=st.integers(0, 2), after=st.integers(0, 2),
 )  # fmt: skip

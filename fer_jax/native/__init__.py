@@ -38,7 +38,6 @@ POOLING_WINDOWS = (1, 2, 3)
 # gradient of the kernel transforms both maps for one product, so it needs more.
 _WINOGRAD_FROM = 16
 _WINOGRAD_GRADIENT_FROM = 64
-_WINOGRAD_WINDOWS = (1, 2)
 
 _SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "winograd.cc")]
 _HEADER = Path(__file__).parent / "lanes.h"
@@ -170,8 +169,7 @@ def _call(x: Array, kernel: Array, padding: Padding, window: int, *, keep_places
         jax.ShapeDtypeStruct(shape, jnp.float32),
         jax.ShapeDtypeStruct(shape if keep_places and window > 1 else (1,), jnp.uint8),
     )
-    kind = _kind(kernel, _WINOGRAD_FROM) if window in _WINOGRAD_WINDOWS else _DIRECT
-    call = jax.ffi.ffi_call(f"{kind}_convolve", outputs, vmap_method="sequential")
+    call = jax.ffi.ffi_call(f"{_kind(kernel, _WINOGRAD_FROM)}_convolve", outputs, vmap_method="sequential")
     values, places = call(x, kernel, **_attributes(padding, window))
     return values, places
 

@@ -14,6 +14,8 @@ using namespace fer;
 
 namespace {
 
+thread_local Scratch row_scratch, sum_scratch;
+
 // --- the inner loops of the convolution ------------------------------------------------------------------------------
 
 // Sums for ROWS x COLUMNS pixels of BLOCK channels out, over the kernel's rows `first` to `last` - 1.
@@ -182,85 +184,87 @@ ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, 
     if (window == 1) return pack_plane(g, packed, slice, c, lead, lead);
     float* out = packed.slice(slice) + c * packed.plane();
     std::memset(out, 0, packed.plane() * sizeof(float));
-    pack_unpooled(g, places.typed_data(), window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
+    unpool(g, places.typed_data(), window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
   });
   const Output out{dx->typed_data(), nullptr, d[0], d[1], d[2], d[3]};
   forward_unpooled(pool, packed, kernel.typed_data(), size, out, true);
   return ffi::Error::Success();
 }
 
-// Gradient of one row of the kernel, SIZE weights for CHANNELS channels and BLOCK filters.
-// g: (slice, row, column, BLOCK, LANES).
+// Adds to `sums` the gradient of one row of the kernel, SIZE weights for CHANNELS channels and BLOCK filters, from some
+// rows of the map. x: those rows of the first channel; g: (row, column, BLOCK, LANES).
 template <int SIZE, int CHANNELS, int BLOCK>
-void kernel_row(const Packed& x, const float* g, int64_t slices, int64_t rows, int64_t columns, int64_t channel,
-                int64_t i, float (&out)[CHANNELS][SIZE][BLOCK]) {
-  Vec sums[CHANNELS][SIZE][BLOCK] = {};
-  for (int64_t s = 0; s < slices; ++s)
-    for (int64_t h = 0; h < rows; ++h) {
-      const float* line = x.slice(s) + channel * x.plane() + (h + i) * x.row();
-      const float* values = g + (s * rows + h) * columns * BLOCK * LANES;
-      for (int64_t w = 0; w < columns; ++w, line += LANES, values += BLOCK * LANES) {
-        Vec v[BLOCK];
+inline void kernel_row(const Packed& x, const float* pixels, const float* g, int64_t rows, int64_t columns, float* out) {
+  Vec sums[CHANNELS][SIZE][BLOCK];
+  std::memcpy(sums, out, sizeof sums);
+  for (int64_t h = 0; h < rows; ++h) {
+    const float *line = pixels + h * x.row(), *values = g + h * columns * BLOCK * LANES;
+    for (int64_t w = 0; w < columns; ++w, line += LANES, values += BLOCK * LANES) {
+      Vec v[BLOCK];
 #pragma GCC unroll 16
-        for (int b = 0; b < BLOCK; ++b) v[b] = load_once(values + b * LANES);
+      for (int b = 0; b < BLOCK; ++b) v[b] = load_once(values + b * LANES);
 #pragma GCC unroll 16
-        for (int c = 0; c < CHANNELS; ++c)
+      for (int c = 0; c < CHANNELS; ++c)
 #pragma GCC unroll 16
-          for (int j = 0; j < SIZE; ++j) {
-            const Vec pixel = load_once(line + c * x.plane() + j * LANES);
+        for (int j = 0; j < SIZE; ++j) {
+          const Vec pixel = load_once(line + c * x.plane() + j * LANES);
 #pragma GCC unroll 16
-            for (int b = 0; b < BLOCK; ++b) sums[c][j][b] += pixel * v[b];
-          }
-      }
+          for (int b = 0; b < BLOCK; ++b) sums[c][j][b] += pixel * v[b];
+        }
     }
-  for (int c = 0; c < CHANNELS; ++c)
-    for (int j = 0; j < SIZE; ++j)
-      for (int b = 0; b < BLOCK; ++b) out[c][j][b] = sum_of_lanes(sums[c][j][b]);
+  }
+  std::memcpy(out, sums, sizeof sums);
 }
 
-// `kernel_row` for all rows of the kernel and channels `begin` to `end` - 1, written to their places in `dk`.
+// All weights of channels `begin` to `end` - 1 for one block of filters. The cotangent is taken apart a few rows at a
+// time, which then stay in the caches for all weights; their sums wait in memory meanwhile.
 template <int SIZE, int CHANNELS, int BLOCK>
-void kernel_rows(const Packed& x, const float* g, const Map& map, int64_t window, int64_t block, int64_t begin,
-                 int64_t end, float* dk) {
-  for (int64_t c = begin; c + CHANNELS <= end; c += CHANNELS)
-    for (int64_t i = 0; i < SIZE; ++i) {
-      float sums[CHANNELS][SIZE][BLOCK];
-      kernel_row<SIZE, CHANNELS, BLOCK>(x, g, map.slices(), map.height * window, map.width * window, c, i, sums);
+void kernel_block(const Packed& x, const Map& g, const uint8_t* places, int64_t window, int64_t block, int64_t begin,
+                  int64_t end, float* dk) {
+  constexpr int64_t PIXELS = 128;  // enough that loading and storing the sums does not count
+  const int64_t columns = g.width * window, filters = std::min<int64_t>(BLOCK, g.channels - block * BLOCK);
+  const int64_t together = std::min(g.height, std::max<int64_t>(1, PIXELS / (columns * window)));
+  constexpr int64_t OF_GROUP = CHANNELS * SIZE * BLOCK * LANES;
+  const int64_t groups = (end - begin) / CHANNELS;
+  float* unpooled = row_scratch.take(together * window * columns * BLOCK * LANES);
+  float* sums = sum_scratch.take(groups * SIZE * OF_GROUP);
+  std::memset(sums, 0, groups * SIZE * OF_GROUP * sizeof(float));
+  if (filters < BLOCK) std::memset(unpooled, 0, together * window * columns * BLOCK * LANES * sizeof(float));
+  for (int64_t s = 0; s < g.slices(); ++s)
+    for (int64_t h = 0; h < g.height; h += together) {
+      const int64_t rows = std::min(together, g.height - h);
+      for (int64_t b = 0; b < filters; ++b)
+        unpool_rows(g, places, window, unpooled + b * LANES, columns * BLOCK * LANES, BLOCK * LANES, s, block * BLOCK + b,
+                    h, h + rows);
+      for (int64_t k = 0; k < groups; ++k)
+        for (int64_t i = 0; i < SIZE; ++i)
+          kernel_row<SIZE, CHANNELS, BLOCK>(
+              x, x.slice(s) + (begin + k * CHANNELS) * x.plane() + (h * window + i) * x.row(), unpooled, rows * window,
+              columns, sums + (k * SIZE + i) * OF_GROUP);
+    }
+  for (int64_t k = 0; k < groups; ++k)
+    for (int64_t i = 0; i < SIZE; ++i)
       for (int64_t d = 0; d < CHANNELS; ++d)
         for (int64_t j = 0; j < SIZE; ++j)
-          for (int64_t b = 0; b < BLOCK && block * BLOCK + b < map.channels; ++b)
-            dk[((i * SIZE + j) * x.channels + c + d) * map.channels + block * BLOCK + b] = sums[d][j][b];
-    }
+          for (int64_t b = 0; b < filters; ++b)
+            dk[((i * SIZE + j) * x.channels + begin + k * CHANNELS + d) * g.channels + block * BLOCK + b] =
+                sum_of_lanes(load(sums + (k * SIZE + i) * OF_GROUP + ((d * SIZE + j) * BLOCK + b) * LANES));
 }
 
 template <int SIZE, int CHANNELS, int BLOCK>
 void kernel_gradients(ffi::ThreadPool& pool, const Packed& x, const Map& g, const uint8_t* places, int64_t window,
                       float* dk) {
-  const int64_t rows = g.height * window, columns = g.width * window, blocks = ceil_div(g.channels, BLOCK);
-  const int64_t per_block = g.slices() * rows * columns * BLOCK * LANES;
-  float* unpooled = other_scratch.take(blocks * per_block);
-  parallel_for(pool, blocks * g.slices(), [&](int64_t t) {
-    const int64_t block = t / g.slices(), slice = t % g.slices();
-    float* out = unpooled + block * per_block + slice * rows * columns * BLOCK * LANES;
-    for (int64_t b = 0; b < BLOCK; ++b) {
-      const int64_t f = block * BLOCK + b;
-      if (f < g.channels)
-        pack_unpooled(g, places, window, out + b * LANES, columns * BLOCK * LANES, BLOCK * LANES, slice, f);
-      else
-        for (int64_t p = 0; p < rows * columns; ++p) std::memset(out + (p * BLOCK + b) * LANES, 0, LANES * sizeof(float));
-    }
-  });
+  const int64_t blocks = ceil_div(g.channels, BLOCK);
   // Channels are cut further where the blocks of filters alone do not give every thread several tasks.
   const int64_t groups = ceil_div(x.channels, CHANNELS);
-  const int64_t parts = std::min(groups, std::max<int64_t>(1, ceil_div(4 * pool.num_threads(), blocks)));
+  const int64_t parts = std::min(groups, std::max<int64_t>(1, ceil_div(2 * pool.num_threads(), blocks)));
   parallel_for(pool, blocks * parts, [&](int64_t t) {
     const int64_t block = t / parts, part = t % parts;
     const int64_t begin = part * groups / parts * CHANNELS;
     const int64_t end = std::min((part + 1) * groups / parts * CHANNELS, x.channels);
     const int64_t whole = begin + (end - begin) / CHANNELS * CHANNELS;
-    const float* values = unpooled + block * per_block;
-    kernel_rows<SIZE, CHANNELS, BLOCK>(x, values, g, window, block, begin, whole, dk);
-    kernel_rows<SIZE, 1, BLOCK>(x, values, g, window, block, whole, end, dk);
+    if (begin < whole) kernel_block<SIZE, CHANNELS, BLOCK>(x, g, places, window, block, begin, whole, dk);
+    if (whole < end) kernel_block<SIZE, 1, BLOCK>(x, g, places, window, block, whole, end, dk);
   });
 }
 

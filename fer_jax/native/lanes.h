@@ -168,12 +168,13 @@ inline void pack_plane(const Map& map, const Packed& packed, int64_t slice, int6
       store(out + (h + top) * packed.row() + (w + left) * LANES, load(in + (h * map.width + w) * map.batch, lanes), LANES);
 }
 
-// The cotangent of the map before pooling: each value of `map` at the place in its window that `places` says.
-inline void pack_unpooled(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
-                   int64_t slice, int64_t channel) {
+// Rows `begin` to `end` - 1 of `map`, a cotangent, taken apart: each value at the place in its window that `places` says.
+// row, pixel: how far apart rows and pixels of `out` are.
+inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
+                        int64_t slice, int64_t channel, int64_t begin, int64_t end) {
   const int lanes = map.lanes(slice);
   const int64_t offset = channel * map.height * map.width * map.batch + slice * LANES;
-  for (int64_t h = 0; h < map.height; ++h)
+  for (int64_t h = begin; h < end; ++h)
     for (int64_t w = 0; w < map.width; ++w) {
       const int64_t at = offset + (h * map.width + w) * map.batch;
       const Vec value = load(map.data + at, lanes);
@@ -181,9 +182,14 @@ inline void pack_unpooled(const Map& map, const uint8_t* places, int64_t window,
       for (int64_t a = 0; a < window; ++a)
         for (int64_t b = 0; b < window; ++b) {
           const Vec here = place == static_cast<int32_t>(a * window + b) ? value : Vec{};
-          store(out + (h * window + a) * row + (w * window + b) * pixel, here, LANES);
+          store(out + ((h - begin) * window + a) * row + (w * window + b) * pixel, here, LANES);
         }
     }
+}
+
+inline void unpool(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
+                   int64_t slice, int64_t channel) {
+  unpool_rows(map, places, window, out, row, pixel, slice, channel, 0, map.height);
 }
 
 inline Packed packed_map(ffi::ThreadPool& pool, const Map& map, int64_t top, int64_t bottom, int64_t left, int64_t right,

@@ -2,7 +2,8 @@
 // CPU. The arithmetic is that of ../winograd.py, which has the formulas. Here a group of tiles is transformed, multiplied
 // and transformed back while it lies in the caches.
 //
-// A tile is 4 x 4 pixels in and 2 x 2 out, so a pooling window of 2 is a tile's output. Tiles are numbered over all slices
+// A tile is 4 x 4 pixels in and 2 x 2 out, so a pooling window of 2 is a tile's output; for other windows the map is
+// written out and pooled afterwards. Tiles are numbered over all slices
 // of LANES images; each of the 16 places of a transformed tile is a matrix product of its own.
 
 #include "lanes.h"
@@ -87,7 +88,7 @@ void pack(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, int64_t 
     if (window == 1) return pack_plane(map, packed, slice, c, lead, lead);
     float* out = packed.slice(slice) + c * packed.plane();
     std::memset(out, 0, packed.plane() * sizeof(float));
-    pack_unpooled(map, places, window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
+    unpool(map, places, window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
   });
 }
 
@@ -212,6 +213,26 @@ void convolve_tiles(ffi::ThreadPool& pool, const Packed& x, const Tiles& tiles, 
   });
 }
 
+// The first maximum of each window of a map (filters, height, width, batch).
+void pool_map(ffi::ThreadPool& pool, const Map& map, int64_t window, const Output& out) {
+  parallel_for(pool, out.filters, [&](int64_t f) {
+    for (int64_t r = 0; r < out.rows; ++r)
+      for (int64_t q = 0; q < out.columns; ++q)
+        for (int64_t slice = 0; slice < map.slices(); ++slice) {
+          const int lanes = map.lanes(slice);
+          const float* corner =
+              map.data + ((f * map.height + r * window) * map.width + q * window) * map.batch + slice * LANES;
+          Vec best = load(corner, lanes);
+          IntVec place{};
+          for (int i = 1; i < window * window; ++i)
+            keep_greater(load(corner + (i / window * map.width + i % window) * map.batch, lanes), i, best, place);
+          const int64_t at = ((f * out.rows + r) * out.columns + q) * out.batch + slice * LANES;
+          store(out.values + at, best, lanes);
+          if (out.places) store(out.places + at, place, lanes);
+        }
+  });
+}
+
 ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
                     int64_t before, int64_t after, int64_t window) {
   const Map map = map_of(x);
@@ -220,7 +241,14 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<F
   const Packed packed = packed_tiles(map, tiles, 2, map_scratch);
   pack(pool, map, nullptr, 1, before, packed);
   const float* weights = transformed_weights(pool, kernel.typed_data(), map.channels, out.filters, false);
-  convolve_tiles(pool, packed, tiles, weights, window, out);
+  if (window <= 2) {
+    convolve_tiles(pool, packed, tiles, weights, window, out);
+    return ffi::Error::Success();
+  }
+  const int64_t height = map.height + before + after - 2, width = map.width + before + after - 2;
+  float* unpooled = other_scratch.take(out.filters * height * width * out.batch);
+  convolve_tiles(pool, packed, tiles, weights, 1, Output{unpooled, nullptr, out.filters, height, width, out.batch});
+  pool_map(pool, Map{unpooled, out.filters, height, width, out.batch}, window, out);
   return ffi::Error::Success();
 }
 
