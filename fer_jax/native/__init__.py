@@ -21,6 +21,7 @@ import shutil
 import subprocess
 import uuid
 import warnings
+from importlib.metadata import version
 from pathlib import Path
 
 import jax
@@ -85,7 +86,7 @@ def compiled(cache_dir: Path | None = None) -> Path:
         raise NativeError("no C++ compiler: install one, such as g++, or name it in $CXX")
     flags = _flags()
     texts = [path.read_text() for path in (_HEADER, *_SOURCES)]
-    identity = "\n".join([*texts, jax.lib.__version__, *command, *flags, _processor()])
+    identity = "\n".join([*texts, version("jaxlib"), *command, *flags, _processor()])
     folder = cache_folder(cache_dir) / "native"
     path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     if path.exists():
