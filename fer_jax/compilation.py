@@ -18,6 +18,7 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 from fer_jax.cache import cache_folder
+from fer_jax.devices import processor
 
 _KEPT = {
     # Every program, however small: a run starts with dozens that take 20 ms each.
@@ -59,15 +60,5 @@ def machine_tag() -> str:
     JAX does not promise that its own key tells processors apart, a home folder may be shared by machines, and a program
     with instructions that a processor lacks kills the process.
     """
-    processor = hashlib.sha256(_processor().encode()).hexdigest()[:8]
-    return f"jaxlib{version('jaxlib')}-{platform.machine()}-{processor}"
-
-
-def _processor() -> str:
-    """What decides the instructions for which XLA compiles: model and features, where the system tells them."""
-    info = Path("/proc/cpuinfo")
-    if not info.exists():
-        return platform.processor()
-    lines = info.read_text(errors="replace").split("\n\n")[0].splitlines()
-    told = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
-    return "\n".join(line for line in lines if line.partition(":")[0].strip() in told)
+    digest = hashlib.sha256(processor().encode()).hexdigest()[:8]
+    return f"jaxlib{version('jaxlib')}-{platform.machine()}-{digest}"

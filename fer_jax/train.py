@@ -20,8 +20,8 @@ from fer_jax.history import Figures, Run, SeedData, TrainResult, confusion, hist
 from fer_jax.network import Network
 from fer_jax.settings import Precision
 
-# Rows per evaluation batch, of all seeds together: what stays in the caches of a CPU (128 was the fastest of 64, 128,
-# 256 and 512 for three of the four small papers, and within 3 % of it for the fourth); a GPU takes more.
+# Rows per evaluation batch, of all seeds together: what stays in the caches of a CPU (of 64, 128, 256 and 512, 128 was
+# the fastest for teta2022 and zhaqsylyq and within 5 % of the fastest for basani2017 and chavan2020); a GPU takes more.
 EVALUATION_BATCH = {"cpu": 128, "gpu": 2048}
 _FEWEST_EVALUATED = 64
 

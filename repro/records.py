@@ -11,12 +11,13 @@ import os
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
 
 RECORD_FORMAT = 1
+Record = TypeVar("Record")
 Status = Literal["done", "failed", "partial"]
 
 
@@ -202,12 +203,15 @@ def write_atomically(path: Path, payload: bytes) -> Path:
 
 def read_record(path: Path) -> RunRecord:
     """Raises RecordError for a file that is not a run record of this format."""
+    return decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", "run again")
+
+
+def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
+    """Raises RecordError, saying what the file is not and what to do once it is deleted."""
     try:
-        return msgspec.json.decode(path.read_bytes(), type=RunRecord)
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise RecordError(
-            f"{path}: not a run record of format {RECORD_FORMAT}: {error}; delete it and run again"
-        ) from None
+        raise RecordError(f"{path}: not a {name}: {error}; delete it and {remedy}") from None
 
 
 def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:

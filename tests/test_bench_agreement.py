@@ -6,8 +6,8 @@ import json
 import math
 from dataclasses import replace
 
-import bench_workloads
 import msgspec
+import narrow_papers
 import numpy as np
 import pytest
 
@@ -27,7 +27,7 @@ def workload(layers=LAYERS) -> Workload:
     training = Training(
         batch_size=16, epochs=1, loss=Loss(kind="cross_entropy"), optimizer=Sgd(learning_rate=0.02, momentum=0.5)
     )
-    return bench_workloads.make("tiny", layers, training, 10, rows=800, seeds=SEEDS)
+    return narrow_papers.make("tiny", layers, training, 10, rows=800, seeds=SEEDS)
 
 
 def faster(given: Workload) -> Workload:
@@ -40,7 +40,7 @@ def faster(given: Workload) -> Workload:
 
 def dry(given: Workload) -> Workload:
     """The same without dropout."""
-    layers = bench_workloads.without_dropout(given.network.layers)
+    layers = narrow_papers.without_dropout(given.network.layers)
     return replace(given, network=replace(given.network, layers=layers))
 
 

@@ -13,9 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import bench_workloads
 import jax
 import msgspec
+import narrow_papers
 import numpy as np
 import pytest
 
@@ -73,9 +73,9 @@ def assert_same_training(name: str, workload: Workload, *, steps: int, mode: str
 
 
 @pytest.mark.parametrize("name", RIVALS)
-@pytest.mark.parametrize("paper", bench_workloads.PAPERS)
+@pytest.mark.parametrize("paper", narrow_papers.PAPERS)
 def test_each_papers_network_predicts_the_same(paper: str, name: str) -> None:
-    workload = bench_workloads.of_paper(paper)
+    workload = narrow_papers.of_paper(paper)
     own, rival = start("own", workload), start(name, workload)
     rows = batches(workload, 2)
     ours, theirs = own.predict(rows), rival.predict(rows)
@@ -86,14 +86,14 @@ def test_each_papers_network_predicts_the_same(paper: str, name: str) -> None:
 
 @pytest.mark.parametrize("name", RIVALS)
 @pytest.mark.parametrize("steps", [1, 3])
-@pytest.mark.parametrize("paper", bench_workloads.PAPERS)
+@pytest.mark.parametrize("paper", narrow_papers.PAPERS)
 def test_each_papers_first_updates_are_the_same(paper: str, steps: int, name: str) -> None:
     """Dropout is off: no two frameworks draw the same masks. Adam's update of a gradient that is all rounding (before
     batch norm, a bias has none else) can be anything up to the rate, so for that network plain descent is compared; and
     six batch norms over few values amplify rounding from step to step."""
     normalised = paper == "onghena"
     changed = {"optimizer": Sgd(learning_rate=0.01)} if normalised else {}
-    workload = bench_workloads.of_paper(paper, dropout=False, batch_size=16, **changed)
+    workload = narrow_papers.of_paper(paper, dropout=False, batch_size=16, **changed)
     assert_same_training(name, workload, steps=steps, atol=2e-4 if normalised and steps > 1 else 5e-6)
 
 
@@ -117,7 +117,7 @@ def small(
     layers: tuple[Layer, ...] = CONVOLUTIONAL, loss: Loss = CROSS_ENTROPY, optimizer: Optimizer | None = None, **more
 ) -> Workload:
     training = Training(batch_size=12, epochs=1, loss=loss, optimizer=optimizer or Sgd(learning_rate=0.05))
-    return bench_workloads.make("small", layers, training, 11, rows=60, **more)
+    return narrow_papers.make("small", layers, training, 11, rows=60, **more)
 
 
 @pytest.mark.parametrize(("name", "mode"), MODES)
@@ -245,4 +245,4 @@ def test_narrow_networks_keep_the_papers_layers() -> None:
     """What is compared above is the paper's list, with fewer filters and units alone."""
     layers = (Conv(filters=64, kernel=3), Flatten(), Dense(units=256), Dense(units=7))
     expected = (Conv(filters=8, kernel=3), Flatten(), Dense(units=32), Dense(units=7))
-    assert tuple(map(msgspec.to_builtins, bench_workloads.narrow(layers))) == tuple(map(msgspec.to_builtins, expected))
+    assert tuple(map(msgspec.to_builtins, narrow_papers.narrow(layers))) == tuple(map(msgspec.to_builtins, expected))

@@ -81,7 +81,7 @@ def test_a_folder_that_the_user_gave_to_jax_stays(tmp_path, monkeypatch, restore
 
 def test_machines_have_folders_of_their_own(tmp_path, monkeypatch, restored):
     here = keep_compiled_programs(tmp_path)
-    monkeypatch.setattr(compilation, "_processor", lambda: "another model with other instructions")
+    monkeypatch.setattr(compilation, "processor", lambda: "another model with other instructions")
     there = keep_compiled_programs(tmp_path)
     assert here and there and here != there and here.parent == there.parent == tmp_path / "compiled"
     assert jax.config.values["jax_compilation_cache_dir"] == str(there)

@@ -30,6 +30,7 @@ import numpy as np
 from jax import Array
 
 from fer_jax.cache import cache_folder
+from fer_jax.devices import processor
 from fer_jax.pooling import Padding
 
 KERNEL_SIZES = (1, 3, 5, 7)
@@ -86,7 +87,7 @@ def compiled(cache_dir: Path | None = None) -> Path:
         raise NativeError("no C++ compiler: install one, such as g++, or name it in $CXX")
     flags = _flags()
     texts = [path.read_text() for path in (_HEADER, *_SOURCES)]
-    identity = "\n".join([*texts, version("jaxlib"), *command, *flags, _processor()])
+    identity = "\n".join([*texts, version("jaxlib"), *command, *flags, processor()])
     folder = cache_folder(cache_dir) / "native"
     path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     if path.exists():
@@ -109,16 +110,6 @@ def compiled(cache_dir: Path | None = None) -> Path:
 def _flags() -> list[str]:
     own = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
     return ["-O3", own, "-std=c++17", "-fPIC", "-shared"]
-
-
-def _processor() -> str:
-    """What '-march=native' depends on, so that a cache folder may be shared by several machines."""
-    try:
-        text = Path("/proc/cpuinfo").read_text()
-    except OSError:
-        return f"{platform.machine()} {platform.processor()}"
-    kept = ("model name", "flags", "Features", "CPU part")
-    return "\n".join(sorted({line for line in text.splitlines() if line.startswith(kept)}))
 
 
 def _first_error(text: str) -> str:

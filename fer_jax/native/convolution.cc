@@ -151,13 +151,17 @@ void forward_unpooled(ffi::ThreadPool& pool, const Packed& packed, const float* 
     forward<1, 1, BLOCK>(pool, packed, kernel, size, out, transposed);
 }
 
+Packed padded(ffi::ThreadPool& pool, const Map& map, int64_t before, int64_t after) {
+  const Packed packed = room_for(map, map.height + before + after, map.width + before + after, before, after, map_scratch);
+  pack(pool, map, nullptr, 1, before, packed);
+  return packed;
+}
+
 ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
                     int64_t before, int64_t after, int64_t window) {
-  auto k = kernel.dimensions();
-  auto d = y->dimensions();
-  const int64_t size = k[0];
-  const Packed packed = packed_map(pool, map_of(x), before, after, before, after, map_scratch);
-  const Output out{y->typed_data(), places->element_count() > 1 ? places->typed_data() : nullptr, d[0], d[1], d[2], d[3]};
+  const int64_t size = kernel.dimensions()[0];
+  const Packed packed = padded(pool, map_of(x), before, after);
+  const Output out = output_of(y, places->element_count() > 1 ? places->typed_data() : nullptr);
   if (out.columns == 0 || out.rows == 0 || out.batch == 0) return ffi::Error::Success();
   if (window == 1)
     forward_unpooled(pool, packed, kernel.typed_data(), size, out, false);
@@ -173,20 +177,13 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<F
 ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
                           int64_t before, int64_t after, int64_t window) {
   const int64_t size = kernel.dimensions()[0];
-  auto d = dx->dimensions();
   const Map g = map_of(cotangent);
+  const Output out = output_of(dx, nullptr);
   // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
   const int64_t lead = size - 1 - before;
-  Packed packed{nullptr, g.channels, d[1] + size - 1, d[2] + size - 1, lead, d[1] + size - 1 - lead - g.height * window};
-  packed.data = map_scratch.take(g.slices() * g.channels * packed.plane());
-  parallel_for(pool, g.slices() * g.channels, [&](int64_t i) {
-    const int64_t slice = i / g.channels, c = i % g.channels;
-    if (window == 1) return pack_plane(g, packed, slice, c, lead, lead);
-    float* out = packed.slice(slice) + c * packed.plane();
-    std::memset(out, 0, packed.plane() * sizeof(float));
-    unpool(g, places.typed_data(), window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
-  });
-  const Output out{dx->typed_data(), nullptr, d[0], d[1], d[2], d[3]};
+  const int64_t height = out.rows + size - 1, width = out.columns + size - 1;
+  const Packed packed = room_for(g, height, width, lead, height - lead - g.height * window, map_scratch);
+  pack(pool, g, places.typed_data(), window, lead, packed);
   forward_unpooled(pool, packed, kernel.typed_data(), size, out, true);
   return ffi::Error::Success();
 }
@@ -273,14 +270,8 @@ ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Byt
                            int64_t before, int64_t after, int64_t window) {
   const int64_t size = dk->dimensions()[0];
   const Map g = map_of(cotangent);
-  const Packed packed = packed_map(pool, map_of(x), before, after, before, after, map_scratch);
-  // Without pooling every value stands at place 0 of a window of one.
-  std::vector<uint8_t> zeros;
+  const Packed packed = padded(pool, map_of(x), before, after);
   const uint8_t* at = places.typed_data();
-  if (window == 1) {
-    zeros.resize(cotangent.element_count());
-    at = zeros.data();
-  }
   float* out = dk->typed_data();
   if (size == 1)
     kernel_gradients<1, 4, MANY_REGISTERS ? 4 : 2>(pool, packed, g, at, window, out);

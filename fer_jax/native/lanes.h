@@ -13,7 +13,6 @@
 #include <cstring>
 #include <memory>
 #include <mutex>
-#include <vector>
 
 #if defined(__linux__)
 #include <sys/mman.h>
@@ -158,17 +157,24 @@ struct Packed {  // (slice, channel, row, column, LANES), zero outside the map, 
   float* slice(int64_t s) const { return data + s * channels * plane(); }
 };
 
-inline void pack_plane(const Map& map, const Packed& packed, int64_t slice, int64_t channel, int64_t top, int64_t left) {
+inline Packed room_for(const Map& map, int64_t height, int64_t width, int64_t top, int64_t bottom, Scratch& scratch) {
+  Packed packed{nullptr, map.channels, height, width, top, bottom};
+  packed.data = scratch.take(map.slices() * map.channels * packed.plane());
+  return packed;
+}
+
+inline void pack_plane(const Map& map, const Packed& packed, int64_t slice, int64_t channel, int64_t lead) {
   float* out = packed.slice(slice) + channel * packed.plane();
   const int lanes = map.lanes(slice);
   const float* in = map.data + channel * map.height * map.width * map.batch + slice * LANES;
   std::memset(out, 0, packed.plane() * sizeof(float));
   for (int64_t h = 0; h < map.height; ++h)
     for (int64_t w = 0; w < map.width; ++w)
-      store(out + (h + top) * packed.row() + (w + left) * LANES, load(in + (h * map.width + w) * map.batch, lanes), LANES);
+      store(out + (h + lead) * packed.row() + (w + lead) * LANES, load(in + (h * map.width + w) * map.batch, lanes), LANES);
 }
 
-// Rows `begin` to `end` - 1 of `map`, a cotangent, taken apart: each value at the place in its window that `places` says.
+// Rows `begin` to `end` - 1 of `map`, a cotangent, taken apart: each value at the place in its window that `places` says,
+// which nobody reads for a window of one.
 // row, pixel: how far apart rows and pixels of `out` are.
 inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
                         int64_t slice, int64_t channel, int64_t begin, int64_t end) {
@@ -178,7 +184,7 @@ inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, f
     for (int64_t w = 0; w < map.width; ++w) {
       const int64_t at = offset + (h * map.width + w) * map.batch;
       const Vec value = load(map.data + at, lanes);
-      const IntVec place = load(places + at, lanes);
+      const IntVec place = window == 1 ? IntVec{} : load(places + at, lanes);
       for (int64_t a = 0; a < window; ++a)
         for (int64_t b = 0; b < window; ++b) {
           const Vec here = place == static_cast<int32_t>(a * window + b) ? value : Vec{};
@@ -187,23 +193,24 @@ inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, f
     }
 }
 
-inline void unpool(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
-                   int64_t slice, int64_t channel) {
-  unpool_rows(map, places, window, out, row, pixel, slice, channel, 0, map.height);
-}
-
-inline Packed packed_map(ffi::ThreadPool& pool, const Map& map, int64_t top, int64_t bottom, int64_t left, int64_t right,
-                  Scratch& scratch) {
-  Packed packed{nullptr, map.channels, map.height + top + bottom, map.width + left + right, top, bottom};
-  packed.data = scratch.take(map.slices() * map.channels * packed.plane());
+// All of a map, with `lead` zeros ahead of its rows and columns; a cotangent taken apart if the window is larger than one.
+inline void pack(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead,
+                 const Packed& packed) {
+  // A few tasks a thread, each of several channels.
   const int64_t together = ceil_div(map.channels, std::max<int64_t>(1, 2 * pool.num_threads() / map.slices()));
   const int64_t parts = ceil_div(map.channels, together);
   parallel_for(pool, map.slices() * parts, [&](int64_t i) {
     const int64_t slice = i / parts, begin = i % parts * together;
-    for (int64_t c = begin; c < std::min(begin + together, map.channels); ++c)
-      pack_plane(map, packed, slice, c, top, left);
+    for (int64_t c = begin; c < std::min(begin + together, map.channels); ++c) {
+      if (window == 1) {
+        pack_plane(map, packed, slice, c, lead);
+        continue;
+      }
+      float* out = packed.slice(slice) + c * packed.plane() + lead * (packed.row() + LANES);
+      std::memset(packed.slice(slice) + c * packed.plane(), 0, packed.plane() * sizeof(float));
+      unpool_rows(map, places, window, out, packed.row(), LANES, slice, c, 0, map.height);
+    }
   });
-  return packed;
 }
 
 // --- buffers ---------------------------------------------------------------------------------------------------------

@@ -75,21 +75,9 @@ inline void transform_pixels(const Packed& x, const Tiles& tiles, int64_t channe
   both_axes<4, 4, Vec>(d, v, pixels<Vec>);
 }
 
-// The map with `before` zeros ahead of it, filled up to whole tiles.
+// Room for a map filled up to whole tiles, with `extra` rows and columns for their overlap.
 Packed packed_tiles(const Map& map, const Tiles& tiles, int64_t extra, Scratch& scratch) {
-  Packed packed{nullptr, map.channels, 2 * tiles.rows + extra, 2 * tiles.columns + extra, 0, 0};
-  packed.data = scratch.take(map.slices() * map.channels * packed.plane());
-  return packed;
-}
-
-void pack(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead, const Packed& packed) {
-  parallel_for(pool, map.slices() * map.channels, [&](int64_t i) {
-    const int64_t slice = i / map.channels, c = i % map.channels;
-    if (window == 1) return pack_plane(map, packed, slice, c, lead, lead);
-    float* out = packed.slice(slice) + c * packed.plane();
-    std::memset(out, 0, packed.plane() * sizeof(float));
-    unpool(map, places, window, out + (lead * packed.width + lead) * LANES, packed.row(), LANES, slice, c);
-  });
+  return room_for(map, 2 * tiles.rows + extra, 2 * tiles.columns + extra, 0, 0, scratch);
 }
 
 // --- weights ---------------------------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ One paper's network, every point in a fresh process, so that memory and devices 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 import msgspec
@@ -71,27 +71,28 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
     def start(changed: Workload) -> partial[Contender]:
         return partial(contenders.start, "own", "default", changed, settings.device)
 
-    axes = [
-        Axis(
-            name="batch_size",
-            batch_size=batch,
-            points=tuple(
-                measure("batch_size", n, start(with_batch_size(workload, n)), rows=len(workload.labels), batch=n)
+    def axis(name: str, points: Iterable[Point]) -> Axis:
+        return Axis(name=name, batch_size=batch, points=tuple(points))
+
+    rows = len(workload.labels)
+    axes = (
+        axis(
+            "batch_size",
+            (
+                measure("batch_size", n, start(with_batch_size(workload, n)), rows=rows, batch=n)
                 for n in settings.batch_sizes
             ),
         ),
-        Axis(
-            name="image_size",
-            batch_size=batch,
-            points=tuple(
-                measure("image_size", n, start(with_image_size(workload, n)), rows=len(workload.labels), batch=batch)
+        axis(
+            "image_size",
+            (
+                measure("image_size", n, start(with_image_size(workload, n)), rows=rows, batch=batch)
                 for n in settings.image_sizes
             ),
         ),
-        Axis(
-            name="images",
-            batch_size=batch,
-            points=tuple(
+        axis(
+            "images",
+            (
                 _too_large(workload, n)
                 or measure(
                     "images", n, partial(start_with_rows, workload, settings.device, n), rows=n, batch=batch, also=()
@@ -99,18 +100,10 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
                 for n in settings.images
             ),
         ),
-        Axis(
-            name="devices",
-            batch_size=batch,
-            points=tuple(_device_point(workload, n, settings, measure) for n in settings.device_counts),
-        ),
-        Axis(
-            name="seeds",
-            batch_size=batch,
-            points=tuple(_seed_point(workload, n, settings, measure) for n in settings.seeds),
-        ),
-    ]
-    return Growth(paper=workload.name, seconds=settings.seconds, axes=tuple(axes))
+        axis("devices", (_device_point(workload, n, settings, measure) for n in settings.device_counts)),
+        axis("seeds", (_seed_point(workload, n, settings, measure) for n in settings.seeds)),
+    )
+    return Growth(paper=workload.name, seconds=settings.seconds, axes=axes)
 
 
 def _too_large(workload: Workload, rows: int) -> Point | None:

@@ -7,11 +7,11 @@ import dataclasses
 import jax
 import numpy as np
 
-from fer_jax.devices import choose_devices, peak_memory_bytes
+from fer_jax.devices import peak_memory_bytes
 from fer_jax.engine import Engine, TrainState
 from repro.bench import contenders
 from repro.bench.contender import Contender
-from repro.bench.contenders.own import Own
+from repro.bench.contenders.own import Own, devices_of
 from repro.bench.workload import Workload
 
 NOISE = 8  # gray levels by which a repeated face differs from its original, at most
@@ -40,10 +40,7 @@ def start_with_rows(workload: Workload, device: str, rows: int) -> Contender:
 
 def start_on_all_devices(workload: Workload, device: str) -> Own:
     """Every batch is shared over all devices of the process."""
-    own = Own("default", workload, device)
-    own.engine = Engine(workload.network, _devices(device), precision=workload.precision)
-    own.data = own.engine.put_rows(workload.images, workload.labels)
-    return own
+    return Own("default", workload, device, devices=None)
 
 
 class SeedsTogether:
@@ -53,7 +50,7 @@ class SeedsTogether:
         self.seeds = seeds
         self.engine = Engine(
             workload.network,
-            _devices(device)[:1],
+            devices_of(device)[:1],
             seeds=seeds if seeds > 1 else None,
             precision=workload.precision,
         )
@@ -85,7 +82,3 @@ class SeedsTogether:
 
     def device_memory_bytes(self) -> int | None:
         return None if self.engine.devices[0].platform == "cpu" else peak_memory_bytes(self.engine.devices)
-
-
-def _devices(device: str) -> list[jax.Device]:
-    return choose_devices("gpu" if device == "gpu" else "cpu")

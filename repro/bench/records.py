@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from repro.bench.machine import slug
-from repro.records import Device, Git, RecordError, write_atomically
+from repro.records import Device, Git, decode_record, write_atomically
 
 BENCH_FORMAT = 1
 
@@ -258,12 +258,7 @@ def write_bench(results: Path, record: BenchRecord) -> Path:
 
 def read_bench(path: Path) -> BenchRecord:
     """Raises RecordError for a file that is not a record of this format."""
-    try:
-        return msgspec.json.decode(path.read_bytes(), type=BenchRecord)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
-        raise RecordError(
-            f"{path}: not a bench record of format {BENCH_FORMAT}: {error}; delete it and measure again"
-        ) from None
+    return decode_record(path, BenchRecord, f"bench record of format {BENCH_FORMAT}", "measure again")
 
 
 def find_bench(results: Path) -> Iterator[BenchRecord]:

@@ -14,14 +14,18 @@ from repro.bench.contenders import complete_batches
 from repro.bench.workload import Workload
 
 
-class Own:
-    """`fer_jax.engine.Engine` on one device."""
+def devices_of(device: str) -> list[jax.Device]:
+    """All of a kind, `cpu` or `gpu`."""
+    return choose_devices("gpu" if device == "gpu" else "cpu")
 
-    def __init__(self, mode: str, workload: Workload, device: str) -> None:
+
+class Own:
+    """`fer_jax.engine.Engine` on one device, or on `devices` of those that there are (None: all)."""
+
+    def __init__(self, mode: str, workload: Workload, device: str, devices: int | None = 1) -> None:
         del mode  # there is one
         self.workload = workload
-        devices = choose_devices("gpu" if device == "gpu" else "cpu")[:1]
-        self.engine = Engine(workload.network, devices, precision=workload.precision)
+        self.engine = Engine(workload.network, devices_of(device)[:devices], precision=workload.precision)
         self.data = self.engine.put_rows(workload.images, workload.labels)
         self.learning_rate = workload.network.training.optimizer.learning_rate
         self.versions = {name: version(name) for name in ("jax", "jaxlib", "flax", "optax")}
