@@ -20,6 +20,17 @@ OFFICIAL_COUNTS = {
 }
 
 
+NO_STEP = -1
+_DTYPES = {
+    "images": np.uint8,
+    "labels": np.uint8,
+    "usage": np.uint8,
+    "origin": np.int32,
+    "copied_by": np.int8,
+    "changed_by": np.int8,
+}
+
+
 class DataError(Exception):
     """The user's data cannot be used; the message names the file, the place in it and the remedy."""
 
@@ -34,6 +45,9 @@ class Faces:
     origin: int32 (N,), the row of the imported data set that this row was made from. A copy keeps the origin of
             what it copies, so that leakage can be computed.
     synthetic: drawn by ``fer_jax.synthetic``; such faces cannot be compared with any paper.
+    copied_by: int8 (N,), index of the last data step that made this row as a copy of another one; NO_STEP for a row that
+            is no copy.
+    changed_by: int8 (N,), index of the last data step that changed the picture of such a copy; NO_STEP where none did.
     """
 
     images: np.ndarray
@@ -41,11 +55,16 @@ class Faces:
     usage: np.ndarray
     origin: np.ndarray
     synthetic: bool = False
+    copied_by: np.ndarray = field(default=None, repr=False)  # pyright: ignore[reportAssignmentType]
+    changed_by: np.ndarray = field(default=None, repr=False)  # pyright: ignore[reportAssignmentType]
     _fingerprint: list[str] = field(default_factory=list, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         n = len(self.images)
-        for name, dtype in (("images", np.uint8), ("labels", np.uint8), ("usage", np.uint8), ("origin", np.int32)):
+        for name in ("copied_by", "changed_by"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, np.full(n, NO_STEP, np.int8))
+        for name, dtype in _DTYPES.items():
             array = getattr(self, name)
             if array.dtype != dtype or len(array) != n:
                 raise ValueError(
@@ -69,7 +88,11 @@ class Faces:
 
     def take(self, rows: np.ndarray) -> Faces:
         """The given rows (indices or a boolean mask), in that order, with their origins."""
-        return Faces(self.images[rows], self.labels[rows], self.usage[rows], self.origin[rows], self.synthetic)
+        return Faces(**{name: getattr(self, name)[rows] for name in _DTYPES}, synthetic=self.synthetic)
+
+    def changed(self, **arrays: np.ndarray) -> Faces:
+        """The same rows with other arrays in the place of those that are named."""
+        return Faces(**{name: getattr(self, name) for name in _DTYPES} | arrays, synthetic=self.synthetic)
 
     def class_counts(self) -> tuple[int, ...]:
         """Rows per emotion, in label order."""
@@ -87,10 +110,5 @@ class Faces:
 
 def concatenate(parts: list[Faces]) -> Faces:
     """All rows of the parts, one part after the other."""
-    return Faces(
-        np.concatenate([p.images for p in parts]),
-        np.concatenate([p.labels for p in parts]),
-        np.concatenate([p.usage for p in parts]),
-        np.concatenate([p.origin for p in parts]),
-        any(p.synthetic for p in parts),
-    )
+    arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _DTYPES}
+    return Faces(**arrays, synthetic=any(part.synthetic for part in parts))

@@ -136,6 +136,20 @@ class DropSplit(StepStruct, frozen=True, kw_only=True, tag="drop_split"):
     split: SplitName
 
 
+class DropSamePictures(StepStruct, frozen=True, kw_only=True, tag="drop_same_pictures"):
+    """Leave out the rows of a split that show the same picture as a row of the splits `of`: the same imported row, equal
+    pixels, or a near duplicate as `fer_jax.duplicates` finds them among the imported pictures."""
+
+    split: SplitName = "train"
+    of: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)]
+
+
+class DropRepeats(StepStruct, frozen=True, kw_only=True, tag="drop_repeats"):
+    """Of the rows of a split that show the same picture (as for `drop_same_pictures`) keep the first."""
+
+    split: SplitName
+
+
 class Normalise(StepStruct, frozen=True, kw_only=True, tag="normalise"):
     """(pixel - subtract) / divide, for all splits. The rows stay uint8: it is done on the device. At most once."""
 
@@ -163,6 +177,8 @@ Step = (
     | RenameSplit
     | MergeSplits
     | DropSplit
+    | DropSamePictures
+    | DropRepeats
     | Normalise
     | RandomFlip
 )
@@ -212,8 +228,12 @@ class SplitPlan:
     def follow(self, step: Step) -> None:
         """Do to the names and sizes what the step does to the rows."""
         match step:
-            case Shuffle(split=split) | RepeatClass(split=split):
+            case Shuffle(split=split) | RepeatClass(split=split) | DropRepeats(split=split):
                 self.need(split)
+            case DropSamePictures(split=split, of=of):
+                self.need(split, *of)
+                if split in of:
+                    raise self.error(f"`of` names '{split}' itself; `drop_repeats` compares a split with itself")
             case DropSplit(split=split):
                 self.need(split)
                 del self.sizes[split]

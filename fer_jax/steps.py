@@ -18,6 +18,8 @@ from fer_jax.step_kinds import (
     FIRST_SPLIT,
     AugmentCopies,
     CopySplit,
+    DropRepeats,
+    DropSamePictures,
     DropSplit,
     FlipHorizontal,
     MergeSplits,
@@ -54,6 +56,7 @@ class Prepared:
 
 
 Draw = Callable[[int], np.ndarray]  # n -> a random permutation of range(n), int64 (n,)
+Pictures = Callable[[], np.ndarray]  # the picture group of every imported row
 
 
 def _permutations(seed: int, index: int, name: str) -> Draw:
@@ -77,18 +80,39 @@ def _cut(step: SplitFraction, faces: Faces, draw: Draw) -> tuple[Faces, Faces]:
     return faces.take(np.concatenate(first)), faces.take(np.concatenate(rest))
 
 
-def _with_images(faces: Faces, pixels: np.ndarray) -> Faces:
-    return Faces(pixels, faces.labels, faces.usage, faces.origin, faces.synthetic)
+def _by(index: int, faces: Faces) -> np.ndarray:
+    """The mark that the step of this index leaves on every row."""
+    return np.full(len(faces), index, np.int8)
 
 
-def _augment(step: AugmentCopies, faces: Faces) -> Faces:
+def _split_by_usage(index: int, step: SplitByUsage, faces: Faces) -> dict[str, Faces]:
+    parts: dict[str, Faces] = {}
+    placed: set[str] = set()
+    for name, usages in step.into.items():
+        part = faces.take(np.isin(faces.usage, [USAGES.index(usage) for usage in usages]))
+        again = np.isin(part.usage, [USAGES.index(usage) for usage in placed])
+        parts[name] = part.changed(copied_by=np.where(again, np.int8(index), part.copied_by))
+        placed |= set(usages)
+    return parts
+
+
+def _repeat(index: int, step: RepeatClass, faces: Faces) -> Faces:
+    label = EMOTIONS.index(step.label) if isinstance(step.label, str) else step.label
+    chosen = faces.take(faces.labels == label)
+    repeated = chosen.take(np.repeat(np.arange(len(chosen)), step.times))
+    is_copy = np.arange(len(repeated)) % step.times != 0
+    repeated = repeated.changed(copied_by=np.where(is_copy, np.int8(index), repeated.copied_by))
+    return concatenate([faces.take(faces.labels != label), repeated])
+
+
+def _augment(index: int, step: AugmentCopies, faces: Faces) -> Faces:
     copies = [faces]
     for transform in step.transforms:
         if isinstance(transform, FlipHorizontal):
             pixels = images.flip_horizontal(faces.images)
         else:
             pixels = images.rotate(faces.images, transform.degrees, positions=transform.positions)
-        copies.append(_with_images(faces, pixels))
+        copies.append(faces.changed(images=pixels, copied_by=_by(index, faces), changed_by=_by(index, faces)))
     together = concatenate(copies)
     if step.order == "at_end":
         return together
@@ -97,17 +121,20 @@ def _augment(step: AugmentCopies, faces: Faces) -> Faces:
 
 def _resize(step: Resize, faces: Faces) -> Faces:
     means = images.resize_area(faces.images, step.size)
-    return _with_images(faces, (np.rint(means) if step.rounding == "round" else means).astype(np.uint8))
+    return faces.changed(images=(np.rint(means) if step.rounding == "round" else means).astype(np.uint8))
 
 
-def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw) -> dict[str, Faces]:
+def _first_of_each(pictures: np.ndarray) -> np.ndarray:
+    """Rows, in their order, whose picture does not stand before them."""
+    return np.sort(np.unique(pictures, return_index=True)[1])
+
+
+def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, pictures: Pictures) -> dict[str, Faces]:
     """The splits after one step whose names have been checked."""
     splits = dict(splits)
     match step:
         case SplitByUsage():
-            faces = splits.pop(step.from_split)
-            for name, usages in step.into.items():
-                splits[name] = faces.take(np.isin(faces.usage, [USAGES.index(usage) for usage in usages]))
+            splits.update(_split_by_usage(index, step, splits.pop(step.from_split)))
         case Shuffle(split=split):
             splits[split] = splits[split].take(draw(len(splits[split])))
         case SplitFraction():
@@ -120,31 +147,42 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw) -> dict
                 faces.take(np.arange(len(faces) - count, len(faces))),
                 faces.take(np.arange(len(faces) - count)),
             )
-        case RepeatClass(split=split, label=label):
-            chosen = splits[split].labels == (EMOTIONS.index(label) if isinstance(label, str) else label)
-            repeated = np.repeat(np.flatnonzero(chosen), step.times)
-            splits[split] = splits[split].take(np.concatenate([np.flatnonzero(~chosen), repeated]))
+        case RepeatClass(split=split):
+            splits[split] = _repeat(index, step, splits[split])
         case Resize():
             splits.update({name: _resize(step, splits[name]) for name in step.splits or splits})
         case AugmentCopies(split=split):
-            splits[split] = _augment(step, splits[split])
+            splits[split] = _augment(index, step, splits[split])
         case CopySplit():
-            splits[step.into] = splits[step.from_split]
+            source = splits[step.from_split]
+            splits[step.into] = source.changed(copied_by=_by(index, source))
         case RenameSplit():
             splits[step.into] = splits.pop(step.from_split)
         case MergeSplits():
             splits[step.into] = concatenate([splits.pop(name) for name in step.splits])
         case DropSplit(split=split):
             del splits[split]
+        case DropSamePictures(split=split, of=of):
+            groups = pictures()
+            seen = np.concatenate([groups[splits[name].origin] for name in of])
+            splits[split] = splits[split].take(~np.isin(groups[splits[split].origin], seen))
+        case DropRepeats(split=split):
+            splits[split] = splits[split].take(_first_of_each(pictures()[splits[split].origin]))
     for name, faces in splits.items():
         if not len(faces):
             raise StepError(index, f"split '{name}' is left without rows")
     return splits
 
 
-def apply_steps(faces: Faces, steps: Iterable[Step], seed: int) -> Prepared:
+def _no_pictures() -> np.ndarray:
+    raise ValueError("these steps compare pictures: give apply_steps `pictures`, as fer_jax.duplicates computes them")
+
+
+def apply_steps(faces: Faces, steps: Iterable[Step], seed: int, pictures: Pictures = _no_pictures) -> Prepared:
     """Prepare the data: all steps in their order, from one split `all` that holds `faces`.
 
+    pictures: called by steps that compare pictures; gives the picture group of every imported row, int (N,), where equal
+    numbers mean the same picture (`fer_jax.duplicates.pictures_of`).
     Equal faces, steps and seed (at least 0) give equal rows, on every machine. Raises StepError as check_steps does,
     and where a split is too small for a step or is left without rows; ValueError where the images are not square.
     """
@@ -155,7 +193,7 @@ def apply_steps(faces: Faces, steps: Iterable[Step], seed: int) -> Prepared:
     plan, image_size = follow_steps(steps, height)
     splits, log = {FIRST_SPLIT: faces}, []
     for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True)):
-        splits = _apply(index, step, splits, _permutations(seed, index, name))
+        splits = _apply(index, step, splits, _permutations(seed, index, name), pictures)
         log.append((name, {split: len(part) for split, part in splits.items()}))
     return Prepared(
         splits=splits,

@@ -21,6 +21,7 @@ from repro import STARTED_AT
 from repro.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.plan import RunPlan
 from repro.progress import ProgressLine
+from repro.protocols import AS_PUBLISHED
 from repro.records import RecordError, RunRecord
 from repro.runner import Outcome, run, run_seeds, write_failure
 
@@ -144,7 +145,8 @@ class _Batch:
 
 
 def _name(plan: RunPlan) -> str:
-    return f"{plan.paper} {plan.variant}"
+    protocol = "" if plan.protocol == AS_PUBLISHED else f" {plan.protocol}"
+    return f"{plan.paper} {plan.variant}{protocol}"
 
 
 def _listed(plans: list[RunPlan]) -> str:

@@ -13,12 +13,17 @@ import msgspec
 
 from fer_jax.settings import PRECISIONS
 from repro import __version__
+from repro.audit.cli import audit
 from repro.bench.cli import bench
 from repro.catalog import all_papers, find_paper, paper_files
 from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
+from repro.explain.cli import explain
+from repro.forensics.cli import forensics
+from repro.protocols import AS_PUBLISHED, PROTOCOLS
 
 EXIT_RUN_FAILED = 1
 EXIT_BAD_INPUT = 2
+ALL = "all"
 
 
 class _Commands(click.Group):
@@ -60,6 +65,9 @@ def main() -> None:
 
 
 main.add_command(bench)
+main.add_command(audit)
+main.add_command(forensics)
+main.add_command(explain)
 
 
 def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -129,6 +137,13 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     for option in reversed(
         [
             click.option(
+                "--protocol",
+                type=click.Choice([*PROTOCOLS, ALL]),
+                default=AS_PUBLISHED,
+                show_default=True,
+                help="`official`: Training trains, PrivateTest is reported; `clean`: without pictures on two sides.",
+            ),
+            click.option(
                 "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs seeds 0 to N-1."
             ),
             click.option(
@@ -181,9 +196,9 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="`repro list` names them; `all` runs each.")
 @_run_options
 def run(paper: str, variant: str, **options: Any) -> None:
-    """Train and evaluate one paper as it was published; go on where a run was stopped."""
+    """Train and evaluate one paper, as it was published or under an honest protocol; go on where a run was stopped."""
     loaded = find_paper(paper)
-    names = loaded.variant_names() if variant == "all" else (variant,)
+    names = loaded.variant_names() if variant == ALL else (variant,)
     _run_plans([(loaded, name) for name in names], **options)
 
 
@@ -201,6 +216,7 @@ def run_all(variants: bool, **options: Any) -> None:
 def _run_plans(
     jobs: list[tuple[LoadedSpec, str]],
     *,
+    protocol: str,
     seeds: int,
     seeds_at_once: int | None,
     device: Any,
@@ -217,8 +233,9 @@ def _run_plans(
 
     overrides = Overrides(epochs=epochs, limit_train=limit_train)
     plans = [
-        make_plan(loaded, variant=v, seed=s, overrides=overrides, precision=precision)
+        make_plan(loaded, variant=v, seed=s, overrides=overrides, protocol=p, precision=precision)
         for loaded, v in jobs
+        for p in _protocols(protocol)
         for s in range(seeds)
     ]
 
@@ -229,6 +246,11 @@ def _run_plans(
         _print_json([msgspec.to_builtins(record) for record in records])
     if any(record.status == "failed" for record in records):
         sys.exit(EXIT_RUN_FAILED)
+
+
+def _protocols(word: str) -> tuple[str, ...]:
+    """Those that `--protocol` names."""
+    return tuple(protocol for protocol in PROTOCOLS if word in (protocol, ALL))
 
 
 # --- results --------------------------------------------------------------------------------------------------------
@@ -260,6 +282,27 @@ def report(results: Path, check: bool) -> None:
     else:
         for path in write_report(results, all_papers()):
             click.echo(f"wrote {path}")
+
+
+@main.command(epilog=_example("repro plan chavan2020", "repro plan basani2017 --json"))
+@click.argument("paper")
+@click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+)
+@_json_option
+def plan(paper: str, results: Path, as_json: bool) -> None:
+    """How many seeds would tell each claim from what was measured, and how long they would take."""
+    from repro.report import paper_runs
+    from repro.seeds_needed import plan_document, plan_text
+
+    runs = paper_runs(find_paper(paper), results)
+    if as_json:
+        _print_json(plan_document(runs))
+    else:
+        click.echo(plan_text(runs))
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

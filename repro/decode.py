@@ -232,8 +232,9 @@ def _check_claims(loaded: LoadedSpec, splits: dict[str, tuple[str, ...]]) -> Non
         if claim.variant not in loaded.variant_names():
             known = ", ".join(loaded.variant_names())
             raise SpecError(f"{at}.variant ({claim.id}): no variant {claim.variant!r}; accepted: {known}")
-        if claim.emotion and claim.emotion not in EMOTIONS:
-            raise SpecError(f"{at}.emotion ({claim.id}): no emotion {claim.emotion!r}; accepted: {', '.join(EMOTIONS)}")
+        for key, emotion in (("emotion", claim.emotion), ("actual", claim.actual)):
+            if emotion and emotion not in EMOTIONS:
+                raise SpecError(f"{at}.{key} ({claim.id}): no emotion {emotion!r}; accepted: {', '.join(EMOTIONS)}")
         known = {*splits[claim.variant], "minibatch", ""}
         if not claim.not_measured and claim.split not in known:
             raise SpecError(

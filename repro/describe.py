@@ -100,7 +100,7 @@ def paper_text(paper: LoadedSpec, variant: str) -> str:
         lines += [f"Variant {variant}: {spec.variants[variant].about}", *_source_lines(about_variant, ()), ""]
     lines += ["Data, in this order:"]
     for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
-        lines += [f"  {name}: {_fields(step)}", *_source_lines(sources[f"data.steps[{index}]"], own)]
+        lines += [f"  {name}: {settings_text(step)}", *_source_lines(sources[f"data.steps[{index}]"], own)]
     lines += ["", *_network_lines(spec, sources, own), "", "Training:"]
     training = spec.training
     for key, struct in (
@@ -112,7 +112,7 @@ def paper_text(paper: LoadedSpec, variant: str) -> str:
         kind = struct.__struct_config__.tag or ""
         label = f"{key.removeprefix('training.')} {kind}".strip()
         lines += [
-            f"  {label}: {_fields(struct, leave=('loss', 'optimizer', 'schedule'))}",
+            f"  {label}: {settings_text(struct, leave=('loss', 'optimizer', 'schedule'))}",
             *_source_lines(sources[key], own),
         ]
     lines += ["", "Variants:"]
@@ -138,7 +138,7 @@ def _network_lines(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) ->
         weights = _layer_parameters(layer, shape)
         count = f", {weights:,} parameters" if weights else ""
         lines += [
-            f"  {name}: {_fields(layer)} -> {_shape(after)}{count}",
+            f"  {name}: {settings_text(layer)} -> {_shape(after)}{count}",
             *_source_lines(sources[f"model.layers[{index}]"], own),
         ]
         shape = after
@@ -170,7 +170,7 @@ def _claim_lines(spec: Spec) -> list[str]:
     return lines
 
 
-def _fields(struct: Any, leave: tuple[str, ...] = ()) -> str:
+def settings_text(struct: Any, leave: tuple[str, ...] = ()) -> str:
     """Settings as `key value`, inner structs by their fields."""
     parts = []
     for name in struct.__struct_fields__:
@@ -183,7 +183,7 @@ def _fields(struct: Any, leave: tuple[str, ...] = ()) -> str:
 
 def _value(value: Any) -> str:
     if isinstance(value, msgspec.Struct):
-        return f"({_fields(value)})"
+        return f"({settings_text(value)})"
     if isinstance(value, tuple):
         return "[" + ", ".join(_value(item) for item in value) + "]"
     if isinstance(value, dict):

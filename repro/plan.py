@@ -11,10 +11,9 @@ import msgspec
 
 from fer_jax.settings import Precision, Training
 from repro.decode import LoadedSpec
+from repro.protocols import AS_PUBLISHED, under_protocol
 from repro.records import Overrides
 from repro.spec import Claim, Data, Model, Paper, Spec
-
-AS_PUBLISHED = "as-published"
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ def make_plan(
 
     Raises SpecError for an unknown variant.
     """
-    spec = loaded.resolve(variant)
+    spec = under_protocol(loaded.resolve(variant), protocol)
     if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
         overrides = msgspec.structs.replace(overrides, epochs=None)
     return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision)

@@ -12,14 +12,17 @@ import numpy as np
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_bytes
+from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import Faces
 from fer_jax.precision import choose_precision
+from fer_jax.step_kinds import DropRepeats, DropSamePictures, Step
 from fer_jax.steps import Prepared
 from fer_jax.train import TrainResult
 from repro.dataset import Dataset
 from repro.environment import command_line, git_state, load_average, versions
 from repro.plan import RunPlan, recorded_spec
 from repro.records import (
+    PREDICTIONS_NAME,
     RECORD_FORMAT,
     Best,
     DataRecord,
@@ -56,7 +59,7 @@ def asked_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> 
         device=Device(
             kind=device_kind(devices[0]), name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
         ),
-        data=_data_record(dataset, None),
+        data=_data_record(dataset, None, duplicates_version(plan.spec.data.steps)),
         parameters=0,
         trainable_parameters=0,
         matmul_precision=choose_precision(plan.precision, devices[0]),
@@ -94,7 +97,7 @@ def ended_record(
         status="failed" if result.error else "partial" if short else "done",
         error=result.error,
         failed_step=result.failed_step,
-        data=_data_record(dataset, prepared),
+        data=_data_record(dataset, prepared, asked.data.duplicates_version),
         parameters=result.parameters[0],
         trainable_parameters=result.parameters[1],
         history=msgspec.convert(result.history, tuple[Epoch, ...]),
@@ -125,7 +128,12 @@ def _now() -> str:
     return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
 
 
-def _data_record(dataset: Dataset, prepared: Prepared | None) -> DataRecord:
+def duplicates_version(steps: tuple[Step, ...]) -> int | None:
+    """Of the search for duplicates that the data steps rely on; None where they compare no pictures."""
+    return DUPLICATES_VERSION if any(isinstance(step, DropSamePictures | DropRepeats) for step in steps) else None
+
+
+def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | None) -> DataRecord:
     splits = prepared.splits if prepared else {}
     return DataRecord(
         name=dataset.name,
@@ -136,6 +144,7 @@ def _data_record(dataset: Dataset, prepared: Prepared | None) -> DataRecord:
         image_size=prepared.image_size if prepared else dataset.faces.images.shape[1],
         splits={name: _split_rows(part, prepared) for name, part in splits.items() if prepared},
         steps=prepared.log if prepared else (),
+        duplicates_version=version,
     )
 
 
@@ -152,8 +161,8 @@ def write_predictions(folder: Path, result: TrainResult) -> None:
     """predictions.npz of every split but the training rows."""
     kept = {name: arrays for name, arrays in result.predictions.items() if name != "train"}
     if not kept:
-        (folder / "predictions.npz").unlink(missing_ok=True)
+        (folder / PREDICTIONS_NAME).unlink(missing_ok=True)
         return
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **pack_predictions(kept))
-    write_atomically(folder / "predictions.npz", buffer.getvalue())
+    write_atomically(folder / PREDICTIONS_NAME, buffer.getvalue())

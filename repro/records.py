@@ -17,6 +17,8 @@ import msgspec
 import numpy as np
 
 RECORD_FORMAT = 1
+RECORD_NAME = "run.json"
+PREDICTIONS_NAME = "predictions.npz"
 Record = TypeVar("Record")
 Status = Literal["done", "failed", "partial"]
 
@@ -41,7 +43,7 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The data set of a run: its rows and rows per emotion as imported; `steps` tells the rows of each split after each
-    data step."""
+    data step. duplicates_version: of the search (`fer_jax.duplicates`) that the steps relied on, where any did."""
 
     name: str
     fingerprint: str
@@ -51,6 +53,7 @@ class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     image_size: int
     splits: dict[str, SplitRows]
     steps: tuple[tuple[str, dict[str, int]], ...]
+    duplicates_version: int | None = None
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
@@ -137,6 +140,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     anything well above the cores that the run itself keeps busy means that its times are too long. matmul_precision:
     what convolutions and dense layers multiplied: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds that shared
     one program with this one (itself counted); images_per_s is then the program's, of all of them together.
+    same_run_as: the protocol that it was run under, where this one has the same settings and it was not run again.
     """
 
     format: int
@@ -167,6 +171,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     load_average: tuple[float, float]
     resumed: int
     seeds_at_once: int = 1
+    same_run_as: str = ""
     started: str
     finished: str
     versions: dict[str, str]
@@ -178,10 +183,10 @@ class RecordError(Exception):
     """A record that cannot be read; the message names the file and what to do."""
 
 
-def write_record(folder: Path, record: RunRecord) -> Path:
-    """Write run.json in one piece: a reader sees the old file or the new one, never half of one."""
+def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
+    """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
     payload = msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(record))), indent=1)
-    return write_atomically(folder / "run.json", payload + b"\n")
+    return write_atomically(folder / name, payload + b"\n")
 
 
 def write_atomically(path: Path, payload: bytes) -> Path:
@@ -216,7 +221,7 @@ def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Rec
 
 def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:
     """All records under a results folder, in the order of their paths."""
-    for path in sorted((results / "runs").rglob("run.json")):
+    for path in sorted((results / "runs").rglob(RECORD_NAME)):
         yield path, read_record(path)
 
 

@@ -16,8 +16,10 @@ import numpy as np
 from filelock import FileLock
 
 from fer_jax import TRAINING_VERSION
+from fer_jax.cache import cache_folder
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.devices import device_kind
+from fer_jax.duplicates import pictures_of
 from fer_jax.faces import UNLABELLED
 from fer_jax.history import SeedData, TrainResult
 from fer_jax.layers import parameter_count
@@ -28,8 +30,17 @@ from fer_jax.steps import Prepared, apply_steps
 from fer_jax.train import Progress, SplitsDiffer, fit_seeds
 from repro.dataset import Dataset
 from repro.plan import RunPlan
-from repro.recording import asked_record, ended_record, write_predictions
-from repro.records import RunRecord, read_record, run_folder, write_atomically, write_record
+from repro.protocols import ALL_PROTOCOLS
+from repro.recording import asked_record, duplicates_version, ended_record, write_predictions
+from repro.records import (
+    PREDICTIONS_NAME,
+    RECORD_NAME,
+    RunRecord,
+    read_record,
+    run_folder,
+    write_atomically,
+    write_record,
+)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,8 @@ def run_seeds(
         outcomes: dict[int, Outcome] = {}
         for plan in plans:
             known = _done_before(folders[plan.seed], plan, dataset, devices)
+            if not known and not fresh:
+                known = _taken_over(results, plan, dataset, devices)
             if known and not fresh:
                 outcomes[plan.seed] = Outcome(known, folders[plan.seed], skipped=True)
         ahead = [plan for plan in plans if plan.seed not in outcomes]
@@ -94,6 +107,7 @@ def run_seeds(
             write_predictions(folder, result)
             write_record(folder, record)
             _marker(folder).unlink(missing_ok=True)
+            _registration(folder).unlink(missing_ok=True)
             outcomes[plan.seed] = Outcome(record, folder, skipped=False)
     return [outcomes[plan.seed] for plan in plans]
 
@@ -126,8 +140,14 @@ def _identity(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> dic
         "seed": plan.seed,
         "device": device_kind(devices[0]),
         "training_version": TRAINING_VERSION,
+        **_pictures_identity(duplicates_version(plan.spec.data.steps)),
         **_precision_identity(choose_precision(plan.precision, devices[0]), devices),
     }
+
+
+def _pictures_identity(version: int | None) -> dict[str, int]:
+    """Unsaid where no step compares pictures."""
+    return {} if version is None else {"duplicates_version": version}
 
 
 def _precision_identity(precision: str, devices: list[jax.Device]) -> dict[str, str]:
@@ -137,7 +157,7 @@ def _precision_identity(precision: str, devices: list[jax.Device]) -> dict[str, 
 
 
 def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
-    path = folder / "run.json"
+    path = folder / RECORD_NAME
     if not path.exists():
         return None
     record = read_record(path)
@@ -148,10 +168,28 @@ def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[ja
         "seed": record.seed,
         "device": record.device.kind,
         "training_version": record.training_version,
+        **_pictures_identity(record.data.duplicates_version),
         **_precision_identity(record.matmul_precision, devices),
     }
     same = found == _identity(plan, dataset, devices)
     return record if same and record.status != "failed" else None
+
+
+def _taken_over(results: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
+    """The record of the same run under another protocol, kept as one of this protocol too: where a document evaluates
+    honestly, its own protocol and the official one are the same settings, and training them again gives the same."""
+    for protocol in ALL_PROTOCOLS:
+        other = _folder(replace(plan, protocol=protocol), dataset, results, devices)
+        known = _done_before(other, plan, dataset, devices) if protocol != plan.protocol else None
+        if known:
+            folder = _folder(plan, dataset, results, devices)
+            predictions = other / PREDICTIONS_NAME
+            if predictions.exists():
+                write_atomically(folder / PREDICTIONS_NAME, predictions.read_bytes())
+            record = msgspec.structs.replace(known, protocol=plan.protocol, same_run_as=protocol)
+            write_record(folder, record)
+            return record
+    return None
 
 
 def _checkpoints(
@@ -164,6 +202,7 @@ def _checkpoints(
     checkpoints = Checkpoints(folder / "checkpoints")
     if fresh or not marker.exists() or marker.read_bytes() != identity:
         marker.unlink(missing_ok=True)  # first: a process that is killed while it clears leaves nothing to go on from
+        _registration(folder).unlink(missing_ok=True)
         checkpoints.clear()
         write_atomically(marker, identity)
     return checkpoints
@@ -172,6 +211,24 @@ def _checkpoints(
 def _marker(folder: Path) -> Path:
     """Tells which run the checkpoints are of, as long as it goes on; it is gone when the run has ended."""
     return folder / "checkpoints" / "identity.json"
+
+
+def _registration(folder: Path) -> Path:
+    """What was asked for (settings, the claims and their tolerances, the hash of the spec's file), on disk before the
+    first update; it is gone when the run has ended and run.json holds it."""
+    return folder / "checkpoints" / "asked.json"
+
+
+def _register(folder: Path, asked: RunRecord) -> RunRecord:
+    """The record to go on with: of a run that goes on, what it is compared with stays as it was at its first start."""
+    path = _registration(folder)
+    if not path.exists():
+        write_record(path.parent, asked, path.name)
+        return asked
+    first = read_record(path)
+    return msgspec.structs.replace(
+        asked, spec=first.spec, spec_file_sha256=first.spec_file_sha256, started=first.started
+    )
 
 
 def _train(
@@ -193,6 +250,7 @@ def _train(
     if any(_network(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
         raise SplitsDiffer("the seeds' data steps end in different networks")
     with _open_checkpoints(plans, dataset, devices, folders, fresh=fresh) as checkpoints:
+        asked = [_register(folders[plan.seed], record) for plan, record in zip(plans, asked, strict=True)]
         given = [
             SeedData(plan.seed, prepared.splits, kept)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
@@ -224,7 +282,7 @@ def _open_checkpoints(
 
 def _timed_prepare(plan: RunPlan, dataset: Dataset) -> tuple[Prepared, float]:
     begin = time.perf_counter()
-    return _prepare(plan, dataset), time.perf_counter() - begin
+    return prepare(plan, dataset), time.perf_counter() - begin
 
 
 def _network(plan: RunPlan, prepared: Prepared) -> Network:
@@ -238,8 +296,8 @@ def _network(plan: RunPlan, prepared: Prepared) -> Network:
     )
 
 
-def _prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
-    """The data steps on the labelled rows.
+def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
+    """The data steps on the labelled rows, cut short where the user's --limit-train says so.
 
     Raises StepError naming the spec, the step and what the data set has.
     """
@@ -247,7 +305,8 @@ def _prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
     labelled = faces.labels != UNLABELLED
     steps = plan.spec.data.steps
     try:
-        prepared = apply_steps(faces if labelled.all() else faces.take(labelled), steps, plan.seed)
+        labelled_faces = faces if labelled.all() else faces.take(labelled)
+        prepared = apply_steps(labelled_faces, steps, plan.seed, lambda: pictures_of(faces, cache_folder()))
     except StepError as error:
         rows = ", ".join(f"{sum(counts):,} {usage}" for usage, counts in faces.counts().items())
         at = f"{plan.spec_path}: data.steps[{error.index}] ({step_names(steps)[error.index]})"

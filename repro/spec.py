@@ -13,6 +13,7 @@ import msgspec
 from fer_jax.layers import Layer
 from fer_jax.settings import Training
 from fer_jax.step_kinds import Step
+from repro.leakage_sheet import LeakageSheet
 
 
 class SpecStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -92,6 +93,9 @@ Quantity = Literal[
     "pixel_mean",  # over all normalised pixels of a split
     "pixel_std",
     "parameters",
+    "steps",  # batches of one pass over a split, as a progress line prints them
+    "least_loss",  # the epoch or step at which the loss on `split` is said to be least
+    "setting",  # a setting of the network or the training that the document states; `setting` says which
     "other",  # a number that no run can measure; `not_measured` says why
 ]
 
@@ -107,7 +111,11 @@ UNITS: dict[str, tuple[str, ...]] = {
     "pixel_mean": ("1",),
     "pixel_std": ("1",),
     "parameters": ("1",),
+    "steps": ("step",),
+    "least_loss": ("step", "epoch"),
 }
+# Not measured by runs: for arithmetic among the document's own numbers (`repro forensics`), or for the reader alone.
+STATED_ONLY = ("steps", "least_loss", "setting", "other")
 
 
 class Claim(SpecStruct, frozen=True, kw_only=True):
@@ -119,6 +127,11 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
         epoch, "minibatch" the batch of the last step.
     variant, epoch, step: the run that measures it; without epoch and step: the reported end of the run.
     tolerance: how far one new run may lie off and still count as the same result, in `unit`; fixed before any run.
+    setting: of quantity "setting": which one, as a dotted path (as in `variants`) or in words; two claims with the same
+        `setting` and different values are a contradiction.
+    actual: of quantity "predicted_rows", one cell of a confusion matrix: rows of this emotion that were predicted as
+        `emotion`.
+    batch_size: of quantity "steps": rows of a step, where they are not training.batch_size.
     headline: the document's main figure, shown in the main table. Exactly one claim of a spec has it.
     not_measured: why no run can measure it (then `variant`, `split` only describe it).
     flag: a visible warning on this number, with `flag_reason`.
@@ -134,6 +147,9 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     epoch: int | None = None
     step: int | None = None
     emotion: str = ""
+    actual: str = ""
+    setting: str = ""
+    batch_size: Annotated[int, msgspec.Meta(ge=1)] | None = None
     device: Literal["", "cpu", "gpu"] = ""
     hardware: str = ""
     quote: NonEmpty
@@ -146,8 +162,17 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     flag_reason: str = ""
 
     def __post_init__(self) -> None:
-        if self.quantity == "other" and not self.not_measured:
-            raise ValueError("a claim of quantity `other` needs `not_measured`: why no run measures it")
+        if self.quantity in STATED_ONLY and not self.not_measured:
+            raise ValueError(f"a claim of quantity `{self.quantity}` needs `not_measured`: why no run measures it")
+        if self.actual and not (self.quantity == "predicted_rows" and self.not_measured):
+            raise ValueError("`actual` makes a cell of a confusion matrix: quantity `predicted_rows`, `not_measured`")
+        if self.quantity == "steps" and not (self.split and self.value >= 1 and self.value == int(self.value)):
+            raise ValueError("a claim of quantity `steps` needs a `split` and a whole number of steps")
+        for key, quantity in (("setting", "setting"), ("batch_size", "steps")):
+            if getattr(self, key) and self.quantity != quantity:
+                raise ValueError(f"`{key}` belongs to claims of quantity `{quantity}`")
+        if self.quantity == "setting" and not self.setting:
+            raise ValueError("a claim of quantity `setting` needs `setting`: which one")
         accepted = UNITS.get(self.quantity, (self.unit,))
         if self.unit not in accepted:
             raise ValueError(
@@ -191,3 +216,4 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     claims: tuple[Claim, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     deviations: tuple[Deviation, ...] = ()
+    leakage: LeakageSheet | None = None

@@ -9,7 +9,8 @@ import msgspec
 
 from fer_jax import TRAINING_VERSION
 from repro.decode import LoadedSpec
-from repro.plan import AS_PUBLISHED, recorded_spec, settings_sha256
+from repro.plan import recorded_spec, settings_sha256
+from repro.protocols import AS_PUBLISHED
 from repro.records import (
     RECORD_FORMAT,
     DataRecord,

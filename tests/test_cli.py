@@ -31,6 +31,8 @@ def call(*words: str) -> Result:
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = [path] if path else []
     for name, command in group.commands.items():
+        if command.hidden:  # the group's own help tells it
+            continue
         found += commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)]
     return found
 
@@ -47,6 +49,11 @@ def test_the_commands_are_all_there():
         "run-all",
         "report",
         "bench",
+        "plan",
+        "forensics",
+        "explain",
+        "audit",
+        "audit data",
         "data",
         "data status",
         "data import",
@@ -66,7 +73,7 @@ def test_every_command_has_help_with_an_example_that_can_be_typed(path):
         command: click.Command = cli.main
         words = line.split()[1:]
         while isinstance(command, click.Group):
-            command = command.commands[words.pop(0)]
+            _, command, words = command.resolve_command(click.Context(command), words)
         command.make_context("repro", words)  # raises where a flag or an argument is wrong
 
 

@@ -26,7 +26,8 @@ from fer_jax.step_kinds import (
     SplitLast,
 )
 from repro.decode import SpecError
-from repro.plan import AS_PUBLISHED, make_plan, recorded_spec, settings_sha256
+from repro.plan import make_plan, recorded_spec, settings_sha256
+from repro.protocols import AS_PUBLISHED
 from repro.records import Overrides
 from repro.spec import Spec
 

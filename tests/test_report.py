@@ -18,7 +18,7 @@ LEAKY = {"flag": "likely train/test leakage", "flag_reason": "Copies are made | 
 
 
 def main_rows(text: str, *, holding: str = "") -> list[list[str]]:
-    return cells(section(text, "## The papers", "## "), holding=holding)[0 if holding else 2 :]
+    return cells(section(text, "## Every variant, protocol and device", "## "), holding=holding)[0 if holding else 2 :]
 
 
 def section(text: str, start: str, end: str) -> str:
@@ -173,6 +173,7 @@ def test_a_flag_is_seen_in_the_main_table_with_its_reason_below():
     assert main_rows(text)[0][3] == "98 % ⚠ **likely train/test leakage**"
     note = "- ⚠ **someone2020, likely train/test leakage:** Copies are made \\| before the split."
     assert note in section(text, "## The papers", "## ")
+    assert cells(section(text, "## The papers", "## "), holding="someone2020")[0][2] == "98 % ⚠ **likely train/test leakage**"
 
 
 def test_runs_of_settings_that_the_spec_no_longer_has_measure_nothing():
@@ -297,7 +298,7 @@ def test_every_table_is_well_formed():
                 assert before == "", "a table needs an empty line before it"
                 widths.append(set())
             widths[-1].add(line.replace("\\|", "").count("|"))
-    assert len(widths) == 4
+    assert len(widths) == 5
     assert all(len(counts) == 1 for counts in widths)
 
 
@@ -310,7 +311,7 @@ def test_check_finds_a_changed_digit_and_a_new_record(tmp_path):
     spec = make_spec(claims=(headline(),))
     write_all(tmp_path, [make_record(spec, accuracy=0.604)])
     assert any("60.4 %" in line for line in check_report(tmp_path, [spec])), "no table yet: all of it is missing"
-    path, table = write_report(tmp_path, [spec])
+    path, table, _ = write_report(tmp_path, [spec])
     assert path == tmp_path / REPORT_NAME
     assert check_report(tmp_path, [spec]) == []
 

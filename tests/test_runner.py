@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 
 from fer_jax.checkpoint import Checkpoints
+from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import UNLABELLED, Faces, concatenate
-from repro import runner
+from repro import recording, runner
 from repro.dataset import Dataset
 from repro.decode import load_spec
 from repro.plan import make_plan
@@ -22,7 +23,8 @@ CPU = jax.devices("cpu")[:1]
 
 @pytest.fixture
 def dataset(tiny_faces):
-    return Dataset(concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((150, 50, 50))]), "fer2013")
+    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((150, 50, 50))])
+    return Dataset(faces.changed(origin=np.arange(250, dtype=np.int32)), "fer2013")
 
 
 @pytest.fixture
@@ -245,3 +247,69 @@ def test_a_clear_that_was_killed_leaves_nothing_to_go_on_from(do, monkeypatch):
         do(fresh=True)
     monkeypatch.setattr(Checkpoints, "clear", clear)
     assert do().record.resumed == 0
+
+
+def under(protocol, tiny_paper, dataset, results, seed=0):
+    plan = make_plan(load_spec(tiny_paper()), variant="default", seed=seed, overrides=Overrides(), protocol=protocol)
+    return run(plan, dataset, results=results, devices=CPU)
+
+
+def test_a_protocol_of_the_same_settings_is_the_same_run(tiny_paper, tmp_path, dataset, monkeypatch):
+    """The tiny paper splits by usage, resizes and normalises: that is the official protocol, but for what `evaluate`
+    and the plateau name, and they name `validation`."""
+    published = under("as-published", tiny_paper, dataset, tmp_path)
+    monkeypatch.setattr(runner, "fit_seeds", lambda *_, **__: pytest.fail("trained twice"))
+    official = under("official", tiny_paper, dataset, tmp_path)
+    assert official.skipped and official.folder != published.folder
+    kept = read_record(published.folder / "run.json")
+    assert official.record == msgspec.structs.replace(kept, protocol="official", same_run_as="as-published")
+    assert read_record(official.folder / "run.json") == official.record
+    arrays, expected = (np.load(one.folder / "predictions.npz") for one in (official, published))
+    assert {name: a.tobytes() for name, a in arrays.items()} == {name: a.tobytes() for name, a in expected.items()}
+
+
+def test_the_clean_protocol_trains_on_no_picture_that_it_evaluates(tiny_paper, dataset, tmp_path):
+    """Twenty of the test rows show training rows, ten of them brightened: what is left is told by the record."""
+    images = dataset.faces.images.copy()
+    images[200:210] = images[:10]
+    images[210:220] = np.clip(images[10:20].astype(int) + 9, 0, 255).astype(np.uint8)
+    copied = Dataset(dataset.faces.changed(images=images), "fer2013")
+    record = under("clean", tiny_paper, copied, tmp_path).record
+    assert {name: split.rows for name, split in record.data.splits.items()} == {
+        "train": 130,
+        "validation": 50,
+        "test": 50,
+    }
+    assert record.data.duplicates_version == DUPLICATES_VERSION
+    assert under("official", tiny_paper, copied, tmp_path).record.data.duplicates_version is None
+    assert under("clean", tiny_paper, copied, tmp_path).skipped
+
+
+def test_runs_that_relied_on_another_search_for_duplicates_are_made_again(tiny_paper, dataset, tmp_path, monkeypatch):
+    under("clean", tiny_paper, dataset, tmp_path)
+    assert under("clean", tiny_paper, dataset, tmp_path).skipped
+    monkeypatch.setattr(recording, "DUPLICATES_VERSION", DUPLICATES_VERSION + 1)
+    assert not under("clean", tiny_paper, dataset, tmp_path).skipped
+
+
+def test_what_a_run_is_compared_with_is_on_disk_before_it_trains_and_stays(do, tmp_path):
+    """The record of what was asked, with the hash of the spec's file; a spec whose words change meanwhile changes
+    nothing of it."""
+    with pytest.raises(Killed):
+        do(report=stop_at(1))
+    (path,) = (tmp_path / "results").rglob("asked.json")
+    asked = read_record(path)
+    assert asked.status == "failed" and asked.history == () and asked.spec_file_sha256
+    spec = tmp_path / "tiny.toml"
+    original = type(spec).write_text
+
+    def with_other_words(self, text, *rest, **options):
+        return original(self, text.replace("A dense network", "A network"), *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(spec), "write_text", with_other_words)
+        resumed = do()
+    assert resumed.record.resumed == 1
+    assert resumed.record.spec_file_sha256 == asked.spec_file_sha256
+    assert resumed.record.started == asked.started
+    assert not list((tmp_path / "results").rglob("asked.json")), "the ended run's record holds it"

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from fer_jax.faces import EMOTIONS
-from repro.plan import AS_PUBLISHED
+from repro.protocols import AS_PUBLISHED
 from repro.records import Epoch, Metrics, RunRecord
 from repro.spec import Claim
 
@@ -130,7 +130,7 @@ def _value(claim: Claim, record: RunRecord) -> float | None:
     """The figure of one run; None where the run does not hold it. Of a speed-up: the time, in seconds."""
     quantity = claim.quantity
     if quantity in ("accuracy", "loss"):
-        metrics = _metrics(claim, record)
+        metrics = metrics_of(claim, record)
         return None if metrics is None else getattr(metrics, quantity)
     if quantity in ("predicted_rows", "true_positives"):
         return _confusion_count(claim, record)
@@ -172,7 +172,7 @@ def _entry(claim: Claim, record: RunRecord) -> Epoch | None:
     return None
 
 
-def _metrics(claim: Claim, record: RunRecord) -> Metrics | None:
+def metrics_of(claim: Claim, record: RunRecord) -> Metrics | None:
     entry = _entry(claim, record)
     if claim.split == "train":
         return entry.train if entry else None
@@ -186,7 +186,7 @@ def _metrics(claim: Claim, record: RunRecord) -> Metrics | None:
 def _confusion_count(claim: Claim, record: RunRecord) -> float | None:
     """Rows predicted as the emotion, or rows of the emotion predicted as such; without an emotion: of all emotions."""
     at_end = claim.epoch is None and claim.step is None
-    metrics = record.metrics.get(claim.split) if at_end else _metrics(claim, record)
+    metrics = record.metrics.get(claim.split) if at_end else metrics_of(claim, record)
     if metrics is None or metrics.confusion is None:
         return None
     confusion = metrics.confusion

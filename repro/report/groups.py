@@ -11,7 +11,8 @@ from typing import NamedTuple
 
 from fer_jax import TRAINING_VERSION
 from repro.decode import LoadedSpec
-from repro.plan import AS_PUBLISHED, settings_sha256
+from repro.plan import settings_sha256
+from repro.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 from repro.records import Overrides, RunRecord
 
 
@@ -56,8 +57,9 @@ def devices(name: str, count: int) -> str:
 
 
 def group_key(record: RunRecord, settings: str | None) -> GroupKey:
-    """settings: `settings_sha256` of the record's variant as the spec has it now; None where there is no spec of it."""
-    changed = record.protocol == AS_PUBLISHED and settings is not None and record.spec_sha256 != settings
+    """settings: `settings_sha256` of the record's variant and protocol as the spec has them now; None where there is no
+    spec of it."""
+    changed = settings is not None and record.spec_sha256 != settings
     return GroupKey(
         record.device.kind,
         record.device.name,
@@ -107,11 +109,12 @@ class PaperRuns:
     @cached_property
     def groups(self) -> list[Group]:
         """In the report's order: variants as in the spec, by device, data and protocol, full runs before shortened."""
-        settings = {variant: self._settings(variant) for variant in self.variants}
+        ran = {(run.record.variant, run.record.protocol) for run in self.runs}
+        settings = {one: self._settings(*one) for one in ran}
         found: dict[tuple[int, GroupKey, int, int], list[Run]] = {}
         for run in self.runs:
             record, short = run.record, run.record.overrides
-            key = group_key(record, settings[record.variant])
+            key = group_key(record, settings[record.variant, record.protocol])
             place = (self.variants.index(record.variant), key, short.limit_train or 0, short.epochs or 0)
             found.setdefault(place, []).append(run)
         return [
@@ -133,12 +136,16 @@ class PaperRuns:
             if not group.synthetic and group.key.protocol == AS_PUBLISHED and not group.key.outdated
         ]
 
-    def _settings(self, variant: str) -> str | None:
+    def _settings(self, variant: str, protocol: str) -> str | None:
         if self.loaded is None:
             return None
-        if variant not in self.loaded.variant_names():
-            return ""  # equals no hash: the variant is gone, so its runs are outdated
-        return settings_sha256(self.loaded.resolve(variant))
+        gone = ""  # equals no hash, so that the runs are outdated
+        if variant not in self.loaded.variant_names() or protocol not in ALL_PROTOCOLS:
+            return gone
+        try:
+            return settings_sha256(under_protocol(self.loaded.resolve(variant), protocol))
+        except ValueError:  # a suspect that no longer applies
+            return gone
 
 
 def collect(specs: Sequence[LoadedSpec], runs: Iterable[Run]) -> list[PaperRuns]:

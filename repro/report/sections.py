@@ -32,10 +32,10 @@ def paper_section(paper: PaperRuns) -> str:
     if paper.loaded is None:
         raise ValueError(f"{paper.id}: no spec")
     spec = paper.loaded.spec
-    blocks = [f"### {paper.id}", _citation(spec.paper), escape(spec.paper.summary)]
-    blocks += _folded("Variants", [f"- `{name}`: {escape(variant.about)}" for name, variant in spec.variants.items()])
-    blocks += _folded("Contradictions in the document", [_contradiction(item) for item in spec.contradictions])
-    blocks += _folded("Deviations", [f"- **{escape(item.about)}:** {escape(item.reason)}" for item in spec.deviations])
+    blocks = [f"### {paper.id}", citation(spec.paper), escape(spec.paper.summary)]
+    blocks += folded("Variants", [f"- `{name}`: {escape(variant.about)}" for name, variant in spec.variants.items()])
+    blocks += folded("Contradictions in the document", [contradiction_item(item) for item in spec.contradictions])
+    blocks += folded("Deviations", [f"- **{escape(item.about)}:** {escape(item.reason)}" for item in spec.deviations])
     if spec.claims:
         rows = [row for claim in spec.claims for row in _claim_rows(claim, paper)]
         blocks += ["#### Claims", table(CLAIM_COLUMNS, rows)]
@@ -43,14 +43,14 @@ def paper_section(paper: PaperRuns) -> str:
     return "\n\n".join(block for block in blocks if block)
 
 
-def _folded(heading: str, items: Sequence[str]) -> list[str]:
+def folded(heading: str, items: Sequence[str]) -> list[str]:
     """A list that the reader opens: some documents contradict themselves dozens of times."""
     if not items:
         return []
     return [f"<details><summary>{heading} ({len(items)})</summary>", "\n".join(items), "</details>"]
 
 
-def _citation(paper: Paper) -> str:
+def citation(paper: Paper) -> str:
     year = f" ({paper.year})" if paper.year is not None else ""
     parts = [f"**{escape(paper.title)}.** {escape(', '.join(paper.authors))}{year}."]
     if paper.venue:
@@ -62,7 +62,7 @@ def _citation(paper: Paper) -> str:
     return " ".join(parts)
 
 
-def _contradiction(item: Contradiction) -> str:
+def contradiction_item(item: Contradiction) -> str:
     kept = f" The other is variant `{item.variant}`." if item.variant else ""
     return (
         f"- **{escape(item.about)}:** {escape(item.one)} ({escape(item.one_place)}) against "

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from urllib.parse import quote
 
-from repro.plan import AS_PUBLISHED
+from repro.protocols import AS_PUBLISHED
 from repro.records import RunRecord
 from repro.report import units
 from repro.report.claims import Measured, measure

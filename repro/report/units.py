@@ -66,9 +66,14 @@ def percentage(mean: float, std: float | None) -> str:
 def difference(claim: Claim, mean: float) -> str:
     """Measured minus reported, signed, in the claim's unit (points for percentages)."""
     decimals = 0 if _is_count(claim, mean) else measured_decimals(claim)
-    text = number((mean - claim.value) * DISPLAY_SCALE.get(claim.unit, 1.0), decimals)
-    sign = "" if text.startswith("-") or not text.strip("0.,") else "+"
-    return with_unit(sign + text, DIFFERENCE_UNIT.get(claim.unit, claim.unit))
+    text = signed((mean - claim.value) * DISPLAY_SCALE.get(claim.unit, 1.0), decimals)
+    return with_unit(text, DIFFERENCE_UNIT.get(claim.unit, claim.unit))
+
+
+def signed(value: float, decimals: int) -> str:
+    """With a plus before what is more than zero as printed."""
+    text = number(value, decimals)
+    return text if text.startswith("-") or not text.strip("0.,") else f"+{text}"
 
 
 def _is_count(claim: Claim, mean: float) -> bool:

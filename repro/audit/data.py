@@ -1,0 +1,217 @@
+"""What a data set holds that it should not: copies, copies with other labels, empty pictures, and no faces."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fer_jax.duplicates import (
+    DUPLICATES_VERSION,
+    THRESHOLD,
+    Pairs,
+    almost_constant,
+    duplicates_of,
+    picture_groups,
+)
+from fer_jax.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+from repro.audit.ferplus import not_a_face, read_votes
+from repro.dataset import Dataset
+
+Matrix = tuple[tuple[int, ...], ...]
+
+
+class PairCounts(msgspec.Struct, frozen=True):
+    """Pairs of one kind. rows: how many rows have such a copy. between: pairs with one row in the split of the line and
+    the other in that of the column, symmetric, in the order of USAGES; on the diagonal both rows are in that split."""
+
+    pairs: int
+    rows: int
+    between: Matrix
+
+
+class SplitCopies(msgspec.Struct, frozen=True):
+    """Rows of an evaluation split. exact: with the same pixels as a row of Training. exact_or_near: that show the same
+    picture as one (see `picture_groups`). repeated: that show the same picture as an earlier row of this split."""
+
+    split: str
+    rows: int
+    exact: int
+    exact_or_near: int
+    repeated: int
+
+
+class LabelConflicts(msgspec.Struct, frozen=True):
+    """The same picture under different emotions. pictures: with at least two emotions. rows: of these pictures."""
+
+    pairs: int
+    pictures: int
+    rows: int
+
+
+class DataAudit(msgspec.Struct, frozen=True):
+    """What was found; rows are counted from 0, in the order of the imported file. pictures: how many different ones.
+    almost_constant: not counting the constant ones. not_faces: None when no votes of FER+ were given."""
+
+    data: str
+    fingerprint: str
+    synthetic: bool
+    rows: int
+    split_rows: tuple[int, ...]
+    duplicates_version: int
+    threshold: float
+    pictures: int
+    exact: PairCounts
+    near: PairCounts
+    copies_in_training: tuple[SplitCopies, ...]
+    exact_conflicts: LabelConflicts
+    conflicts: LabelConflicts
+    constant: tuple[int, ...]
+    almost_constant: tuple[int, ...]
+    not_faces: tuple[int, ...] | None
+    not_faces_by_split: tuple[int, ...] | None
+
+
+def audit_data(dataset: Dataset, ferplus: Path | None = None, cache: Path | None = None) -> DataAudit:
+    """Search a data set for duplicates and other faults.
+
+    ferplus: fer2013new.csv. cache: the folder where the duplicates are kept (default: the user's). The first search
+    takes N^2 steps (see `fer_jax.duplicates.find_duplicates`). Raises DataError when the votes do not fit.
+    """
+    faces = dataset.faces
+    votes = None if ferplus is None else read_votes(ferplus, faces)
+    pairs = duplicates_of(faces, cache)
+    exact = pairs.take(pairs.exact)
+    identical, pictures = (picture_groups(len(faces), some) for some in (exact, pairs))
+    constant = faces.images.max((1, 2), initial=0) == faces.images.min((1, 2), initial=255)
+    strangers = None if votes is None else not_a_face(votes)
+    return DataAudit(
+        data=dataset.name,
+        fingerprint=faces.fingerprint,
+        synthetic=faces.synthetic,
+        rows=len(faces),
+        split_rows=_by_split(faces, np.ones(len(faces), bool)),
+        duplicates_version=DUPLICATES_VERSION,
+        threshold=THRESHOLD,
+        pictures=len(np.unique(pictures)),
+        exact=_pair_counts(faces, exact),
+        near=_pair_counts(faces, pairs.take(~pairs.exact)),
+        copies_in_training=tuple(_split_copies(faces, split, identical, pictures) for split in (1, 2)),
+        exact_conflicts=_conflicts(faces, exact, identical),
+        conflicts=_conflicts(faces, pairs, pictures),
+        constant=_rows(constant),
+        almost_constant=_rows(almost_constant(faces.images) & ~constant),
+        not_faces=None if strangers is None else _rows(strangers),
+        not_faces_by_split=None if strangers is None else _by_split(faces, strangers),
+    )
+
+
+def _rows(mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.flatnonzero(mask).tolist())
+
+
+def _by_split(faces: Faces, mask: np.ndarray) -> tuple[int, ...]:
+    return tuple(np.bincount(faces.usage[mask], minlength=len(USAGES)).tolist())
+
+
+def _pair_counts(faces: Faces, pairs: Pairs) -> PairCounts:
+    counts = np.zeros((len(USAGES),) * 2, np.int64)
+    np.add.at(counts, (faces.usage[pairs.row_a], faces.usage[pairs.row_b]), 1)
+    between = counts + counts.T - np.diag(np.diag(counts))
+    rows = len(np.unique(np.concatenate([pairs.row_a, pairs.row_b])))
+    return PairCounts(len(pairs), rows, tuple(tuple(line) for line in between.tolist()))
+
+
+def _split_copies(faces: Faces, split: int, identical: np.ndarray, pictures: np.ndarray) -> SplitCopies:
+    inside, training = faces.usage == split, faces.usage == 0
+    exact, near = (np.isin(group[inside], group[training]).sum() for group in (identical, pictures))
+    repeated = inside.sum() - len(np.unique(pictures[inside]))
+    return SplitCopies(USAGES[split], int(inside.sum()), int(exact), int(near), int(repeated))
+
+
+def _conflicts(faces: Faces, pairs: Pairs, groups: np.ndarray) -> LabelConflicts:
+    known = faces.labels != UNLABELLED
+    a, b = faces.labels[pairs.row_a], faces.labels[pairs.row_b]
+    pair_known = known[pairs.row_a] & known[pairs.row_b]
+    emotions = np.unique(np.stack([groups[known], faces.labels[known]]), axis=1)[0]
+    pictures, kinds = np.unique(emotions, return_counts=True)
+    torn = pictures[kinds > 1]
+    rows = (np.isin(groups, torn) & known).sum()
+    return LabelConflicts(int((pair_known & (a != b)).sum()), len(torn), int(rows))
+
+
+def write_pairs_csv(path: Path, faces: Faces, pairs: Pairs) -> None:
+    """Every pair as a line: row_a,row_b,kind,score,split_a,split_b,label_a,label_b; rows from 0, labels as words.
+
+    The folder is made where needed. Raises DataError when the file cannot be written.
+    """
+    labels = [*EMOTIONS, *[""] * (256 - len(EMOTIONS))]
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("w", encoding="utf-8", newline="") as file:
+            lines = csv.writer(file, lineterminator="\n")
+            lines.writerow(("row_a", "row_b", "kind", "score", "split_a", "split_b", "label_a", "label_b"))
+            for a, b, exact, score in zip(pairs.row_a, pairs.row_b, pairs.exact, pairs.score, strict=True):
+                splits, words = (
+                    [names[values[row]] for row in (a, b)]
+                    for names, values in ((USAGES, faces.usage), (labels, faces.labels))
+                )
+                lines.writerow((a, b, "exact" if exact else "near", f"{score:.4f}", *splits, *words))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); name another folder") from error
+
+
+def audit_data_document(audit: DataAudit) -> dict[str, Any]:
+    """`repro audit data --json`: the fields of DataAudit, with `splits` to name the lines and columns of `between`."""
+    return {"splits": list(USAGES), **msgspec.to_builtins(audit)}
+
+
+def audit_data_text(audit: DataAudit) -> str:
+    """`repro audit data`."""
+    lines = [
+        f"{audit.data}: {audit.rows:,} rows, {audit.pictures:,} different pictures "
+        f"(near: correlation of details at least {audit.threshold:g})",
+        "",
+        *_pair_lines("Exact pairs (identical pixels)", audit.exact),
+        *_pair_lines("Near pairs (mirrored, shifted, brightened, compressed)", audit.near),
+        "Evaluation rows with their own copy in Training:",
+        f"  {'':<12}{'rows':>8}{'exact':>16}{'exact or near':>18}{'repeated inside':>18}",
+    ]
+    for one in audit.copies_in_training:
+        cells = [_share(one.exact, one.rows), _share(one.exact_or_near, one.rows), _share(one.repeated, one.rows)]
+        lines.append(f"  {one.split:<12}{one.rows:>8,}{cells[0]:>16}{cells[1]:>18}{cells[2]:>18}")
+    lines += ["", "The same picture under different emotions:"]
+    for word, one in (("exact", audit.exact_conflicts), ("exact or near", audit.conflicts)):
+        lines.append(f"  {word:<15}{one.pairs:>8,} pairs, {one.pictures:,} pictures, {one.rows:,} rows")
+    lines += [
+        "",
+        f"Constant pictures: {_listed(audit.constant)}",
+        f"Almost constant pictures: {_listed(audit.almost_constant)}",
+    ]
+    if audit.not_faces is not None and audit.not_faces_by_split is not None:
+        splits = ", ".join(f"{name} {n:,}" for name, n in zip(USAGES, audit.not_faces_by_split, strict=True))
+        lines.append(f"Not a face, say the votes of FER+: {len(audit.not_faces):,} ({splits})")
+    return "\n".join(lines)
+
+
+def _pair_lines(title: str, counts: PairCounts) -> list[str]:
+    lines = [f"{title}: {counts.pairs:,}, of {counts.rows:,} rows"]
+    lines.append(f"  {'':<12}" + "".join(f"{name:>14}" for name in USAGES))
+    for at, (name, line) in enumerate(zip(USAGES, counts.between, strict=True)):
+        cells = [f"{n:,}" if column >= at else "" for column, n in enumerate(line)]
+        lines.append((f"  {name:<12}" + "".join(f"{cell:>14}" for cell in cells)).rstrip())
+    return [*lines, ""]
+
+
+def _share(part: int, of: int) -> str:
+    return f"{part:,} ({part / of:.1%})" if of else f"{part:,}"
+
+
+def _listed(rows: tuple[int, ...]) -> str:
+    if not rows:
+        return "none"
+    shown = ", ".join(str(row) for row in rows[:20])
+    return f"{len(rows):,} (rows {shown}{', ...' if len(rows) > 20 else ''})"

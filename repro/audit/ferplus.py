@@ -1,0 +1,79 @@
+"""The votes of FER+ (Barsoum, Zhang, Canton Ferrer and Zhang 2016): ten people judged every face of FER-2013 again."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+
+# The columns of fer2013new.csv after Usage and Image name.
+CHOICES = (
+    *("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"),
+    *("unknown", "NF"),
+)
+_NAMES = {
+    "neutral": "neutral",
+    "happy": "happiness",
+    "surprise": "surprise",
+    "sad": "sadness",
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+}
+# Votes and labels of the same rows agree on two faces in three; of rows in another order on about one in five.
+MIN_AGREEMENT = 0.4
+_REMEDY = "take fer2013new.csv as published, and FER-2013 in the order of fer2013.csv"
+
+
+def read_votes(path: Path, faces: Faces) -> np.ndarray:
+    """The votes for each row of `faces`, uint8 (N, 10), in the order of CHOICES.
+
+    FER+ has no pixels: its rows belong to those of fer2013.csv by their order alone. Raises DataError when the file
+    cannot be read, has other columns, another number of rows or another order of usages, or when its votes have nothing
+    to do with the labels, as after importing FER-2013 in an order other than that of fer2013.csv.
+    """
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            rows = list(csv.DictReader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as a CSV file ({error}); {_REMEDY}") from error
+    missing = [name for name in ("Usage", *CHOICES) if rows and name not in rows[0]]
+    if not rows or missing:
+        what = f"has no column {missing[0]!r}" if missing else "has no rows"
+        raise DataError(f"{path}: {what}, so these are not the votes of FER+; {_REMEDY}")
+    if len(rows) != len(faces):
+        raise DataError(f"{path}: {len(rows):,} rows of votes for {len(faces):,} faces; {_REMEDY}")
+    for at, (row, usage) in enumerate(zip(rows, faces.usage.tolist(), strict=True)):
+        if row["Usage"] != USAGES[usage]:
+            raise DataError(f"{path}: line {at + 2}: Usage {row['Usage']!r}, the face is in {USAGES[usage]}; {_REMEDY}")
+    votes = np.stack([_counts(path, at + 2, row) for at, row in enumerate(rows)])
+    _check_order(path, votes, faces)
+    return votes
+
+
+def _counts(path: Path, line: int, row: dict[str, str | None]) -> np.ndarray:
+    cells = [row[name] for name in CHOICES]
+    if not all(cell and cell.isascii() and cell.isdigit() and int(cell) < 256 for cell in cells):
+        raise DataError(f"{path}: line {line}: votes must be whole numbers, got {cells}; {_REMEDY}")
+    return np.array(cells, np.uint8)
+
+
+def _check_order(path: Path, votes: np.ndarray, faces: Faces) -> None:
+    column = np.array([CHOICES.index(_NAMES[emotion]) for emotion in EMOTIONS])
+    known = (faces.labels != UNLABELLED) & ~not_a_face(votes)
+    if not known.any():
+        return
+    agreement = float((votes[known].argmax(1) == column[faces.labels[known]]).mean())
+    if agreement < MIN_AGREEMENT:
+        raise DataError(
+            f"{path}: the votes agree with the labels on {agreement:.0%} of the faces only, so the rows are in different "
+            f"orders or these faces are not FER-2013; {_REMEDY}"
+        )
+
+
+def not_a_face(votes: np.ndarray) -> np.ndarray:
+    """bool (N,): rows for which more people chose NF, not a face, than any other answer."""
+    return votes[:, -1] > votes[:, :-1].max(1)

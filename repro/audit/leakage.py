@@ -1,0 +1,180 @@
+"""Which evaluated rows were trained on, and by which step: computed from the rows' origins, without training.
+
+Every row keeps the imported row that it was made from (`Faces.origin`) and the steps that copied and changed it; equal
+and nearly equal pictures under different rows come from `fer_jax.duplicates`. The audit of a protocol is the
+intersection of what is trained on with what is evaluated on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal
+
+import msgspec
+import numpy as np
+
+from fer_jax.faces import NO_STEP, Faces
+from fer_jax.settings import ReduceOnPlateau, Training
+from fer_jax.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step, step_names
+from fer_jax.steps import Prepared
+from repro.plan import RunPlan
+
+OverlapKind = Literal["same row", "augmented copy", "exact duplicate", "near duplicate"]
+DATA_SET = "the data set"
+Cause = Callable[
+    [Faces, Faces], np.ndarray
+]  # (evaluated rows, a training row for each) -> index of the step that copied
+
+
+class Overlap(msgspec.Struct, frozen=True, kw_only=True):
+    """Evaluated rows that share a picture with training rows in one way. A row counts once, under the first that fits.
+
+    kind: `same row`: the same imported row with the same pixels; `augmented copy`: the same imported row, its picture
+        changed on one side; `exact duplicate` and `near duplicate`: another imported row with the same picture.
+    cause: name of the step that made the copy; DATA_SET where the pictures stood in the data set twice.
+    separated_by: the step that put the two on different sides; the cause itself where copying did.
+    rows: evaluated rows; share: of all rows of that split, a fraction.
+    """
+
+    split: str
+    kind: OverlapKind
+    cause: str
+    separated_by: str
+    rows: int
+    share: float
+
+
+class Selection(msgspec.Struct, frozen=True, kw_only=True):
+    """A split whose figure steers the training, so that the figure reported of it is not of unseen rows."""
+
+    split: str
+    decides: str
+
+
+class LeakageAudit(msgspec.Struct, frozen=True, kw_only=True):
+    """Of one paper, variant, protocol and seed. rows: of every split. steps: the data steps by name."""
+
+    paper: str
+    variant: str
+    protocol: str
+    seed: int
+    steps: tuple[str, ...]
+    rows: dict[str, int]
+    overlaps: tuple[Overlap, ...]
+    selections: tuple[Selection, ...]
+
+    def shared(self, split: str) -> int:
+        """Evaluated rows of the split that share a picture with a training row in any way."""
+        return sum(overlap.rows for overlap in self.overlaps if overlap.split == split)
+
+    def share(self, split: str) -> float:
+        """`shared` as a fraction of the split's rows."""
+        return self.shared(split) / self.rows[split]
+
+
+def audit_leakage(plan: RunPlan, prepared: Prepared, imported: Faces, pictures: np.ndarray) -> LeakageAudit:
+    """Compare every evaluated split with the training rows.
+
+    prepared: what the plan's data steps made of `imported`. pictures: the picture group of every imported row (N,).
+    """
+    steps = plan.spec.data.steps
+    train = prepared.splits["train"]
+    exact = _groups_of_equal_pixels(imported.images)
+    overlaps: list[Overlap] = []
+    for name, rows in prepared.splits.items():
+        if name != "train":
+            overlaps += _overlaps(name, rows, train, exact, pictures, steps)
+    return LeakageAudit(
+        paper=plan.paper,
+        variant=plan.variant,
+        protocol=plan.protocol,
+        seed=plan.seed,
+        steps=step_names(steps),
+        rows={name: len(rows) for name, rows in prepared.splits.items()},
+        overlaps=tuple(overlaps),
+        selections=_selections(plan.spec.training),
+    )
+
+
+def _overlaps(
+    name: str, rows: Faces, train: Faces, exact: np.ndarray, pictures: np.ndarray, steps: tuple[Step, ...]
+) -> list[Overlap]:
+    same_row, same_row_train = _same_row_keys(rows, train)
+    ways: list[tuple[OverlapKind, np.ndarray, np.ndarray, Cause]] = [
+        ("same row", same_row, same_row_train, _copying_step),
+        ("augmented copy", rows.origin, train.origin, _changing_step),
+        ("exact duplicate", exact[rows.origin], exact[train.origin], _no_step),
+        ("near duplicate", pictures[rows.origin], pictures[train.origin], _no_step),
+    ]
+    names = step_names(steps)
+    free = np.arange(len(rows))  # rows that no kind has taken yet
+    found: list[Overlap] = []
+    for kind, key, train_key, cause_of in ways:
+        partner = _partners(key[free], train_key)
+        hit = partner >= 0
+        causes = cause_of(rows.take(free[hit]), train.take(partner[hit]))
+        for cause in np.unique(causes):
+            count = int((causes == cause).sum())
+            found.append(
+                Overlap(
+                    split=name,
+                    kind=kind,
+                    cause=DATA_SET if cause == NO_STEP else names[cause],
+                    separated_by=_separating_step(int(cause), steps, names),
+                    rows=count,
+                    share=count / len(rows),
+                )
+            )
+        free = free[~hit]
+    return found
+
+
+def _copying_step(rows: Faces, train: Faces) -> np.ndarray:
+    return np.maximum(rows.copied_by, train.copied_by)
+
+
+def _changing_step(rows: Faces, train: Faces) -> np.ndarray:
+    """The step that made a changed copy of one of the two; where no copy was changed, the one that copied."""
+    changed = np.maximum(rows.changed_by, train.changed_by)
+    return np.where(changed == NO_STEP, _copying_step(rows, train), changed)
+
+
+def _no_step(rows: Faces, train: Faces) -> np.ndarray:
+    return np.full(len(rows), NO_STEP)
+
+
+def _separating_step(cause: int, steps: tuple[Step, ...], names: tuple[str, ...]) -> str:
+    """The first step behind the copying that divides rows among splits; the copying step itself where none does."""
+    for index in range(cause + 1, len(steps)):
+        if isinstance(steps[index], SplitByUsage | SplitFraction | SplitLast):
+            return names[index]
+    return names[cause] if cause != NO_STEP else ""
+
+
+def _partners(keys: np.ndarray, train_keys: np.ndarray) -> np.ndarray:
+    """For each key the first training row that has it, -1 where none does."""
+    unique, first = np.unique(train_keys, return_index=True)
+    place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
+    return np.where(unique[place] == keys, first[place], -1)
+
+
+def _groups_of_equal_pixels(images: np.ndarray) -> np.ndarray:
+    """int64 (N,): equal for images with equal pixels, and only for those."""
+    flat = np.ascontiguousarray(images).reshape(len(images), -1)
+    return np.unique(flat.view(np.dtype((np.void, flat.shape[1]))).ravel(), return_inverse=True)[1].astype(np.int64)
+
+
+def _same_row_keys(rows: Faces, train: Faces) -> tuple[np.ndarray, np.ndarray]:
+    """int64 keys of evaluated and of training rows: equal where origin and pixels are, and only there."""
+    pixels = _groups_of_equal_pixels(np.concatenate([rows.images, train.images]))
+    keys = np.concatenate([rows.origin, train.origin]) * np.int64(len(pixels)) + pixels
+    return keys[: len(rows)], keys[len(rows) :]
+
+
+def _selections(training: Training) -> tuple[Selection, ...]:
+    found: list[Selection] = []
+    if training.report == "best":
+        found.append(Selection(split=training.report_split, decides="which epoch's parameters are reported"))
+    if isinstance(training.schedule, ReduceOnPlateau):
+        found.append(Selection(split=training.schedule.split, decides="when the learning rate falls"))
+    return tuple(found)

@@ -1,0 +1,67 @@
+"""What an audit found, kept in the results folder, so that the report needs neither the data nor the time.
+
+``results/audit/<paper>/<variant>.json`` holds every protocol of one variant, ``results/audit/data.json`` the data set.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from repro.audit.data import DataAudit
+from repro.audit.leakage import LeakageAudit
+from repro.records import decode_record, write_atomically
+
+AUDIT_FORMAT = 1
+DATA_NAME = "data.json"
+
+
+class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """Audits of one paper's variant on one data set. settings: `settings_sha256` per protocol, as audited.
+    duplicates_version: of the search for duplicates (`fer_jax.duplicates`)."""
+
+    format: int
+    paper: str
+    variant: str
+    data: str
+    fingerprint: str
+    settings: dict[str, str]
+    duplicates_version: int
+    audits: tuple[LeakageAudit, ...]
+
+
+def audit_path(results: Path, paper: str, variant: str) -> Path:
+    return results / "audit" / paper / f"{variant}.json"
+
+
+def write_audit(results: Path, record: AuditRecord) -> Path:
+    payload = msgspec.json.format(msgspec.json.encode(record), indent=1)
+    return write_atomically(audit_path(results, record.paper, record.variant), payload + b"\n")
+
+
+def read_audit(results: Path, paper: str, variant: str) -> AuditRecord | None:
+    """None where there is none.
+
+    Raises RecordError for a file that is no audit.
+    """
+    path = audit_path(results, paper, variant)
+    if not path.exists():
+        return None
+    return decode_record(path, AuditRecord, f"audit of format {AUDIT_FORMAT}", "run `repro audit` again")
+
+
+def write_data_audit(folder: Path, audit: DataAudit) -> Path:
+    """``data.json`` in the folder of the audits."""
+    return write_atomically(folder / DATA_NAME, msgspec.json.format(msgspec.json.encode(audit), indent=1) + b"\n")
+
+
+def read_data_audit(results: Path) -> DataAudit | None:
+    """None where the results folder has none.
+
+    Raises RecordError for a file that is no audit of a data set.
+    """
+    path = results / "audit" / DATA_NAME
+    if not path.exists():
+        return None
+    return decode_record(path, DataAudit, "audit of a data set", "run `repro audit data` again")

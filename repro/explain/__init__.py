@@ -1,0 +1,1 @@
+"""`repro explain`: which fault lifts an honest figure to the reported one. Each suspect is a protocol of its own."""

@@ -1,0 +1,24 @@
+"""What the numbers of a document say alone, without any training: arithmetic on its claims, data steps and network.
+
+Each check is a pure function of one spec. It yields findings, and each finding shows its arithmetic, so that a reader
+can do it again by hand. To add a family of checks: a module here with ``check(case) -> Iterator[Finding]``, and its
+name in ``FAMILIES``.
+"""
+
+from __future__ import annotations
+
+from repro.decode import LoadedSpec
+from repro.forensics import ceilings, confusion, counts, curves, network, ratios, sizes, throughput, twice
+from repro.forensics.case import Case
+from repro.forensics.finding import OUTCOMES, Finding, Outcome
+
+__all__ = ["FAMILIES", "OUTCOMES", "Finding", "Outcome", "examine"]
+
+# In the order in which their findings are shown.
+FAMILIES = (counts, confusion, sizes, network, ratios, curves, ceilings, throughput, twice)
+
+
+def examine(loaded: LoadedSpec) -> tuple[Finding, ...]:
+    """All findings on one document, in the order of the checks. Needs no data set, no run and no JAX."""
+    case = Case(loaded)
+    return tuple(finding for family in FAMILIES for finding in family.check(case))

@@ -1,0 +1,168 @@
+"""One document on the table: its claims, and what its data steps and its settings make of FER-2013, computed once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from fer_jax.faces import EMOTIONS, OFFICIAL_COUNTS, Faces
+from fer_jax.step_kinds import (
+    AugmentCopies,
+    FlipHorizontal,
+    Normalise,
+    RandomFlip,
+    Resize,
+    Step,
+    StepError,
+    check_steps,
+)
+from fer_jax.steps import apply_steps
+from repro.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
+from repro.spec import Claim, Spec
+
+RUNNING = ("train", "minibatch")  # splits whose figures are of the rows that were just trained on
+_BY_PICTURE = ("drop_same_pictures", "drop_repeats")  # steps whose outcome depends on the pixels
+_Key = TypeVar("_Key")
+
+
+@dataclass(frozen=True)
+class SplitRows:
+    """Rows of a split as the data steps leave it on the official FER-2013.
+
+    total: with copies. distinct: different rows of the imported file. by_emotion, distinct_by_emotion: the same per
+        emotion in label order. None where chance decides.
+    """
+
+    total: int
+    distinct: int | None
+    by_emotion: tuple[int, ...] | None
+    distinct_by_emotion: tuple[int, ...] | None
+
+
+class Case:
+    """What the checks look at. Everything beyond the claims is computed when a check asks for it."""
+
+    def __init__(self, loaded: LoadedSpec) -> None:
+        self.loaded = loaded
+        self.claims = loaded.spec.claims
+        self._specs: dict[str, Spec] = {}
+        self._rows: dict[str, dict[str, SplitRows]] = {}
+
+    def spec(self, variant: str = DEFAULT_VARIANT) -> Spec:
+        if variant not in self._specs:
+            self._specs[variant] = self.loaded.resolve(variant)
+        return self._specs[variant]
+
+    @cached_property
+    def readings(self) -> frozenset[str]:
+        """Variants that keep the other side of a contradiction: not another experiment, but the same one as told in
+        another place of the document."""
+        return frozenset(item.variant for item in self.loaded.spec.contradictions if item.variant)
+
+    def image_size(self, variant: str) -> int:
+        """Pixels along a side of the network's input."""
+        return check_steps(self.spec(variant).data.steps, IMAGE_SIZE)[1]
+
+    def rows(self, variant: str) -> dict[str, SplitRows]:
+        """What the data steps of a variant make of the official file, by split; empty where pixels decide it, or where
+        the steps do not fit that file."""
+        if variant not in self._rows:
+            self._rows[variant] = _rows_after(self.spec(variant).data.steps)
+        return self._rows[variant]
+
+    def of(self, quantity: str) -> Iterator[Claim]:
+        return (claim for claim in self.claims if claim.quantity == quantity)
+
+    def moment(self, claim: Claim) -> tuple[str, int]:
+        """When in its run a claim was measured: ("end", 0), ("epoch", e) or ("step", s)."""
+        training = self.spec(claim.variant).training
+        if claim.epoch is not None and claim.epoch != training.epochs:
+            return ("epoch", claim.epoch)
+        if claim.step is not None and (training.steps is None or claim.step < training.steps - 1):
+            return ("step", claim.step)
+        return ("end", 0)
+
+    def stated_rows(self, claim: Claim) -> Claim | None:
+        """The document's own size of the split that a claim is about."""
+        return next(
+            (
+                other
+                for other in self.of("rows")
+                if (other.split, other.variant, other.emotion) == (claim.split, claim.variant, "")
+            ),
+            None,
+        )
+
+    def evaluated_rows(self, claim: Claim) -> tuple[int, str] | None:
+        """(rows that an accuracy is a mean over, who says so): as the document prints it, else as the steps give it."""
+        if claim.split == "minibatch":
+            return self.spec(claim.variant).training.batch_size, "rows of a batch"
+        stated = self.stated_rows(claim)
+        if stated is not None and stated.value.is_integer() and stated.value >= 1 and stated.resolution <= 1:
+            return int(stated.value), "rows, as printed"
+        rows = self.rows(claim.variant).get(claim.split)
+        return None if rows is None else (rows.total, "rows, by the data steps")
+
+
+def grouped(claims: Iterator[Claim], key: Callable[[Claim], _Key]) -> dict[_Key, list[Claim]]:
+    """Claims with the same key, in their order."""
+    groups: dict[_Key, list[Claim]] = {}
+    for claim in claims:
+        groups.setdefault(key(claim), []).append(claim)
+    return groups
+
+
+def ids(*claims: Claim | None) -> tuple[str, ...]:
+    return tuple(claim.id for claim in claims if claim is not None)
+
+
+# --- rows without pictures ------------------------------------------------------------------------------------------
+
+
+def _official_faces() -> Faces:
+    """The official rows, without their pictures: one black pixel each."""
+    counts = np.array(list(OFFICIAL_COUNTS.values()))
+    labels = np.concatenate([np.repeat(np.arange(len(EMOTIONS)), row) for row in counts]).astype(np.uint8)
+    usage = np.repeat(np.arange(len(counts)), counts.sum(axis=1)).astype(np.uint8)
+    return Faces(np.zeros((len(labels), 1, 1), np.uint8), labels, usage, np.arange(len(labels), dtype=np.int32))
+
+
+def _without_pixels(step: Step) -> Step | None:
+    """The step as far as it concerns rows, or None."""
+    if isinstance(step, Resize | Normalise | RandomFlip):
+        return None
+    if isinstance(step, AugmentCopies):
+        return AugmentCopies(split=step.split, transforms=(FlipHorizontal(),) * len(step.transforms), order=step.order)
+    return step
+
+
+def _rows_after(steps: tuple[Step, ...]) -> dict[str, SplitRows]:
+    if any(step.__struct_config__.tag in _BY_PICTURE for step in steps):
+        return {}
+    kept = [kept for step in steps if (kept := _without_pixels(step)) is not None]
+    faces = _official_faces()
+    try:
+        one, other = (apply_steps(faces, kept, seed).splits for seed in (0, 1))
+    except StepError:
+        return {}
+    return {name: _counts(one[name], other[name]) for name in one}
+
+
+def _counts(one: Faces, other: Faces) -> SplitRows:
+    """Of two seeds. Sizes with copies are the same for all."""
+    by_emotion = tuple(faces.class_counts() for faces in (one, other))
+    distinct = tuple(_distinct(faces).class_counts() for faces in (one, other))
+    return SplitRows(
+        total=len(one),
+        distinct=sum(distinct[0]) if sum(distinct[0]) == sum(distinct[1]) else None,
+        by_emotion=by_emotion[0] if by_emotion[0] == by_emotion[1] else None,
+        distinct_by_emotion=distinct[0] if distinct[0] == distinct[1] else None,
+    )
+
+
+def _distinct(faces: Faces) -> Faces:
+    return faces.take(np.unique(faces.origin, return_index=True)[1])

@@ -1,0 +1,107 @@
+"""Times against the named hardware: the images/s and FLOP/s that a time implies, beside what it can do at most."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from fer_jax.layers import Conv, Dense, output_shapes
+from repro.forensics.case import Case, grouped, ids
+from repro.forensics.finding import Finding, Outcome
+from repro.forensics.ratios import SECONDS
+from repro.spec import Claim
+
+THROUGHPUT = "images/s against the hardware"
+# A training step computes the forward products and, going back, those for the gradients of the maps and of the weights:
+# three times the forward pass (Amodei & Hernandez 2018, "AI and Compute", appendix).
+PASSES = 3
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """Peak of single-precision products and sums, in FLOP/s, with its arithmetic and source. `words` must all stand in
+    the claim's `hardware`, letters and digits only."""
+
+    words: tuple[str, ...]
+    peak_flops: float
+    source: str
+
+
+# The hardware that the documents of this suite name.
+KNOWN = (
+    Hardware(
+        ("geforce", "520"),
+        155.5e9,
+        "GeForce GT 520 (there is no GTX 520): 48 cores x 1.62 GHz x 2; NVIDIA's specification of April 2011",
+    ),
+    Hardware(
+        ("phenom", "x4", "b97"),
+        102.4e9,
+        "Phenom II X4 B97: 4 cores x 3.2 GHz x 8 (an SSE product and sum of 4 each); AMD's K10 optimization guide",
+    ),
+    Hardware(
+        ("i5", "5200u"),
+        172.8e9,
+        "Core i5-5200U: 2 cores x 2.7 GHz x 32 (two AVX2 products with sums of 8 each); Intel's specification",
+    ),
+)
+
+
+def check(case: Case) -> Iterator[Finding]:
+    for claims in grouped(case.of("time"), lambda c: (c.variant, c.device, c.hardware)).values():
+        rates = {claim: rate for claim in claims if (rate := _images_per_second(case, claim))}
+        if rates:
+            yield _fastest(case, rates)
+
+
+def flops_per_image(case: Case, variant: str) -> int:
+    """Products and sums of the forward pass of one image; of convolutions and dense layers, which have nearly all."""
+    layers, size = case.spec(variant).model.layers, case.image_size(variant)
+    shapes = ((size, size, 1), *output_shapes(layers, (size, size, 1)))
+    total = 0
+    for layer, before, after in zip(layers, shapes, shapes[1:], strict=False):
+        if isinstance(layer, Conv):
+            total += layer.kernel**2 * before[-1] * after[0] * after[1] * after[2]
+        elif isinstance(layer, Dense):
+            total += before[0] * after[0]
+    return 2 * total
+
+
+def _images_per_second(case: Case, claim: Claim) -> float:
+    """Images trained on per second; 0 where the spec does not say how many rows or epochs the time is of."""
+    training = case.spec(claim.variant).training
+    train, epochs = case.rows(claim.variant).get("train"), claim.epoch or training.epochs
+    seconds = claim.value * SECONDS[claim.unit]
+    if epochs is not None and train is not None:
+        images = epochs * train.total
+    elif training.steps is not None:
+        images = (training.steps if claim.step is None else claim.step) * training.batch_size
+    else:
+        images = 0
+    return images / seconds if seconds > 0 else 0.0
+
+
+def _fastest(case: Case, rates: dict[Claim, float]) -> Finding:
+    """The time of a machine that implies most, against its peak."""
+    claim = max(rates, key=lambda c: rates[c])
+    flops = PASSES * flops_per_image(case, claim.variant) * rates[claim]
+    shown = f"the fastest of {len(rates)}: {rates[claim]:,.0f} images/s, {flops / 1e9:,.3g} GFLOP/s"
+    hardware = find_hardware(claim.hardware)
+    if hardware is None:
+        outcome: Outcome = "cannot tell"
+        shown += f"; the peak of {claim.hardware!r} is not known here" if claim.hardware else "; no hardware is named"
+        meaning = "Nothing to compare with."
+    else:
+        share = flops / hardware.peak_flops
+        shown += f", {100 * share:.2g} % of {hardware.peak_flops / 1e9:,.4g} ({hardware.source})"
+        outcome = "consistent" if share <= 1 else "inconsistent"
+        meaning = "The hardware can do that." if share <= 1 else "The hardware cannot compute so fast."
+    return Finding(check=THROUGHPUT, claims=ids(*rates), outcome=outcome, arithmetic=shown, meaning=meaning)
+
+
+def find_hardware(name: str) -> Hardware | None:
+    """The known hardware whose words all stand in `name`; letters and digits count, "GTX520" holds "520"."""
+    words = re.findall(r"[a-z]+\d+[a-z]*|\d+[a-z]*|[a-z]+", name.lower())
+    parts = set(words) | {part for word in words for part in re.findall(r"\d+[a-z]*|[a-z]+", word)}
+    return next((hardware for hardware in KNOWN if set(hardware.words) <= parts), None)

@@ -1,0 +1,56 @@
+"""The same quantity told twice: in the abstract and in a table, in the text and in the listing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import combinations
+
+from repro.decode import DEFAULT_VARIANT
+from repro.forensics.case import Case, grouped, ids
+from repro.forensics.finding import Finding
+from repro.forensics.printed import number, percent, window
+from repro.spec import Claim
+
+TWICE = "told twice"
+
+
+def check(case: Case) -> Iterator[Finding]:
+    told = (claim for claim in case.claims if claim.quantity != "other")
+    for claims in grouped(told, lambda claim: _what(case, claim)).values():
+        if len(claims) > 1:
+            yield _told(claims)
+
+
+def _what(case: Case, claim: Claim) -> tuple[object, ...]:
+    """What a claim is about. Sizes and settings that another reading of the document gives are the same thing."""
+    variant = claim.variant
+    if claim.quantity in ("rows", "setting") and variant in case.readings:
+        variant = DEFAULT_VARIANT
+    moment = claim.epoch if claim.quantity == "speedup" else case.moment(claim)  # without epoch: an average, mostly
+    place = (claim.split, variant, moment, claim.emotion, claim.actual)
+    return claim.quantity, claim.setting, *place, claim.device, claim.hardware if claim.quantity == "time" else ""
+
+
+def _told(claims: list[Claim]) -> Finding:
+    odd = [(one, other) for one, other in combinations(claims, 2) if not _agree(one, other)]
+    what = claims[0].setting or " ".join(
+        word for word in (claims[0].quantity.replace("_", " "), claims[0].split, claims[0].emotion) if word
+    )
+    values = " and ".join(dict.fromkeys(f"{_shown(claim)} ({claim.place})" for claim in claims))
+    return Finding(
+        check=TWICE,
+        claims=ids(*claims),
+        outcome="inconsistent" if odd else "consistent",
+        arithmetic=f"{what}: {values}",
+        meaning="The document gives two values for the same thing." if odd else "It is the same figure in each place.",
+    )
+
+
+def _agree(one: Claim, other: Claim) -> bool:
+    """One number can be printed as both, rounded or cut."""
+    first, second = window(one), window(other)
+    return first.low <= second.high_if_cut and second.low <= first.high_if_cut and one.unit == other.unit
+
+
+def _shown(claim: Claim) -> str:
+    return percent(claim.value) if claim.unit == "fraction" else number(claim.value)

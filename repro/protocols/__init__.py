@@ -1,0 +1,45 @@
+"""The protocols that a paper can run under. A protocol is a list of data steps and the splits that training looks at;
+the network stays the paper's. No JAX here.
+
+as-published: the document's own order of data steps and its own way to evaluate, mistakes included.
+official, clean: honest, and the same for all papers: ``honest.py``.
+suspect-...: clean with one fault put in, to see which one explains a reported number: ``suspects.py``.
+"""
+
+from __future__ import annotations
+
+from repro.protocols.honest import CLEAN, HONEST, OFFICIAL, REPORTED_SPLIT, honest_spec, training_steps
+from repro.protocols.suspects import SUSPECTS, Suspect
+from repro.spec import Spec
+
+AS_PUBLISHED = "as-published"
+PROTOCOLS = (AS_PUBLISHED, *HONEST)
+ALL_PROTOCOLS = (*PROTOCOLS, *SUSPECTS)
+
+__all__ = [
+    "ALL_PROTOCOLS",
+    "AS_PUBLISHED",
+    "CLEAN",
+    "HONEST",
+    "OFFICIAL",
+    "PROTOCOLS",
+    "REPORTED_SPLIT",
+    "SUSPECTS",
+    "Suspect",
+    "training_steps",
+    "under_protocol",
+]
+
+
+def under_protocol(spec: Spec, protocol: str) -> Spec:
+    """The spec (of one variant, resolved) with the data steps and evaluated splits of a protocol.
+
+    Raises ValueError for a protocol that is none of ALL_PROTOCOLS, and for a suspect that does not apply to the spec.
+    """
+    if protocol == AS_PUBLISHED:
+        return spec
+    if protocol in HONEST:
+        return honest_spec(spec, clean=protocol == CLEAN)
+    if protocol in SUSPECTS:
+        return SUSPECTS[protocol].faulty_spec(spec)
+    raise ValueError(f"no protocol {protocol!r}; there are: {', '.join(ALL_PROTOCOLS)}")

@@ -1,0 +1,104 @@
+"""The two honest protocols, defined once for all papers.
+
+official: the data set's own parts. Training rows train, PublicTest selects (the epoch, the learning rate, where the
+    paper selects anything), the figure is PrivateTest's. Of the paper's steps those stay that change pictures and those
+    that copy rows it trains on; random flips stay in training only.
+clean: official, and no picture stands on two sides. Training rows that show the same picture as an evaluated row are
+    left out, and PublicTest rows that show one of PrivateTest; of repeats within an evaluated part the first is kept.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fer_jax.settings import ReduceOnPlateau
+from fer_jax.step_kinds import (
+    AugmentCopies,
+    CopySplit,
+    DropRepeats,
+    DropSamePictures,
+    MergeSplits,
+    Normalise,
+    RandomFlip,
+    RenameSplit,
+    RepeatClass,
+    Resize,
+    Shuffle,
+    SplitByUsage,
+    SplitFraction,
+    SplitLast,
+    Step,
+)
+from repro.spec import Data, Spec
+
+OFFICIAL, CLEAN = HONEST = ("official", "clean")
+REPORTED_SPLIT = "test"  # PrivateTest
+
+OFFICIAL_SPLITS = SplitByUsage(
+    into={"train": ("Training",), "validation": ("PublicTest",), "test": ("PrivateTest",)},
+)
+CLEANING: tuple[Step, ...] = (
+    DropSamePictures(split="train", of=("validation", "test")),
+    DropSamePictures(split="validation", of=("test",)),
+    DropRepeats(split="validation"),
+    DropRepeats(split="test"),
+)
+
+
+def honest_spec(spec: Spec, *, clean: bool) -> Spec:
+    """The spec under `official`, or under `clean`."""
+    steps = (OFFICIAL_SPLITS, *(CLEANING if clean else ()), *training_steps(spec.data.steps))
+    return with_steps(spec, steps)
+
+
+def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:
+    """The spec with other data steps, which leave `train`, `validation` and `test`, and selection on validation alone,
+    where the paper selects at all."""
+    schedule = spec.training.schedule
+    if isinstance(schedule, ReduceOnPlateau):
+        schedule = msgspec.structs.replace(schedule, split="validation")
+    training = msgspec.structs.replace(
+        spec.training, evaluate=("validation",), report_split="validation", schedule=schedule
+    )
+    return msgspec.structs.replace(spec, data=Data(steps=steps), training=training)
+
+
+def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Of a paper's steps those that decide which pictures it trains on and how they look, in their order.
+
+    `train` stands in the place of whatever split the training rows were in at that point; steps that only cut or join
+    are left out.
+    """
+    trained = {"train"}  # the splits whose rows end in `train`, followed from the last step to the first
+    kept: list[Step] = []
+    for step in reversed(steps):
+        match step:
+            case SplitByUsage(into=into):
+                trained = _back(trained, set(into), {step.from_split})
+            case SplitFraction() | SplitLast():
+                trained = _back(trained, {step.into, step.rest}, {step.from_split})
+            case CopySplit() | RenameSplit():
+                trained = _back(trained, {step.into}, {step.from_split})
+            case MergeSplits():
+                trained = _back(trained, {step.into}, set(step.splits))
+            case Resize(splits=splits):
+                if not splits or trained & set(splits):
+                    kept.append(msgspec.structs.replace(step, splits=()))
+            case RandomFlip(splits=splits):
+                if "train" in splits:
+                    kept.append(msgspec.structs.replace(step, splits=("train",)))
+            case Normalise():
+                kept.append(step)
+            case (
+                RepeatClass(split=split) | AugmentCopies(split=split) | Shuffle(split=split) | DropRepeats(split=split)
+            ):
+                if split in trained:
+                    kept.append(msgspec.structs.replace(step, split="train"))
+            case _:
+                pass
+    return tuple(reversed(kept))
+
+
+def _back(trained: set[str], made: set[str], sources: set[str]) -> set[str]:
+    """The splits with training rows before a step that made some splits from others."""
+    return (trained - made) | sources if trained & made else trained

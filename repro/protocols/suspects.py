@@ -1,0 +1,142 @@
+"""Faults that can lift a reported number, each put alone into the clean protocol, so that its effect can be measured.
+
+They are the faults that the literature on leakage names most often (Kapoor & Narayanan 2023, Patterns 4(9) 100804: L1.1
+no test set, L1.2 pre-processing of training and test set together, L1.4 duplicates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from fer_jax.step_kinds import (
+    AugmentCopies,
+    CopySplit,
+    DropRepeats,
+    DropSplit,
+    RepeatClass,
+    Shuffle,
+    SplitByUsage,
+    SplitFraction,
+    Step,
+)
+from repro.protocols.honest import CLEANING, OFFICIAL_SPLITS, honest_spec, training_steps, with_steps
+from repro.spec import Spec
+
+_ALL = ("Training", "PublicTest", "PrivateTest")
+# Parts of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
+_RANDOM_PARTS: tuple[Step, ...] = (
+    SplitFraction(fraction=0.8, into="train", rest="rest"),
+    SplitFraction(from_split="rest", fraction=0.5, into="validation", rest="test"),
+)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One fault. name: of the protocol. about: what is done wrong, in a few words.
+
+    evaluated_rows: which rows the reported figure is of, to be compared with what a document's step counts say.
+    needs: why it cannot apply to a spec; empty where it can. build: the spec with the fault.
+    """
+
+    name: str
+    about: str
+    evaluated_rows: str
+    needs: Callable[[Spec], str]
+    build: Callable[[Spec], Spec]
+
+    def faulty_spec(self, spec: Spec) -> Spec:
+        """Raises ValueError where the fault does not apply."""
+        if why := self.needs(spec):
+            raise ValueError(f"{self.name} does not apply: {why}")
+        return self.build(spec)
+
+
+def _always(spec: Spec) -> str:
+    return ""
+
+
+def _needs_step(kind: type[Step], words: str) -> Callable[[Spec], str]:
+    def needs(spec: Spec) -> str:
+        return "" if any(isinstance(step, kind) for step in training_steps(spec.data.steps)) else words
+
+    return needs
+
+
+def _evaluated_on_training(spec: Spec) -> Spec:
+    """The training rows, before any are copied or changed, also under the names of the other two parts."""
+    copies = tuple(
+        step
+        for name in ("validation", "test")
+        for step in (DropSplit(split=name), CopySplit(from_split="train", into=name))
+    )
+    return with_steps(spec, (OFFICIAL_SPLITS, *CLEANING, *copies, *training_steps(spec.data.steps)))
+
+
+def _trained_on_all(spec: Spec) -> Spec:
+    parts = SplitByUsage(into={"train": _ALL, "validation": ("PublicTest",), "test": ("PrivateTest",)})
+    return with_steps(spec, (parts, *training_steps(spec.data.steps)))
+
+
+def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable[[Spec], Spec]:
+    """The copies are made of all rows, and the parts drawn at random from them. No picture stands twice before."""
+
+    def build(spec: Spec) -> Spec:
+        steps = training_steps(spec.data.steps)
+        early = tuple(msgspec.structs.replace(step, split="all") for step in steps if isinstance(step, kind))
+        late = tuple(step for step in steps if not isinstance(step, kind))
+        return with_steps(spec, (DropRepeats(split="all"), *early, *_RANDOM_PARTS, Shuffle(split="train"), *late))
+
+    return build
+
+
+def _best_on_test(spec: Spec) -> Spec:
+    clean = honest_spec(spec, clean=True)
+    training = msgspec.structs.replace(
+        clean.training, evaluate=("validation", "test"), report="best", report_split="test"
+    )
+    return msgspec.structs.replace(clean, training=training)
+
+
+SUSPECTS = {
+    suspect.name: suspect
+    for suspect in (
+        Suspect(
+            "suspect-evaluated-on-training-rows",
+            "the figure is of the rows that were trained on",
+            "Training",
+            _always,
+            _evaluated_on_training,
+        ),
+        Suspect(
+            "suspect-trained-on-all-parts",
+            "the test rows are among the training rows",
+            "PrivateTest",
+            _always,
+            _trained_on_all,
+        ),
+        Suspect(
+            "suspect-oversampled-before-split",
+            "rows are repeated first and divided afterwards",
+            "a random tenth",
+            _needs_step(RepeatClass, "the document repeats no rows"),
+            _before_the_split(RepeatClass),
+        ),
+        Suspect(
+            "suspect-augmented-before-split",
+            "changed copies are made first and divided afterwards",
+            "a random tenth",
+            _needs_step(AugmentCopies, "the document adds no changed copies"),
+            _before_the_split(AugmentCopies),
+        ),
+        Suspect(
+            "suspect-best-epoch-on-test",
+            "the epoch with the best figure on the test rows is reported",
+            "PrivateTest",
+            _always,
+            _best_on_test,
+        ),
+    )
+}

@@ -1,0 +1,123 @@
+"""The leakage questions of Kapoor & Narayanan's model info sheet (2023, Patterns 4(9) 100804), each answered for one
+paper: by computation where the data steps and the audit tell, else by the spec's own answer, else as unknown."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
+
+from repro.leakage_sheet import LeakageAnswer, LeakageSheet, Presence
+from repro.report import units
+from repro.spec import Claim
+
+if TYPE_CHECKING:
+    from repro.audit.leakage import LeakageAudit, Overlap
+
+KINDS = {
+    "l1_1": ("L1.1", "No test set"),
+    "l1_2": ("L1.2", "Pre-processing on training and test set"),
+    "l1_3": ("L1.3", "Feature selection on training and test set"),
+    "l1_4": ("L1.4", "Duplicates in the data set"),
+    "l2": ("L2", "Features that are not legitimate"),
+    "l3_1": ("L3.1", "Temporal leakage"),
+    "l3_2": ("L3.2", "Non-independence between training and test rows"),
+    "l3_3": ("L3.3", "Sampling bias in the test distribution"),
+}
+SAME_PERSON = "FER-2013 names no persons, so whether one stands on both sides cannot be computed."
+NOT_AUDITED = "The published protocol was not audited: `repro audit` compares its rows."
+COPYING_STEPS = ("repeat_class", "augment_copies")
+
+
+class Answer(NamedTuple):
+    """One line of the sheet. number: L1.1 to L3.3. source: who answers."""
+
+    number: str
+    title: str
+    answer: Presence
+    reason: str
+    source: Literal["computed", "spec", ""]
+
+
+def leakage_answers(claim: Claim | None, audit: LeakageAudit | None, told: LeakageSheet | None) -> list[Answer]:
+    """All eight, in order. A computed yes or no stands before the spec's answer.
+
+    claim: the headline; its split is the test set that is meant. audit: of the protocol as published, of the claim's
+    variant. told: the spec's own answers.
+    """
+    computed = _computed(claim, audit)
+    answers = []
+    for key, (number, title) in KINDS.items():
+        found, spoken = computed.get(key), getattr(told, key) if told else None
+        if found and found.answer != "unknown":
+            answers.append(Answer(number, title, found.answer, found.reason, "computed"))
+        elif spoken:
+            answers.append(Answer(number, title, spoken.answer, spoken.reason, "spec"))
+        else:
+            reason = found.reason if found else "It needs judgement, and the spec gives none."
+            answers.append(Answer(number, title, "unknown", reason, ""))
+    return answers
+
+
+def _computed(claim: Claim | None, audit: LeakageAudit | None) -> dict[str, LeakageAnswer]:
+    found = {"l1_3": _answer("no", "The network reads every pixel: no step selects features.")}
+    if claim is None:
+        return found
+    if claim.split in ("train", "minibatch"):
+        return found | {"l1_1": _answer("yes", "The figure is of training rows.")}
+    if audit is None or claim.split not in audit.rows:
+        return found | dict.fromkeys(("l1_1", "l1_2", "l1_4", "l3_2"), _answer("unknown", NOT_AUDITED))
+    overlaps = [overlap for overlap in audit.overlaps if overlap.split == claim.split]
+    return found | {
+        "l1_1": _no_test_set(claim, overlaps, audit),
+        "l1_2": _preprocessing(claim, overlaps, audit),
+        "l1_4": _duplicates(claim, overlaps, audit),
+        "l3_2": _dependence(claim, overlaps, audit),
+    }
+
+
+def _no_test_set(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
+    rows = audit.rows[claim.split]
+    same = sum(overlap.rows for overlap in overlaps if overlap.kind == "same row")
+    if same == rows:
+        return _answer("yes", f"All {rows:,} rows of `{claim.split}` are training rows.")
+    decides = [selection.decides for selection in audit.selections if selection.split == claim.split]
+    if decides:
+        # Choosing by the test figure is training on it; the taxonomy has no kind of its own for that.
+        return _answer("yes", f"`{claim.split}` also decides {' and '.join(decides)}: no split was left untouched.")
+    return _answer("no", f"The figure is of {rows:,} rows of `{claim.split}`, {rows - same:,} of them not trained on.")
+
+
+def _preprocessing(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
+    """The taxonomy's own example: oversampling before the split, so that copies of one row stand on both sides."""
+    made = [overlap for overlap in overlaps if overlap.cause.startswith(COPYING_STEPS)]
+    if made:
+        steps = "; ".join(f"`{o.cause}` before `{o.separated_by}`: {_rows(o.rows, claim, audit)}" for o in made)
+        return _answer("yes", f"Rows were copied before they were divided. {steps}.")
+    return _answer("no", "Pixels are scaled by constants, and no row was copied before the rows were divided.")
+
+
+def _duplicates(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
+    kinds = {o.kind: o.rows for o in overlaps if o.kind in ("exact duplicate", "near duplicate")}
+    taken = sum(overlap.rows for overlap in overlaps) - sum(kinds.values())
+    if not kinds and taken:  # a row counts once, so what is trained on itself hides its duplicates
+        return _answer("unknown", f"{_rows(taken, claim, audit)} are trained on themselves; no other one is repeated.")
+    if not kinds:
+        return _answer("no", f"No other row of the data set repeats one of `{claim.split}` in training.")
+    said = ", ".join(f"{count:,} {kind}{'s' if count > 1 else ''}" for kind, count in kinds.items())
+    return _answer("yes", f"{_rows(sum(kinds.values()), claim, audit)} repeat another row in training: {said}.")
+
+
+def _dependence(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
+    shared = sum(o.rows for o in overlaps if o.kind in ("same row", "augmented copy"))
+    if shared:
+        return _answer("yes", f"{_rows(shared, claim, audit)} are training rows or copies of them.")
+    return _answer("unknown", SAME_PERSON)
+
+
+def _rows(count: int, claim: Claim, audit: LeakageAudit) -> str:
+    rows = audit.rows[claim.split]
+    return f"{count:,} of {rows:,} rows of `{claim.split}` ({units.percentage(count / rows, None)})"
+
+
+def _answer(answer: Presence, reason: str) -> LeakageAnswer:
+    return LeakageAnswer(answer=answer, reason=reason)

@@ -1,0 +1,130 @@
+"""The honest protocols: which of a paper's steps stay, and that no row stands on two sides."""
+
+import numpy as np
+import pytest
+
+from fer_jax.faces import EMOTIONS, Faces
+from fer_jax.settings import ReduceOnPlateau
+from fer_jax.step_kinds import (
+    AugmentCopies,
+    CopySplit,
+    DropRepeats,
+    FlipHorizontal,
+    MergeSplits,
+    Normalise,
+    RandomFlip,
+    RenameSplit,
+    RepeatClass,
+    Resize,
+    Rotate,
+    Shuffle,
+    SplitByUsage,
+    SplitFraction,
+    SplitLast,
+    check_steps,
+)
+from fer_jax.steps import apply_steps
+from repro.catalog import all_papers, find_paper
+from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, OFFICIAL, PROTOCOLS, training_steps, under_protocol
+
+PAPERS = [paper.id for paper in all_papers()]
+
+
+def faces(rows: int = 1274) -> Faces:
+    """Noise of 48 pixels, 7 rows of each usage in turn. The last 300 rows show pictures of rows of another usage."""
+    images = np.random.default_rng(5).integers(0, 256, (rows, 48, 48), dtype=np.uint8)
+    images[974:] = images[337:637]
+    labels = np.arange(rows) % len(EMOTIONS)
+    usage = np.arange(rows) // 7 % 3
+    return Faces(images, labels.astype(np.uint8), usage.astype(np.uint8), np.arange(rows, dtype=np.int32))
+
+
+def pictures() -> np.ndarray:
+    rows = np.arange(1274)
+    return np.where(rows < 974, rows, rows - 637)
+
+
+def origins(protocol, paper, seed=0):
+    spec = under_protocol(find_paper(paper).spec, protocol)
+    return spec, apply_steps(faces(), spec.data.steps, seed, pictures).splits
+
+
+def test_as_published_is_the_paper():
+    for paper in all_papers():
+        assert under_protocol(paper.spec, AS_PUBLISHED) is paper.spec
+
+
+@pytest.mark.parametrize("protocol", HONEST)
+@pytest.mark.parametrize("paper", PAPERS)
+def test_no_row_of_one_part_is_trained_or_evaluated_in_another(paper, protocol):
+    spec, splits = origins(protocol, paper)
+    assert set(splits) == {"train", "validation", "test"}
+    for name, usage in (("train", 0), ("validation", 1), ("test", 2)):
+        assert (splits[name].usage == usage).all()
+        assert name == "train" or (splits[name].copied_by == -1).all()
+    assert spec.training.evaluate == ("validation",)
+    assert spec.model == find_paper(paper).spec.model
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_clean_leaves_no_picture_on_two_sides_nor_twice_in_an_evaluated_part(paper):
+    _, official = origins(OFFICIAL, paper)
+    _, clean = origins(CLEAN, paper)
+    shown = {name: pictures()[rows.origin] for name, rows in clean.items()}
+    assert not set(shown["train"]) & (set(shown["validation"]) | set(shown["test"]))
+    assert not set(shown["validation"]) & set(shown["test"])
+    for name in ("validation", "test"):
+        assert len(set(shown[name])) == len(shown[name])
+    assert set(shown["test"]) == set(pictures()[official["test"].origin]), "one of each picture stays"
+    assert len(clean["train"]) < len(official["train"]), "the planted pictures were there to be found"
+
+
+def test_steps_that_make_the_training_pictures_stay_and_those_that_divide_go():
+    assert training_steps(find_paper("basani2017").spec.data.steps) == (
+        Resize(size=28, rounding="truncate"),
+        AugmentCopies(split="train", transforms=(FlipHorizontal(), Rotate(degrees=10.0, positions="1/32"))),
+        RepeatClass(split="train", label="disgust", times=4),
+        Shuffle(split="train"),
+        Normalise(),
+    )
+    assert training_steps(find_paper("chavan2020").spec.data.steps) == (
+        RepeatClass(split="train", label="disgust", times=9),
+        Shuffle(split="train"),
+        Normalise(),
+    )
+    assert training_steps(find_paper("onghena").spec.data.steps) == (RandomFlip(splits=("train",)), Normalise())
+    assert training_steps(find_paper("teta2022").spec.data.steps) == (Normalise(divide=1.0),)
+
+
+def test_the_training_rows_are_followed_through_every_step_that_moves_them():
+    steps = (
+        SplitByUsage(into={"one": ("Training",), "two": ("PublicTest",), "three": ("PrivateTest",)}),
+        RepeatClass(split="two", label="fear", times=2),
+        RepeatClass(split="three", label="sad", times=2),
+        MergeSplits(splits=("one", "two"), into="both"),
+        SplitFraction(from_split="both", fraction=0.9, into="most", rest="few"),
+        AugmentCopies(split="few", transforms=(FlipHorizontal(),)),
+        DropRepeats(split="most"),
+        CopySplit(from_split="most", into="copy"),
+        Resize(size=24, splits=("most", "copy")),
+        RenameSplit(from_split="copy", into="train"),
+        SplitLast(from_split="three", count=3, into="validation", rest="test"),
+        Shuffle(split="most"),
+        RandomFlip(splits=("validation",)),
+    )
+    kept = training_steps(steps)
+    assert kept == (RepeatClass(split="train", label="fear", times=2), DropRepeats(split="train"), Resize(size=24))
+
+
+def test_selection_moves_to_public_test():
+    training = under_protocol(find_paper("onghena").resolve("upstream"), OFFICIAL).training
+    assert isinstance(training.schedule, ReduceOnPlateau) and training.schedule.split == "validation"
+    best = under_protocol(find_paper("basani2017").resolve("best_validation"), CLEAN).training
+    assert (best.report, best.report_split) == ("best", "validation")
+
+
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_every_variant_of_every_paper_can_be_prepared_under_every_protocol(protocol):
+    for paper in all_papers():
+        for variant in paper.variant_names():
+            check_steps(under_protocol(paper.resolve(variant), protocol).data.steps)
