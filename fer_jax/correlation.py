@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from functools import partial
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +31,7 @@ ALIGNED = 0.6  # correlation after the best shift from which it is worth while t
 MIN_DETAIL_STD = 1.0  # gray levels: below lie the errors of rounding and compression, which correlate with nothing
 BLOCK = 2048  # a block of scores is BLOCK x BLOCK x 4 bytes = 16 MB: near the size of a processor's cache
 GROUP = 32  # of each row and this many columns one bit leaves the device: 128 KB a block
+PART = 256  # pictures described at once
 BATCH = 64  # pairs compared at once, few enough for a processor's cache
 
 _HIGHEST = jax.lax.Precision.HIGHEST  # on a GPU the default would round factors to 10 bits
@@ -45,26 +45,28 @@ def describe(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     both directions, of what the middle shows. Lengths are 1. Brightness and contrast do not change them. They belong to
     this data set: another has another discriminant.
     """
-    n = len(images_NHW)
-    mean_K, basis_KD = _discriminant(images_NHW[:: max(1, n // SAMPLE)])
-    middle = np.empty((n, basis_KD.shape[1]), np.float32)
-    corners = np.empty((2, 4, *middle.shape), np.float32)
-    block = min(BLOCK, n)
-    for start in range(0, n, block):
-        start = min(start, n - block)  # the last block overlaps the one before, so that all have one shape
-        part = slice(start, start + block)
-        middle[part], corners[:, :, part] = _descriptors(images_NHW[part], mean_K, basis_KD)
-    return middle, corners
+    sample_5NK = [_in_parts(_thumbnails, x[:: max(1, len(x) // SAMPLE)]) for x in (images_NHW, images_NHW[:, :, ::-1])]
+    mean_K, basis_KD = _discriminant(np.concatenate(sample_5NK, 1))
+    described = [
+        _in_parts(lambda part: _descriptors(part, mean_K, basis_KD), x) for x in (images_NHW, images_NHW[:, :, ::-1])
+    ]
+    return described[0][0], np.stack([windows[1:] for windows in described])
 
 
-def _discriminant(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _in_parts(step: Callable[[np.ndarray], jax.Array], images_NHW: np.ndarray) -> np.ndarray:
+    """What the step makes of all pictures, (5, N, ...), PART at a time; filled up, so that every part has one shape."""
+    parts = [images_NHW[start : start + PART] for start in range(0, len(images_NHW), PART)]
+    made = [np.asarray(step(np.pad(part, ((0, PART - len(part)), (0, 0), (0, 0)))))[:, : len(part)] for part in parts]
+    return np.concatenate(made, 1)
+
+
+def _discriminant(thumbnails_5NK: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean thumbnail (K,) and the directions (K, D): the eigenvectors of scatter between against within pictures.
 
-    Both orientations are used, so that the score of (a, mirrored b) is that of (mirrored a, b).
+    Of pictures in both orientations, so that the score of (a, mirrored b) is that of (mirrored a, b).
     """
-    as_is, mirrored = (np.asarray(_thumbnails(x), np.float64) for x in (images_NHW, images_NHW[:, :, ::-1]))
-    middle, *corners = np.concatenate([as_is, mirrored], 1)
-    mean_K = middle.mean(0) * (len(images_NHW) / (len(images_NHW) + MEAN_SHRINKAGE))
+    middle, *corners = thumbnails_5NK.astype(np.float64)
+    mean_K = middle.mean(0) * (len(middle) / (len(middle) + 2 * MEAN_SHRINKAGE))
     between = (middle - mean_K).T @ (middle - mean_K) / len(middle)
     within = np.sum([(corner - middle).T @ (corner - middle) for corner in corners], 0) / (4 * len(middle))
     within += (1e-3 * np.trace(within) / len(within) + 1e-9) * np.eye(len(within))
@@ -102,10 +104,9 @@ def _cells(size: int) -> np.ndarray:
 
 
 @jax.jit
-def _descriptors(images_NHW: jax.Array, mean_K: jax.Array, basis_KD: jax.Array) -> tuple[jax.Array, jax.Array]:
-    turned = jnp.stack([_thumbnails(images_NHW), _thumbnails(images_NHW[:, :, ::-1])])
-    described = _unit(jnp.matmul(turned - mean_K, basis_KD, precision=_HIGHEST))
-    return described[0, 0], described[:, 1:]
+def _descriptors(images_NHW: jax.Array, mean_K: jax.Array, basis_KD: jax.Array) -> jax.Array:
+    """Of the middle and of the four corners, (5, N, D)."""
+    return _unit(jnp.matmul(_thumbnails(images_NHW) - mean_K, basis_KD, precision=_HIGHEST))
 
 
 def _unit(x: jax.Array) -> jax.Array:
@@ -122,12 +123,15 @@ def alike(rows_ND: np.ndarray, columns_ND: np.ndarray, cut: float) -> tuple[np.n
     n = len(rows_ND)
     block = min(BLOCK, max(1, -(-n // GROUP)) * GROUP)
     padding = ((0, -n % block), (0, 0))
-    rows, columns = (jnp.asarray(np.pad(part, padding)) for part in (rows_ND, columns_ND))
+    rows, columns = (
+        [jnp.asarray(part) for part in np.split(np.pad(x, padding), max(1, -(-n // block)))]
+        for x in (rows_ND, columns_ND)
+    )
     found = [np.zeros((2, 0), np.int32)]
     # One block ahead: the device computes while the host looks at what the last block gave.
     pending: deque[tuple[int, int, jax.Array]] = deque()
-    for r, c in [(start, other) for start in range(0, n, block) for other in range(start, n, block)]:
-        pending.append((r, c, _hits(rows, columns, r, c, cut, block)))
+    for r, c in zip(*np.triu_indices(len(rows)), strict=True):
+        pending.append((int(r) * block, int(c) * block, _hits(rows[r], columns[c], cut)))
         if len(pending) > 1:
             found.append(_pairs(rows_ND, columns_ND, *pending.popleft(), cut))
     found += [_pairs(rows_ND, columns_ND, *left, cut) for left in pending]
@@ -135,15 +139,11 @@ def alike(rows_ND: np.ndarray, columns_ND: np.ndarray, cut: float) -> tuple[np.n
     return a, b
 
 
-@partial(jax.jit, static_argnames="block")
-def _hits(
-    rows_ND: jax.Array, columns_ND: jax.Array, first_row: int, first_column: int, cut: float, block: int
-) -> jax.Array:
-    """For each row of a block and each group of columns (every block/GROUP-th), whether a score reaches the cut."""
-    rows = jax.lax.dynamic_slice_in_dim(rows_ND, first_row, block)
-    columns = jax.lax.dynamic_slice_in_dim(columns_ND, first_column, block)
-    scores = jnp.matmul(rows, columns.T, precision=_HIGHEST)
-    return scores.reshape(block, GROUP, -1).max(1) >= cut
+@jax.jit
+def _hits(rows_ND: jax.Array, columns_ND: jax.Array, cut: float) -> jax.Array:
+    """For each row of a block and each group of columns (every N/GROUP-th), whether a score reaches the cut."""
+    scores = jnp.matmul(rows_ND, columns_ND.T, precision=_HIGHEST)
+    return scores.reshape(len(rows_ND), GROUP, -1).max(1) >= cut
 
 
 def _pairs(rows_ND: np.ndarray, columns_ND: np.ndarray, r: int, c: int, hits: jax.Array, cut: float) -> np.ndarray:
@@ -172,26 +172,29 @@ def best_correlation(
     details deviate by less than MIN_DETAIL_STD the score is 0. Per pair 25 shifts x 44 x 44 pixels = 48,400 products at
     48x48, and eight times as many for blurs.
     """
-    images = jnp.asarray(images_NHW)
-    score, shift = _batched(_best_shift, images, a, b, mirrored)
+    score, shift = _batched(_best_shift, images_NHW, a, b, mirrored)
     aligned = np.flatnonzero(score >= ALIGNED)
-    (score[aligned],) = _batched(_affine_correlation, images, *(x[aligned] for x in (a, b, mirrored, shift)))
+    (score[aligned],) = _batched(_affine_correlation, images_NHW, *(x[aligned] for x in (a, b, mirrored, shift)))
     dy, dx = np.divmod(shift, 2 * MAX_SHIFT + 1)
     return score, (dx - MAX_SHIFT).astype(np.int8), (dy - MAX_SHIFT).astype(np.int8)
 
 
-def _batched(step: Callable[..., tuple[jax.Array, ...]], images: jax.Array, *pairs: np.ndarray) -> list[np.ndarray]:
-    """What the step gives for each pair; BATCH pairs at a time, the last batch filled up so that all have one shape."""
-    n = len(pairs[0])
-    filled = [np.pad(values, (0, -n % BATCH)) for values in pairs] if n else [np.zeros(BATCH, x.dtype) for x in pairs]
-    parts = [step(images, *(x[at : at + BATCH] for x in filled)) for at in range(0, len(filled[0]), BATCH)]
-    return [np.concatenate([np.asarray(one) for one in column])[:n] for column in zip(*parts, strict=True)]
+def _batched(
+    step: Callable[..., tuple[jax.Array, ...]], images_NHW: np.ndarray, a: np.ndarray, b: np.ndarray, *more: np.ndarray
+) -> list[np.ndarray]:
+    """What the step gives for each pair; BATCH pairs at a time, filled up so that every batch has one shape."""
+    filled = [np.pad(values, (0, -len(a) % BATCH or BATCH * (len(a) == 0))) for values in (a, b, *more)]
+    made = []
+    for at in range(0, len(filled[0]), BATCH):
+        one, other, *rest = (values[at : at + BATCH] for values in filled)
+        made.append(step(images_NHW[one], images_NHW[other], *rest))
+    return [np.concatenate([np.asarray(part) for part in column])[: len(a)] for column in zip(*made, strict=True)]
 
 
 @jax.jit
-def _best_shift(images: jax.Array, a: jax.Array, b: jax.Array, mirrored: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _best_shift(a_PHW: jax.Array, b_PHW: jax.Array, mirrored: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Score and index of the shift, dy-major, of each pair."""
-    one, other = _details(images, a, b, mirrored)
+    one, other = _details(a_PHW, b_PHW, mirrored)
     h, w = one.shape[0] - 2 * MAX_SHIFT, one.shape[1] - 2 * MAX_SHIFT
     one = one[MAX_SHIFT : MAX_SHIFT + h, MAX_SHIFT : MAX_SHIFT + w]
     one = one - one.mean((0, 1))
@@ -205,12 +208,10 @@ def _best_shift(images: jax.Array, a: jax.Array, b: jax.Array, mirrored: jax.Arr
 
 
 @jax.jit
-def _affine_correlation(
-    images: jax.Array, a: jax.Array, b: jax.Array, mirrored: jax.Array, shift: jax.Array
-) -> tuple[jax.Array]:
+def _affine_correlation(a_PHW: jax.Array, b_PHW: jax.Array, mirrored: jax.Array, shift: jax.Array) -> tuple[jax.Array]:
     """Correlation of b, shifted, with the nearest linear mixture of a and its derivatives by the six numbers of an affine
     map: the first step of Lucas and Kanade (1981), An iterative image registration technique."""
-    one, other = (jnp.moveaxis(x, -1, 0) for x in _details(images, a, b, mirrored))
+    one, other = (jnp.moveaxis(x, -1, 0) for x in _details(a_PHW, b_PHW, mirrored))
     _, h, w = one.shape
     h, w = h - 2 * MAX_SHIFT, w - 2 * MAX_SHIFT
     dy, dx = jnp.divmod(shift, 2 * MAX_SHIFT + 1)
@@ -221,8 +222,8 @@ def _affine_correlation(
     down = one[:, margin + 1 : ends[0] + 1, margin : ends[1]] - one[:, margin - 1 : ends[0] - 1, margin : ends[1]]
     across = one[:, margin : ends[0], margin + 1 : ends[1] + 1] - one[:, margin : ends[0], margin - 1 : ends[1] - 1]
     y, x = jnp.linspace(-1, 1, h)[:, None], jnp.linspace(-1, 1, w)
-    terms = jnp.stack([middle, down, across, y * down, x * down, y * across, x * across], 1).reshape(len(a), 7, h * w)
-    terms, target = terms - terms.mean(2, keepdims=True), target.reshape(len(a), h * w)
+    terms = jnp.stack([middle, down, across, y * down, x * down, y * across, x * across], 1).reshape(len(one), 7, h * w)
+    terms, target = terms - terms.mean(2, keepdims=True), target.reshape(len(one), h * w)
     target = target - target.mean(1, keepdims=True)
     gram = jnp.einsum("pik,pjk->pij", terms, terms, precision=_HIGHEST)
     with_b = jnp.einsum("pik,pk->pi", terms, target, precision=_HIGHEST)
@@ -232,13 +233,13 @@ def _affine_correlation(
     return (jnp.sqrt(jnp.clip(explained, 0, 1)) * jnp.sign(weights[:, 0]),)
 
 
-def _details(images: jax.Array, a: jax.Array, b: jax.Array, mirrored: jax.Array) -> tuple[jax.Array, jax.Array]:
+def _details(a_PHW: jax.Array, b_PHW: jax.Array, mirrored: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Pictures a and b, the latter mirrored where said, between two blurs, (H, W, P).
 
     The wide blur holds light and the shape that all faces share, the narrow one leaves out what compression changes.
     Pairs innermost: sums over pixels are then sums of vectors over pairs.
     """
-    one, other = (jnp.moveaxis(images[rows].astype(jnp.float32), 0, -1) for rows in (a, b))
+    one, other = (jnp.moveaxis(x.astype(jnp.float32), 0, -1) for x in (a_PHW, b_PHW))
     both = jnp.stack([one, jnp.where(mirrored, other[:, ::-1], other)])
     fine, coarse = (
         jnp.einsum("yh,ehwp,xw->eyxp", _blur(one.shape[0], width), both, _blur(one.shape[1], width), precision=_HIGHEST)

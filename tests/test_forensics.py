@@ -52,6 +52,7 @@ def test_teta_evaluated_its_test_part_on_the_training_rows():
     steps = one("teta2022", "steps x batch size", "log-steps")
     assert "898 steps of 32 are 28,705 to 28,736 rows: only Training (28,709) fits" in steps.arithmetic
     assert "PrivateTest (3,589) takes 113 steps" in steps.arithmetic
+    assert steps.meaning == "As many rows were evaluated as 'test' as the training part has."
     whole = one("teta2022", "accuracy x rows is a whole number", "log-test-accuracy", outcome="consistent")
     assert (
         "28,190 / 28,709" in whole.arithmetic and "not of PublicTest (3,589), PrivateTest (3,589)" in whole.arithmetic

@@ -7,6 +7,7 @@ import pytest
 from repro.decode import SpecError
 from repro.forensics import examine
 from repro.report.claims import measure
+from tests.invented_papers import USAGE_STEP
 from tests.tiny_paper import load_tiny
 
 ACCURACY = 'quantity = "accuracy"\nvalue = 0.6\nunit = "fraction"\nresolution = 0.01\nsplit = "test"'
@@ -64,6 +65,14 @@ def test_an_evaluation_may_leave_out_its_incomplete_last_batch(tmp_path):
     paper = load_tiny(tmp_path, (LOSS, STEPS.replace("898", "56").replace("batch_size = 4", "batch_size = 64")))
     (steps,) = [f for f in examine(paper) if f.check == "steps x batch size"]
     assert steps.outcome == "consistent" and "without the incomplete last batch" in steps.arithmetic
+
+
+def test_an_evaluation_of_rows_that_were_set_aside_may_do_so_too(tmp_path):
+    cut = 'step = "split_last"\ncount = 1000\ninto = "test"\nrest = "train"'
+    steps = STEPS.replace("898", "33").replace("batch_size = 4", "batch_size = 30")
+    paper = load_tiny(tmp_path, (USAGE_STEP.strip(), cut), (LOSS, steps))
+    (finding,) = [f for f in examine(paper) if f.check == "steps x batch size"]
+    assert finding.outcome == "consistent" and "'test' has 1,000 rows" in finding.arithmetic
 
 
 def test_the_accuracy_of_the_tiny_paper_is_too_coarse_to_tell(tmp_path):

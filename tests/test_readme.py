@@ -30,8 +30,9 @@ def _command(words: list[str]) -> tuple[click.Command, list[str]]:
     """The command that the words name, and what is left of them."""
     command: click.Command = main
     while isinstance(command, click.Group) and words and not words[0].startswith("-"):
-        assert words[0] in command.commands, f"no command {words[0]!r}"
-        command, words = command.commands[words[0]], words[1:]
+        _, found, words = command.resolve_command(click.Context(command), words)
+        assert found, f"no such command: {words}"
+        command = found
     return command, words
 
 

@@ -100,7 +100,7 @@ class Search:
                 continue
             estimate = _ESTIMATES.get(name)
             values = [value for record in clean if estimate and (value := estimate(record)) is not None]
-            if values and statistics.fmean(values) < self.claim.value - tolerance(self.claim) - ESTIMATE_MARGIN:
+            if values and abs(statistics.fmean(values) - self.claim.value) > tolerance(self.claim) + ESTIMATE_MARGIN:
                 found.append(self._estimated(name, suspect.about, values))
             else:
                 found.append(self._measured(name, name, suspect.about))

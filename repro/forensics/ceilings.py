@@ -25,7 +25,7 @@ class Published:
 
 
 # Accuracies of PrivateTest (3,589 rows), but for people.
-PEOPLE = Published(0.65, "people, 65 +- 5 %", "Goodfellow et al. 2013, arXiv:1307.0414, Sec. 3.2")
+PEOPLE = Published(0.65, "people, 65 +- 5 %", "Goodfellow et al. 2013, arXiv:1307.0414")
 CHALLENGE_WINNER = Published(0.71162, "the winner of the 2013 challenge", "Tang 2013, arXiv:1306.0239")
 BEST_SINGLE = Published(0.7414, "the best single network known to us", "Pham, Vu & Tran 2021, ICPR, ResMaskingNet")
 VGG = Published(0.7328, "a well-tuned VGGNet", "Khaireddin & Chen 2021, arXiv:2105.03588")

@@ -62,31 +62,24 @@ def _evaluation_steps(claim: Claim, batch: int, fitting: range, own: SplitRows |
     out the incomplete last batch; then there are up to a batch more."""
     sizes = official_sizes()
     whole = [name for name, rows in sizes.items() if rows in fitting]
-    fits = whole or [name for name, rows in sizes.items() if rows in range(fitting[-1], fitting[-1] + batch)]
+    without_last = range(fitting[-1] + 1, fitting[-1] + batch)
+    fits = whole or [name for name, rows in sizes.items() if rows in without_last]
     part = sizes["PrivateTest"]
     named = " and ".join(f"{name} ({sizes[name]:,})" for name in fits)
     shown = f"{f'only {named}' if fits else 'no official part'} fits"
+    shown += ", without the incomplete last batch" if fits and not whole else ""
     shown += f"; PrivateTest ({part:,}) takes {-(-part // batch):,} steps"
-    if fits and not whole:
-        shown += "; without the incomplete last batch"
-    if any("Test" in name for name in fits) and "Training" in fits:
+    has_test, has_training = any("Test" in name for name in fits), "Training" in fits
+    if has_test and has_training:
         return "cannot tell", shown, "So large a step does not tell the parts of the data set apart."
-    if any("Test" in name for name in fits):
+    if has_test:
         return "consistent", shown, "The evaluation took as many steps as an official test part needs."
-    if "Training" in fits:
-        return (
-            "inconsistent",
-            shown,
-            f"The rows evaluated as '{claim.split}' are as many as those of the training part.",
-        )
-    if own is not None and own.total in fitting and own.total < sizes["Training"]:
+    if has_training:
+        return "inconsistent", shown, f"As many rows were evaluated as '{claim.split}' as the training part has."
+    if own is not None and (own.total in fitting or own.total in without_last):
         shown += f"; '{claim.split}' has {own.total:,} rows"
         return "consistent", shown, "The evaluation took as many steps as the rows that were set aside need."
-    return (
-        "inconsistent",
-        shown,
-        f"No part that could be set aside has so many rows as '{claim.split}'.",
-    )
+    return "inconsistent", shown, f"No part that could be set aside has so many rows as '{claim.split}'."
 
 
 def official_sizes() -> dict[str, int]:

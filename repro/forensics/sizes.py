@@ -33,10 +33,10 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _data_set(case: Case, claim: Claim) -> Finding:
-    """Of the imported file, or of all rows that the steps leave (copies of a split under a second name aside)."""
+    """Of the imported file, or of all rows that the steps leave, unless they put rows into two splits."""
     official = official_sizes()["all"]
-    splits = case.rows(claim.variant)
-    made = sum(rows.total for rows in splits.values())
+    shared = _puts_rows_into_two(case.spec(claim.variant).data.steps)
+    made = 0 if shared else sum(rows.total for rows in case.rows(claim.variant).values())
     printed = window(claim)
     shown = f"printed {number(claim.value)}; FER-2013 has {official:,} rows"
     outcome, meaning = printed.fit(official), "It is the size of FER-2013."
@@ -148,7 +148,7 @@ def _fractions(case: Case, variant: str) -> Iterator[Finding]:
         if not isinstance(step, SplitFraction) or not all(isinstance(s, harmless) for s in steps[index + 1 :]):
             continue
         into, rest = stated.get(step.into), stated.get(step.rest)
-        if not into or not rest:
+        if not into or not rest or into[0].value < 1 or rest[0].value < 1:
             continue
         part, other = window(into[0]), window(rest[0])
         least, greatest = part.low / (part.low + other.high_if_cut), part.high_if_cut / (part.high_if_cut + other.low)

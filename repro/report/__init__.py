@@ -7,12 +7,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-from repro.audit.records import AuditRecord, read_audit
+from repro.audit.data import DataAudit
+from repro.audit.records import AuditRecord, read_audit, read_data_audit
 from repro.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.explain.records import read_explanation
 from repro.explain.text import explanation_blocks
 from repro.forensics import examine
 from repro.records import RunRecord, find_records, write_atomically
+from repro.report.data_section import data_section
 from repro.report.frame import csv_text, frame_of
 from repro.report.groups import PaperRuns, Run, collect
 from repro.report.judgements import judge_claims
@@ -55,15 +57,17 @@ def render_results(
     specs: Sequence[LoadedSpec],
     records: Iterable[tuple[Path | PurePosixPath, RunRecord]],
     audits: Mapping[str, AuditRecord] = MappingProxyType({}),
+    data: DataAudit | None = None,
 ) -> str:
     """The whole of RESULTS.md. The same for any order of specs and records.
 
     records: each with the path of its run.json from the results folder on. audits: by paper id, of its headline's
-    variant.
+    variant. data: the audit of the data set.
     """
     papers = collect(specs, [Run(PurePosixPath(path.as_posix()), record) for path, record in records])
     leaky = {paper.id: headline_leaks(paper, audits.get(paper.id)) for paper in papers}
     main = [HEADER, "## The papers", protocol_table(papers, leaky), "\n".join(flag_notes(papers)), LEGEND]
+    main += data_section(data)
     main += ["## Every variant, protocol and device", main_table(papers), VARIANTS_LEGEND]
     synthetic = synthetic_table(papers)
     if synthetic:
@@ -84,7 +88,10 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
 
     records = [(path.relative_to(results), record) for path, record in find_records(results)]
     audits = {spec.id: audit for spec in specs if (audit := read_audit(results, spec.id, headline_variant(spec)))}
-    files = {REPORT_NAME: render_results(specs, records, audits), CSV_NAME: csv_text(frame_of(records))}
+    files = {
+        REPORT_NAME: render_results(specs, records, audits, read_data_audit(results)),
+        CSV_NAME: csv_text(frame_of(records)),
+    }
     files |= {sheet_name(spec): _sheet(spec, records, audits.get(spec.id), results) for spec in specs}
     return files | render_bench_folder(results)
 
