@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
+from invented_papers import USAGE_STEP
+from tiny_paper import load_tiny
 
 from repro.decode import SpecError
 from repro.forensics import examine
 from repro.report.claims import measure
-from tests.invented_papers import USAGE_STEP
-from tests.tiny_paper import load_tiny
 
 ACCURACY = 'quantity = "accuracy"\nvalue = 0.6\nunit = "fraction"\nresolution = 0.01\nsplit = "test"'
 LOSS = 'quantity = "loss"\nvalue = 1.5\nunit = "nat"\nsplit = "test"\nepoch = 2'

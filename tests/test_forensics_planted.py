@@ -8,9 +8,9 @@ import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from invented_papers import FAULTS, invented_paper, planted, with_claims
 
 from repro.forensics import examine
-from tests.invented_papers import FAULTS, invented_paper, planted, with_claims
 
 SEEDS = st.integers(0, 10**9)
 FEW = settings(max_examples=20, deadline=None)

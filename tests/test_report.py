@@ -173,7 +173,10 @@ def test_a_flag_is_seen_in_the_main_table_with_its_reason_below():
     assert main_rows(text)[0][3] == "98 % ⚠ **likely train/test leakage**"
     note = "- ⚠ **someone2020, likely train/test leakage:** Copies are made \\| before the split."
     assert note in section(text, "## The papers", "## ")
-    assert cells(section(text, "## The papers", "## "), holding="someone2020")[0][2] == "98 % ⚠ **likely train/test leakage**"
+    assert (
+        cells(section(text, "## The papers", "## "), holding="someone2020")[0][2]
+        == "98 % ⚠ **likely train/test leakage**"
+    )
 
 
 def test_runs_of_settings_that_the_spec_no_longer_has_measure_nothing():
