@@ -3,9 +3,9 @@
 Two stages, because all pairs at full resolution would be far too many products. The descriptor of a picture has
 ``DESCRIPTOR`` numbers; pairs whose descriptors point the same way are candidates. It is a linear discriminant (Fisher
 1936; Hastie, Tibshirani and Friedman, The Elements of Statistical Learning, section 4.3.3), fitted to the data set
-itself: directions in which pictures differ much, but a picture and its shifted copy little. With plain thumbnails, other
-faces that are aligned alike would be as near to a picture as its own copy shifted by 2 pixels. The candidates are then
-compared pixel by pixel over the region that both show, at every shift.
+itself: directions in which pictures differ much, but a picture and its shifted copy little. With plain thumbnails,
+other faces that are aligned alike would be as near to a picture as its own copy shifted by 2 pixels. The candidates are
+then compared pixel by pixel over the region that both show, at every shift.
 
 Letters: N pictures, H, W pixels, K cells of a thumbnail, D numbers of a descriptor, P pairs.
 """
@@ -166,8 +166,8 @@ def best_correlation(
     """How well pictures a explain pictures b, b mirrored where said, after the best shift.
 
     a, b, mirrored: (P,). Returns score float32, -1 to 1, and dx, dy int8, each (P,): what is at (y, x) in the middle of
-    a is at (y + dy, x + dx) in b. Compared are the details of the pixels of a that lie at least MAX_SHIFT from its edge.
-    The score is their normalised correlation; from ALIGNED on, the multiple correlation with a and its changes under
+    a is at (y + dy, x + dx) in b. Compared are the details of the pixels of a at least MAX_SHIFT from its edge. The
+    score is their normalised correlation; from ALIGNED on, the multiple correlation with a and its changes under
     small affine maps, so that a crop that is a little larger, turned or off by half a pixel counts as the same. Where
     details deviate by less than MIN_DETAIL_STD the score is 0. Per pair 25 shifts x 44 x 44 pixels = 48,400 products at
     48x48, and eight times as many for blurs.
@@ -209,8 +209,8 @@ def _best_shift(a_PHW: jax.Array, b_PHW: jax.Array, mirrored: jax.Array) -> tupl
 
 @jax.jit
 def _affine_correlation(a_PHW: jax.Array, b_PHW: jax.Array, mirrored: jax.Array, shift: jax.Array) -> tuple[jax.Array]:
-    """Correlation of b, shifted, with the nearest linear mixture of a and its derivatives by the six numbers of an affine
-    map: the first step of Lucas and Kanade (1981), An iterative image registration technique."""
+    """Correlation of b, shifted, with the nearest mixture of a and its derivatives by the six numbers of an affine map:
+    the first step of Lucas and Kanade (1981), An iterative image registration technique."""
     one, other = (jnp.moveaxis(x, -1, 0) for x in _details(a_PHW, b_PHW, mirrored))
     _, h, w = one.shape
     h, w = h - 2 * MAX_SHIFT, w - 2 * MAX_SHIFT

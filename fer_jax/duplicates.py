@@ -1,7 +1,8 @@
 """Which faces of a data set are the same picture: identical pixels, or a copy that was changed a little.
 
-A near duplicate is a picture that another becomes by brightness, contrast, JPEG compression, mirroring and a shift of up
-to two pixels, in any combination (see ``fer_jax.correlation`` for how it is found). No JAX until it is searched for.
+A near duplicate is a picture that another becomes by brightness, contrast, JPEG compression, mirroring and a shift of
+up to two pixels, in any combination; most crops that are a little larger or turned are found too (see
+``fer_jax.correlation``). No JAX until it is searched for.
 """
 
 from __future__ import annotations
@@ -19,8 +20,8 @@ import numpy as np
 from fer_jax.faces import Faces
 
 DUPLICATES_VERSION = 1  # to be raised whenever other pairs may be found: kept results are then computed again
-# Chosen on planted copies of drawn faces (tests/test_duplicates.py): above every pair of different drawings, below nearly
-# every copy. Pairs of FER-2013 between 0.84 and this were the same picture too where we looked: other crops of it.
+# Chosen on planted copies of drawn faces (tests/test_duplicates.py): above every pair of different drawings, below
+# nearly every copy. FER-2013's pairs between 0.84 and this that we looked at were one picture too: other crops of it.
 THRESHOLD = 0.92
 # Product of descriptors from which pictures are compared pixel by pixel: 8 of 5,435 near pairs of FER-2013 lie below.
 CANDIDATE_CUT = 0.75
@@ -58,9 +59,10 @@ def find_duplicates(
 ) -> Pairs:
     """All pairs of rows that show the same picture.
 
-    images: uint8 (N, H, W). threshold: least normalised correlation of a near pair. report is called with the number of
-    blocks of pairs searched and of all. Almost constant pictures are never near another. The cost grows as N^2: every
-    pair of pictures takes 2 x 48 products (mirrored or not), 0.12 x 10^12 operations for the 35,887 faces of FER-2013.
+    images: uint8 (N, H, W). threshold: least score of a near pair (see `correlation.best_correlation`). report is
+    called with the number of searches done and of all: one for each of two orientations and four shifts. Almost
+    constant pictures are never near another. The cost grows as N^2: the eight searches take 8 x 48 products for each of
+    the N^2 / 2 pairs, 0.5 x 10^12 operations for the 35,887 faces of FER-2013. K identical rows make K^2 / 2 pairs.
     Raises ValueError for images of another shape or type, or too small to be shifted.
     """
     if images.ndim != 3 or images.dtype != np.uint8 or min(images.shape[1:]) < 8:
@@ -178,7 +180,7 @@ def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         with aside.open("wb") as out:
-            np.savez(out, **{field.name: getattr(pairs, field.name) for field in fields(pairs)})
+            np.savez(out, **{field.name: getattr(pairs, field.name) for field in fields(pairs)})  # type: ignore[arg-type]
         os.replace(aside, path)
     except OSError:
         aside.unlink(missing_ok=True)
@@ -201,5 +203,5 @@ def _read(path: Path, rows: int) -> Pairs | None:
 
 
 def pictures_of(faces: Faces, cache: Path | None = None) -> np.ndarray:
-    """The picture of each row of `faces`, int32 (N,): the smallest row that shows the same picture. Kept in the cache."""
+    """The picture of each row of `faces`, int32 (N,): the smallest row that shows the same. Kept in the cache."""
     return picture_groups(len(faces), duplicates_of(faces, cache))

@@ -45,8 +45,8 @@ class Faces:
     origin: int32 (N,), the row of the imported data set that this row was made from. A copy keeps the origin of
             what it copies, so that leakage can be computed.
     synthetic: drawn by ``fer_jax.synthetic``; such faces cannot be compared with any paper.
-    copied_by: int8 (N,), index of the last data step that made this row as a copy of another one; NO_STEP for a row that
-            is no copy.
+    copied_by: int8 (N,), index of the last data step that made this row as a copy of another one; NO_STEP for a row
+            that is no copy.
     changed_by: int8 (N,), index of the last data step that changed the picture of such a copy; NO_STEP where none did.
     """
 

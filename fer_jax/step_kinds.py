@@ -137,8 +137,8 @@ class DropSplit(StepStruct, frozen=True, kw_only=True, tag="drop_split"):
 
 
 class DropSamePictures(StepStruct, frozen=True, kw_only=True, tag="drop_same_pictures"):
-    """Leave out the rows of a split that show the same picture as a row of the splits `of`: the same imported row, equal
-    pixels, or a near duplicate as `fer_jax.duplicates` finds them among the imported pictures."""
+    """Leave out the rows of a split that show the same picture as a row of the splits `of`: the same imported row,
+    equal pixels, or a near duplicate as `fer_jax.duplicates` finds them among the imported pictures."""
 
     split: SplitName = "train"
     of: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)]
@@ -182,6 +182,27 @@ Step = (
     | Normalise
     | RandomFlip
 )
+
+
+def moved_rows(step: Step) -> tuple[set[str], set[str]]:
+    """(splits that the step makes, splits that their rows came from); empty sets where no row changes its split."""
+    match step:
+        case SplitByUsage(into=into):
+            return set(into), {step.from_split}
+        case SplitFraction() | SplitLast():
+            return {step.into, step.rest}, {step.from_split}
+        case CopySplit() | RenameSplit():
+            return {step.into}, {step.from_split}
+        case MergeSplits():
+            return {step.into}, set(step.splits)
+        case _:
+            return set(), set()
+
+
+def splits_before(splits: set[str], step: Step) -> set[str]:
+    """Where the rows of some splits stood before the step."""
+    made, sources = moved_rows(step)
+    return (splits - made) | sources if splits & made else splits
 
 
 class StepError(ValueError):

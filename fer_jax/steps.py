@@ -181,8 +181,8 @@ def _no_pictures() -> np.ndarray:
 def apply_steps(faces: Faces, steps: Iterable[Step], seed: int, pictures: Pictures = _no_pictures) -> Prepared:
     """Prepare the data: all steps in their order, from one split `all` that holds `faces`.
 
-    pictures: called by steps that compare pictures; gives the picture group of every imported row, int (N,), where equal
-    numbers mean the same picture (`fer_jax.duplicates.pictures_of`).
+    pictures: called by steps that compare pictures; gives the picture group of every imported row, int (N,), where
+    equal numbers mean the same picture (`fer_jax.duplicates.pictures_of`).
     Equal faces, steps and seed (at least 0) give equal rows, on every machine. Raises StepError as check_steps does,
     and where a split is too small for a step or is left without rows; ValueError where the images are not square.
     """

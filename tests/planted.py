@@ -61,7 +61,7 @@ CHANGES: dict[str, Change] = {
 
 @dataclass(frozen=True)
 class Planted:
-    """Pictures among which each of some has one copy. truth: the pairs of rows (a, b), a < b, and their kind of change."""
+    """Pictures among which each of some has one copy. truth: the pairs of rows (a, b), a < b, and what was changed."""
 
     images: np.ndarray
     truth: dict[tuple[int, int], str]

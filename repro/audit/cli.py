@@ -121,7 +121,9 @@ def audit_data_command(source: str | None, ferplus: Path | None, out: Path, as_j
     else:
         click.echo(audit_data_text(found))
     written = write_data_audit(out, found)
-    click.echo(f"wrote {written}, duplicates.csv ({len(pairs):,} pairs) and duplicates.png (the worst {shown})", err=True)
+    click.echo(
+        f"wrote {written}, duplicates.csv ({len(pairs):,} pairs) and duplicates.png (the worst {shown})", err=True
+    )
 
 
 def _say_synthetic(synthetic: bool) -> None:

@@ -24,13 +24,13 @@ def worst_first(faces: Faces, pairs: Pairs) -> Pairs:
 
 
 def contact_sheet(path: Path, faces: Faces, pairs: Pairs, count: int = 48) -> int:
-    """Write a PNG of the `count` worst pairs, each with rows, splits, labels, score and change beneath; how many it shows.
+    """Write a PNG of the `count` worst pairs with rows, splits, labels, score and change beneath; return how many.
 
     The folder is made where needed. Raises DataError when the file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    shown = worst_first(faces, pairs).take(slice(count))
+    shown = worst_first(faces, pairs).take(np.arange(min(count, len(pairs))))
     lines = max(1, -(-len(shown) // _COLUMNS))
     sheet = Image.new("L", (_COLUMNS * _CELL_PX[0], lines * _CELL_PX[1]), 255)
     draw, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)

@@ -69,8 +69,8 @@ def _check_order(path: Path, votes: np.ndarray, faces: Faces) -> None:
     agreement = float((votes[known].argmax(1) == column[faces.labels[known]]).mean())
     if agreement < MIN_AGREEMENT:
         raise DataError(
-            f"{path}: the votes agree with the labels on {agreement:.0%} of the faces only, so the rows are in different "
-            f"orders or these faces are not FER-2013; {_REMEDY}"
+            f"{path}: the votes agree with the labels on {agreement:.0%} of the faces only, so the rows are in "
+            f"different orders or these faces are not FER-2013; {_REMEDY}"
         )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from fer_jax.faces import NO_STEP, Faces
 from fer_jax.settings import ReduceOnPlateau, Training
-from fer_jax.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step, step_names
+from fer_jax.step_kinds import Step, splits_before, step_names
 from fer_jax.steps import Prepared
 from repro.plan import RunPlan
 
@@ -32,7 +32,7 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
     kind: `same row`: the same imported row with the same pixels; `augmented copy`: the same imported row, its picture
         changed on one side; `exact duplicate` and `near duplicate`: another imported row with the same picture.
     cause: name of the step that made the copy; DATA_SET where the pictures stood in the data set twice.
-    separated_by: the step that put the two on different sides; the cause itself where copying did.
+    separated_by: the step that divided the split from the training rows; the cause itself where copying did.
     rows: evaluated rows; share: of all rows of that split, a fraction.
     """
 
@@ -106,7 +106,7 @@ def _overlaps(
         ("exact duplicate", exact[rows.origin], exact[train.origin], _no_step),
         ("near duplicate", pictures[rows.origin], pictures[train.origin], _no_step),
     ]
-    names = step_names(steps)
+    names, separated_by = step_names(steps), _separating_step(name, steps)
     free = np.arange(len(rows))  # rows that no kind has taken yet
     found: list[Overlap] = []
     for kind, key, train_key, cause_of in ways:
@@ -120,7 +120,7 @@ def _overlaps(
                     split=name,
                     kind=kind,
                     cause=DATA_SET if cause == NO_STEP else names[cause],
-                    separated_by=_separating_step(int(cause), steps, names),
+                    separated_by=separated_by,
                     rows=count,
                     share=count / len(rows),
                 )
@@ -143,12 +143,14 @@ def _no_step(rows: Faces, train: Faces) -> np.ndarray:
     return np.full(len(rows), NO_STEP)
 
 
-def _separating_step(cause: int, steps: tuple[Step, ...], names: tuple[str, ...]) -> str:
-    """The first step behind the copying that divides rows among splits; the copying step itself where none does."""
-    for index in range(cause + 1, len(steps)):
-        if isinstance(steps[index], SplitByUsage | SplitFraction | SplitLast):
-            return names[index]
-    return names[cause] if cause != NO_STEP else ""
+def _separating_step(split: str, steps: tuple[Step, ...]) -> str:
+    """The last step before which the rows of the split and the training rows stood in one split."""
+    evaluated, trained = {split}, {"train"}
+    for index in reversed(range(len(steps))):
+        evaluated, trained = splits_before(evaluated, steps[index]), splits_before(trained, steps[index])
+        if evaluated & trained:
+            return step_names(steps)[index]
+    raise AssertionError(f"'{split}' and 'train' have no split in common, but all rows begin in one")
 
 
 def _partners(keys: np.ndarray, train_keys: np.ndarray) -> np.ndarray:

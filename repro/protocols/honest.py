@@ -14,20 +14,16 @@ import msgspec
 from fer_jax.settings import ReduceOnPlateau
 from fer_jax.step_kinds import (
     AugmentCopies,
-    CopySplit,
     DropRepeats,
     DropSamePictures,
-    MergeSplits,
     Normalise,
     RandomFlip,
-    RenameSplit,
     RepeatClass,
     Resize,
     Shuffle,
     SplitByUsage,
-    SplitFraction,
-    SplitLast,
     Step,
+    splits_before,
 )
 from repro.spec import Data, Spec
 
@@ -73,14 +69,6 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     kept: list[Step] = []
     for step in reversed(steps):
         match step:
-            case SplitByUsage(into=into):
-                trained = _back(trained, set(into), {step.from_split})
-            case SplitFraction() | SplitLast():
-                trained = _back(trained, {step.into, step.rest}, {step.from_split})
-            case CopySplit() | RenameSplit():
-                trained = _back(trained, {step.into}, {step.from_split})
-            case MergeSplits():
-                trained = _back(trained, {step.into}, set(step.splits))
             case Resize(splits=splits):
                 if not splits or trained & set(splits):
                     kept.append(msgspec.structs.replace(step, splits=()))
@@ -95,10 +83,5 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
                 if split in trained:
                     kept.append(msgspec.structs.replace(step, split="train"))
             case _:
-                pass
+                trained = splits_before(trained, step)
     return tuple(reversed(kept))
-
-
-def _back(trained: set[str], made: set[str], sources: set[str]) -> set[str]:
-    """The splits with training rows before a step that made some splits from others."""
-    return (trained - made) | sources if trained & made else trained

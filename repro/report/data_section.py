@@ -40,8 +40,8 @@ def data_section(audit: DataAudit | None) -> list[str]:
         for one in audit.copies_in_training
     ]
     conflicts = (
-        f"The same picture stands under different emotions {audit.exact_conflicts.pictures:,} times with the same pixels, "
-        f"{audit.conflicts.pictures:,} times with near ones. Constant pictures: {len(audit.constant)}; almost constant: "
+        f"Pictures that stand under different emotions: {audit.exact_conflicts.pictures:,} with the same pixels, "
+        f"{audit.conflicts.pictures:,} with near ones. Constant pictures: {len(audit.constant)}; almost constant: "
         f"{len(audit.almost_constant)}."
     )
     about = (
