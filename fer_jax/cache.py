@@ -5,6 +5,7 @@
     faces/<fingerprint>/images.npy, labels.npy, usage.npy, entry.json     one data set; never changed once there
     sources/<hash of path>.json                                           which file was which data set, and when
     default.json                                                          the data set of runs that name none
+    duplicates/<fingerprint>-v<version>.npz                               its equal pictures (fer_jax.duplicates)
 
 Folders and files appear under their names only when complete (written aside, then renamed), so that a killed process
 leaves nothing half-written and two processes may import at once.
@@ -163,7 +164,8 @@ def get_default(cache_dir: Path | None = None) -> Faces | None:
 
 
 def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
-    """Remove a data set from the cache, and the default when it is that one. DataError when it is not there."""
+    """Remove a data set from the cache with the duplicates found in it, and the default when it is that one. DataError
+    when it is not there."""
     root = cache_folder(cache_dir)
     folder = _entry_folder(root, fingerprint)
     if not folder.exists():
@@ -173,6 +175,8 @@ def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
     for record in (root / "sources").glob("*.json"):
         if (_read_json(record) or {}).get("fingerprint") == fingerprint:
             record.unlink(missing_ok=True)
+    for found in (root / "duplicates").glob(f"{fingerprint}-*"):
+        found.unlink(missing_ok=True)
     aside = _aside(root)
     os.rename(folder, aside)
     shutil.rmtree(aside)

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from fer_jax import cache
+from fer_jax.duplicates import duplicates_of
 from fer_jax.faces import DataError
 from fer_jax.formats import read_faces
 
@@ -246,10 +247,13 @@ def test_a_damaged_default_is_imported_again_or_an_error(tmp_path: Path) -> None
 
 def test_forget(tmp_path: Path) -> None:
     path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
-    fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
+    faces = cache.import_faces(path, root)[0].faces
+    fingerprint = faces.fingerprint
     cache.set_default(fingerprint, root)
+    duplicates_of(faces, root)
+    assert list((root / "duplicates").iterdir())
     cache.forget(fingerprint, root)
-    assert cache.entries(root) == []
+    assert cache.entries(root) == [] and list((root / "duplicates").iterdir()) == []
     assert cache.get_default(root) is None
     assert cache.import_faces(path, root)[1] is False
     cache.forget(fingerprint, root)
