@@ -12,12 +12,15 @@ import os
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from itertools import combinations
 from pathlib import Path
+from typing import Literal, get_args
 
 import numpy as np
 
 from fer_jax.faces import Faces
+from fer_jax.nearest import InvertedLists, faiss_module
 
 DUPLICATES_VERSION = 1  # to be raised whenever other pairs may be found: kept results are then computed again
 # Chosen on planted copies of drawn faces (tests/test_duplicates.py): above every pair of different drawings, below
@@ -27,6 +30,9 @@ THRESHOLD = 0.92
 CANDIDATE_CUT = 0.75
 # Gray levels. JPEG at quality 50 and rounding leave errors of about this size: below, noise would be compared.
 MIN_STD = 3.0
+PART = 4096  # pictures whose deviations are computed at once: as float32 they take 38 MB
+
+Candidates = Literal["blocks", "index"]
 
 
 @dataclass(frozen=True)
@@ -55,22 +61,37 @@ class Pairs:
 
 
 def find_duplicates(
-    images: np.ndarray, *, threshold: float = THRESHOLD, report: Callable[[int, int], None] | None = None
+    images: np.ndarray,
+    *,
+    threshold: float = THRESHOLD,
+    candidates: Candidates = "blocks",
+    report: Callable[[int, int], None] | None = None,
 ) -> Pairs:
     """All pairs of rows that show the same picture.
 
-    images: uint8 (N, H, W). threshold: least score of a near pair (see `correlation.best_correlation`). report is
-    called with the number of searches done and of all: one for each of two orientations and four shifts. Almost
-    constant pictures are never near another. The cost grows as N^2: the eight searches take 8 x 48 products for each of
-    the N^2 / 2 pairs, 0.5 x 10^12 operations for the 35,887 faces of FER-2013. K identical rows make K^2 / 2 pairs.
-    Raises ValueError for images of another shape or type, or too small to be shifted.
+    images: uint8 (N, H, W). threshold: least score of a near pair (see `correlation.best_correlation`). candidates: how
+    the pairs are sought that are then compared pixel by pixel, by all products in blocks, or in the inverted lists of
+    `fer_jax.nearest`, which can miss a pair. report is called with the number of searches done and of all: one for each
+    of two orientations and four shifts. Almost constant pictures are never near another.
+
+    In blocks the cost grows as N^2: the eight searches take 8 x 48 products for each of the N^2 / 2 pairs, 0.5 x 10^12
+    operations for the 35,887 faces of FER-2013. With the index they grow as N^1.5. The candidates to compare are either
+    way a share of all pairs: of FER-2013's 5 in 100,000. So are different faces that are taken for the same.
+    K identical rows make K^2 / 2 pairs.
+
+    Raises ValueError for images of another shape or type, or too small to be shifted, or for other candidates;
+    DataError where the index needs faiss and it is not installed.
     """
+    if candidates not in get_args(Candidates):
+        raise ValueError(f"find_duplicates: candidates {candidates!r}; accepted are {', '.join(get_args(Candidates))}")
+    if candidates == "index":
+        faiss_module()  # or the failure would come only after the pictures have been described
     if images.ndim != 3 or images.dtype != np.uint8 or min(images.shape[1:]) < 8:
         raise ValueError(
             f"find_duplicates: images must be uint8 (N, H, W), at least 8x8, got {images.dtype} {images.shape}"
         )
     members = _identical(images)
-    near = _near(images[[rows[0] for rows in members]], threshold, report)
+    near = _near(images[[rows[0] for rows in members]], threshold, candidates, report)
     exact = np.array([pair for rows in members for pair in combinations(rows, 2)], np.int32).reshape(-1, 2)
     equal = Pairs(exact[:, 0], exact[:, 1], *_unchanged(len(exact)))
     return _sorted(equal, _of_all_rows(near, members))
@@ -109,7 +130,9 @@ def _identical(images: np.ndarray) -> list[list[int]]:
     return list(rows_of.values())
 
 
-def _near(images: np.ndarray, threshold: float, report: Callable[[int, int], None] | None) -> Pairs:
+def _near(
+    images: np.ndarray, threshold: float, candidates: Candidates, report: Callable[[int, int], None] | None
+) -> Pairs:
     """The near pairs among different pictures."""
     from fer_jax.correlation import alike, best_correlation, describe
 
@@ -121,9 +144,10 @@ def _near(images: np.ndarray, threshold: float, report: Callable[[int, int], Non
     middle, corners = describe(images)
     structured = ~almost_constant(images)[:, None]
     middle, corners = middle * structured, corners * structured
+    search = InvertedLists(middle).alike if candidates == "index" else partial(alike, middle)
     keys = [np.zeros(0, np.int64)]
     for mirrored, corner in np.ndindex(2, 4):
-        a, b = alike(middle, corners[mirrored, corner], CANDIDATE_CUT)
+        a, b = search(corners[mirrored, corner], CANDIDATE_CUT)
         keys.append((a.astype(np.int64) * len(images) + b) * 2 + mirrored)
         if report:
             report(4 * mirrored + corner + 1, 8)
@@ -149,7 +173,8 @@ def _near(images: np.ndarray, threshold: float, report: Callable[[int, int], Non
 
 def almost_constant(images: np.ndarray) -> np.ndarray:
     """bool (N,): pictures without structure, whose gray levels deviate by less than MIN_STD from their mean."""
-    return images.std((1, 2), dtype=np.float32) < MIN_STD
+    parts = [images[at : at + PART].std((1, 2), dtype=np.float32) for at in range(0, len(images), PART)]
+    return np.concatenate([np.zeros(0, np.float32), *parts]) < MIN_STD
 
 
 def picture_groups(rows: int, pairs: Pairs) -> np.ndarray:

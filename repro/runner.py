@@ -30,7 +30,7 @@ from fer_jax.steps import Prepared, apply_steps
 from fer_jax.train import Progress, SplitsDiffer, fit_seeds
 from repro.dataset import Dataset
 from repro.plan import RunPlan
-from repro.protocols import ALL_PROTOCOLS
+from repro.protocols import ALL_PROTOCOLS, AS_PUBLISHED
 from repro.recording import asked_record, duplicates_version, ended_record, write_predictions
 from repro.records import (
     PREDICTIONS_NAME,
@@ -186,7 +186,7 @@ def _taken_over(results: Path, plan: RunPlan, dataset: Dataset, devices: list[ja
             predictions = other / PREDICTIONS_NAME
             if predictions.exists():
                 write_atomically(folder / PREDICTIONS_NAME, predictions.read_bytes())
-            record = msgspec.structs.replace(known, protocol=plan.protocol, same_run_as=protocol)
+            record = msgspec.structs.replace(known, protocol=plan.protocol, same_run_as=known.same_run_as or protocol)
             write_record(folder, record)
             return record
     return None
@@ -309,7 +309,10 @@ def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
         prepared = apply_steps(labelled_faces, steps, plan.seed, lambda: pictures_of(faces, cache_folder()))
     except StepError as error:
         rows = ", ".join(f"{sum(counts):,} {usage}" for usage, counts in faces.counts().items())
-        at = f"{plan.spec_path}: data.steps[{error.index}] ({step_names(steps)[error.index]})"
+        place = f"data.steps[{error.index}]"
+        if plan.protocol != AS_PUBLISHED:  # its steps are not those of the file
+            place = f"protocol {plan.protocol}, step {error.index + 1}"
+        at = f"{plan.spec_path}: {place} ({step_names(steps)[error.index]})"
         raise StepError(error.index, f"{at}: {error}; the data set has these labelled rows: {rows}") from None
     return _limit_train(prepared, plan.overrides.limit_train)
 

@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from repro.catalog import paper_files
 from repro.report import units
 from repro.report.groups import PaperRuns
 from repro.report.judgements import done, most_runs, rows_behind
@@ -173,7 +175,13 @@ def plan_text(paper: PaperRuns) -> str:
             f"{'':<{width}}  now: {plan.verdict_now}; {_need(plan)}",
             f"{'':<{width}}  {plan.reason}",
         ]
-    return "\n".join([*lines, "", *_commands(paper.id, plans)])
+    return "\n".join([*lines, "", *_commands(_word(paper), plans)]).rstrip()
+
+
+def _word(paper: PaperRuns) -> str:
+    """How the command line names the paper: one that does not come with the suite by its file."""
+    path = paper.loaded.path if paper.loaded else Path(paper.id)
+    return paper.id if path.resolve() in [known.resolve() for known in paper_files()] else str(path)
 
 
 def _need(plan: SeedPlan) -> str:

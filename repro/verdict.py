@@ -16,6 +16,9 @@ Verdict = Literal["reproduced", "below the claim", "above the claim", "inconclus
 LEVEL = 0.95
 MIN_SEEDS = 3  # two seeds: t(1) = 12.7, an interval that says nothing
 MAX_SEEDS = 10_000  # where the search for a number of seeds gives up
+LEAK_UNKNOWN = "not audited for leaks"
+LEAK_UNTESTED = "it leaks, and was not tested without the leak"
+LEAK_UNSETTLED = "it leaks, and the honest runs spread too far to tell"
 FACTS = frozenset({"rows", "parameters", "pixel_mean", "pixel_std"})  # of the prepared data and the network
 # A time belongs to its hardware: it gets a ratio with both machines named, never a verdict.
 _WITH_VERDICT = FACTS | {"accuracy", "loss", "predicted_rows", "true_positives"}
@@ -53,6 +56,8 @@ class Interval:
 class Judgement:
     """A verdict with the interval behind it and one sentence with its figures.
 
+    caveat: what the verdict leaves open, in a few words to stand beside it; mostly empty.
+
     interval: of the runs as published; None where there are fewer than two, and for facts, which have no spread.
     honest_interval: of the runs under a protocol without the document's mistakes; None where there are fewer than two.
     """
@@ -61,6 +66,7 @@ class Judgement:
     interval: Interval | None
     honest_interval: Interval | None
     reason: str
+    caveat: str = ""
 
 
 def has_verdict(claim: Claim) -> bool:
@@ -144,19 +150,21 @@ def judge(
     *,
     rows: int | None,
     honest_rows: int | None = None,
-    leaky: bool = False,
+    honest_name: str = "an honest protocol",
+    leaky: bool | None = False,
 ) -> Judgement:
     """The verdict on a claim, from one value per run in the claim's unit.
 
     published: runs of the document's own protocol. honest: runs of the same network under a protocol that keeps
-    evaluated rows out of training. rows, honest_rows: sizes of the test sets (they count for accuracies only). leaky:
-    the published protocol is known to train on rows of the claim's split; of no matter for facts.
+    evaluated rows out of training; honest_name: that protocol in words. rows, honest_rows: sizes of the test sets (they
+    count for accuracies only). leaky: the published protocol is known to train on rows of the claim's split (None:
+    nobody looked); of no matter for facts.
 
     - fewer than three runs: inconclusive.
     - the claim outside the interval of one new run: below or above it, however wide the interval is.
     - inside, and the half width more than the claim's tolerance (or none fixed): inconclusive.
     - inside and narrow enough: reproduced; but only as published, where the published protocol is leaky and three or
-      more honest runs leave the claim outside theirs.
+      more honest runs leave the claim outside theirs. Where the honest runs do not settle it, the caveat says so.
 
     Facts (`FACTS`) that are the same in all runs have no spread: within the tolerance, or half the last printed digit
     where that is more, they are reproduced, with one run too; otherwise below or above.
@@ -168,11 +176,12 @@ def judge(
     interval = _claim_interval(claim, published, rows)
     honest_interval = _claim_interval(claim, honest, honest_rows)
     verdict, reason = _verdict(claim, published, interval, rows)
+    caveat = LEAK_UNKNOWN if verdict == "reproduced" and leaky is None and claim.quantity not in FACTS else ""
     if verdict == "reproduced" and leaky and claim.quantity not in FACTS:
-        verdict, more = _honestly(claim, honest, honest_interval)
+        verdict, more, caveat = _honestly(claim, honest, honest_interval, honest_name)
         reason = f"{reason.removesuffix('.')}; {more}"
     constant = is_fact(claim, published)
-    return Judgement(verdict, None if constant else interval, honest_interval, reason)
+    return Judgement(verdict, None if constant else interval, honest_interval, reason, caveat)
 
 
 def is_fact(claim: Claim, values: Sequence[float]) -> bool:
@@ -229,14 +238,20 @@ def _fact(claim: Claim, values: Sequence[float]) -> tuple[Verdict, str]:
     return ("below the claim" if value < claim.value else "above the claim"), f"{seen}."
 
 
-def _honestly(claim: Claim, honest: Sequence[float], interval: Interval | None) -> tuple[Verdict, str]:
-    """What the honest runs say of a claim that a leaky protocol reproduced."""
+def _honestly(claim: Claim, honest: Sequence[float], interval: Interval | None, name: str) -> tuple[Verdict, str, str]:
+    """What the honest runs say of a claim that a leaky protocol reproduced: verdict, reason and caveat."""
     if interval is None or interval.n < MIN_SEEDS:
-        few = f"only {_runs(len(honest))}" if honest else "no run"
-        return "reproduced", f"that protocol leaks, and there is {few} without the leak to tell what it adds."
-    if interval.holds(claim.value):
-        return "reproduced", f"without the leak {_spoken(claim, interval)}: it still is among them."
-    return "only as published", f"without the leak {_spoken(claim, interval)}: it is not among them."
+        if not honest:
+            few = "no run without the leak speaks of this figure"
+        else:
+            few = f"there {'is' if len(honest) == 1 else 'are'} only {_runs(len(honest))} without the leak"
+        return "reproduced", f"that protocol leaks, and {few}.", LEAK_UNTESTED
+    seen = f"under {name} {_spoken(claim, interval)}"
+    if not interval.holds(claim.value):
+        return "only as published", f"{seen}: it is not among them.", ""
+    if narrow_enough(claim, interval):
+        return "reproduced", f"{seen}: it still is among them.", ""
+    return "reproduced", f"{seen}: it still is among them, but that is wider than the tolerance.", LEAK_UNSETTLED
 
 
 def narrow_enough(claim: Claim, interval: Interval) -> bool:

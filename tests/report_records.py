@@ -8,6 +8,9 @@ from typing import Any
 import msgspec
 
 from fer_jax import TRAINING_VERSION
+from fer_jax.duplicates import DUPLICATES_VERSION
+from repro.audit.leakage import LeakageAudit
+from repro.audit.records import AUDIT_FORMAT, AuditRecord
 from repro.decode import LoadedSpec
 from repro.plan import recorded_spec, settings_sha256
 from repro.protocols import AS_PUBLISHED
@@ -171,6 +174,21 @@ def data(*, synthetic: bool = False, fingerprint: str = "ab12cd34ef") -> DataRec
         },
         steps=(),
     )
+
+
+def audited(*audits: LeakageAudit, fingerprint: str = "ab12cd34ef", **fields: Any) -> AuditRecord:
+    """What `repro audit` keeps of one variant, on the data set of `data`."""
+    record = AuditRecord(
+        format=AUDIT_FORMAT,
+        paper=audits[0].paper,
+        variant=audits[0].variant,
+        data="fer2013",
+        fingerprint=fingerprint,
+        settings={audit.protocol: "" for audit in audits},
+        duplicates_version=DUPLICATES_VERSION,
+        audits=audits,
+    )
+    return msgspec.structs.replace(record, **fields)
 
 
 def placed(*records: RunRecord) -> list[tuple[PurePosixPath, RunRecord]]:

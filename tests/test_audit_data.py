@@ -53,7 +53,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_counts_are_those_that_were_planted(faulty: Dataset, folder: Path) -> None:
-    found = audit_data(faulty, cache=folder)
+    found = audit_data(faulty, duplicates_of(faulty.faces, folder))
     assert (found.rows, found.split_rows, found.pictures) == (67, (42, 12, 13), 62)
     assert (found.exact.pairs, found.exact.rows) == (4, 8)
     assert found.exact.between == ((1, 1, 1), (1, 1, 0), (1, 0, 0))
@@ -76,14 +76,14 @@ def test_counts_are_those_that_were_planted(faulty: Dataset, folder: Path) -> No
 
 def test_clean_faces_pass_without_a_finding(folder: Path) -> None:
     faces = draw_faces(22, {"Training": (8,) * 7, "PrivateTest": (2,) * 7})
-    found = audit_data(Dataset(faces, "clean"), cache=folder)
+    found = audit_data(Dataset(faces, "clean"), duplicates_of(faces, folder))
     assert found.exact.pairs == found.near.pairs == found.conflicts.pictures == 0
     assert found.pictures == len(faces) and not found.constant + found.almost_constant
     assert all(one.exact_or_near == one.repeated == 0 for one in found.copies_in_training)
 
 
 def test_the_text_and_the_document_say_the_same(faulty: Dataset, folder: Path) -> None:
-    found = audit_data(faulty, cache=folder)
+    found = audit_data(faulty, duplicates_of(faulty.faces, folder))
     document = json.loads(json.dumps(audit_data_document(found)))
     assert document["splits"] == list(USAGES)
     assert document["exact"]["between"][TRAINING][PRIVATE] == 1
@@ -147,7 +147,8 @@ def test_rows_that_the_votes_call_no_face_are_listed(faulty: Dataset, folder: Pa
         50: nothing | {"NF": "6", "sadness": "4"},
         9: nothing | {"NF": "5", "fear": "5"},
     }
-    found = audit_data(faulty, votes_file(tmp_path / "votes.csv", faulty.faces, change), folder)
+    votes = votes_file(tmp_path / "votes.csv", faulty.faces, change)
+    found = audit_data(faulty, duplicates_of(faulty.faces, folder), ferplus=votes)
     assert found.not_faces == (7, 50) and found.not_faces_by_split == (1, 0, 1)
     assert "FER+: 2 (Training 1, PublicTest 0, PrivateTest 1)" in audit_data_text(found)
 

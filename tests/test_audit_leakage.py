@@ -100,6 +100,16 @@ def test_copies_of_copies_are_put_down_to_the_step_that_explains_the_pair():
     assert found(of) == {("test", "same row", "repeat_class1", "split_last1"): 1}
 
 
+def test_copies_made_on_one_side_after_the_division_are_no_cause():
+    of = audit(
+        SplitByUsage(into={"train": ("Training", "PrivateTest"), "test": ("PrivateTest",)}),
+        RepeatClass(split="train", label="happy", times=5),
+        AugmentCopies(split="train", transforms=(FlipHorizontal(),)),
+        Shuffle(split="train"),
+    )
+    assert found(of) == {("test", "same row", "split_by_usage1", "split_by_usage1"): 280}
+
+
 def test_pictures_that_stand_in_the_data_set_twice():
     """Row 700 has the pixels of row 3; rows 710 and 711 are near duplicates of rows 5 and 300."""
     given, groups = faces(), np.arange(ROWS)

@@ -3,18 +3,25 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
+import msgspec
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from report_records import claim, headline, make_record, make_spec
 
 from repro.cli import main
 from repro.decode import SpecError, load_spec
 from repro.explain.evidence import best_class_subsets, curve_evidence, rows_evidence
 from repro.explain.records import Evidence, SuspectResult, read_explanation
-from repro.explain.search import CLASS_SUBSET, DUPLICATES, Search
+from repro.explain.search import CLASS_SUBSET, DUPLICATES, Search, explained_claim
 
 EPOCHS = 20
+PARTS = {"Training": 210, "PrivateTest": 63, "": 63}
+# A point above what `make_record` gives at 50 %: 47, 48 and 49 % after epochs 1, 2 and 3, of 100 updates each.
+CURVES = {"epoch": {1: 0.48, 2: 0.49, 3: 0.50}, "step": {99: 0.48, 199: 0.49, 299: 0.50}}
 CLAIM = """
 [[claims]]
 id = "main"
@@ -62,6 +69,7 @@ def data(tmp_path_factory):
     known, others = pictures(336, labels, seed=1), pictures(336, labels, seed=2)
     is_other = (np.arange(336) >= 210) & (np.arange(336) % 2 == 1)
     images = np.where(is_other[:, None, None], others, known)
+    images[274:294:2] = images[1:21:2]  # ten pictures of both sides: `clean` trains on 200 rows, which are 20 steps
     path = tmp_path_factory.mktemp("data") / "faces.npz"
     np.savez(path, images=images, labels=labels, usage=usage)
     return path
@@ -161,9 +169,41 @@ def test_the_best_subset_of_classes_is_found():
 
 def test_curve_and_rows_say_nothing_where_the_document_prints_nothing(paper):
     loaded = load_spec(paper(0.9))
-    claim = loaded.spec.claims[0]
-    assert rows_evidence(loaded, claim, 63).fits is None
-    assert curve_evidence(loaded, claim, []).fits is None
+    main_claim = loaded.spec.claims[0]
+    assert rows_evidence(loaded, main_claim, "PrivateTest", 63).fits is None
+    assert curve_evidence(loaded, main_claim, []).fits is None
+
+
+def test_rows_of_a_part_that_may_have_any_size_say_nothing(paper):
+    loaded = load_spec(paper(0.9, steps=7))
+    fits = {part: rows_evidence(loaded, loaded.spec.claims[0], part, rows).fits for part, rows in PARTS.items()}
+    assert fits == {"Training": False, "PrivateTest": True, "": None}
+
+
+def test_a_curve_may_be_printed_by_steps_or_by_epochs():
+    def errors(place):
+        points = [
+            claim(f"at{at}", split="validation", value=value, **{place: at}) for at, value in CURVES[place].items()
+        ]
+        spec = make_spec(claims=(headline(), *points, claim("train", split="train", value=0.1, **{place: 1})))
+        record = make_record(spec, accuracy=0.5)
+        history = [msgspec.structs.replace(e, splits={"validation": e.splits["test"]}) for e in record.history]
+        return curve_evidence(spec, headline(), [msgspec.structs.replace(record, history=tuple(history))])
+
+    for place in CURVES:
+        found = errors(place)
+        assert found.fits is True and found.text.startswith("1.0 points") and "over 3 of its points" in found.text
+
+
+def test_a_figure_of_training_rows_by_the_documents_own_words_is_refused():
+    for fields in ({"split": "train"}, {"split": "minibatch", "step": 9}, {"emotion": "happy"}):
+        with pytest.raises(SpecError, match="nothing to explain"):
+            explained_claim(make_spec(claims=(headline(**fields),)))
+
+
+def test_every_module_can_be_imported_first():
+    for module in ("repro.explain.text", "repro.explain.search", "repro.report"):
+        subprocess.run([sys.executable, "-c", f"import {module}"], check=True, timeout=60)
 
 
 def test_one_piece_of_evidence_against_is_enough():

@@ -116,6 +116,30 @@ def test_the_training_rows_are_followed_through_every_step_that_moves_them():
     assert kept == (RepeatClass(split="train", label="fear", times=2), DropRepeats(split="train"), Resize(size=24))
 
 
+def test_what_is_done_to_two_parts_alike_before_they_are_joined_is_done_once():
+    flip = (FlipHorizontal(),)
+    steps = (
+        SplitByUsage(into={"one": ("Training",), "two": ("PublicTest",), "test": ("PrivateTest",)}),
+        *(AugmentCopies(split=name, transforms=flip) for name in ("one", "two")),
+        Shuffle(split="one"),
+        Shuffle(split="one"),
+        MergeSplits(splits=("one", "two"), into="train"),
+        AugmentCopies(split="train", transforms=flip),
+    )
+    again, shuffled = AugmentCopies(split="train", transforms=flip), Shuffle(split="train")
+    assert training_steps(steps) == (again, shuffled, shuffled, again)
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_who_evaluates_the_training_rows_evaluates_them_all(paper):
+    """A document's step counts are of the whole part: 898 steps of 32 are 28,709 rows, and not those without copies."""
+    _, splits = origins("suspect-evaluated-on-training-rows", paper)
+    whole = np.flatnonzero(faces().usage == 0)
+    for name in ("validation", "test"):
+        assert sorted(splits[name].origin) == whole.tolist(), "each row once, however often it is trained on"
+    assert set(splits["train"].origin) == set(whole)
+
+
 def test_selection_moves_to_public_test():
     training = under_protocol(find_paper("onghena").resolve("upstream"), OFFICIAL).training
     assert isinstance(training.schedule, ReduceOnPlateau) and training.schedule.split == "validation"

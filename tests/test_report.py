@@ -186,7 +186,7 @@ def test_runs_of_settings_that_the_spec_no_longer_has_measure_nothing():
     text = render_results([make_spec(claims=(headline(),), training=steeper)], placed(record))
     (row,) = main_rows(text)
     assert row[5] == "—"
-    assert row[-1] == "done; **outdated**: the spec changed after the run"
+    assert row[-1] == "done; **outdated**: the spec or the search for duplicates changed after the run"
     assert cells(text, holding="`main`")[0][4] == "not run"
     text = render_results([make_spec(claims=(headline(),), variants={})], placed(make_record(old, variant="wide")))
     assert "**outdated**" in main_rows(text)[1][-1]

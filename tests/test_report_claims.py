@@ -8,6 +8,7 @@ from report_records import CPU, GPU, claim, data, make_record, make_spec, metric
 
 from repro.records import EpochTime, Overrides
 from repro.report.claims import Measured, measure, why_unmeasured
+from repro.report.judgements import rows_behind
 
 PAPER = make_spec()
 
@@ -88,6 +89,18 @@ def test_counts_from_the_confusion_matrix():
     assert count("predicted_rows", "happy") == (9 + 19 + 29 + 39 + 49 + 59 + 69,)
     assert count("true_positives", "happy") == (39,)
     assert count("true_positives", "") == (0 + 11 + 24 + 39 + 56 + 75 + 96,)
+
+
+def test_accuracy_of_one_emotion_is_its_recall():
+    """Of 10 happy rows 7 are predicted so; 50 % of all rows are right."""
+    confusion = [[0] * 7 for _ in range(7)]
+    confusion[3][3], confusion[3][4] = 7, 3
+    record = make_record(PAPER, metrics={"test": metrics(0.5, confusion=tuple(map(tuple, confusion)))})
+    measured = measure(claim(emotion="happy"), [record])
+    assert measured is not None and measured.mean == pytest.approx(0.7)
+    assert measure(claim(emotion="sad"), [record]) is None, "no such row"
+    assert measure(claim(emotion="happy"), [make_record(PAPER)]) is None, "rows were not counted"
+    assert rows_behind(claim(emotion="happy"), [record]) == 10
 
 
 def test_time_stops_at_the_epoch_of_the_claim():

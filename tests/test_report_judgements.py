@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import msgspec
 import pytest
-from report_records import CPU, EPOCHS, GPU, claim, headline, make_record, make_spec, metrics, placed
+from report_records import CPU, EPOCHS, GPU, audited, claim, headline, make_record, make_spec, metrics, placed
 from test_report_taxonomy import audit, overlap
 
 from repro.plan import settings_sha256
@@ -15,7 +16,7 @@ from repro.spec import Claim
 
 SPEC = make_spec()
 PUBLISHED, HONEST = (0.606, 0.610, 0.614), (0.40, 0.405, 0.41)
-LEAK = audit(overlap("same row", 900, "repeat_class1"))
+LEAK = audited(audit(overlap("same row", 900, "repeat_class1")))
 
 
 def runs(*accuracies: float, n: int = 100_000, device: Device = CPU, **fields: object) -> list[RunRecord]:
@@ -49,10 +50,24 @@ def test_leaky_claim_is_only_as_published_where_the_clean_runs_miss_it():
 def test_leak_counts_for_its_split_and_variant_alone():
     of = paper((headline(),), *runs(*PUBLISHED), *honest(CLEAN, *HONEST))
     for other in (
-        audit(overlap("same row", 500, "copy_split1", split="validation")),
-        audit(),
+        audited(audit(overlap("same row", 500, "copy_split1", split="validation"))),
+        audited(audit()),
+        audited(*LEAK.audits, fingerprint="another data set"),
+        audited(msgspec.structs.replace(LEAK.audits[0], variant="wide")),
+        audited(msgspec.structs.replace(LEAK.audits[0], protocol=OFFICIAL)),
     ):
         assert judge_claims(of, [other])["main"].verdict == "reproduced"
+
+
+def test_a_protocol_that_nobody_audited_is_not_taken_for_one_without_a_leak():
+    of = paper((headline(), claim("batch", split="minibatch", tolerance=0.1, value=0.81)), *runs(*PUBLISHED))
+    elsewhere = audited(audit(), fingerprint="another data set")
+    assert (
+        judge_claims(of, [elsewhere])["main"].caveat == judge_claims(of, [])["main"].caveat == "not audited for leaks"
+    )
+    assert judge_claims(of, [audited(audit())])["main"].caveat == ""
+    batch = judge_claims(of, [])["batch"]
+    assert (batch.verdict, batch.caveat) == ("reproduced", ""), "a figure of training rows has no leak"
 
 
 def test_clean_runs_go_before_official_ones_and_official_ones_before_none():

@@ -3,24 +3,27 @@
 from __future__ import annotations
 
 import msgspec
-from report_records import GPU, cells, data, headline, make_record, make_spec, placed
+import pytest
+from report_records import GPU, audited, cells, data, headline, make_record, make_spec, placed
 
+from fer_jax import TRAINING_VERSION
 from repro.audit.leakage import LeakageAudit, Overlap
-from repro.audit.records import AuditRecord
 from repro.plan import settings_sha256
-from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, under_protocol
-from repro.report import render_results
+from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS, under_protocol
+from repro.records import write_record
+from repro.report import render_folder, render_results
+from repro.verdict import has_verdict
 
 
 def record(spec, protocol, seed, accuracy, **fields):
     """A full run under a protocol, as the runner would write it."""
     made = make_record(spec, seed=seed, accuracy=accuracy, **fields)
-    settings = settings_sha256(under_protocol(spec.spec, protocol))
+    settings = settings_sha256(under_protocol(spec.resolve(made.variant), protocol))
     return msgspec.structs.replace(made, protocol=protocol, spec_sha256=settings)
 
 
 def rows(spec, records, audits=None):
-    text = render_results([spec], placed(*records), audits or {})
+    text = render_results([spec], placed(*records), audits or ())
     table = text.split("## The papers\n")[1].split("\n## ")[0]
     return [dict(zip(cells(table, holding="Reported")[0], row, strict=True)) for row in cells(table, holding=spec.id)]
 
@@ -39,17 +42,7 @@ def audit(spec, *, leaks):
         overlaps=(overlap,) if leaks else (),
         selections=(),
     )
-    kept = AuditRecord(
-        format=1,
-        paper=spec.id,
-        variant="default",
-        data="fer2013",
-        fingerprint="ab",
-        settings={},
-        duplicates_version=1,
-        audits=(one,),
-    )
-    return {spec.id: kept}
+    return [audited(one)]
 
 
 def three(spec, protocol, centre, **fields):
@@ -81,6 +74,73 @@ def test_a_leaky_claim_that_honest_runs_miss_is_reproduced_only_as_published():
     spec_wide = make_spec(claims=(msgspec.structs.replace(headline(value=0.61), **wide),))
     assert rows(spec_wide, runs, audit(spec, leaks=True))[0]["Verdict"] == "only as published"
     assert rows(spec_wide, runs, audit(spec, leaks=False))[0]["Verdict"] == "reproduced"
+
+
+HEADLINES = {
+    "of training rows": {"split": "train"},
+    "of a batch": {"split": "minibatch", "step": 99},
+    "of a split that there is not": {"split": "validation"},
+    "that no run measures": {"not_measured": "It is in no run."},
+    "a time": {"quantity": "time", "unit": "h", "split": ""},
+    "a speed-up": {"quantity": "speedup", "unit": "1", "split": ""},
+    "a loss": {"quantity": "loss", "unit": "nat"},
+    "rows": {"quantity": "rows", "unit": "rows"},
+    "parameters": {"quantity": "parameters", "unit": "1", "split": ""},
+    "steps": {"quantity": "steps", "unit": "step", "value": 113, "not_measured": "It is in no run."},
+    "something else": {"quantity": "other", "unit": "faces", "not_measured": "It is in no run."},
+    "of an epoch": {"epoch": 2},
+    "of one emotion": {"emotion": "happy"},
+    "of a variant": {"variant": "wide"},
+}
+
+
+@pytest.mark.parametrize("fields", HEADLINES.values(), ids=HEADLINES)
+def test_a_document_may_have_any_main_figure(fields, tmp_path):
+    spec = make_spec(claims=(headline(**fields),))
+    for protocol in (*PROTOCOLS, "suspect-best-epoch-on-test"):
+        for one in three(spec, protocol, 0.6, variant=fields.get("variant", "default")):
+            ((path, _),) = placed(one)
+            write_record(tmp_path / path.parent, one)
+    files = render_folder(tmp_path, [spec])
+    (row,) = cells(files["RESULTS.md"].split("## Every variant")[0], holding="](someone2020.md)")
+    gets_none = has_verdict(spec.spec.claims[0]) is False
+    assert row[-2] == "\u2014" or not gets_none, "no verdict on what no run can confirm"
+    assert "## Verdicts" in files["someone2020.md"]
+
+
+def test_a_document_without_figures_is_still_a_row():
+    spec = make_spec()
+    (row,) = cells(render_results([spec], placed(make_record(spec))), holding="](someone2020.md)")
+    assert row[1] == "no figure is claimed"
+
+
+def test_honest_figures_are_of_the_claims_own_quantity():
+    spec = make_spec(claims=(headline(quantity="loss", unit="nat", value=1.1, resolution=0.1),))
+    (row,) = rows(spec, three(spec, AS_PUBLISHED, 0.61) + three(spec, CLEAN, 0.31))
+    assert (row["Clean"], row["Inflation"]) == ("1.00 ± 0.00 nat (n = 3)", "\u2014"), "the loss, not the accuracy"
+
+
+def test_a_figure_of_the_middle_of_a_run_is_not_held_against_the_end_of_another():
+    spec = make_spec(claims=(msgspec.structs.replace(headline(value=0.59, epoch=2), tolerance=0.2),))
+    runs = three(spec, AS_PUBLISHED, 0.61) + three(spec, CLEAN, 0.31)
+    (row,) = rows(spec, runs, audit(spec, leaks=True))
+    assert row["Inflation"] == "\u2014"
+    assert row["Verdict"] == "reproduced (it leaks, and was not tested without the leak)"
+
+
+def test_versions_of_the_training_code_are_told_apart():
+    spec = make_spec(claims=(headline(),))
+    older = three(spec, AS_PUBLISHED, 0.5, training_version=TRAINING_VERSION - 1)
+    places = [row["Device and data set"] for row in rows(spec, three(spec, AS_PUBLISHED, 0.6) + older)]
+    assert len(set(places)) == 2 and any(f"version {TRAINING_VERSION - 1}" in place for place in places)
+
+
+def test_enough_official_runs_go_before_too_few_clean_ones():
+    spec = make_spec(claims=(msgspec.structs.replace(headline(value=0.61), tolerance=0.2),))
+    runs = three(spec, AS_PUBLISHED, 0.61) + three(spec, OFFICIAL, 0.31) + three(spec, CLEAN, 0.3)[:2]
+    assert rows(spec, runs, audit(spec, leaks=True))[0]["Verdict"] == "only as published"
+    few = three(spec, AS_PUBLISHED, 0.61) + three(spec, CLEAN, 0.3)[:2]
+    assert rows(spec, few, audit(spec, leaks=True))[0]["Verdict"].startswith("reproduced (it leaks")
 
 
 def test_what_was_not_run_is_said():

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import shutil
 
 import jax
 import msgspec
@@ -11,6 +12,7 @@ import pytest
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import UNLABELLED, Faces, concatenate
+from fer_jax.step_kinds import StepError
 from repro import recording, runner
 from repro.dataset import Dataset
 from repro.decode import load_spec
@@ -264,6 +266,9 @@ def test_a_protocol_of_the_same_settings_is_the_same_run(tiny_paper, tmp_path, d
     kept = read_record(published.folder / "run.json")
     assert official.record == msgspec.structs.replace(kept, protocol="official", same_run_as="as-published")
     assert read_record(official.folder / "run.json") == official.record
+    shutil.rmtree(published.folder)
+    again = under("as-published", tiny_paper, dataset, tmp_path)
+    assert again.record.same_run_as == "as-published", "the protocol that it was trained under, by way of official"
     arrays, expected = (np.load(one.folder / "predictions.npz") for one in (official, published))
     assert {name: a.tobytes() for name, a in arrays.items()} == {name: a.tobytes() for name, a in expected.items()}
 
@@ -283,6 +288,16 @@ def test_the_clean_protocol_trains_on_no_picture_that_it_evaluates(tiny_paper, d
     assert record.data.duplicates_version == DUPLICATES_VERSION
     assert under("official", tiny_paper, copied, tmp_path).record.data.duplicates_version is None
     assert under("clean", tiny_paper, copied, tmp_path).skipped
+
+
+def test_a_step_of_a_protocol_that_does_not_fit_the_data_is_not_looked_for_in_the_file(tiny_paper, dataset, tmp_path):
+    """A data set without PublicTest: what the paper does itself, it can; the honest protocols cannot."""
+    rows = np.flatnonzero(dataset.faces.usage != 1)
+    without = Dataset(dataset.faces.take(rows).changed(origin=np.arange(len(rows), dtype=np.int32)), "fer2013")
+    with pytest.raises(StepError, match=r"tiny\.toml: protocol official, step 1 \(split_by_usage1\): .* 0 PublicTest"):
+        under("official", tiny_paper, without, tmp_path)
+    with pytest.raises(StepError, match=r"tiny\.toml: data\.steps\[0\] \(split_by_usage1\)"):
+        under("as-published", tiny_paper, without, tmp_path)
 
 
 def test_runs_that_relied_on_another_search_for_duplicates_are_made_again(tiny_paper, dataset, tmp_path, monkeypatch):

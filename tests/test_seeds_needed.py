@@ -6,10 +6,11 @@ import json
 import math
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from report_records import CPU, GPU, claim, data, headline, make_record, make_spec, placed
 
+from repro.catalog import find_paper
 from repro.protocols import CLEAN
 from repro.records import Overrides, RunRecord
 from repro.report.groups import PaperRuns, Run
@@ -27,6 +28,7 @@ def sample(mean: float, std: float, n: int) -> list[float]:
 # --- agreement with the verdict ---------------------------------------------------------------------------------------
 
 
+@settings(deadline=None)  # the first example loads scipy
 @given(
     mean=st.floats(0.3, 0.9),
     std=st.floats(1e-4, 0.1),
@@ -141,8 +143,15 @@ def test_document_and_text_tell_the_same():
     text = plan_text(both)
     for plan in document["claims"]:
         assert plan["reason"] in text and plan["reported"] in text and plan["verdict_now"] in text
-    assert "repro run someone2020 --variant wide --seeds 3" in text
-    assert "repro run someone2020 --seeds" not in text  # no number of seeds would do for the headline
+    assert "repro run papers/someone2020.toml --variant wide --seeds 3" in text
+    assert "someone2020.toml --seeds" not in text  # no number of seeds would do for the headline
+
+
+def test_commands_name_a_paper_of_the_suite_by_its_id_and_others_by_their_file():
+    claims = (headline(),)
+    assert "\nrepro run papers/someone2020.toml --seeds 3" in plan_text(paper(claims))
+    known = PaperRuns("teta2022", find_paper("teta2022"), ())
+    assert "\nrepro run teta2022 --seeds 3" in plan_text(known)
 
 
 def test_paper_without_claims_says_so():

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from report_records import claim
 
@@ -89,6 +89,7 @@ def test_the_simulated_interval_is_the_one_of_the_values():
     assert interval.half_width == pytest.approx(unit.seeds * np.std(values, ddof=1))
 
 
+@settings(deadline=None)
 @given(ACCURACY, SPREAD, st.integers(2, 50), st.floats(0, 0.1), st.floats(0, 0.1), st.integers(10, 10**6))
 def test_rounding_and_test_size_only_ever_widen(mean, std, n, fine, more, rows):
     bare = interval_of(mean, std, n, resolution=fine, rows=None)
@@ -96,6 +97,7 @@ def test_rounding_and_test_size_only_ever_widen(mean, std, n, fine, more, rows):
     assert interval_of(mean, std, n, resolution=fine, rows=rows).half_width >= bare.half_width
 
 
+@settings(deadline=None)
 @given(ACCURACY, SPREAD, st.integers(2, 500), st.integers(1, 500))
 def test_more_seeds_of_the_same_spread_narrow_the_interval(mean, std, n, more):
     few, many = (interval_of(mean, std, count, resolution=0.01, rows=100) for count in (n, n + more))
@@ -249,6 +251,22 @@ def test_fact_that_differs_between_seeds_is_judged_like_the_others():
     assert verdict(judge(tested, [1499, 1500, 1501], rows=None)) == "above the claim"
 
 
+def test_a_reproduced_figure_of_a_leaky_protocol_stays_open_until_three_narrow_honest_runs_settle_it():
+    tested = claim(value=0.98, tolerance=0.03)
+
+    def caveat(*honest: float, leaky: bool | None = True) -> str:
+        judged = judge(tested, LEAKED, honest, rows=3589, honest_rows=3589, leaky=leaky, honest_name="protocol clean")
+        assert judged.verdict == "reproduced", judged
+        return judged.caveat
+
+    assert caveat() == caveat(0.97) == caveat(0.97, 0.98) == "it leaks, and was not tested without the leak"
+    assert caveat(0.93, 0.97, 0.99) == "it leaks, and the honest runs spread too far to tell"
+    assert caveat(0.978, 0.980, 0.982) == caveat(leaky=False) == ""
+    assert caveat(leaky=None) == "not audited for leaks"
+    clear = judge(tested, LEAKED, HONEST, rows=3589, honest_rows=3589, leaky=True, honest_name="protocol official")
+    assert (clear.verdict, clear.caveat) == ("only as published", "") and "under protocol official" in clear.reason
+
+
 def test_times_never_get_a_verdict():
     for other in (claim(unit="h"), claim(unit="1"), claim(not_measured="it cannot be")):
         assert not has_verdict(other)
@@ -261,6 +279,7 @@ def test_times_never_get_a_verdict():
 # --- the search for a number of seeds ---------------------------------------------------------------------------------
 
 
+@settings(deadline=None)
 @given(SPREAD, st.floats(1e-3, 0.5))
 def test_fewest_seeds_is_the_first_that_fits(std, width):
     found = fewest_seeds(lambda interval: interval.half_width <= width, claim(), around(0.6, std), 1000)

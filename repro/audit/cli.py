@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -98,22 +99,28 @@ def audit_paper_command(
     show_default=True,
     help="Folder for data.json, duplicates.csv and duplicates.png, which shows faces: not to be published.",
 )
+@click.option(
+    "--candidates",
+    type=click.Choice(["blocks", "index"]),
+    default="blocks",
+    show_default=True,
+    help="`index` (extra audit-large) is faster from some 30,000 rows on, and may miss a few.",
+)
 @_json_option
-def audit_data_command(source: str | None, ferplus: Path | None, out: Path, as_json: bool) -> None:
+def audit_data_command(source: str | None, ferplus: Path | None, out: Path, candidates: Any, as_json: bool) -> None:
     """Duplicates within and across splits, conflicting labels, constant pictures; every pair in a CSV.
 
     The first search of a data set compares all pairs of its rows; what it finds is kept in the cache.
     """
-    from fer_jax.duplicates import duplicates_of
     from repro.audit.contact_sheet import contact_sheet
-    from repro.audit.data import audit_data, audit_data_document, audit_data_text, write_pairs_csv
+    from repro.audit.data import audit_data, audit_data_document, audit_data_text, search_duplicates, write_pairs_csv
     from repro.audit.records import write_data_audit
     from repro.dataset import open_dataset
 
     dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
-    found = audit_data(dataset, ferplus)
-    pairs = duplicates_of(dataset.faces)
+    pairs = search_duplicates(dataset.faces, candidates)
+    found = audit_data(dataset, pairs, candidates=candidates, ferplus=ferplus)
     write_pairs_csv(out / "duplicates.csv", dataset.faces, pairs)
     shown = contact_sheet(out / "duplicates.png", dataset.faces, pairs)
     if as_json:

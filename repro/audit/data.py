@@ -12,9 +12,11 @@ import numpy as np
 from fer_jax.duplicates import (
     DUPLICATES_VERSION,
     THRESHOLD,
+    Candidates,
     Pairs,
     almost_constant,
     duplicates_of,
+    find_duplicates,
     picture_groups,
 )
 from fer_jax.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
@@ -62,6 +64,7 @@ class DataAudit(msgspec.Struct, frozen=True):
     rows: int
     split_rows: tuple[int, ...]
     duplicates_version: int
+    candidates: Candidates
     threshold: float
     pictures: int
     exact: PairCounts
@@ -75,15 +78,24 @@ class DataAudit(msgspec.Struct, frozen=True):
     not_faces_by_split: tuple[int, ...] | None
 
 
-def audit_data(dataset: Dataset, ferplus: Path | None = None, cache: Path | None = None) -> DataAudit:
-    """Search a data set for duplicates and other faults.
+def search_duplicates(faces: Faces, candidates: Candidates) -> Pairs:
+    """The pairs of all blocks, kept in the cache, or those that an index finds, which may lack a few and are not kept.
 
-    ferplus: fer2013new.csv. cache: the folder where the duplicates are kept (default: the user's). The first search
-    takes N^2 steps (see `fer_jax.duplicates.find_duplicates`). Raises DataError when the votes do not fit.
+    Raises DataError where the index is not installed.
+    """
+    return duplicates_of(faces) if candidates == "blocks" else find_duplicates(faces.images, candidates=candidates)
+
+
+def audit_data(
+    dataset: Dataset, pairs: Pairs, *, candidates: Candidates = "blocks", ferplus: Path | None = None
+) -> DataAudit:
+    """Count the duplicates and other faults of a data set.
+
+    pairs: from `search_duplicates` with the same `candidates`. ferplus: fer2013new.csv. Raises DataError when the votes
+    do not fit.
     """
     faces = dataset.faces
     votes = None if ferplus is None else read_votes(ferplus, faces)
-    pairs = duplicates_of(faces, cache)
     exact = pairs.take(pairs.exact)
     identical, pictures = (picture_groups(len(faces), some) for some in (exact, pairs))
     constant = faces.images.max((1, 2), initial=0) == faces.images.min((1, 2), initial=255)
@@ -95,6 +107,7 @@ def audit_data(dataset: Dataset, ferplus: Path | None = None, cache: Path | None
         rows=len(faces),
         split_rows=_by_split(faces, np.ones(len(faces), bool)),
         duplicates_version=DUPLICATES_VERSION,
+        candidates=candidates,
         threshold=THRESHOLD,
         pictures=len(np.unique(pictures)),
         exact=_pair_counts(faces, exact),

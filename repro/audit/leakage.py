@@ -107,12 +107,14 @@ def _overlaps(
         ("near duplicate", pictures[rows.origin], pictures[train.origin], _no_step),
     ]
     names, separated_by = step_names(steps), _separating_step(name, steps)
+    # A training row that is no copy comes first: copies that are made later, on one side alone, share nothing new.
+    originals = np.argsort(train.copied_by, kind="stable")
     free = np.arange(len(rows))  # rows that no kind has taken yet
     found: list[Overlap] = []
     for kind, key, train_key, cause_of in ways:
-        partner = _partners(key[free], train_key)
+        partner = _partners(key[free], train_key[originals])
         hit = partner >= 0
-        causes = cause_of(rows.take(free[hit]), train.take(partner[hit]))
+        causes = cause_of(rows.take(free[hit]), train.take(originals[partner[hit]]))
         for cause in np.unique(causes):
             count = int((causes == cause).sum())
             found.append(

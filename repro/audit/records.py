@@ -48,7 +48,7 @@ def read_audit(results: Path, paper: str, variant: str) -> AuditRecord | None:
     path = audit_path(results, paper, variant)
     if not path.exists():
         return None
-    return decode_record(path, AuditRecord, f"audit of format {AUDIT_FORMAT}", "run `repro audit` again")
+    return decode_record(path, AuditRecord, f"paper's audit of format {AUDIT_FORMAT}", "run `repro audit` again")
 
 
 def write_data_audit(folder: Path, audit: DataAudit) -> Path:
@@ -64,4 +64,4 @@ def read_data_audit(results: Path) -> DataAudit | None:
     path = results / "audit" / DATA_NAME
     if not path.exists():
         return None
-    return decode_record(path, DataAudit, "audit of a data set", "run `repro audit data` again")
+    return decode_record(path, DataAudit, "data set's audit", "run `repro audit data` again")

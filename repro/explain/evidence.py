@@ -8,6 +8,7 @@ import statistics
 from collections.abc import Sequence
 from itertools import combinations
 
+import msgspec
 import numpy as np
 
 from fer_jax.faces import EMOTIONS
@@ -16,6 +17,7 @@ from repro.explain.records import Evidence
 from repro.protocols import REPORTED_SPLIT
 from repro.records import RunRecord
 from repro.report import units
+from repro.report.claims import metrics_of
 from repro.spec import Claim
 from repro.verdict import MIN_SEEDS, prediction_interval
 
@@ -50,48 +52,54 @@ def accuracy_evidence(claim: Claim, accuracies: Sequence[float], rows: int | Non
     )
 
 
-def rows_evidence(loaded: LoadedSpec, claim: Claim, rows: int) -> Evidence:
-    """Evaluated rows of the suspect against the steps that the document prints for the same evaluation."""
+def rows_evidence(loaded: LoadedSpec, claim: Claim, part: str, rows: int) -> Evidence:
+    """The rows that a document evaluates under the suspect against the steps that it prints for that evaluation.
+
+    part, rows: the part of the data set and its size (see `Suspect.evaluated_part`); no part where the size is free.
+    """
     printed = [
         c for c in loaded.spec.claims if c.quantity == "steps" and (c.split, c.variant) == (claim.split, claim.variant)
     ]
     if not printed:
         return Evidence(kind="rows", fits=None, text="the document prints no number of evaluation steps")
+    if not part:
+        return Evidence(kind="rows", fits=None, text="a part that is drawn at random may have any size")
     batch = printed[0].batch_size or loaded.resolve(claim.variant).training.batch_size
     steps = int(printed[0].value)
     needed = math.ceil(rows / batch)
     return Evidence(
         kind="rows",
         fits=needed == steps,
-        text=f"{rows:,} rows in batches of {batch} take {needed:,} steps; the document prints {steps:,}",
+        text=f"{rows:,} rows of {part} in batches of {batch} take {needed:,} steps; the document prints {steps:,}",
     )
 
 
 def curve_evidence(loaded: LoadedSpec, claim: Claim, records: Sequence[RunRecord]) -> Evidence:
-    """The suspect's figure after each epoch against what the document prints for these epochs."""
-    printed = {
-        c.epoch: c.value
-        for c in loaded.spec.claims
-        if c.quantity == "accuracy"
-        and c.variant == claim.variant
-        and c.split not in ("train", "minibatch")
-        and not c.emotion
-        and c.epoch is not None
-    }
-    seen: dict[int, list[float]] = {}
-    for record in records:
-        for entry in record.history:
-            if entry.epoch in printed and "validation" in entry.splits:
-                seen.setdefault(entry.epoch, []).append(entry.splits["validation"].accuracy)
-    if len(seen) < 2:
+    """The suspect's figure after each epoch (or step) against what the document prints for it."""
+    errors = [
+        statistics.fmean(seen) - printed.value
+        for printed in loaded.spec.claims
+        if printed.quantity == "accuracy"
+        and printed.variant == claim.variant
+        and printed.split not in ("train", "minibatch")
+        and not printed.emotion
+        and (printed.epoch, printed.step) != (None, None)
+        and (seen := [value for record in records if (value := _validation_accuracy(printed, record)) is not None])
+    ]
+    if len(errors) < 2:
         return Evidence(kind="curve", fits=None, text="the document prints fewer than two points of the curve")
-    errors = [statistics.fmean(values) - printed[epoch] for epoch, values in seen.items()]
     distance = math.sqrt(statistics.fmean(error**2 for error in errors))
     return Evidence(
         kind="curve",
         fits=distance <= CURVE_TOLERANCE,
-        text=f"{100 * distance:.1f} points from the printed curve (root mean square over {len(errors)} epochs)",
+        text=f"{100 * distance:.1f} points from the printed curve (root mean square over {len(errors)} of its points)",
     )
+
+
+def _validation_accuracy(printed: Claim, record: RunRecord) -> float | None:
+    """At the epoch or step that a claim names; None where the run holds none."""
+    metrics = metrics_of(msgspec.structs.replace(printed, split="validation"), record)
+    return None if metrics is None else metrics.accuracy
 
 
 # --- estimates from the honest runs -----------------------------------------------------------------------------------

@@ -40,14 +40,16 @@ class SuspectResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a paper's main claim. honest: accuracies of the clean runs, by seed. suspects: the likeliest first."""
+    """Of a paper's main claim. honest: accuracies of the clean runs, by seed. suspects: the likeliest first. settings:
+    `settings_sha256` of every protocol that was run. duplicates_version: of the search for duplicates."""
 
     format: int
     paper: str
     variant: str
     claim: str
     reported: float
-    spec_sha256: str
+    settings: dict[str, str]
+    duplicates_version: int
     data: str
     fingerprint: str
     device: str
@@ -70,7 +72,8 @@ def read_explanation(results: Path, paper: str) -> Explanation | None:
     path = _path(results, paper)
     if not path.exists():
         return None
-    return decode_record(path, Explanation, f"explanation of format {EXPLANATION_FORMAT}", "run `repro explain` again")
+    name = f"paper's explanation of format {EXPLANATION_FORMAT}"
+    return decode_record(path, Explanation, name, "run `repro explain` again")
 
 
 def _path(results: Path, paper: str) -> Path:

@@ -32,7 +32,7 @@ def summary(explanation: Explanation) -> str:
 
 def explanation_text(explanation: Explanation) -> str:
     """`repro explain`, the likeliest suspect first."""
-    lines = [f"{explanation.paper}, claim {explanation.claim}: {summary(explanation)}"]
+    lines = [f"{explanation.paper}, claim {explanation.claim}: {summary(explanation)}", f"  {_place(explanation)}"]
     for one in explanation.suspects:
         lines += ["", f"{_mark(one)} {one.suspect}: {one.about}"]
         lines += [f"    {evidence.kind}: {WORDS[evidence.fits]}: {evidence.text}" for evidence in one.evidence]
@@ -54,7 +54,14 @@ def explanation_blocks(explanation: Explanation) -> str:
         ]
         for one in explanation.suspects
     ]
-    return "\n\n".join([escape(summary(explanation)), *([table(COLUMNS, rows)] if rows else [])])
+    about = f"{summary(explanation)} {_place(explanation)}"
+    return "\n\n".join([escape(about), *([table(COLUMNS, rows)] if rows else [])])
+
+
+def _place(explanation: Explanation) -> str:
+    """What all figures are of."""
+    variant = "" if explanation.variant == "default" else f" Variant {explanation.variant}."
+    return f"On {explanation.device}, {explanation.data} ({explanation.fingerprint[:8]}).{variant}"
 
 
 def _mark(one: SuspectResult) -> str:

@@ -9,7 +9,7 @@ suspect-...: clean with one fault put in, to see which one explains a reported n
 from __future__ import annotations
 
 from repro.protocols.honest import CLEAN, HONEST, OFFICIAL, REPORTED_SPLIT, honest_spec, training_steps
-from repro.protocols.suspects import SUSPECTS, Suspect
+from repro.protocols.suspects import SUSPECT_PREFIX, SUSPECTS, Suspect
 from repro.spec import Spec
 
 AS_PUBLISHED = "as-published"
@@ -25,6 +25,7 @@ __all__ = [
     "PROTOCOLS",
     "REPORTED_SPLIT",
     "SUSPECTS",
+    "SUSPECT_PREFIX",
     "Suspect",
     "training_steps",
     "under_protocol",

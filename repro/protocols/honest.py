@@ -63,10 +63,11 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """Of a paper's steps those that decide which pictures it trains on and how they look, in their order.
 
     `train` stands in the place of whatever split the training rows were in at that point; steps that only cut or join
-    are left out.
+    are left out. What is done to several parts alike before they are joined is done once.
     """
     trained = {"train"}  # the splits whose rows end in `train`, followed from the last step to the first
     kept: list[Step] = []
+    done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the parts that there were -> the part it was of
     for step in reversed(steps):
         match step:
             case Resize(splits=splits):
@@ -80,8 +81,9 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
             case (
                 RepeatClass(split=split) | AugmentCopies(split=split) | Shuffle(split=split) | DropRepeats(split=split)
             ):
-                if split in trained:
-                    kept.append(msgspec.structs.replace(step, split="train"))
+                of_all = msgspec.structs.replace(step, split="train")
+                if split in trained and done_to.setdefault((of_all, frozenset(trained)), split) == split:
+                    kept.append(of_all)
             case _:
                 trained = splits_before(trained, step)
     return tuple(reversed(kept))

@@ -1,4 +1,5 @@
-"""Faults that can lift a reported number, each put alone into the clean protocol, so that its effect can be measured.
+"""Faults that can lift a reported number, each put alone into an otherwise clean protocol, so that its effect can be
+measured. Duplicates are taken out wherever they could help too, but not where the fault makes that pointless.
 
 They are the faults that the literature on leakage names most often (Kapoor & Narayanan 2023, Patterns 4(9) 100804: L1.1
 no test set, L1.2 pre-processing of training and test set together, L1.4 duplicates).
@@ -15,16 +16,16 @@ from fer_jax.step_kinds import (
     AugmentCopies,
     CopySplit,
     DropRepeats,
-    DropSplit,
     RepeatClass,
     Shuffle,
     SplitByUsage,
     SplitFraction,
     Step,
 )
-from repro.protocols.honest import CLEANING, OFFICIAL_SPLITS, honest_spec, training_steps, with_steps
+from repro.protocols.honest import honest_spec, training_steps, with_steps
 from repro.spec import Spec
 
+SUSPECT_PREFIX = "suspect-"
 _ALL = ("Training", "PublicTest", "PrivateTest")
 # Parts of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
 _RANDOM_PARTS: tuple[Step, ...] = (
@@ -37,13 +38,14 @@ _RANDOM_PARTS: tuple[Step, ...] = (
 class Suspect:
     """One fault. name: of the protocol. about: what is done wrong, in a few words.
 
-    evaluated_rows: which rows the reported figure is of, to be compared with what a document's step counts say.
+    evaluated_part: the part of the data set that the reported figure is of, if one who makes this mistake evaluates it
+        whole, to be compared with what a document's step counts say; empty where the size of the part is free.
     needs: why it cannot apply to a spec; empty where it can. build: the spec with the fault.
     """
 
     name: str
     about: str
-    evaluated_rows: str
+    evaluated_part: str
     needs: Callable[[Spec], str]
     build: Callable[[Spec], Spec]
 
@@ -66,13 +68,10 @@ def _needs_step(kind: type[Step], words: str) -> Callable[[Spec], str]:
 
 
 def _evaluated_on_training(spec: Spec) -> Spec:
-    """The training rows, before any are copied or changed, also under the names of the other two parts."""
-    copies = tuple(
-        step
-        for name in ("validation", "test")
-        for step in (DropSplit(split=name), CopySplit(from_split="train", into=name))
-    )
-    return with_steps(spec, (OFFICIAL_SPLITS, *CLEANING, *copies, *training_steps(spec.data.steps)))
+    """All training rows, before any are copied or changed, also under the names of the other two parts."""
+    part = SplitByUsage(into={"train": ("Training",)})
+    copies = tuple(CopySplit(from_split="train", into=name) for name in ("validation", "test"))
+    return with_steps(spec, (part, *copies, *training_steps(spec.data.steps)))
 
 
 def _trained_on_all(spec: Spec) -> Spec:
@@ -120,14 +119,14 @@ SUSPECTS = {
         Suspect(
             "suspect-oversampled-before-split",
             "rows are repeated first and divided afterwards",
-            "a random tenth",
+            "",
             _needs_step(RepeatClass, "the document repeats no rows"),
             _before_the_split(RepeatClass),
         ),
         Suspect(
             "suspect-augmented-before-split",
             "changed copies are made first and divided afterwards",
-            "a random tenth",
+            "",
             _needs_step(AugmentCopies, "the document adds no changed copies"),
             _before_the_split(AugmentCopies),
         ),

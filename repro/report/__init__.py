@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
-from types import MappingProxyType
 
 from repro.audit.data import DataAudit
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
-from repro.decode import DEFAULT_VARIANT, LoadedSpec
+from repro.decode import LoadedSpec
 from repro.explain.records import read_explanation
-from repro.explain.text import explanation_blocks
 from repro.forensics import examine
 from repro.records import RunRecord, find_records, write_atomically
 from repro.report.data_section import data_section
 from repro.report.frame import csv_text, frame_of
+from repro.report.freshness import current_audit, is_current
 from repro.report.groups import PaperRuns, Run, collect
 from repro.report.judgements import judge_claims
-from repro.report.protocol_table import LEGEND, headline_leaks, protocol_table
+from repro.report.protocol_table import LEGEND, protocol_table
+from repro.report.run_table import run_table
 from repro.report.sections import sections
 from repro.report.sheets import render_sheet
-from repro.report.tables import flag_notes, main_table, run_table, synthetic_table
+from repro.report.tables import flag_notes, main_table, suspect_table, synthetic_table
 from repro.report.times import times_section
 
 REPORT_NAME = "RESULTS.md"
@@ -40,6 +40,10 @@ Reproduced: mean ± sample standard deviation over n seeds. Difference: reproduc
 whole runs, with data preparation, compilation, evaluation and checkpoints. Images/s: training images per second of
 training. A row never mixes devices, data sets, settings or versions of the training code."""
 
+SUSPECTS_LEGEND = """\
+Runs of `repro explain`: a fault put on purpose into the protocol of the same network, to see whether it gives the
+reported figure. They reproduce nothing; each paper's page says what they tell."""
+
 SYNTHETIC_WARNING = """\
 Faces drawn by this suite, not FER-2013: these runs show that the suite works and nothing about the documents."""
 
@@ -47,6 +51,9 @@ CLAIMS_LEGEND = """\
 Every number that a document reports, beside what full runs of it gave: mean ± sample standard deviation (n runs).
 Times are of training and evaluation, on the device named here, not on the document's. What comes from a run that was
 shortened after the point in question is marked **partial**."""
+
+OUTDATED = """\
+**Outdated**: the main claim or the settings of the spec changed after `repro explain {id}`; it is to be run again."""
 
 RUNS_LEGEND = """\
 Load: the machine's load average before the start and before the end of the run, / its cores. A load before the start is
@@ -56,19 +63,21 @@ other work, and what is well above the cores made the run slower than it is."""
 def render_results(
     specs: Sequence[LoadedSpec],
     records: Iterable[tuple[Path | PurePosixPath, RunRecord]],
-    audits: Mapping[str, AuditRecord] = MappingProxyType({}),
+    audits: Sequence[AuditRecord] = (),
     data: DataAudit | None = None,
 ) -> str:
     """The whole of RESULTS.md. The same for any order of specs and records.
 
-    records: each with the path of its run.json from the results folder on. audits: by paper id, of its headline's
-    variant. data: the audit of the data set.
+    records: each with the path of its run.json from the results folder on. audits: of any papers and variants, those
+    that are current. data: the audit of the data set.
     """
     papers = collect(specs, [Run(PurePosixPath(path.as_posix()), record) for path, record in records])
-    leaky = {paper.id: headline_leaks(paper, audits.get(paper.id)) for paper in papers}
-    main = [HEADER, "## The papers", protocol_table(papers, leaky), "\n".join(flag_notes(papers)), LEGEND]
+    main = [HEADER, "## The papers", protocol_table(papers, audits), "\n".join(flag_notes(papers)), LEGEND]
     main += data_section(data)
     main += ["## Every variant, protocol and device", main_table(papers), VARIANTS_LEGEND]
+    suspects = suspect_table(papers)
+    if suspects:
+        main += ["## Suspects", SUSPECTS_LEGEND, suspects]
     synthetic = synthetic_table(papers)
     if synthetic:
         main += ["## Synthetic runs: not comparable", SYNTHETIC_WARNING, synthetic]
@@ -87,13 +96,19 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
     from repro.bench.table import render_bench_folder  # here, because that module imports this package
 
     records = [(path.relative_to(results), record) for path, record in find_records(results)]
-    audits = {spec.id: audit for spec in specs if (audit := read_audit(results, spec.id, headline_variant(spec)))}
+    audits = {spec.id: _audits(spec, results) for spec in specs}
     files = {
-        REPORT_NAME: render_results(specs, records, audits, read_data_audit(results)),
+        REPORT_NAME: render_results(specs, records, sum(audits.values(), ()), read_data_audit(results)),
         CSV_NAME: csv_text(frame_of(records)),
     }
-    files |= {sheet_name(spec): _sheet(spec, records, audits.get(spec.id), results) for spec in specs}
+    files |= {sheet_name(spec): _sheet(spec, records, audits[spec.id], results) for spec in specs}
     return files | render_bench_folder(results)
+
+
+def _audits(spec: LoadedSpec, results: Path) -> tuple[AuditRecord, ...]:
+    """Of the paper's variants, as far as they are current."""
+    found = (read_audit(results, spec.id, variant) for variant in spec.variant_names())
+    return tuple(current_audit(spec, audit) for audit in found if audit)
 
 
 def sheet_name(spec: LoadedSpec) -> str:
@@ -112,24 +127,27 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
 
 
 def _sheet(
-    spec: LoadedSpec, records: Sequence[tuple[Path, RunRecord]], audit: AuditRecord | None, results: Path
+    spec: LoadedSpec, records: Sequence[tuple[Path, RunRecord]], audits: Sequence[AuditRecord], results: Path
 ) -> str:
     (paper,) = collect([spec], [Run(PurePosixPath(p.as_posix()), r) for p, r in records if r.paper == spec.id])
-    audits = audit.audits if audit else ()
-    explanation = read_explanation(results, spec.id)
     return render_sheet(
         paper,
         findings=examine(spec),
         audits=audits,
         judgements=judge_claims(paper, audits),
-        attribution=explanation_blocks(explanation) if explanation else "",
+        attribution=_attribution(spec, results),
         leakage=spec.spec.leakage,
     )
 
 
-def headline_variant(spec: LoadedSpec) -> str:
-    """The variant that measures the document's main figure."""
-    return next((claim.variant for claim in spec.spec.claims if claim.headline), DEFAULT_VARIANT)
+def _attribution(spec: LoadedSpec, results: Path) -> str:
+    """What `repro explain` found, as Markdown; empty where it was not run."""
+    from repro.explain.text import explanation_blocks  # here, because that module imports this package
+
+    found = read_explanation(results, spec.id)
+    if found is None:
+        return ""
+    return explanation_blocks(found) if is_current(spec, found) else OUTDATED.format(id=spec.id)
 
 
 def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:

@@ -131,7 +131,7 @@ def _value(claim: Claim, record: RunRecord) -> float | None:
     quantity = claim.quantity
     if quantity in ("accuracy", "loss"):
         metrics = metrics_of(claim, record)
-        return None if metrics is None else getattr(metrics, quantity)
+        return None if metrics is None else figure(claim, metrics)
     if quantity in ("predicted_rows", "true_positives"):
         return _confusion_count(claim, record)
     if quantity in ("time", "speedup"):
@@ -181,6 +181,24 @@ def metrics_of(claim: Claim, record: RunRecord) -> Metrics | None:
     if claim.epoch is None and claim.step is None:
         return record.metrics.get(claim.split)
     return entry.splits.get(claim.split) if entry else None
+
+
+def figure(claim: Claim, metrics: Metrics) -> float | None:
+    """What an evaluation gives for a claim on accuracy or loss; of one emotion its recall, where rows were counted."""
+    if not claim.emotion:
+        return getattr(metrics, claim.quantity)
+    rows = figure_rows(claim, metrics)
+    if claim.quantity != "accuracy" or metrics.confusion is None or not rows:
+        return None
+    emotion = EMOTIONS.index(claim.emotion)
+    return metrics.confusion[emotion][emotion] / rows
+
+
+def figure_rows(claim: Claim, metrics: Metrics) -> int:
+    """Rows that `figure` is a mean over."""
+    if claim.emotion and metrics.confusion is not None:
+        return sum(metrics.confusion[EMOTIONS.index(claim.emotion)])
+    return metrics.n
 
 
 def _confusion_count(claim: Claim, record: RunRecord) -> float | None:

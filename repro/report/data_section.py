@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import USAGES
 from repro.audit.data import DataAudit, PairCounts
 from repro.report.markdown import Column, escape, table
@@ -10,6 +11,8 @@ LEGEND = """\
 Found by `repro audit data`: exact pairs have the same pixels, near pairs are one picture changed by brightness,
 contrast, compression, mirroring or a shift of up to two pixels. Every pair, by row number, stands in
 [audit/duplicates.csv](audit/duplicates.csv)."""
+
+OUTDATED = "**Outdated**: the search for duplicates changed after this audit; `repro audit data` makes it again."
 
 PAIR_COLUMNS = (Column("Pairs"), Column("in all", "right"), Column("rows", "right"))
 COPY_COLUMNS = (
@@ -38,6 +41,7 @@ def data_section(audit: DataAudit | None) -> list[str]:
             *(f"{n:,} ({n / one.rows:.1%})" for n in (one.exact, one.exact_or_near, one.repeated)),
         ]
         for one in audit.copies_in_training
+        if one.rows
     ]
     conflicts = (
         f"Pictures that stand under different emotions: {audit.exact_conflicts.pictures:,} with the same pixels, "
@@ -50,9 +54,10 @@ def data_section(audit: DataAudit | None) -> list[str]:
     return [
         "## The data set",
         LEGEND,
+        *([] if audit.duplicates_version == DUPLICATES_VERSION else [OUTDATED]),
         about,
         table((*PAIR_COLUMNS, *between), rows),
-        table(COPY_COLUMNS, copies),
+        *([table(COPY_COLUMNS, copies)] if copies else []),
         conflicts,
     ]
 

@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 from typing import NamedTuple
 
 from fer_jax import TRAINING_VERSION
+from fer_jax.duplicates import DUPLICATES_VERSION
 from repro.decode import LoadedSpec
 from repro.plan import settings_sha256
 from repro.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
@@ -27,7 +28,8 @@ class Run:
 class GroupKey(NamedTuple):
     """What two runs must share before their figures are averaged; only the seed is left. Sorts in the report's order.
 
-    outdated: the spec's settings were changed after the run, so that it is no run of the spec as it stands.
+    outdated: the spec's settings, or the search for duplicates that its data steps rely on, were changed after the run,
+        so that it is no run of the spec as it stands.
     settings: `settings_sha256` of what was run.
     """
 
@@ -59,7 +61,8 @@ def devices(name: str, count: int) -> str:
 def group_key(record: RunRecord, settings: str | None) -> GroupKey:
     """settings: `settings_sha256` of the record's variant and protocol as the spec has them now; None where there is no
     spec of it."""
-    changed = settings is not None and record.spec_sha256 != settings
+    same_pictures = record.data.duplicates_version in (None, DUPLICATES_VERSION)
+    changed = settings is not None and (record.spec_sha256 != settings or not same_pictures)
     return GroupKey(
         record.device.kind,
         record.device.name,
@@ -110,7 +113,7 @@ class PaperRuns:
     def groups(self) -> list[Group]:
         """In the report's order: variants as in the spec, by device, data and protocol, full runs before shortened."""
         ran = {(run.record.variant, run.record.protocol) for run in self.runs}
-        settings = {one: self._settings(*one) for one in ran}
+        settings = {one: settings_now(self.loaded, *one) if self.loaded else None for one in ran}
         found: dict[tuple[int, GroupKey, int, int], list[Run]] = {}
         for run in self.runs:
             record, short = run.record, run.record.overrides
@@ -136,16 +139,17 @@ class PaperRuns:
             if not group.synthetic and group.key.protocol == AS_PUBLISHED and not group.key.outdated
         ]
 
-    def _settings(self, variant: str, protocol: str) -> str | None:
-        if self.loaded is None:
-            return None
-        gone = ""  # equals no hash, so that the runs are outdated
-        if variant not in self.loaded.variant_names() or protocol not in ALL_PROTOCOLS:
-            return gone
-        try:
-            return settings_sha256(under_protocol(self.loaded.resolve(variant), protocol))
-        except ValueError:  # a suspect that no longer applies
-            return gone
+
+def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
+    """`settings_sha256` of a variant under a protocol as the spec stands; where it has no such variant, or the protocol
+    is none or does not apply, a word that equals no hash."""
+    gone = ""
+    if variant not in loaded.variant_names() or protocol not in ALL_PROTOCOLS:
+        return gone
+    try:
+        return settings_sha256(under_protocol(loaded.resolve(variant), protocol))
+    except ValueError:  # a suspect that no longer applies
+        return gone
 
 
 def collect(specs: Sequence[LoadedSpec], runs: Iterable[Run]) -> list[PaperRuns]:
@@ -162,7 +166,7 @@ def remarks(key: GroupKey) -> list[str]:
     """What a reader must know before comparing this group's figures with others."""
     found = []
     if key.outdated:
-        found.append("**outdated**: the spec changed after the run")
+        found.append("**outdated**: the spec or the search for duplicates changed after the run")
     if key.training_version != TRAINING_VERSION:
         found.append(f"training code version {key.training_version}, now {TRAINING_VERSION}")
     if key.protocol != AS_PUBLISHED:

@@ -7,22 +7,23 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from repro.audit.records import AuditRecord
-from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, OFFICIAL, REPORTED_SPLIT
+from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, PROTOCOLS, REPORTED_SPLIT
 from repro.records import RunRecord
 from repro.report import units
-from repro.report.claims import measure
-from repro.report.groups import Group, GroupKey, PaperRuns
-from repro.report.judgements import done
+from repro.report.claims import figure, measure, why_unmeasured
+from repro.report.groups import Group, GroupKey, PaperRuns, remarks
+from repro.report.judgements import done, is_at_end, judge_runs, leaks
 from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING, describe, headline, measured_cell, reported_cell
 from repro.spec import Claim
-from repro.verdict import Judgement, judge
+from repro.verdict import Judgement
 
 LEGEND = """\
 As published: the document's own order of data steps and its own evaluation. Official: the same network trained on the
 Training rows, any selection on PublicTest, the figure on PrivateTest. Clean: official, without pictures that stand on
 two sides or twice. Each mean ± sample standard deviation over n seeds. Inflation: as published minus clean, seed by
-seed. Verdict: whether the figure as published reproduces the reported one; the paper's page has the interval."""
+seed. Verdict: whether the figure as published reproduces the reported one; the paper's page has the interval. *It
+leaks*: the audit found evaluated rows as published, or their duplicates, among the training rows."""
 
 COLUMNS = (
     Column("Paper"),
@@ -42,56 +43,38 @@ NOT_RUN = "not run"
 class HeadlineRuns:
     """The full runs of a paper's headline variant on one device and data set, by protocol, in the order of their seeds.
 
-    leaky: the audit found evaluated rows of the claim's split among the training rows as published.
+    leaky: see `leaks`.
     """
 
+    paper: PaperRuns
     claim: Claim
     place: str
     by_protocol: Mapping[str, Sequence[RunRecord]]
-    leaky: bool
+    leaky: bool | None
 
-    def accuracies(self, protocol: str) -> dict[int, float]:
-        """By seed: as published, of the claim's split; under an honest protocol, of PrivateTest."""
+    def figures(self, protocol: str) -> dict[int, float]:
+        """By seed: as published, of the claim's split; under an honest protocol, the same quantity of PrivateTest."""
+        runs = self.by_protocol.get(protocol, ())
         if protocol == AS_PUBLISHED:
-            measured = {r.seed: measure(self.claim, [r]) for r in self.by_protocol.get(protocol, ())}
+            measured = {r.seed: measure(self.claim, [r]) for r in runs}
             return {seed: one.mean for seed, one in measured.items() if one}
-        return {r.seed: r.metrics[REPORTED_SPLIT].accuracy for r in self.by_protocol.get(protocol, ())}
-
-    def rows(self, protocol: str) -> int | None:
-        """Evaluated rows behind the figure."""
-        split = self.claim.split if protocol == AS_PUBLISHED else REPORTED_SPLIT
-        found = [r.metrics[split].n for r in self.by_protocol.get(protocol, ()) if split in r.metrics]
-        return found[0] if found else None
-
-    @property
-    def honest(self) -> str:
-        """The cleanest protocol that was run."""
-        return CLEAN if self.by_protocol.get(CLEAN) else OFFICIAL
+        if self.claim.quantity not in ("accuracy", "loss"):
+            return {}
+        found = {r.seed: figure(self.claim, r.metrics[REPORTED_SPLIT]) for r in runs}
+        return {seed: value for seed, value in found.items() if value is not None}
 
     def inflation(self) -> list[float]:
-        """As published minus clean, of the seeds that ran under both."""
-        published, clean = self.accuracies(AS_PUBLISHED), self.accuracies(CLEAN)
+        """As published minus clean, of the seeds that ran under both; of the accuracy at the end alone."""
+        if self.claim.quantity != "accuracy" or not is_at_end(self.claim, self.paper):
+            return []
+        published, clean = self.figures(AS_PUBLISHED), self.figures(CLEAN)
         return [published[seed] - clean[seed] for seed in sorted(published.keys() & clean.keys())]
 
-    def judgement(self) -> Judgement:
-        return judge(
-            self.claim,
-            list(self.accuracies(AS_PUBLISHED).values()),
-            list(self.accuracies(self.honest).values()),
-            rows=self.rows(AS_PUBLISHED),
-            honest_rows=self.rows(self.honest),
-            leaky=self.leaky,
-        )
+    def judgement(self) -> Judgement | None:
+        return judge_runs(self.claim, self.by_protocol, self.paper, leaky=self.leaky)
 
 
-def headline_leaks(paper: PaperRuns, audit: AuditRecord | None) -> bool:
-    """Whether rows of the headline's split were trained on, as published."""
-    claim = headline(paper)
-    published = [one for one in audit.audits if one.protocol == AS_PUBLISHED] if audit else []
-    return any(claim is not None and claim.split in one.rows and one.shared(claim.split) > 0 for one in published)
-
-
-def headline_runs(paper: PaperRuns, leaky: bool) -> list[HeadlineRuns]:
+def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord]) -> list[HeadlineRuns]:
     """One per device and data set on which the headline was run in full; empty where no claim is the headline."""
     claim = headline(paper)
     if claim is None:
@@ -101,9 +84,11 @@ def headline_runs(paper: PaperRuns, leaky: bool) -> list[HeadlineRuns]:
         if group.variant == claim.variant and not group.synthetic and not group.key.outdated:
             found.setdefault(_place(group.key), []).append(group)
     return [
-        HeadlineRuns(claim, f"{groups[0].key.device_label}, {groups[0].key.data_label}", by_protocol, leaky)
+        HeadlineRuns(paper, claim, _place_label(groups[0].key), by_protocol, leaks(claim, fingerprint, audits))
         for _, groups in sorted(found.items(), key=lambda item: str(item[0]))
+        for fingerprint in [groups[0].key.fingerprint]
         if (by_protocol := {group.key.protocol: full for group in groups if (full := done(group))})
+        and not by_protocol.keys().isdisjoint(PROTOCOLS)
     ]
 
 
@@ -112,38 +97,55 @@ def _place(key: GroupKey) -> tuple[object, ...]:
     return key._replace(protocol="", settings="", outdated=False)
 
 
-def protocol_table(papers: Sequence[PaperRuns], leaky: Mapping[str, bool]) -> str:
-    """leaky: by paper id, whether the audit of its published protocol found shared rows."""
-    return table(COLUMNS, [row for paper in papers for row in _rows(paper, leaky.get(paper.id, False))])
+def _place_label(key: GroupKey) -> str:
+    return "; ".join([f"{key.device_label}, {key.data_label}", *remarks(key._replace(protocol=AS_PUBLISHED))])
 
 
-def _rows(paper: PaperRuns, leaky: bool) -> Iterator[list[str]]:
+def protocol_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> str:
+    """audits: of any papers, variants and data sets."""
+    return table(COLUMNS, [row for paper in papers for row in _rows(paper, audits)])
+
+
+def _rows(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Iterator[list[str]]:
     claim = headline(paper)
     if claim is None:
+        if paper.loaded is not None:
+            yield [f"[{paper.id}]({paper.id}.md)", "no figure is claimed", *[NOTHING] * 7]
         return
     first = [f"[{paper.id}]({paper.id}.md)", describe(claim), reported_cell(claim)]
-    runs = headline_runs(paper, leaky)
+    runs = headline_runs(paper, [audit for audit in audits if audit.paper == paper.id])
     for one in runs:
+        judged = one.judgement()
         yield [
             *first,
             _published_cell(one),
             *(_honest_cell(one, protocol) for protocol in HONEST),
             _inflation_cell(one),
-            one.judgement().verdict if one.by_protocol.get(AS_PUBLISHED) else NOTHING,
+            verdict_cell(judged, "") if judged else NOTHING,
             escape(one.place),
         ]
     if not runs:
         yield [*first, NOT_RUN, *[NOTHING] * 5]
 
 
+def verdict_cell(judged: Judgement, mark: str = "**") -> str:
+    """The verdict, with what it leaves open."""
+    return f"{mark}{judged.verdict}{mark}" + (f" ({judged.caveat})" if judged.caveat else "")
+
+
 def _published_cell(one: HeadlineRuns) -> str:
-    measured = measure(one.claim, one.by_protocol.get(AS_PUBLISHED, ()))
-    return measured_cell(one.claim, measured) if measured else NOT_RUN
+    runs = one.by_protocol.get(AS_PUBLISHED, ())
+    measured = measure(one.claim, runs)
+    return measured_cell(one.claim, measured) if measured else why_unmeasured(one.claim, runs)
 
 
 def _honest_cell(one: HeadlineRuns, protocol: str) -> str:
-    values = list(one.accuracies(protocol).values())
-    return f"{units.percentage(*_spread(values))} (n = {len(values)})" if values else NOT_RUN
+    values = list(one.figures(protocol).values())
+    if not values:
+        return NOTHING if one.by_protocol.get(protocol) else NOT_RUN
+    mean, std = _spread(values)
+    shown = units.percentage(mean, std) if one.claim.unit == "fraction" else units.mean_and_spread(one.claim, mean, std)
+    return f"{shown} (n = {len(values)})"
 
 
 def _inflation_cell(one: HeadlineRuns) -> str:

@@ -1,16 +1,15 @@
-"""The main table, that of synthetic runs, and the list of runs."""
+"""The table of all variants, protocols and devices, and those of suspects and of synthetic runs."""
 
 from __future__ import annotations
 
 import statistics
 from collections.abc import Iterator, Sequence
-from urllib.parse import quote
 
-from repro.protocols import AS_PUBLISHED
+from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT, SUSPECT_PREFIX
 from repro.records import RunRecord
 from repro.report import units
 from repro.report.claims import Measured, measure
-from repro.report.groups import Group, PaperRuns, Run, devices, remarks
+from repro.report.groups import Group, PaperRuns, remarks
 from repro.report.markdown import Column, escape, table
 from repro.spec import Claim
 
@@ -38,6 +37,18 @@ MAIN_COLUMNS = (
     Column("Data set"),
     Column("Status"),
 )
+SUSPECT_COLUMNS = (
+    Column("Paper"),
+    Column("Variant"),
+    Column("Fault put in"),
+    Column("Reported", "right"),
+    Column("Reached", "right"),
+    Column("Device"),
+    Column("Wall time", "right"),
+    Column("Images/s", "right"),
+    Column("Data set"),
+    Column("Status"),
+)
 SYNTHETIC_COLUMNS = (
     Column("Paper"),
     Column("Variant"),
@@ -48,17 +59,6 @@ SYNTHETIC_COLUMNS = (
     Column("Images/s", "right"),
     Column("Data set"),
     Column("Status"),
-)
-RUN_COLUMNS = (
-    Column("Run"),
-    Column("Seed", "right"),
-    Column("Status"),
-    Column("Device"),
-    Column("JAX"),
-    Column("Training code", "right"),
-    Column("Commit"),
-    Column("Total time", "right"),
-    Column("Load", "right"),
 )
 
 
@@ -110,7 +110,8 @@ def measured_cell(claim: Claim, measured: Measured) -> str:
 
 
 def main_table(papers: Sequence[PaperRuns]) -> str:
-    """One row per paper, variant, device and data set, and one per failed run; a paper without any is 'not run'."""
+    """One row per paper, variant, protocol, device and data set, and one per failed run; a paper without any is 'not
+    run'. Suspects have a table of their own."""
     return table(MAIN_COLUMNS, [row for paper in papers for row in _main_rows(paper)])
 
 
@@ -128,6 +129,27 @@ def flag_note(claim: Claim, about: str) -> str:
     return f"- {WARNING} **{about}, {escape(claim.flag)}:** {escape(claim.flag_reason)}"
 
 
+def _is_suspect(group: Group) -> bool:
+    return group.key.protocol.startswith(SUSPECT_PREFIX)
+
+
+def suspect_table(papers: Sequence[PaperRuns]) -> str:
+    """Runs with a fault put in on purpose; empty where there are none."""
+    rows = []
+    for paper in papers:
+        for group in paper.groups:
+            if group.synthetic or not _is_suspect(group):
+                continue
+            claim = main_claim(paper, group.variant)
+            for records, status in _outcomes(group):
+                _, reached = _end_accuracy(REPORTED_SPLIT, records) or ("", NOTHING)
+                fault = group.key.protocol.removeprefix(SUSPECT_PREFIX).replace("-", " ")
+                reported = reported_cell(claim) if claim else NOTHING
+                first = [_paper_cell(paper), f"`{group.variant}`", fault, reported, reached]
+                rows.append([*first, *_cost(group, records), status])
+    return table(SUSPECT_COLUMNS, rows) if rows else ""
+
+
 def synthetic_table(papers: Sequence[PaperRuns]) -> str:
     """Runs on drawn faces; empty where there are none."""
     rows = []
@@ -136,16 +158,10 @@ def synthetic_table(papers: Sequence[PaperRuns]) -> str:
             if not group.synthetic:
                 continue
             for records, status in _outcomes(group):
-                figure, reached = _end_accuracy(headline(paper), records) or (NOTHING, NOTHING)
+                figure, reached = _end_accuracy(_end_split(headline(paper), group), records) or (NOTHING, NOTHING)
                 status = f"{SYNTHETIC}; {status}"
                 rows.append([_paper_cell(paper), f"`{group.variant}`", figure, reached, *_cost(group, records), status])
     return table(SYNTHETIC_COLUMNS, rows) if rows else ""
-
-
-def run_table(papers: Sequence[PaperRuns]) -> str:
-    """Every record, by path; empty where there are none."""
-    runs = sorted((run for paper in papers for run in paper.runs), key=lambda run: run.path.parts)
-    return table(RUN_COLUMNS, [_run_row(run) for run in runs]) if runs else ""
 
 
 def _main_variant(paper: PaperRuns) -> str:
@@ -154,7 +170,7 @@ def _main_variant(paper: PaperRuns) -> str:
 
 
 def _main_rows(paper: PaperRuns) -> Iterator[list[str]]:
-    groups = [group for group in paper.groups if not group.synthetic]
+    groups = [group for group in paper.groups if not group.synthetic and not _is_suspect(group)]
     for variant in paper.variants:
         claim = main_claim(paper, variant)
         mine = [group for group in groups if group.variant == variant]
@@ -176,7 +192,7 @@ def _group_rows(paper: PaperRuns, group: Group, claim: Claim | None) -> Iterator
             change = NOTHING if measured.partial else units.difference(claim, measured.mean)
         else:
             nothing = (describe(claim) if claim else NOTHING, NOTHING)
-            figure, reproduced = _end_accuracy(claim or headline(paper), records) or nothing
+            figure, reproduced = _end_accuracy(_end_split(claim or headline(paper), group), records) or nothing
         if paper.loaded is None:
             status += "; spec not at hand"
         yield [
@@ -222,9 +238,15 @@ def _shortened(record: RunRecord) -> str:
     return f"**partial**: {', '.join(parts)}" if parts else "**partial**"
 
 
-def _end_accuracy(claim: Claim | None, records: Sequence[RunRecord]) -> tuple[str, str] | None:
-    """(what, how much): accuracy at the end, on the claim's split if the runs have it, else on test or validation."""
-    for split in (*([claim.split] if claim and claim.split != "train" else []), "test", "validation"):
+def _end_split(claim: Claim | None, group: Group) -> str:
+    """The split whose accuracy stands for a run: the claim's, and under an honest protocol the one that is reported."""
+    published = group.key.protocol == AS_PUBLISHED
+    return claim.split if claim and published and claim.split != "train" else REPORTED_SPLIT
+
+
+def _end_accuracy(first: str, records: Sequence[RunRecord]) -> tuple[str, str] | None:
+    """(what, how much): accuracy at the end, on this split if the runs have it, else on test or validation."""
+    for split in dict.fromkeys((first, "test", "validation")):
         values = [r.metrics[split].accuracy for r in records if r.status != "failed" and split in r.metrics]
         if values:
             spread = statistics.stdev(values) if len(values) > 1 else None
@@ -245,22 +267,3 @@ def _cost(group: Group, records: Sequence[RunRecord]) -> list[str]:
 
 def _paper_cell(paper: PaperRuns) -> str:
     return f"[{paper.id}](#{paper.id})" if paper.loaded else paper.id
-
-
-def _run_row(run: Run) -> list[str]:
-    record = run.record
-    status = failure(record) if record.status == "failed" else record.status
-    if record.data.synthetic:
-        status = f"{SYNTHETIC}; {status}"
-    commit = f"`{record.git.commit[:8]}`" if record.git.commit else NOTHING
-    return [
-        f"[{escape(run.path.parent.as_posix().removeprefix('runs/'))}]({quote(run.path.as_posix())})",
-        str(record.seed),
-        status,
-        escape(f"{record.device.kind}: {devices(record.device.name, record.device.count)}"),
-        escape(record.versions.get("jax", NOTHING)),
-        str(record.training_version),
-        commit + (" with changes" if record.git.dirty else ""),
-        units.duration(record.time.total_s),
-        f"{record.load_average[0]:.1f}, {record.load_average[1]:.1f} / {record.device.host_cores}",
-    ]

@@ -64,6 +64,8 @@ def _computed(claim: Claim | None, audit: LeakageAudit | None) -> dict[str, Leak
         return found
     if claim.split in ("train", "minibatch"):
         return found | {"l1_1": _answer("yes", "The figure is of training rows.")}
+    if not claim.split:
+        return found
     if audit is None or claim.split not in audit.rows:
         return found | dict.fromkeys(("l1_1", "l1_2", "l1_4", "l3_2"), _answer("unknown", NOT_AUDITED))
     overlaps = [overlap for overlap in audit.overlaps if overlap.split == claim.split]
