@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -88,11 +88,11 @@ class Faces:
 
     def take(self, rows: np.ndarray) -> Faces:
         """The given rows (indices or a boolean mask), in that order, with their origins."""
-        return Faces(**{name: getattr(self, name)[rows] for name in _DTYPES}, synthetic=self.synthetic)
+        return self.changed(**{name: getattr(self, name)[rows] for name in _DTYPES})
 
     def changed(self, **arrays: np.ndarray) -> Faces:
-        """The same rows with other arrays in the place of those that are named."""
-        return Faces(**{name: getattr(self, name) for name in _DTYPES} | arrays, synthetic=self.synthetic)
+        """The same faces with other arrays in the place of those that are named."""
+        return replace(self, **arrays, _fingerprint=[])
 
     def class_counts(self) -> tuple[int, ...]:
         """Rows per emotion, in label order."""
@@ -111,4 +111,4 @@ class Faces:
 def concatenate(parts: list[Faces]) -> Faces:
     """All rows of the parts, one part after the other."""
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _DTYPES}
-    return Faces(**arrays, synthetic=any(part.synthetic for part in parts))
+    return replace(parts[0], **arrays, synthetic=any(part.synthetic for part in parts), _fingerprint=[])

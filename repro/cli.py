@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import sys
 from collections.abc import Callable
@@ -13,12 +14,8 @@ import msgspec
 
 from fer_jax.settings import PRECISIONS
 from repro import __version__
-from repro.audit.cli import audit
-from repro.bench.cli import bench
 from repro.catalog import all_papers, find_paper, paper_files
 from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
-from repro.explain.cli import explain
-from repro.forensics.cli import forensics
 from repro.protocols import AS_PUBLISHED, PROTOCOLS
 
 EXIT_RUN_FAILED = 1
@@ -26,8 +23,27 @@ EXIT_BAD_INPUT = 2
 ALL = "all"
 
 
+# Commands in files of their own, imported when they are called for.
+ELSEWHERE = {
+    "audit": "repro.audit.cli",
+    "bench": "repro.bench.cli",
+    "explain": "repro.explain.cli",
+    "forensics": "repro.forensics.cli",
+    "plan": "repro.report.cli",
+    "report": "repro.report.cli",
+}
+
+
 class _Commands(click.Group):
     """Turns every error that the user can mend into one message and exit code 2."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return sorted([*super().list_commands(ctx), *ELSEWHERE])
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in ELSEWHERE:
+            return getattr(importlib.import_module(ELSEWHERE[cmd_name]), cmd_name)
+        return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -62,12 +78,6 @@ def _example(*lines: str) -> str:
 @click.version_option(__version__, prog_name="repro")
 def main() -> None:
     """Reproduce the numbers of facial-expression-recognition papers on FER-2013."""
-
-
-main.add_command(bench)
-main.add_command(audit)
-main.add_command(forensics)
-main.add_command(explain)
 
 
 def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -251,58 +261,6 @@ def _run_plans(
 def _protocols(word: str) -> tuple[str, ...]:
     """Those that `--protocol` names."""
     return tuple(protocol for protocol in PROTOCOLS if word in (protocol, ALL))
-
-
-# --- results --------------------------------------------------------------------------------------------------------
-
-
-@main.command(epilog=_example("repro report", "repro report --check", "repro report --results elsewhere/results"))
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-)
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
-def report(results: Path, check: bool) -> None:
-    """Write RESULTS.md, results.csv and BENCH.md from the records: reported against reproduced, and how fast."""
-    from repro.records import RecordError
-    from repro.report import check_report, write_report
-
-    if not results.is_dir():
-        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")
-    if check:
-        difference = check_report(results, all_papers())
-        for line in difference:
-            click.echo(line, err=True)
-        if difference:
-            click.echo(f"error: the report in {results} does not match the records; run `repro report`", err=True)
-            sys.exit(EXIT_RUN_FAILED)
-        click.echo(f"the report in {results} matches the records")
-    else:
-        for path in write_report(results, all_papers()):
-            click.echo(f"wrote {path}")
-
-
-@main.command(epilog=_example("repro plan chavan2020", "repro plan basani2017 --json"))
-@click.argument("paper")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-)
-@_json_option
-def plan(paper: str, results: Path, as_json: bool) -> None:
-    """How many seeds would tell each claim from what was measured, and how long they would take."""
-    from repro.report import paper_runs
-    from repro.seeds_needed import plan_document, plan_text
-
-    runs = paper_runs(find_paper(paper), results)
-    if as_json:
-        _print_json(plan_document(runs))
-    else:
-        click.echo(plan_text(runs))
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

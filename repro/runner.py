@@ -6,38 +6,27 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import jax
 import msgspec
-import numpy as np
 from filelock import FileLock
 
-from fer_jax import TRAINING_VERSION
-from fer_jax.cache import cache_folder
 from fer_jax.checkpoint import Checkpoints
-from fer_jax.devices import device_kind
-from fer_jax.duplicates import pictures_of
-from fer_jax.faces import UNLABELLED
 from fer_jax.history import SeedData, TrainResult
 from fer_jax.layers import parameter_count
 from fer_jax.network import Network
-from fer_jax.precision import choose_precision, default_precision
-from fer_jax.step_kinds import StepError, step_names
-from fer_jax.steps import Prepared, apply_steps
+from fer_jax.steps import Prepared
 from fer_jax.train import Progress, SplitsDiffer, fit_seeds
 from repro.dataset import Dataset
+from repro.known_runs import done_before, folder_of, identity, taken_over
 from repro.plan import RunPlan
-from repro.protocols import ALL_PROTOCOLS, AS_PUBLISHED
-from repro.recording import asked_record, duplicates_version, ended_record, write_predictions
+from repro.preparation import prepare
+from repro.recording import asked_record, ended_record, write_predictions
 from repro.records import (
-    PREDICTIONS_NAME,
-    RECORD_NAME,
     RunRecord,
     read_record,
-    run_folder,
     write_atomically,
     write_record,
 )
@@ -89,16 +78,16 @@ def run_seeds(
     Raises SplitsDiffer where the data steps leave one seed with more rows than another, and what `run` raises.
     """
     asked_at = time.perf_counter() if asked_at is None else asked_at
-    folders = {plan.seed: _folder(plan, dataset, results, devices) for plan in plans}
+    folders = {plan.seed: folder_of(plan, dataset, results, devices) for plan in plans}
     with ExitStack() as held:
         for folder in sorted(folders.values()):  # all in one order, so that two processes never wait for each other
             folder.mkdir(parents=True, exist_ok=True)
             held.enter_context(FileLock(folder / "run.lock"))
         outcomes: dict[int, Outcome] = {}
         for plan in plans:
-            known = _done_before(folders[plan.seed], plan, dataset, devices)
+            known = done_before(folders[plan.seed], plan, dataset, devices)
             if not known and not fresh:
-                known = _taken_over(results, plan, dataset, devices)
+                known = taken_over(results, plan, dataset, devices)
             if known and not fresh:
                 outcomes[plan.seed] = Outcome(known, folders[plan.seed], skipped=True)
         ahead = [plan for plan in plans if plan.seed not in outcomes]
@@ -112,99 +101,19 @@ def run_seeds(
     return [outcomes[plan.seed] for plan in plans]
 
 
-def _folder(plan: RunPlan, dataset: Dataset, results: Path, devices: list[jax.Device]) -> Path:
-    return run_folder(
-        results,
-        paper=plan.paper,
-        variant=plan.variant,
-        device=device_kind(devices[0]),
-        protocol=plan.protocol,
-        data=dataset.tag,
-        overrides=plan.overrides,
-        seed=plan.seed,
-        precision=_other_precision(choose_precision(plan.precision, devices[0]), devices),
-    )
-
-
-def _other_precision(precision: str, devices: list[jax.Device]) -> str | None:
-    """Where it is not what the device does by default."""
-    return None if precision == default_precision(devices[0]) else precision
-
-
-def _identity(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> dict[str, Any]:
-    """What makes two runs the same run."""
-    return {
-        "spec_sha256": plan.sha256,
-        "overrides": msgspec.to_builtins(plan.overrides),
-        "fingerprint": dataset.faces.fingerprint,
-        "seed": plan.seed,
-        "device": device_kind(devices[0]),
-        "training_version": TRAINING_VERSION,
-        **_pictures_identity(duplicates_version(plan.spec.data.steps)),
-        **_precision_identity(choose_precision(plan.precision, devices[0]), devices),
-    }
-
-
-def _pictures_identity(version: int | None) -> dict[str, int]:
-    """Unsaid where no step compares pictures."""
-    return {} if version is None else {"duplicates_version": version}
-
-
-def _precision_identity(precision: str, devices: list[jax.Device]) -> dict[str, str]:
-    """The default goes unsaid, as in checkpoints from before there was a choice."""
-    other = _other_precision(precision, devices)
-    return {"precision": other} if other else {}
-
-
-def _done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
-    path = folder / RECORD_NAME
-    if not path.exists():
-        return None
-    record = read_record(path)
-    found = {
-        "spec_sha256": record.spec_sha256,
-        "overrides": msgspec.to_builtins(record.overrides),
-        "fingerprint": record.data.fingerprint,
-        "seed": record.seed,
-        "device": record.device.kind,
-        "training_version": record.training_version,
-        **_pictures_identity(record.data.duplicates_version),
-        **_precision_identity(record.matmul_precision, devices),
-    }
-    same = found == _identity(plan, dataset, devices)
-    return record if same and record.status != "failed" else None
-
-
-def _taken_over(results: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
-    """The record of the same run under another protocol, kept as one of this protocol too: where a document evaluates
-    honestly, its own protocol and the official one are the same settings, and training them again gives the same."""
-    for protocol in ALL_PROTOCOLS:
-        other = _folder(replace(plan, protocol=protocol), dataset, results, devices)
-        known = _done_before(other, plan, dataset, devices) if protocol != plan.protocol else None
-        if known:
-            folder = _folder(plan, dataset, results, devices)
-            predictions = other / PREDICTIONS_NAME
-            if predictions.exists():
-                write_atomically(folder / PREDICTIONS_NAME, predictions.read_bytes())
-            record = msgspec.structs.replace(known, protocol=plan.protocol, same_run_as=known.same_run_as or protocol)
-            write_record(folder, record)
-            return record
-    return None
-
-
 def _checkpoints(
     folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device], *, fresh: bool
 ) -> Checkpoints:
     """The run's checkpoints; those of another run (an edited spec, another version), and of one that ended and is
     done again, are thrown away."""
     marker = _marker(folder)
-    identity = msgspec.json.encode(_identity(plan, dataset, devices), order="sorted")
+    of_run = msgspec.json.encode(identity(plan, dataset, devices), order="sorted")
     checkpoints = Checkpoints(folder / "checkpoints")
-    if fresh or not marker.exists() or marker.read_bytes() != identity:
+    if fresh or not marker.exists() or marker.read_bytes() != of_run:
         marker.unlink(missing_ok=True)  # first: a process that is killed while it clears leaves nothing to go on from
         _registration(folder).unlink(missing_ok=True)
         checkpoints.clear()
-        write_atomically(marker, identity)
+        write_atomically(marker, of_run)
     return checkpoints
 
 
@@ -296,41 +205,11 @@ def _network(plan: RunPlan, prepared: Prepared) -> Network:
     )
 
 
-def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
-    """The data steps on the labelled rows, cut short where the user's --limit-train says so.
-
-    Raises StepError naming the spec, the step and what the data set has.
-    """
-    faces = dataset.faces
-    labelled = faces.labels != UNLABELLED
-    steps = plan.spec.data.steps
-    try:
-        labelled_faces = faces if labelled.all() else faces.take(labelled)
-        prepared = apply_steps(labelled_faces, steps, plan.seed, lambda: pictures_of(faces, cache_folder()))
-    except StepError as error:
-        rows = ", ".join(f"{sum(counts):,} {usage}" for usage, counts in faces.counts().items())
-        place = f"data.steps[{error.index}]"
-        if plan.protocol != AS_PUBLISHED:  # its steps are not those of the file
-            place = f"protocol {plan.protocol}, step {error.index + 1}"
-        at = f"{plan.spec_path}: {place} ({step_names(steps)[error.index]})"
-        raise StepError(error.index, f"{at}: {error}; the data set has these labelled rows: {rows}") from None
-    return _limit_train(prepared, plan.overrides.limit_train)
-
-
 def write_failure(
     plan: RunPlan, dataset: Dataset, *, results: Path, devices: list[jax.Device], error: Exception
 ) -> RunRecord:
     """The record of a run that could not be carried out, so that it stays visible in the table."""
     asked = asked_record(plan, dataset, devices)
     record = msgspec.structs.replace(asked, error=f"{type(error).__name__}: {error}")
-    write_record(_folder(plan, dataset, results, devices), record)
+    write_record(folder_of(plan, dataset, results, devices), record)
     return record
-
-
-def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
-    """Keep `limit` training rows, evenly spaced, so that rows in class order stay mixed as they were."""
-    train = prepared.splits["train"]
-    if limit is None or limit >= len(train):
-        return prepared
-    rows = np.linspace(0, len(train) - 1, limit).astype(np.int64)
-    return replace(prepared, splits={**prepared.splits, "train": train.take(rows)})

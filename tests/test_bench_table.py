@@ -14,7 +14,7 @@ from repro.bench.records import Agreement, Axis, Growth, Import, ImportCompariso
 from repro.bench.table import BENCH_NAME, render_bench, render_bench_folder, target_text
 from repro.cli import main
 from repro.records import Device
-from repro.report import check_report, write_report
+from repro.report.folder import check_report, write_report
 
 
 def rows(text: str, start: str) -> list[list[str]]:

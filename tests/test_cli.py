@@ -30,7 +30,10 @@ def call(*words: str) -> Result:
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
     found = [path] if path else []
-    for name, command in group.commands.items():
+    ctx = click.Context(group)
+    for name in group.list_commands(ctx):
+        command = group.get_command(ctx, name)
+        assert command
         if command.hidden:  # the group's own help tells it
             continue
         found += commands(command, (*path, name)) if isinstance(command, click.Group) else [(*path, name)]
@@ -73,7 +76,9 @@ def test_every_command_has_help_with_an_example_that_can_be_typed(path):
         command: click.Command = cli.main
         words = line.split()[1:]
         while isinstance(command, click.Group):
-            _, command, words = command.resolve_command(click.Context(command), words)
+            _, found, words = command.resolve_command(click.Context(command), words)
+            assert found
+            command = found
         command.make_context("repro", words)  # raises where a flag or an argument is wrong
 
 

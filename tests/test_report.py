@@ -12,7 +12,7 @@ from report_records import CPU, GPU, cells, claim, data, headline, make_record, 
 from fer_jax import TRAINING_VERSION
 from fer_jax.settings import PRECISIONS
 from repro.records import Device, Overrides, RecordError, write_record
-from repro.report import REPORT_NAME, check_report, render_results, write_report
+from repro.report.folder import REPORT_NAME, check_report, render_results, write_report
 
 LEAKY = {"flag": "likely train/test leakage", "flag_reason": "Copies are made | before the split."}
 

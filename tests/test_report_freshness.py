@@ -13,7 +13,7 @@ from repro.explain.records import EXPLANATION_FORMAT, Explanation, write_explana
 from repro.plan import settings_sha256
 from repro.protocols import AS_PUBLISHED, CLEAN, under_protocol
 from repro.records import write_record
-from repro.report import render_folder
+from repro.report.folder import render_folder
 from repro.report.freshness import current_audit, is_current
 from repro.report.groups import settings_now
 

@@ -11,7 +11,7 @@ from repro.audit.leakage import LeakageAudit, Overlap
 from repro.plan import settings_sha256
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS, under_protocol
 from repro.records import write_record
-from repro.report import render_folder, render_results
+from repro.report.folder import render_folder, render_results
 from repro.verdict import has_verdict
 
 

@@ -6,7 +6,7 @@ import msgspec
 from report_records import cells, data, headline, make_record, make_spec, metrics, placed
 
 from fer_jax.duplicates import DUPLICATES_VERSION
-from repro.report import render_results
+from repro.report.folder import render_results
 from repro.report.groups import settings_now
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from report_records import CPU, GPU, cells, claim, headline, make_record, make_spec, placed
 
-from repro.report import render_results
+from repro.report.folder import render_results
 
 
 def time_of(id, hours, epoch, device):

@@ -13,7 +13,7 @@ from fer_jax.checkpoint import Checkpoints
 from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import UNLABELLED, Faces, concatenate
 from fer_jax.step_kinds import StepError
-from repro import recording, runner
+from repro import known_runs, recording, runner
 from repro.dataset import Dataset
 from repro.decode import load_spec
 from repro.plan import make_plan
@@ -141,7 +141,7 @@ def test_what_makes_two_runs_the_same(do, tiny_paper, tiny_faces, tmp_path, data
     second = do(data=Dataset(other, "fer2013"))
     assert not second.skipped and second.folder != first.folder
 
-    monkeypatch.setattr(runner, "TRAINING_VERSION", runner.TRAINING_VERSION + 1)
+    monkeypatch.setattr(known_runs, "TRAINING_VERSION", known_runs.TRAINING_VERSION + 1)
     assert not do().skipped
 
 

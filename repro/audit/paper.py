@@ -14,8 +14,8 @@ from repro.audit.records import AUDIT_FORMAT, AuditRecord
 from repro.dataset import Dataset
 from repro.decode import LoadedSpec
 from repro.plan import make_plan
+from repro.preparation import prepare
 from repro.records import Overrides
-from repro.runner import prepare
 
 SEED = 0  # of the random splits: another one moves a count by its chance error only
 
