@@ -114,6 +114,7 @@ UNITS: dict[str, tuple[str, ...]] = {
     "steps": ("step",),
     "least_loss": ("step", "epoch"),
 }
+SIGNED = ("pixel_mean", "setting", "other")  # quantities that may be negative
 # Not measured by runs: for arithmetic among the document's own numbers (`repro forensics`), or for the reader alone.
 STATED_ONLY = ("steps", "least_loss", "setting", "other")
 
@@ -178,6 +179,10 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
             raise ValueError(
                 f"a claim of quantity `{self.quantity}` has unit {' or '.join(accepted)}, not {self.unit!r}"
             )
+        if self.quantity == "accuracy" and not 0 <= self.value <= 1:
+            raise ValueError(f"an accuracy is a fraction from 0 to 1, not {self.value}: 61 % is 0.61")
+        if self.quantity not in SIGNED and self.value < 0:
+            raise ValueError(f"a claim of quantity `{self.quantity}` is never negative, as {self.value} is")
         if bool(self.flag) != bool(self.flag_reason):
             raise ValueError("`flag` and `flag_reason` go together")
         if self.headline and self.tolerance is None:

@@ -201,7 +201,7 @@ def test_seeds_side_by_side_are_runs_of_their_own(tiny_paper, dataset, tmp_path,
 def test_another_precision_than_the_devices_own_is_another_run(do, monkeypatch):
     first = do()
     # As a GPU's, whose default is another one than what this record was made in.
-    monkeypatch.setattr(runner, "default_precision", lambda device: "tensorfloat32")
+    monkeypatch.setattr(known_runs, "default_precision", lambda device: "tensorfloat32")
     second = do()
     assert not second.skipped and second.folder.parent.name == f"{first.folder.parent.name}-float32"
     assert second.record.matmul_precision == "float32" and do().skipped
