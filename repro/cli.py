@@ -16,6 +16,7 @@ from fer_jax.settings import PRECISIONS
 from repro import __version__
 from repro.catalog import all_papers, find_paper, paper_files
 from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
+from repro.options import device_option, json_option, results_option
 from repro.protocols import AS_PUBLISHED, PROTOCOLS
 
 EXIT_RUN_FAILED = 1
@@ -80,10 +81,6 @@ def main() -> None:
     """Reproduce the numbers of facial-expression-recognition papers on FER-2013."""
 
 
-def _json_option(function: Callable[..., Any]) -> Callable[..., Any]:
-    return click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")(function)
-
-
 def _print_json(document: Any) -> None:
     click.echo(json.dumps(document, indent=2, ensure_ascii=False))
 
@@ -92,7 +89,7 @@ def _print_json(document: Any) -> None:
 
 
 @main.command("list", epilog=_example("repro list", "repro list --json"))
-@_json_option
+@json_option
 def list_papers(as_json: bool) -> None:
     """The papers, their headline and their variants."""
     from repro.describe import paper_row, papers_table
@@ -109,7 +106,7 @@ def list_papers(as_json: bool) -> None:
 )
 @click.argument("paper")
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Show the settings of this variant.")
-@_json_option
+@json_option
 def show(paper: str, variant: str, as_json: bool) -> None:
     """What one paper says: settings with their provenance, claims, contradictions."""
     from repro.describe import paper_document, paper_text
@@ -161,13 +158,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.IntRange(min=1),
                 help="Trains up to N seeds side by side in one program. Default: all on a GPU, 1 on a CPU.",
             ),
-            click.option(
-                "--device",
-                type=click.Choice(["auto", "cpu", "gpu"]),
-                default="auto",
-                show_default=True,
-                help="`gpu` where there is none is an error.",
-            ),
+            device_option,
             click.option(
                 "--precision",
                 type=click.Choice(PRECISIONS),
@@ -180,15 +171,9 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             ),
             click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
             click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
-            click.option(
-                "--results",
-                type=click.Path(path_type=Path, file_okay=False),
-                default=Path("results"),
-                show_default=True,
-                help="Folder of records.",
-            ),
+            results_option,
             click.option("--fresh", is_flag=True, help="Run again what was done, from the start."),
-            _json_option,
+            json_option,
         ]
     ):
         function = option(function)
@@ -272,7 +257,7 @@ def data() -> None:
 
 
 @data.command(epilog=_example("repro data status", "repro data status --json"))
-@_json_option
+@json_option
 def status(as_json: bool) -> None:
     """The imported data sets, and which one runs use by default."""
     from repro.data_commands import status_document, status_text
@@ -285,7 +270,7 @@ def status(as_json: bool) -> None:
 
 @data.command("import", epilog=_example("repro data import fer2013.csv", "repro data import ~/Downloads/archive.zip"))
 @click.argument("path", type=click.Path(path_type=Path))
-@_json_option
+@json_option
 def import_data(path: Path, as_json: bool) -> None:
     """Read FER-2013 in any form, cache it, and make it the default of later runs."""
     from repro.data_commands import import_document, import_text

@@ -13,20 +13,14 @@ from repro.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.plan import settings_sha256
 from repro.provenance import Sources, own_sources, variant_sources
 from repro.report.units import reported
-from repro.spec import Claim, Provenance, Spec
-
-
-def headline(spec: Spec) -> Claim | None:
-    """The claim that stands in the main table."""
-    return next((claim for claim in spec.claims if claim.headline), None)
-
+from repro.spec import Provenance, Spec
 
 # --- list -----------------------------------------------------------------------------------------------------------
 
 
 def paper_row(paper: LoadedSpec) -> dict[str, Any]:
     """One paper of `repro list --json`."""
-    spec, main = paper.spec, headline(paper.spec)
+    spec, main = paper.spec, paper.spec.headline
     return {
         "id": paper.id,
         "title": spec.paper.title,
@@ -44,7 +38,7 @@ def papers_table(papers: Iterable[LoadedSpec]) -> str:
     """`repro list`."""
     lines = []
     for paper in papers:
-        spec, main = paper.spec, headline(paper.spec)
+        spec, main = paper.spec, paper.spec.headline
         claim = f"reports {reported(main)} on {main.split}" if main else "no claims"
         flag = f"  [{main.flag}]" if main and main.flag else ""
         year = f" ({spec.paper.year})" if spec.paper.year else ", undated"

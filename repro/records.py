@@ -185,8 +185,12 @@ class RecordError(Exception):
 
 def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
     """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
-    payload = msgspec.json.format(msgspec.json.encode(_rounded(msgspec.to_builtins(record))), indent=1)
-    return write_atomically(folder / name, payload + b"\n")
+    return write_json(folder / name, _rounded(msgspec.to_builtins(record)))
+
+
+def write_json(path: Path, document: Any) -> Path:
+    """Write a struct or plain values as JSON for people and diffs, in one piece."""
+    return write_atomically(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
 
 
 def write_atomically(path: Path, payload: bytes) -> Path:
@@ -244,6 +248,20 @@ def run_folder(
     )
     other = f"-{precision}" if precision else ""
     return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
+
+
+def record_folder(results: Path, record: RunRecord) -> Path:
+    """`run_folder` of a record in the default precision of its device."""
+    return run_folder(
+        results,
+        paper=record.paper,
+        variant=record.variant,
+        device=record.device.kind,
+        protocol=record.protocol,
+        data=f"{record.data.name}-{record.data.fingerprint[:8]}",
+        overrides=record.overrides,
+        seed=record.seed,
+    )
 
 
 def _rounded(value: Any) -> Any:

@@ -222,3 +222,8 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     contradictions: tuple[Contradiction, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     leakage: LeakageSheet | None = None
+
+    @property
+    def headline(self) -> Claim | None:
+        """The document's main figure; None where it claims none."""
+        return next((claim for claim in self.claims if claim.headline), None)

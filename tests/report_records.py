@@ -26,7 +26,7 @@ from repro.records import (
     RunRecord,
     SplitRows,
     Times,
-    run_folder,
+    record_folder,
 )
 from repro.spec import Claim, Spec
 
@@ -193,25 +193,7 @@ def audited(*audits: LeakageAudit, fingerprint: str = "ab12cd34ef", **fields: An
 
 def placed(*records: RunRecord) -> list[tuple[PurePosixPath, RunRecord]]:
     """Each record with the path at which a run would have written it."""
-    return [
-        (
-            PurePosixPath(
-                run_folder(
-                    Path(),
-                    paper=record.paper,
-                    variant=record.variant,
-                    device=record.device.kind,
-                    protocol=record.protocol,
-                    data=f"{record.data.name}-{record.data.fingerprint[:8]}",
-                    overrides=record.overrides,
-                    seed=record.seed,
-                ).as_posix()
-            )
-            / "run.json",
-            record,
-        )
-        for record in records
-    ]
+    return [(PurePosixPath(record_folder(Path(), record).as_posix()) / "run.json", record) for record in records]
 
 
 def cells(markdown: str, *, holding: str) -> list[list[str]]:

@@ -20,7 +20,7 @@ from fer_jax.step_kinds import (
     Step,
 )
 from fer_jax.steps import apply_steps
-from repro.audit.leakage import DATA_SET, LeakageAudit, audit_leakage
+from repro.audit.leakage import DATA_SET, LeakageAudit, audit_leakage, groups_of_equal_pixels
 from repro.catalog import find_paper
 from repro.plan import RunPlan
 from repro.records import Overrides
@@ -42,7 +42,9 @@ def audit(
 ) -> LeakageAudit:
     imported = imported or faces()
     groups = np.arange(ROWS) if pictures is None else pictures
-    return audit_leakage(plan_of(steps, seed), apply_steps(imported, steps, seed), imported, groups)
+    return audit_leakage(
+        plan_of(steps, seed), apply_steps(imported, steps, seed), groups_of_equal_pixels(imported.images), groups
+    )
 
 
 def plan_of(steps: tuple[Step, ...], seed: int = 0) -> RunPlan:
@@ -161,7 +163,7 @@ def test_splits_that_steer_the_training_are_named():
     training = msgspec.structs.replace(find_paper("onghena").spec.training, report="best")
     spec = msgspec.structs.replace(find_paper("onghena").spec, training=training)
     plan = RunPlan(spec, Path("a.toml"), "", "default", "as-published", 0, Overrides())
-    of = audit_leakage(plan, apply_steps(faces(), spec.data.steps, 0), faces(), np.arange(ROWS))
+    of = audit_leakage(plan, apply_steps(faces(), spec.data.steps, 0), np.arange(ROWS), np.arange(ROWS))
     assert [(s.split, s.decides) for s in of.selections] == [
         ("validation", "which epoch's parameters are reported"),
         ("validation", "when the learning rate falls"),

@@ -9,7 +9,7 @@ import pytest
 from tiny_paper import load_tiny
 
 from repro.catalog import all_papers, find_paper
-from repro.describe import headline, paper_document, paper_row, paper_text, papers_table, reported
+from repro.describe import paper_document, paper_row, paper_text, papers_table, reported
 from repro.spec import Claim
 
 FLAG = ('split = "test"', 'split = "test"\nflag = "odd"\nflag_reason = "too good"')
@@ -42,7 +42,7 @@ def test_the_headline_is_the_marked_claim_not_the_first(tmp_path):
         ("headline = true", ""),
         ('id = "loss"\nquantity = "loss"', 'id = "loss"\nheadline = true\ntolerance = 0.1\nquantity = "loss"'),
     )
-    main = headline(moved.spec)
+    main = moved.spec.headline
     assert main is not None and main.id == "loss"
 
 

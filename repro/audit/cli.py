@@ -10,6 +10,7 @@ import click
 
 from repro.catalog import find_paper
 from repro.decode import DEFAULT_VARIANT
+from repro.options import json_option, results_option
 from repro.protocols import PROTOCOLS
 
 PAPER_EXAMPLE = """\
@@ -25,16 +26,6 @@ Example:
   repro audit data --data fer2013.csv --ferplus fer2013new.csv --json"""
 
 DATA_HELP = "FER-2013 in any form, or the word `synthetic`. Default: the data set imported last, else synthetic faces."
-
-
-_json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
-_results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of records.",
-)
 
 
 class _DataOrPaper(click.Group):
@@ -61,8 +52,8 @@ def audit() -> None:
 @click.option("--protocol", type=click.Choice([*PROTOCOLS, "all"]), default="all", show_default=True)
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True)
 @click.option("--data", "source", help=DATA_HELP)
-@_results_option
-@_json_option
+@results_option
+@json_option
 def audit_paper_command(
     paper: str, protocol: str, variant: str, source: str | None, results: Path, as_json: bool
 ) -> None:
@@ -106,7 +97,7 @@ def audit_paper_command(
     show_default=True,
     help="`index` (extra audit-large) is faster from some 30,000 rows on, and may miss a few.",
 )
-@_json_option
+@json_option
 def audit_data_command(source: str | None, ferplus: Path | None, out: Path, candidates: Any, as_json: bool) -> None:
     """Duplicates within and across splits, conflicting labels, constant pictures; every pair in a CSV.
 

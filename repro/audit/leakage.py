@@ -72,18 +72,18 @@ class LeakageAudit(msgspec.Struct, frozen=True, kw_only=True):
         return self.shared(split) / self.rows[split]
 
 
-def audit_leakage(plan: RunPlan, prepared: Prepared, imported: Faces, pictures: np.ndarray) -> LeakageAudit:
+def audit_leakage(plan: RunPlan, prepared: Prepared, identical: np.ndarray, pictures: np.ndarray) -> LeakageAudit:
     """Compare every evaluated split with the training rows.
 
-    prepared: what the plan's data steps made of `imported`. pictures: the picture group of every imported row (N,).
+    prepared: what the plan's data steps made of the imported rows. identical, pictures: for every imported row (N,) a
+    number that is equal for rows with the same pixels, and for rows that show the same picture.
     """
     steps = plan.spec.data.steps
     train = prepared.splits["train"]
-    exact = _groups_of_equal_pixels(imported.images)
     overlaps: list[Overlap] = []
     for name, rows in prepared.splits.items():
         if name != "train":
-            overlaps += _overlaps(name, rows, train, exact, pictures, steps)
+            overlaps += _overlaps(name, rows, train, identical, pictures, steps)
     return LeakageAudit(
         paper=plan.paper,
         variant=plan.variant,
@@ -162,7 +162,7 @@ def _partners(keys: np.ndarray, train_keys: np.ndarray) -> np.ndarray:
     return np.where(unique[place] == keys, first[place], -1)
 
 
-def _groups_of_equal_pixels(images: np.ndarray) -> np.ndarray:
+def groups_of_equal_pixels(images: np.ndarray) -> np.ndarray:
     """int64 (N,): equal for images with equal pixels, and only for those."""
     flat = np.ascontiguousarray(images).reshape(len(images), -1)
     return np.unique(flat.view(np.dtype((np.void, flat.shape[1]))).ravel(), return_inverse=True)[1].astype(np.int64)
@@ -170,7 +170,7 @@ def _groups_of_equal_pixels(images: np.ndarray) -> np.ndarray:
 
 def _same_row_keys(rows: Faces, train: Faces) -> tuple[np.ndarray, np.ndarray]:
     """int64 keys of evaluated and of training rows: equal where origin and pixels are, and only there."""
-    pixels = _groups_of_equal_pixels(np.concatenate([rows.images, train.images]))
+    pixels = groups_of_equal_pixels(np.concatenate([rows.images, train.images]))
     keys = np.concatenate([rows.origin, train.origin]) * np.int64(len(pixels)) + pixels
     return keys[: len(rows)], keys[len(rows) :]
 

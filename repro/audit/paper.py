@@ -9,7 +9,7 @@ import msgspec
 
 from fer_jax.cache import cache_folder
 from fer_jax.duplicates import DUPLICATES_VERSION, pictures_of
-from repro.audit.leakage import DATA_SET, LeakageAudit, Overlap, audit_leakage
+from repro.audit.leakage import DATA_SET, LeakageAudit, Overlap, audit_leakage, groups_of_equal_pixels
 from repro.audit.records import AUDIT_FORMAT, AuditRecord
 from repro.dataset import Dataset
 from repro.decode import LoadedSpec
@@ -26,12 +26,13 @@ def audit_paper(loaded: LoadedSpec, dataset: Dataset, *, variant: str, protocols
     Raises SpecError for an unknown variant, StepError where the data steps do not fit the data.
     """
     pictures = pictures_of(dataset.faces, cache_folder())
+    identical = groups_of_equal_pixels(dataset.faces.images)
     audits: list[LeakageAudit] = []
     settings: dict[str, str] = {}
     for protocol in protocols:
         plan = make_plan(loaded, variant=variant, seed=SEED, overrides=Overrides(), protocol=protocol)
         settings[protocol] = plan.sha256
-        audits.append(audit_leakage(plan, prepare(plan, dataset), dataset.faces, pictures))
+        audits.append(audit_leakage(plan, prepare(plan, dataset), identical, pictures))
     return AuditRecord(
         format=AUDIT_FORMAT,
         paper=loaded.id,

@@ -11,7 +11,7 @@ import msgspec
 
 from repro.audit.data import DataAudit
 from repro.audit.leakage import LeakageAudit
-from repro.records import decode_record, write_atomically
+from repro.records import decode_record, write_json
 
 AUDIT_FORMAT = 1
 DATA_NAME = "data.json"
@@ -36,8 +36,7 @@ def audit_path(results: Path, paper: str, variant: str) -> Path:
 
 
 def write_audit(results: Path, record: AuditRecord) -> Path:
-    payload = msgspec.json.format(msgspec.json.encode(record), indent=1)
-    return write_atomically(audit_path(results, record.paper, record.variant), payload + b"\n")
+    return write_json(audit_path(results, record.paper, record.variant), record)
 
 
 def read_audit(results: Path, paper: str, variant: str) -> AuditRecord | None:
@@ -53,7 +52,7 @@ def read_audit(results: Path, paper: str, variant: str) -> AuditRecord | None:
 
 def write_data_audit(folder: Path, audit: DataAudit) -> Path:
     """``data.json`` in the folder of the audits."""
-    return write_atomically(folder / DATA_NAME, msgspec.json.format(msgspec.json.encode(audit), indent=1) + b"\n")
+    return write_json(folder / DATA_NAME, audit)
 
 
 def read_data_audit(results: Path) -> DataAudit | None:

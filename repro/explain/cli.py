@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from repro.catalog import find_paper
+from repro.options import device_option, json_option, results_option
 
 EXAMPLE = """\
 \b
@@ -20,27 +21,22 @@ Example:
 @click.command("explain", epilog=EXAMPLE)
 @click.argument("paper")
 @click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs of each suspect.")
-@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
+@device_option
 @click.option("--data", help="FER-2013 in any form. Default: the data set imported last, else synthetic faces.")
-@click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of records: runs that stand there are not made again.",
-)
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@results_option
+@json_option
 def explain(paper: str, seeds: int, device: Any, data: str | None, results: Path, as_json: bool) -> None:
     """Which fault lifts the honest figure to the reported one: trains the suspects that the honest runs leave possible.
 
     The honest run is protocol `clean`. Suspects whose figure the honest runs tell to be far from the claim are not
-    trained. What is found on real data is kept in the results folder, for `repro report`.
+    trained, and runs that stand in the results folder are not made again. What is found on real data is kept there,
+    for `repro report`.
     """
     loaded = find_paper(paper)
 
     import msgspec
 
-    from repro.dataset import open_dataset
+    from repro.dataset import SYNTHETIC
     from repro.explain.records import write_explanation
     from repro.explain.search import Search
     from repro.explain.text import explanation_text
@@ -50,5 +46,5 @@ def explain(paper: str, seeds: int, device: Any, data: str | None, results: Path
         click.echo(json.dumps(msgspec.to_builtins(explanation), indent=2))
     else:
         click.echo(explanation_text(explanation))
-    if not open_dataset(data).faces.synthetic:
+    if explanation.data != SYNTHETIC:
         click.echo(f"wrote {write_explanation(results, explanation)}", err=True)

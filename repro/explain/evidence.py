@@ -43,12 +43,10 @@ def reaches(claim: Claim, accuracies: Sequence[float], rows: int | None) -> bool
 
 
 def accuracy_evidence(claim: Claim, accuracies: Sequence[float], rows: int | None) -> Evidence:
-    mean = statistics.fmean(accuracies)
-    figure = units.percentage(mean, statistics.stdev(accuracies) if len(accuracies) > 1 else None)
     return Evidence(
         kind="accuracy",
         fits=reaches(claim, accuracies, rows),
-        text=f"{figure} (n = {len(accuracies)}), reported {units.reported(claim)}",
+        text=f"{units.percentage_of(accuracies)}, reported {units.reported(claim)}",
     )
 
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from repro.records import decode_record, write_atomically
+from repro.records import decode_record, write_json
 
 EXPLANATION_FORMAT = 1
 Conclusion = Literal["nothing to explain", "not a matter of leakage", "explained", "several fit", "not explained"]
@@ -60,8 +60,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def write_explanation(results: Path, explanation: Explanation) -> Path:
-    payload = msgspec.json.format(msgspec.json.encode(explanation), indent=1)
-    return write_atomically(_path(results, explanation.paper), payload + b"\n")
+    return write_json(_path(results, explanation.paper), explanation)
 
 
 def read_explanation(results: Path, paper: str) -> Explanation | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -28,7 +29,7 @@ from repro.explain.evidence import (
 from repro.explain.records import EXPLANATION_FORMAT, Conclusion, Evidence, Explanation, SuspectResult
 from repro.plan import make_plan
 from repro.protocols import CLEAN, OFFICIAL, REPORTED_SPLIT, SUSPECTS
-from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, run_folder
+from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, record_folder
 from repro.report.units import reported
 from repro.spec import Claim
 
@@ -52,6 +53,11 @@ class Search:
         self.device: DeviceKind = device
         self.claim = explained_claim(loaded)
         self.settings: dict[str, str] = {}  # of the protocols that were run
+
+    @cached_property
+    def part_rows(self) -> dict[str, int]:
+        """Labelled rows of each official part of the data set."""
+        return {part: sum(counts) for part, counts in open_dataset(self.data).faces.counts().items()}
 
     def explain(self) -> Explanation:
         """Raises what `run_plans` raises."""
@@ -114,10 +120,9 @@ class Search:
     def _measured(self, protocol: str, name: str, about: str, part: str) -> SuspectResult:
         records = self._run(protocol)
         accuracies = tuple(record.metrics[REPORTED_SPLIT].accuracy for record in records)
-        whole = open_dataset(self.data).faces.counts()
         evidence = (
             accuracy_evidence(self.claim, accuracies, evaluated_rows(records)),
-            rows_evidence(self.loaded, self.claim, part, sum(whole[part]) if part else 0),
+            rows_evidence(self.loaded, self.claim, part, self.part_rows[part] if part else 0),
             curve_evidence(self.loaded, self.claim, records),
         )
         return _result(name, about, "measured", accuracies, evidence, "")
@@ -134,7 +139,7 @@ class Search:
         """From the probabilities of the clean runs; a document whose network has seven outputs speaks against it."""
         about = "only some of the seven emotions are used"
         record = clean[0]
-        predictions = self._folder(record) / PREDICTIONS_NAME
+        predictions = record_folder(self.results, record) / PREDICTIONS_NAME
         arrays = dict(np.load(predictions)) if predictions.exists() else {}
         key = f"{REPORTED_SPLIT}.probability"
         if key not in arrays:
@@ -148,25 +153,13 @@ class Search:
         )
         return _result(CLASS_SUBSET, about, "estimated", (accuracy,), evidence, "")
 
-    def _folder(self, record: RunRecord) -> Path:
-        return run_folder(
-            self.results,
-            paper=record.paper,
-            variant=record.variant,
-            device=record.device.kind,
-            protocol=record.protocol,
-            data=f"{record.data.name}-{record.data.fingerprint[:8]}",
-            overrides=record.overrides,
-            seed=record.seed,
-        )
-
 
 def explained_claim(loaded: LoadedSpec) -> Claim:
     """The claim that `repro explain` is about: the document's main figure.
 
     Raises SpecError where there is none, or where it is no accuracy of all classes on a part that runs hold out.
     """
-    claim = next((claim for claim in loaded.spec.claims if claim.headline), None)
+    claim = loaded.spec.headline
     if claim is None or claim.quantity != "accuracy" or claim.not_measured or claim.emotion:
         raise SpecError(
             f"{loaded.path}: claims: nothing to explain: the one with `headline = true` must be an accuracy of all "

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import statistics
-
 from repro.explain.records import Explanation, SuspectResult
 from repro.report.markdown import Column, escape, table
-from repro.report.units import percentage
+from repro.report.units import percentage_of
 
 COLUMNS = (Column("Suspect"), Column("Accuracy", "right"), Column("How"), Column("Fits"), Column("Evidence"))
 WORDS = {True: "for", False: "against", None: "says nothing"}
@@ -14,7 +12,7 @@ WORDS = {True: "for", False: "against", None: "says nothing"}
 
 def summary(explanation: Explanation) -> str:
     """The conclusion in a sentence."""
-    honest = _spread(explanation.honest)
+    honest = percentage_of(explanation.honest)
     told = f"Reported {explanation.reported:.1%}; honestly (protocol clean) {honest}."
     match explanation.conclusion:
         case "nothing to explain":
@@ -45,7 +43,7 @@ def explanation_blocks(explanation: Explanation) -> str:
     rows = [
         [
             escape(f"{one.suspect}: {one.about}"),
-            _spread(one.accuracies) if one.accuracies else "\u2014",
+            percentage_of(one.accuracies) if one.accuracies else "\u2014",
             one.status,
             "**yes**" if one.fits else "no",
             escape(
@@ -66,8 +64,3 @@ def _place(explanation: Explanation) -> str:
 
 def _mark(one: SuspectResult) -> str:
     return "[fits]" if one.fits else "[no]"
-
-
-def _spread(values: tuple[float, ...]) -> str:
-    spread = statistics.stdev(values) if len(values) > 1 else None
-    return f"{percentage(statistics.fmean(values), spread)} (n = {len(values)})"

@@ -10,6 +10,7 @@ import msgspec
 
 from repro.catalog import find_paper
 from repro.forensics import OUTCOMES, Finding, examine
+from repro.options import json_option
 
 EXAMPLE = """\
 \b
@@ -22,7 +23,7 @@ Example:
 @click.command("forensics", epilog=EXAMPLE)
 @click.argument("paper")
 @click.option("--all", "show_all", is_flag=True, help="Every finding, not only the inconsistent ones.")
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@json_option
 def forensics(paper: str, show_all: bool, as_json: bool) -> None:
     """What the numbers of one paper say alone, without training: arithmetic that anyone can do again."""
     loaded = find_paper(paper)

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from repro.catalog import all_papers, find_paper
+from repro.options import json_option, results_option
 
 EXIT_STALE = 1
 REPORT_EXAMPLE = """\
@@ -23,17 +24,9 @@ Example:
   repro plan chavan2020
   repro plan basani2017 --json"""
 
-_results_option = click.option(
-    "--results",
-    type=click.Path(path_type=Path, file_okay=False),
-    default=Path("results"),
-    show_default=True,
-    help="Folder of records.",
-)
-
 
 @click.command(epilog=REPORT_EXAMPLE)
-@_results_option
+@results_option
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
 def report(results: Path, check: bool) -> None:
     """Write RESULTS.md, a page per paper, results.csv and BENCH.md from the records."""
@@ -57,8 +50,8 @@ def report(results: Path, check: bool) -> None:
 
 @click.command(epilog=PLAN_EXAMPLE)
 @click.argument("paper")
-@_results_option
-@click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+@results_option
+@json_option
 def plan(paper: str, results: Path, as_json: bool) -> None:
     """How many seeds would tell each claim from what was measured, and how long they would take."""
     from repro.report.folder import paper_runs

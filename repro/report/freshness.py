@@ -26,7 +26,7 @@ def current_audit(loaded: LoadedSpec, found: AuditRecord) -> AuditRecord:
 
 def is_current(loaded: LoadedSpec, found: Explanation) -> bool:
     """Whether an explanation is of the main claim, and of runs, that the spec still has."""
-    main = next((claim for claim in loaded.spec.claims if claim.headline), None)
+    main = loaded.spec.headline
     same_claim = main and (main.id, main.variant, main.value) == (found.claim, found.variant, found.reported)
     same_runs = all(sha == settings_now(loaded, found.variant, protocol) for protocol, sha in found.settings.items())
     return bool(same_claim and same_runs and found.duplicates_version == DUPLICATES_VERSION)

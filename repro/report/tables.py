@@ -64,8 +64,7 @@ SYNTHETIC_COLUMNS = (
 
 def headline(paper: PaperRuns) -> Claim | None:
     """The document's main figure."""
-    claims = paper.loaded.spec.claims if paper.loaded else ()
-    return next((claim for claim in claims if claim.headline), None)
+    return paper.loaded.spec.headline if paper.loaded else None
 
 
 def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
@@ -249,9 +248,7 @@ def _end_accuracy(first: str, records: Sequence[RunRecord]) -> tuple[str, str] |
     for split in dict.fromkeys((first, "test", "validation")):
         values = [r.metrics[split].accuracy for r in records if r.status != "failed" and split in r.metrics]
         if values:
-            spread = statistics.stdev(values) if len(values) > 1 else None
-            text = units.percentage(statistics.fmean(values), spread)
-            return f"accuracy, {split}", f"{text} (n = {len(values)})"
+            return f"accuracy, {split}", units.percentage_of(values)
     return None
 
 

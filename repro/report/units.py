@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+import statistics
+from collections.abc import Sequence
 from decimal import Decimal
 
 from repro.spec import Claim
@@ -61,6 +63,12 @@ def percentage(mean: float, std: float | None) -> str:
     """A fraction that no document reports, to a tenth of a per cent."""
     spread = "" if std is None else f" ± {number(100 * std, 1)}"
     return f"{number(100 * mean, 1)}{spread} %"
+
+
+def percentage_of(values: Sequence[float]) -> str:
+    """Fractions of several runs: mean, spread and n."""
+    spread = statistics.stdev(values) if len(values) > 1 else None
+    return f"{percentage(statistics.fmean(values), spread)} (n = {len(values)})"
 
 
 def difference(claim: Claim, mean: float) -> str:

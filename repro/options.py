@@ -1,0 +1,23 @@
+"""Options that several commands share, so that they are called and explained alike. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder of records.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="`gpu` where there is none is an error.",
+)
