@@ -58,6 +58,11 @@ class Checkpoints:
             ) from error
         return restored["state"], restored["meta"]
 
+    def epochs(self) -> dict[str, int]:
+        """The epoch of each checkpoint that is there, by name."""
+        newest = {name: manager.latest_step() for name, manager in self._managers.items()}
+        return {name: epoch for name, epoch in newest.items() if epoch is not None}
+
     def clear(self) -> None:
         """Delete everything, for a run that starts anew."""
         self.close()

@@ -119,9 +119,10 @@ def _augment(index: int, step: AugmentCopies, faces: Faces) -> Faces:
     return together.take(np.arange(len(together)).reshape(len(copies), len(faces)).T.ravel())
 
 
-def _resize(step: Resize, faces: Faces) -> Faces:
-    means = images.resize_area(faces.images, step.size)
-    return faces.changed(images=(np.rint(means) if step.rounding == "round" else means).astype(np.uint8))
+def resized(step: Resize, images_NHW: np.ndarray) -> np.ndarray:
+    """uint8 images as the step shrinks them."""
+    means = images.resize_area(images_NHW, step.size)
+    return (np.rint(means) if step.rounding == "round" else means).astype(np.uint8)
 
 
 def _first_of_each(pictures: np.ndarray) -> np.ndarray:
@@ -150,7 +151,8 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, picture
         case RepeatClass(split=split):
             splits[split] = _repeat(index, step, splits[split])
         case Resize():
-            splits.update({name: _resize(step, splits[name]) for name in step.splits or splits})
+            for name in step.splits or tuple(splits):
+                splits[name] = splits[name].changed(images=resized(step, splits[name].images))
         case AugmentCopies(split=split):
             splits[split] = _augment(index, step, splits[split])
         case CopySplit():

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -144,25 +145,32 @@ min_delta = 0.05
 """
 
 
+def write_tiny_paper(folder: Path, *, drawn: bool = False, **settings: object) -> Path:
+    """A spec file with the plateau schedule and the best epoch reported. `drawn` adds what is drawn at random in every
+    step, dropout and flips, which take long to compile."""
+    given: dict[str, object] = {
+        "size": TINY_SIZE,
+        "units": 16,
+        "batch_size": 32,
+        "epochs": 3,
+        "learning_rate": 0.05,
+        **settings,
+    }
+    path = folder / "tiny.toml"
+    assumed = 'provenance = [{ kind = "assumed", reason = "a test" }]'
+    flip = f'[[data.steps]]\nstep = "random_flip"\n{assumed}' if drawn else ""
+    dropout = f'[[model.layers]]\nlayer = "dropout"\nrate = 0.25\n{assumed}' if drawn else ""
+    path.write_text(PAPER.format(assumed=assumed, random_flip=flip, dropout=dropout, **given))
+    return path
+
+
+@pytest.fixture(scope="session")
+def make_tiny_paper() -> Callable[..., Path]:
+    """`write_tiny_paper`, for fixtures of a wider scope than one test."""
+    return write_tiny_paper
+
+
 @pytest.fixture
 def tiny_paper(tmp_path: Path) -> Callable[..., Path]:
-    """Write a spec file, with the plateau schedule and the best epoch reported, and return its path. `drawn` adds what
-    is drawn at random in every step, dropout and flips, which take long to compile."""
-
-    def write(*, drawn: bool = False, **settings: object) -> Path:
-        given: dict[str, object] = {
-            "size": TINY_SIZE,
-            "units": 16,
-            "batch_size": 32,
-            "epochs": 3,
-            "learning_rate": 0.05,
-            **settings,
-        }
-        path = tmp_path / "tiny.toml"
-        assumed = 'provenance = [{ kind = "assumed", reason = "a test" }]'
-        flip = f'[[data.steps]]\nstep = "random_flip"\n{assumed}' if drawn else ""
-        dropout = f'[[model.layers]]\nlayer = "dropout"\nrate = 0.25\n{assumed}' if drawn else ""
-        path.write_text(PAPER.format(assumed=assumed, random_flip=flip, dropout=dropout, **given))
-        return path
-
-    return write
+    """`write_tiny_paper` into the test's own folder."""
+    return partial(write_tiny_paper, tmp_path)

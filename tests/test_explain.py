@@ -216,3 +216,12 @@ def test_one_piece_of_evidence_against_is_enough():
 
     assert result(True, None, None).fits and result(True, True, True).fits
     assert not result(True, False, True).fits and not result(False, True, True).fits and not result(None).fits
+
+
+def test_runs_of_further_seeds_that_stand_there_count_too(paper, data, tmp_path):
+    path = paper(1.0, steps=21)
+    call = ["run", str(path), "--data", str(data), "--results", str(tmp_path), "--device", "cpu", "--protocol", "clean"]
+    assert CliRunner().invoke(main, [*call, "--seeds", "2"]).exit_code == 0
+    search = Search(load_spec(path), data=str(data), device="cpu", results=tmp_path, seeds=1)
+    assert [plan.seed for plan in search._plans("clean")] == [0, 1]
+    assert [plan.seed for plan in search._plans("official")] == [0]

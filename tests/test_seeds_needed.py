@@ -6,11 +6,13 @@ import json
 import math
 
 import pytest
+from click.testing import CliRunner
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from report_records import CPU, GPU, claim, data, headline, make_record, make_spec, placed
 
 from repro.catalog import find_paper
+from repro.cli import main
 from repro.protocols import CLEAN
 from repro.records import Overrides, RunRecord
 from repro.report.groups import PaperRuns, Run
@@ -156,3 +158,8 @@ def test_commands_name_a_paper_of_the_suite_by_its_id_and_others_by_their_file()
 
 def test_paper_without_claims_says_so():
     assert "no accuracy" in plan_text(paper(()))
+
+
+def test_a_results_folder_that_is_not_there_is_no_paper_without_runs(tmp_path):
+    called = CliRunner().invoke(main, ["plan", "teta2022", "--results", str(tmp_path / "nowhere")])
+    assert called.exit_code == 2 and "no such folder; `repro run` makes it" in called.stderr

@@ -20,7 +20,13 @@ Example:
 
 @click.command("explain", epilog=EXAMPLE)
 @click.argument("paper")
-@click.option("--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs of each suspect.")
+@click.option(
+    "--seeds",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Runs of each protocol, at least; more where they stand in the results folder.",
+)
 @device_option
 @click.option("--data", help="FER-2013 in any form. Default: the data set imported last, else synthetic faces.")
 @results_option

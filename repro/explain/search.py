@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.devices import DeviceKind
+from fer_jax.devices import DeviceKind, choose_devices
 from fer_jax.duplicates import DUPLICATES_VERSION
 from repro.batch import run_plans
 from repro.dataset import open_dataset
@@ -27,7 +27,8 @@ from repro.explain.evidence import (
     training_accuracy,
 )
 from repro.explain.records import EXPLANATION_FORMAT, Conclusion, Evidence, Explanation, SuspectResult
-from repro.plan import make_plan
+from repro.known_runs import done_before, folder_of
+from repro.plan import RunPlan, make_plan
 from repro.protocols import CLEAN, OFFICIAL, REPORTED_SPLIT, SUSPECTS
 from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, record_folder
 from repro.report.units import reported
@@ -91,16 +92,26 @@ class Search:
         )
 
     def _run(self, protocol: str) -> list[RunRecord]:
-        plans = [
-            make_plan(self.loaded, variant=self.claim.variant, seed=seed, overrides=Overrides(), protocol=protocol)
-            for seed in range(self.seeds)
-        ]
+        plans = self._plans(protocol)
         self.settings[protocol] = plans[0].sha256
         records = run_plans(plans, device=self.device, data=self.data, results=self.results, fresh=False)
         failed = next((record for record in records if record.status == "failed"), None)
         if failed:
             raise SpecError(f"{self.loaded.path}: the run of protocol {protocol} failed: {failed.error}")
         return records
+
+    def _plans(self, protocol: str) -> list[RunPlan]:
+        """As many seeds as were asked for, and those after them that stand in the results folder."""
+
+        def of(seed: int) -> RunPlan:
+            variant = self.claim.variant
+            return make_plan(self.loaded, variant=variant, seed=seed, overrides=Overrides(), protocol=protocol)
+
+        dataset, devices = open_dataset(self.data), choose_devices(self.device)
+        plans = [of(seed) for seed in range(self.seeds)]
+        while done_before(folder_of(ahead := of(len(plans)), dataset, self.results, devices), ahead, dataset, devices):
+            plans.append(ahead)
+        return plans
 
     def _suspects(self, clean: list[RunRecord]) -> list[SuspectResult]:
         spec = self.loaded.resolve(self.claim.variant)

@@ -30,11 +30,9 @@ Example:
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
 def report(results: Path, check: bool) -> None:
     """Write RESULTS.md, a page per paper, results.csv and BENCH.md from the records."""
-    from repro.records import RecordError
     from repro.report.folder import check_report, write_report
 
-    if not results.is_dir():
-        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")
+    _must_exist(results)
     if check:
         difference = check_report(results, all_papers())
         for line in difference:
@@ -57,8 +55,17 @@ def plan(paper: str, results: Path, as_json: bool) -> None:
     from repro.report.folder import paper_runs
     from repro.seeds_needed import plan_document, plan_text
 
-    runs = paper_runs(find_paper(paper), results)
+    loaded = find_paper(paper)
+    _must_exist(results)
+    runs = paper_runs(loaded, results)
     if as_json:
         click.echo(json.dumps(plan_document(runs), indent=2, ensure_ascii=False))
     else:
         click.echo(plan_text(runs))
+
+
+def _must_exist(results: Path) -> None:
+    from repro.records import RecordError
+
+    if not results.is_dir():
+        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")
