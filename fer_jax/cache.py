@@ -20,6 +20,8 @@ import re
 import shutil
 import time
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -268,6 +270,19 @@ def _rename_entry(aside: Path, final: Path, root: Path) -> None:
     raise OSError(f"{final} cannot be replaced")
 
 
+@contextmanager
+def placed_whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write its content to; the file takes its name when all went well, so that other
+    processes see the whole of it or none. Raises OSError where the folder cannot be written to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = _aside(path.parent)
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
 def _aside(root: Path) -> Path:
     return root / f"aside-{uuid.uuid4().hex}"
 
@@ -291,10 +306,5 @@ def _read_json(path: Path) -> dict[str, Any] | None:
 
 
 def _write_json(path: Path, content: dict[str, Any]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path.parent)
-    try:
+    with placed_whole(path) as aside:
         aside.write_text(json.dumps(content, indent=1), "utf-8")
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)

@@ -8,9 +8,8 @@ up to two pixels, in any combination; most crops that are a little larger or tur
 from __future__ import annotations
 
 import hashlib
-import os
-import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from itertools import combinations
@@ -194,21 +193,15 @@ def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
     cache: the cache folder, or None for the user's (see ``fer_jax.cache.cache_folder``). Where it cannot be written to,
     the pairs are computed again every time.
     """
-    from fer_jax.cache import cache_folder
+    from fer_jax.cache import cache_folder, placed_whole
 
     path = cache_folder(cache) / "duplicates" / f"{faces.fingerprint}-v{DUPLICATES_VERSION}.npz"
     kept = _read(path, len(faces))
     if kept is not None:
         return kept
     pairs = find_duplicates(faces.images)
-    aside = path.parent / f"aside-{uuid.uuid4().hex}"
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with aside.open("wb") as out:
-            np.savez(out, **{field.name: getattr(pairs, field.name) for field in fields(pairs)})  # type: ignore[arg-type]
-        os.replace(aside, path)
-    except OSError:
-        aside.unlink(missing_ok=True)
+    with suppress(OSError), placed_whole(path) as aside, aside.open("wb") as out:
+        np.savez(out, **{field.name: getattr(pairs, field.name) for field in fields(pairs)})  # type: ignore[arg-type]
     return pairs
 
 

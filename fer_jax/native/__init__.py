@@ -19,7 +19,6 @@ import platform
 import shlex
 import shutil
 import subprocess
-import uuid
 import warnings
 from importlib.metadata import version
 from pathlib import Path
@@ -29,7 +28,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fer_jax.cache import cache_folder
+from fer_jax.cache import cache_folder, placed_whole
 from fer_jax.devices import processor
 from fer_jax.pooling import Padding
 
@@ -88,22 +87,18 @@ def compiled(cache_dir: Path | None = None) -> Path:
     flags = _flags()
     texts = [path.read_text() for path in (_HEADER, *_SOURCES)]
     identity = "\n".join([*texts, version("jaxlib"), *command, *flags, processor()])
-    folder = cache_folder(cache_dir) / "native"
-    path = folder / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
+    path = cache_folder(cache_dir) / "native" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     if path.exists():
         return path
-    aside = folder / f"{uuid.uuid4().hex}.so"
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        line = [*command, *flags, "-isystem", jax.ffi.include_dir(), *map(str, _SOURCES), "-o", str(aside)]
-        done = subprocess.run(line, capture_output=True, text=True, timeout=_COMPILE_LIMIT_S)
-        if done.returncode:
-            raise NativeError(f"{' '.join(command)} could not compile {_SOURCES[0].name}: {_first_error(done.stderr)}")
-        os.replace(aside, path)
+        with placed_whole(path) as aside:
+            line = [*command, *flags, "-isystem", jax.ffi.include_dir(), *map(str, _SOURCES), "-o", str(aside)]
+            done = subprocess.run(line, capture_output=True, text=True, timeout=_COMPILE_LIMIT_S)
+            if done.returncode:
+                why = _first_error(done.stderr)
+                raise NativeError(f"{' '.join(command)} could not compile {_SOURCES[0].name}: {why}")
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NativeError(f"{' '.join(command)}: {error}") from None
-    finally:
-        aside.unlink(missing_ok=True)
     return path
 
 
