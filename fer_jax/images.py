@@ -13,6 +13,7 @@ from typing import Literal
 import numpy as np
 
 BLOCK = 128  # images at a time: 48 x 48 x 128 x 8 bytes = 2.4 MB
+Taps = tuple[np.ndarray, np.ndarray]  # the pixels that make one: their indices and weights, both (taps, pixels out)
 
 
 def _blocks(images_NHW: np.ndarray, dtype: type[np.floating]) -> Iterator[tuple[slice, np.ndarray]]:
@@ -22,7 +23,7 @@ def _blocks(images_NHW: np.ndarray, dtype: type[np.floating]) -> Iterator[tuple[
         yield rows, images_NHW[rows].transpose(1, 2, 0).astype(dtype, order="C")
 
 
-def _area_taps(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
+def _area_taps(size_in: int, size_out: int) -> Taps:
     """The pixels that one output pixel covers along an axis: their indices and weights, both (taps, size_out).
 
     Output pixel d covers [d * scale, (d + 1) * scale), scale = size_in / size_out; a pixel weighs as much as it is
@@ -46,6 +47,21 @@ def _area_taps(size_in: int, size_out: int) -> tuple[np.ndarray, np.ndarray]:
     return padded[:, :, 0].astype(np.intp).T, padded[:, :, 1].astype(np.float32).T.astype(np.float64)
 
 
+def area_sums(height: int, width: int, size: int) -> tuple[Taps, Taps, float]:
+    """What `resize_area` adds up, tap by tap: along the height, along the width, and what the sums are multiplied by.
+
+    Raises ValueError where the size is below 1 or larger than the images: enlarging is another operation.
+    """
+    if not 1 <= size <= min(height, width):
+        raise ValueError(f"area interpolation cannot make {size} x {size} pixels of {height} x {width}")
+    row_taps, column_taps = _area_taps(height, size), _area_taps(width, size)
+    if height % size or width % size:
+        return row_taps, column_taps, 1.0
+    # OpenCV adds up whole pixels and multiplies once, instead of weighting twice.
+    factor = float(np.float32(1.0 / ((height // size) * (width // size))))
+    return (row_taps[0], np.ones_like(row_taps[1])), (column_taps[0], np.ones_like(column_taps[1])), factor
+
+
 def _weighted_sum(pixels: np.ndarray, indices: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Sum over taps of weights[t, d] * pixels[indices[t, d]], along the first axis, in the order of the taps."""
     total = np.zeros((indices.shape[1], *pixels.shape[1:]), pixels.dtype)
@@ -67,15 +83,8 @@ def resize_area(images_NHW: np.ndarray, size: int) -> np.ndarray:
     Raises ValueError where the size is below 1 or larger than the images: enlarging is another operation.
     """
     n, height, width = images_NHW.shape
-    if not 1 <= size <= min(height, width):
-        raise ValueError(f"area interpolation cannot make {size} x {size} pixels of {height} x {width}")
+    row_taps, column_taps, factor = area_sums(height, width, size)
     out = np.empty((n, size, size))
-    whole = height % size == 0 and width % size == 0
-    row_taps, column_taps = _area_taps(height, size), _area_taps(width, size)
-    factor = 1.0
-    if whole:  # OpenCV adds up whole pixels and multiplies once, instead of weighting twice
-        factor = float(np.float32(1.0 / ((height // size) * (width // size))))
-        row_taps, column_taps = (row_taps[0], np.ones_like(row_taps[1])), (column_taps[0], np.ones_like(column_taps[1]))
     for rows, pixels_HWN in _blocks(images_NHW, np.float64):
         narrow_WHN = _weighted_sum(pixels_HWN.transpose(1, 0, 2), *column_taps)
         out[rows] = (_weighted_sum(narrow_WHN.transpose(1, 0, 2), *row_taps) * factor).transpose(2, 0, 1)

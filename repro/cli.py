@@ -29,9 +29,13 @@ ELSEWHERE = {
     "audit": "repro.audit.cli",
     "bench": "repro.bench.cli",
     "explain": "repro.explain.cli",
+    "export": "repro.export.cli",
     "forensics": "repro.forensics.cli",
     "plan": "repro.report.cli",
+    "predict": "repro.recognition.cli",
     "report": "repro.report.cli",
+    "serve": "repro.serve.cli",
+    "webcam": "repro.recognition.cli",
 }
 
 
@@ -68,6 +72,11 @@ def _is_users(error: Exception) -> bool:
         "TooFewRows",
         "PrecisionError",
         "BenchError",
+        "ExportError",
+        "RecognitionError",
+        "PictureError",
+        "ServeError",
+        "PageError",
     }
 
 
@@ -148,7 +157,8 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 type=click.Choice([*PROTOCOLS, ALL]),
                 default=AS_PUBLISHED,
                 show_default=True,
-                help="`official`: Training trains, PrivateTest is reported; `clean`: without pictures on two sides.",
+                help="`as-published`: the document's own steps; `official`: Training trains, PrivateTest is reported; "
+                "`clean`: official without pictures on two sides; `all`: each.",
             ),
             click.option(
                 "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs seeds 0 to N-1."
@@ -162,7 +172,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--precision",
                 type=click.Choice(PRECISIONS),
-                help="Of products. Default: tensorfloat32 on a GPU that has it, else float32; others only on a GPU.",
+                help="In which a GPU multiplies. Default: tensorfloat32 on a GPU that has it, else float32; others only on a GPU.",
             ),
             click.option(
                 "--data",
@@ -282,7 +292,14 @@ def import_data(path: Path, as_json: bool) -> None:
 
 
 @data.command(epilog=_example("repro data get --from kaggle", "repro data get --from huggingface"))
-@click.option("--from", "source", type=click.Choice(["kaggle", "huggingface"]), default="kaggle", show_default=True)
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["kaggle", "huggingface"]),
+    default="kaggle",
+    show_default=True,
+    help="Whose client downloads it. Needs the extra `get`.",
+)
 def get(source: Any) -> None:
     """Download FER-2013 with the official client, and import it."""
     from repro.data_commands import get_text

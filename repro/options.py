@@ -11,7 +11,7 @@ results_option = click.option(
     type=click.Path(path_type=Path, file_okay=False),
     default=Path("results"),
     show_default=True,
-    help="Folder of records.",
+    help="Folder that runs are written to and read from.",
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
 device_option = click.option(
@@ -19,5 +19,5 @@ device_option = click.option(
     type=click.Choice(["auto", "cpu", "gpu"]),
     default="auto",
     show_default=True,
-    help="`gpu` where there is none is an error.",
+    help="`auto` takes a GPU where there is one; `gpu` where there is none is an error.",
 )

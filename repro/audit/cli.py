@@ -41,7 +41,7 @@ class _DataOrPaper(click.Group):
 
 @click.group("audit", cls=_DataOrPaper, epilog=PAPER_EXAMPLE, subcommand_metavar="data|PAPER [OPTIONS]")
 def audit() -> None:
-    """What is evaluated on that was trained on (PAPER), and duplicates and faults of a data set (data).
+    """Evaluated rows that were trained on (PAPER); duplicates and faults of a data set (data).
 
     Needs no training. `repro audit data --help` and `repro audit PAPER --help` tell the options.
     """
@@ -49,8 +49,16 @@ def audit() -> None:
 
 @audit.command("paper", hidden=True, epilog=PAPER_EXAMPLE)
 @click.argument("paper")
-@click.option("--protocol", type=click.Choice([*PROTOCOLS, "all"]), default="all", show_default=True)
-@click.option("--variant", default=DEFAULT_VARIANT, show_default=True)
+@click.option(
+    "--protocol",
+    type=click.Choice([*PROTOCOLS, "all"]),
+    default="all",
+    show_default=True,
+    help="Which protocols are looked at.",
+)
+@click.option(
+    "--variant", default=DEFAULT_VARIANT, show_default=True, help="Settings of this variant; `repro list` names them."
+)
 @click.option("--data", "source", help=DATA_HELP)
 @results_option
 @json_option

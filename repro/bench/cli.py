@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from repro.catalog import all_papers, find_paper
+from repro.options import device_option
 
 EXIT_BENCH_FAILED = 1
 COMPARISONS = ("train", "predict", "import", "growth")
@@ -44,7 +45,7 @@ def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 
 @click.command("bench", epilog=EXAMPLE)
 @click.argument("papers", nargs=-1)
-@click.option("--device", type=click.Choice(["auto", "cpu", "gpu"]), default="auto", show_default=True)
+@device_option
 @click.option(
     "--against",
     callback=_rivals,

@@ -17,6 +17,8 @@ REPORT_EXAMPLE = """\
 Example:
   repro report
   repro report --check
+  repro report --html report.html
+  repro report --mistakes --data fer2013.csv
   repro report --results elsewhere/results"""
 PLAN_EXAMPLE = """\
 \b
@@ -28,11 +30,26 @@ Example:
 @click.command(epilog=REPORT_EXAMPLE)
 @results_option
 @click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
-def report(results: Path, check: bool) -> None:
-    """Write RESULTS.md, a page per paper, results.csv and BENCH.md from the records."""
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Write everything into one page, too, which needs no network.",
+)
+@click.option(
+    "--mistakes",
+    is_flag=True,
+    help="Draw the most confident mistakes of each run, too: faces, in a folder that git ignores.",
+)
+@click.option("--data", help="The data set that --mistakes takes faces from. Default: the one imported last.")
+def report(results: Path, check: bool, html: Path | None, mistakes: bool, data: str | None) -> None:
+    """Write RESULTS.md, a page per paper, figures, results.csv and BENCH.md from the records."""
+    from repro.figures.folder import NOT_INSTALLED, figures_available
     from repro.report.folder import check_report, write_report
 
     _must_exist(results)
+    if check and (html or mistakes):
+        raise click.UsageError("--check writes nothing: leave --html and --mistakes away")
     if check:
         difference = check_report(results, all_papers())
         for line in difference:
@@ -41,9 +58,15 @@ def report(results: Path, check: bool) -> None:
             click.echo(f"error: the report in {results} does not match the records; run `repro report`", err=True)
             sys.exit(EXIT_STALE)
         click.echo(f"the report in {results} matches the records")
-    else:
-        for path in write_report(results, all_papers()):
-            click.echo(f"wrote {path}")
+        return
+    for path in write_report(results, all_papers()):
+        click.echo(f"wrote {path}")
+    if not figures_available():
+        click.echo(NOT_INSTALLED, err=True)
+    if mistakes:
+        _write_mistakes(results, data)
+    if html:
+        _write_html(html, results)
 
 
 @click.command(epilog=PLAN_EXAMPLE)
@@ -51,7 +74,7 @@ def report(results: Path, check: bool) -> None:
 @results_option
 @json_option
 def plan(paper: str, results: Path, as_json: bool) -> None:
-    """How many seeds would tell each claim from what was measured, and how long they would take."""
+    """How many seeds would decide each claim, and how long they would take."""
     from repro.report.folder import paper_runs
     from repro.seeds_needed import plan_document, plan_text
 
@@ -62,6 +85,26 @@ def plan(paper: str, results: Path, as_json: bool) -> None:
         click.echo(json.dumps(plan_document(runs), indent=2, ensure_ascii=False))
     else:
         click.echo(plan_text(runs))
+
+
+def _write_html(path: Path, results: Path) -> None:
+    from repro.page.document import write_page
+
+    click.echo(f"wrote {write_page(path, results, all_papers())}")
+
+
+def _write_mistakes(results: Path, data: str | None) -> None:
+    from repro.dataset import open_dataset
+    from repro.figures.folder import NOT_INSTALLED, figures_available, write_mistakes
+    from repro.records import RecordError
+
+    if not figures_available():
+        raise RecordError(NOT_INSTALLED)
+    written, left_out = write_mistakes(results, all_papers(), open_dataset(data))
+    for path in written:
+        click.echo(f"wrote {path}")
+    for why in left_out:
+        click.echo(why, err=True)
 
 
 def _must_exist(results: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING
 
 from repro.audit.data import DataAudit
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
@@ -13,6 +14,7 @@ from repro.explain.records import read_explanation
 from repro.forensics import examine
 from repro.records import RunRecord, find_records, write_atomically
 from repro.report.data_section import data_section
+from repro.report.figure_section import figure_section
 from repro.report.frame import csv_text, frame_of
 from repro.report.freshness import current_audit, is_current
 from repro.report.groups import PaperRuns, Run, collect
@@ -23,6 +25,9 @@ from repro.report.sections import sections
 from repro.report.sheets import render_sheet
 from repro.report.tables import flag_notes, main_table, suspect_table, synthetic_table
 from repro.report.times import times_section
+
+if TYPE_CHECKING:
+    from repro.figures.folder import IndexEntry
 
 REPORT_NAME = "RESULTS.md"
 CSV_NAME = "results.csv"
@@ -65,14 +70,16 @@ def render_results(
     records: Iterable[tuple[Path | PurePosixPath, RunRecord]],
     audits: Sequence[AuditRecord] = (),
     data: DataAudit | None = None,
+    figures: Sequence[IndexEntry] = (),
 ) -> str:
     """The whole of RESULTS.md. The same for any order of specs and records.
 
     records: each with the path of its run.json from the results folder on. audits: of any papers and variants, those
-    that are current. data: the audit of the data set.
+    that are current. data: the audit of the data set. figures: those that are drawn.
     """
     papers = collect(specs, [Run(PurePosixPath(path.as_posix()), record) for path, record in records])
     main = [HEADER, "## The papers", protocol_table(papers, audits), "\n".join(flag_notes(papers)), LEGEND]
+    main += figure_section(figures)
     main += data_section(data)
     main += ["## Every variant, protocol and device", main_table(papers), VARIANTS_LEGEND]
     suspects = suspect_table(papers)
@@ -93,15 +100,17 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
 
     Raises RecordError for a record that cannot be read.
     """
-    from repro.bench.table import render_bench_folder  # here, because that module imports this package
+    from repro.bench.table import render_bench_folder  # here, because those modules import this package
+    from repro.figures.folder import drawn_figures
 
     records = [(path.relative_to(results), record) for path, record in find_records(results)]
     audits = {spec.id: _audits(spec, results) for spec in specs}
+    figures = drawn_figures(results, specs)
     files = {
-        REPORT_NAME: render_results(specs, records, sum(audits.values(), ()), read_data_audit(results)),
+        REPORT_NAME: render_results(specs, records, sum(audits.values(), ()), read_data_audit(results), figures),
         CSV_NAME: csv_text(frame_of(records)),
     }
-    files |= {sheet_name(spec): _sheet(spec, records, audits[spec.id], results) for spec in specs}
+    files |= {sheet_name(spec): _sheet(spec, records, audits[spec.id], results, figures) for spec in specs}
     return files | render_bench_folder(results)
 
 
@@ -127,7 +136,11 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
 
 
 def _sheet(
-    spec: LoadedSpec, records: Sequence[tuple[Path, RunRecord]], audits: Sequence[AuditRecord], results: Path
+    spec: LoadedSpec,
+    records: Sequence[tuple[Path, RunRecord]],
+    audits: Sequence[AuditRecord],
+    results: Path,
+    figures: Sequence[IndexEntry],
 ) -> str:
     (paper,) = collect([spec], [Run(PurePosixPath(p.as_posix()), r) for p, r in records if r.paper == spec.id])
     return render_sheet(
@@ -137,6 +150,7 @@ def _sheet(
         judgements=judge_claims(paper, audits),
         attribution=_attribution(spec, results),
         leakage=spec.spec.leakage,
+        figures=figures,
     )
 
 
@@ -151,20 +165,27 @@ def _attribution(spec: LoadedSpec, results: Path) -> str:
 
 
 def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
-    """Write RESULTS.md, results.csv and a page per paper, and BENCH.md where something was measured.
+    """Write RESULTS.md, results.csv and a page per paper, BENCH.md where something was measured, and the figures that
+    changed, where matplotlib is installed.
 
     Raises RecordError for a record that cannot be read.
     """
+    from repro.figures.folder import figures_available, write_figures
+
+    drawn = write_figures(results, specs) if figures_available() else []
     files = render_folder(results, specs)
-    return [write_atomically(results / name, text.encode()) for name, text in files.items()]
+    return drawn + [write_atomically(results / name, text.encode()) for name, text in files.items()]
 
 
 def check_report(results: Path, specs: Sequence[LoadedSpec]) -> list[str]:
-    """Lines of the unified diffs from the generated files as they stand to what the records say; none when current.
+    """Lines of the unified diffs from the generated files as they stand to what the records say, and a line for every
+    figure that shows something else; none when current.
 
     Raises RecordError for a record that cannot be read.
     """
-    lines: list[str] = []
+    from repro.figures.folder import check_figures
+
+    lines = check_figures(results, specs)
     for name, expected in render_folder(results, specs).items():
         path = results / name
         found = path.read_bytes().decode(errors="replace") if path.exists() else ""

@@ -1,0 +1,5 @@
+"""What can go wrong for the user. Imports nothing, so that the command line knows it at once."""
+
+
+class ExportError(Exception):
+    """A network cannot be written; the message names the file or the package and the remedy."""

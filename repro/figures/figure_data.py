@@ -1,0 +1,125 @@
+"""What a figure shows, as plain data: `drawing.py` draws it, `repro report --check` compares its digest."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any, Literal
+
+import msgspec
+
+# Part of every digest. Raise it when the same data are drawn in another way, so that committed figures become stale.
+DRAWING_VERSION = 1
+DIGEST_DIGITS = 6  # significant: the last bits of a quantile depend on the version of SciPy
+
+Scale = Literal["percent", "linear", "log", "duration"]
+
+
+class _Shown(msgspec.Struct, frozen=True, kw_only=True):
+    """What all parts of a figure share. Values stand in the unit that the axis names."""
+
+
+class Mark(_Shown, frozen=True, kw_only=True):
+    """A value with its interval (None: none is known), the single runs behind it, and the words beside it."""
+
+    series: str
+    value: float
+    low: float | None = None
+    high: float | None = None
+    runs: tuple[float, ...] = ()
+    note: str = ""
+
+
+class Row(_Shown, frozen=True, kw_only=True):
+    """Marks under each other at one label of the vertical axis; `note` stands at the right end."""
+
+    label: str
+    marks: tuple[Mark, ...]
+    note: str = ""
+
+
+class Dots(_Shown, frozen=True, kw_only=True, tag="dots"):
+    """Values along a horizontal axis, in rows."""
+
+    title: str
+    axis: str
+    scale: Scale
+    rows: tuple[Row, ...]
+
+
+class Line(_Shown, frozen=True, kw_only=True):
+    """Points (x, y), with a band from `low` to `high` where those are given."""
+
+    series: str
+    x: tuple[float, ...]
+    y: tuple[float, ...]
+    low: tuple[float, ...] = ()
+    high: tuple[float, ...] = ()
+
+
+class Curves(_Shown, frozen=True, kw_only=True, tag="curves"):
+    """Lines over a horizontal axis. verticals: (x, what is there)."""
+
+    title: str
+    x_axis: str
+    y_axis: str
+    scale: Scale
+    lines: tuple[Line, ...]
+    verticals: tuple[tuple[float, str], ...] = ()
+
+
+class Matrix(_Shown, frozen=True, kw_only=True, tag="matrix"):
+    """A confusion matrix: counts[label][predicted], and the same in per cent of the rows of the label."""
+
+    title: str
+    labels: tuple[str, ...]
+    counts: tuple[tuple[float, ...], ...]
+    percentages: tuple[tuple[float, ...], ...]
+
+
+class Face(_Shown, frozen=True, kw_only=True):
+    """A row of the data set and the words below its picture."""
+
+    origin: int
+    words: str
+
+
+class FaceSheet(_Shown, frozen=True, kw_only=True, tag="faces"):
+    """Pictures of a data set, which `fingerprint` names, in the order of reading."""
+
+    fingerprint: str
+    faces: tuple[Face, ...]
+
+
+Panel = Dots | Curves | Matrix | FaceSheet
+
+
+class FigureData(_Shown, frozen=True, kw_only=True):
+    """One figure.
+
+    name: of its files. paper: whose page it belongs to; None for all papers together. alternative: what it shows, for
+    those who do not see it. legend: what each series is, by its key in `styles.py`. panels: in rows, from the top.
+    """
+
+    name: str
+    title: str
+    paper: str | None
+    alternative: str
+    caption: str
+    legend: dict[str, str]
+    panels: tuple[tuple[Panel, ...], ...]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over all that is shown and DRAWING_VERSION: equal digests, equal figures."""
+        shown = [DRAWING_VERSION, _rounded(msgspec.to_builtins(self))]
+        return hashlib.sha256(msgspec.json.encode(shown)).hexdigest()
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, float):
+        return f"{value:.{DIGEST_DIGITS}g}"
+    if isinstance(value, dict):
+        return {key: _rounded(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value

@@ -1,0 +1,13 @@
+"""``repro report --html``: the generated documents, the specs and the runs on one page; ``document.py`` puts them
+together. Importing it without its packages raises PageError."""
+
+
+class PageError(Exception):
+    """The page cannot be made: a package is missing. The message names the remedy."""
+
+
+try:
+    import jinja2  # noqa: F401  # with MarkupSafe
+    import markdown_it  # noqa: F401
+except ModuleNotFoundError as error:
+    raise PageError(f"the HTML page needs {error.name}: pip install 'fer-repro[report]'") from None

@@ -1,0 +1,9 @@
+"""What can go wrong with a picture or a camera, each told to the user in one sentence."""
+
+
+class RecognitionError(Exception):
+    """Recognition cannot start: a package, a camera or a display is missing. The message names the remedy."""
+
+
+class PictureError(Exception):
+    """One picture cannot be used: not readable, damaged or too large. The message begins with its name."""

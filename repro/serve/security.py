@@ -1,0 +1,166 @@
+"""Who may use the server: checks of Host, Origin and token before anything else runs, and headers on every answer.
+
+A page of another site, open in the same browser, can send requests to this computer. It cannot choose their Origin and
+Host headers: a Host that is not ours means a name of that site which was pointed at this computer (DNS rebinding), an
+Origin that is not ours a request from another page. No CORS header is ever sent, so that no other page reads an answer.
+"""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+import secrets
+import socket
+from dataclasses import dataclass, field
+from http.cookies import CookieError, SimpleCookie
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.responses import PlainTextResponse, Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CONTENT_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; "
+    "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
+)
+HEADERS = {
+    "Content-Security-Policy": CONTENT_POLICY,
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Permissions-Policy": "camera=(self), microphone=(), geolocation=(), display-capture=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+# For the page with the form: under no-referrer browsers send a form's Origin as null, also to its own server.
+FORM_HEADERS = {"Referrer-Policy": "same-origin"}
+SAFE_METHODS = ("GET", "HEAD")
+LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
+
+
+@dataclass(frozen=True)
+class Access:
+    """What a request must bring.
+
+    names: of this server in a Host header, lower case. any_address: any IP address is ours too, for a server that
+    listens on all of them (rebinding needs a name). token: None where none is asked for. port: tells the cookies of
+    two servers on one computer apart. The cookie's value is a secret of this process: it ends with it.
+    """
+
+    names: frozenset[str]
+    any_address: bool = False
+    token: str | None = None
+    port: int = 0
+    secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
+
+    @property
+    def cookie(self) -> str:
+        return f"repro-serve-{self.port}"
+
+    def knows_host(self, host: str) -> bool:
+        """Whether a Host header (name or address, perhaps with a port) names this server."""
+        name = host_name(host)
+        return name in self.names or (self.any_address and _is_address(name))
+
+    def is_token(self, word: str) -> bool:
+        """Takes the same time however much of the token is right."""
+        return self.token is not None and hmac.compare_digest(word.encode(), self.token.encode())
+
+    def signed_in(self, headers: Headers) -> bool:
+        """Whether no token is asked for, or the cookie is there that was given for it."""
+        if self.token is None:
+            return True
+        try:
+            found = SimpleCookie("; ".join(headers.getlist("cookie"))).get(self.cookie)
+        except CookieError:
+            return False
+        return found is not None and hmac.compare_digest(found.value.encode(), self.secret.encode())
+
+    def sign_in(self, response: Response) -> Response:
+        response.set_cookie(self.cookie, self.secret, httponly=True, samesite="strict", path="/")
+        return response
+
+
+def access_of(address: str, port: int, token: str | None, host: str) -> Access:
+    """For a server that listens on an IP address, which the user called `host`."""
+    ip = ipaddress.ip_address(address)
+    names = {str(ip), host.lower()}
+    if ip.is_loopback or ip.is_unspecified:
+        names |= set(LOOPBACK_NAMES)
+    if not ip.is_loopback:
+        own = socket.gethostname().lower()
+        names |= {own, f"{own}.local"}
+    return Access(frozenset(names), any_address=ip.is_unspecified, token=token, port=port)
+
+
+def host_name(host: str) -> str:
+    """`Name:8765` as `name`, `[::1]:8765` as `::1`; empty for what is no Host header."""
+    name, bracket, rest = host.rpartition("]")
+    if bracket:
+        return name[1:].lower() if name.startswith("[") and (not rest or _is_port(rest)) else ""
+    name, colon, port = host.partition(":")
+    return name.lower() if not colon or _is_port(colon + port) else ""
+
+
+def _is_port(text: str) -> bool:
+    return text[0] == ":" and text[1:].isascii() and text[1:].isdigit()
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+class Guard:
+    """ASGI middleware: refuses before the application sees a request, and adds HEADERS to what it answers.
+
+    open_paths: reached without a token (signing in, and the files that it needs).
+    """
+
+    def __init__(self, app: ASGIApp, access: Access, sign_in_page: str, open_paths: frozenset[str]) -> None:
+        self._app, self._access, self._page, self._open = app, access, sign_in_page, open_paths
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._app(scope, receive, send)
+            return
+        refusal = self._refusal(scope)
+        if scope["type"] == "websocket":
+            if refusal is None:
+                await self._app(scope, receive, send)
+            else:
+                await receive()
+                await send({"type": "websocket.close", "code": 1008, "reason": ""})  # the server makes it a 403
+            return
+
+        async def send_guarded(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in HEADERS.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        await (refusal or self._app)(scope, receive, send_guarded)
+
+    def _refusal(self, scope: Scope) -> Response | None:
+        headers = Headers(scope=scope)
+        hosts = headers.getlist("host")
+        if len(hosts) != 1 or not self._access.knows_host(hosts[0]):
+            return PlainTextResponse("refused: the Host header does not name this server", 403)
+        changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
+        if changes and headers.getlist("origin") != [f"http://{hosts[0]}"]:
+            return PlainTextResponse("refused: not from a page of this server", 403)
+        if _from_another_site(headers):
+            return PlainTextResponse("refused: embedded in a page of another site", 403)
+        if scope["path"] not in self._open and not self._access.signed_in(headers):
+            return Response(self._page, 401, FORM_HEADERS, media_type="text/html")
+        return None
+
+
+def _from_another_site(headers: Headers) -> bool:
+    """By what browsers tell of a request's origin (Fetch Metadata). Following a link to a page here is no harm."""
+    site = headers.get("sec-fetch-site", "none")
+    followed_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
+    return site in ("cross-site", "same-site") and not followed_link

@@ -1,0 +1,84 @@
+// One WebSocket to the server, one picture in flight. When the server goes away, tries again with growing pauses.
+
+const IDLE = 4000;
+const TRY_LATER = 1013;
+const FIRST_PAUSE_MS = 500;
+const LONGEST_PAUSE_MS = 8000;
+const ANSWER_MS = 10_000;
+
+export class Connection {
+  #socket = null;
+  #timer = 0;
+  #pauseMs = FIRST_PAUSE_MS;
+  #ready = Promise.withResolvers();
+  #isReady = false;
+  #answer = null;
+  #last = Promise.resolve();
+  #tell;
+
+  /** tell(state, details): "connecting"; "ready" with what the server says of itself; "idle"; "full"; "away". */
+  constructor(tell) {
+    this.#tell = tell;
+  }
+
+  /** Connects, unless it is connected or about to be. */
+  open() {
+    if (this.#socket) return;
+    clearTimeout(this.#timer);
+    this.#tell("connecting");
+    const socket = new WebSocket(`ws://${location.host}/live`);
+    this.#socket = socket;
+    socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
+    socket.onclose = ({ code }) => this.#closed(code);
+  }
+
+  /** The answer to one picture and the milliseconds until it was there, or null where the connection was lost. */
+  ask(jpeg) {
+    this.#last = this.#last.then(() => this.#askNow(jpeg));
+    return this.#last;
+  }
+
+  async #askNow(jpeg) {
+    this.open();
+    await this.#ready.promise;
+    const start = performance.now();
+    this.#answer = Promise.withResolvers();
+    this.#socket.send(jpeg);
+    const late = setTimeout(() => this.#socket?.close(), ANSWER_MS);
+    const answer = await this.#answer.promise;
+    clearTimeout(late);
+    return answer && { answer, roundTripMs: performance.now() - start };
+  }
+
+  #receive(message) {
+    if (message.kind === "ready") {
+      this.#pauseMs = FIRST_PAUSE_MS;
+      this.#isReady = true;
+      this.#ready.resolve();
+      this.#tell("ready", message);
+    } else {
+      this.#answer?.resolve(message);
+    }
+  }
+
+  #closed(code) {
+    this.#socket = null;
+    if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits for it goes on waiting
+    this.#isReady = false;
+    this.#answer?.resolve(null);
+    if (code === IDLE) {
+      this.#tell("idle");
+      return;
+    }
+    this.#tell(code === TRY_LATER ? "full" : "away");
+    this.#timer = setTimeout(() => this.#again(), this.#pauseMs);
+    this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
+  }
+
+  async #again() {
+    // A server that was started again asks for its token again, which a WebSocket cannot tell from a server that is away.
+    const response = await fetch("/", { method: "HEAD" }).catch(() => null);
+    if (response?.status === 401) location.reload();
+    else this.open();
+  }
+}

@@ -1,0 +1,209 @@
+"""docs/: command pages that follow from the commands, files and commands that exist, an example that runs."""
+
+from __future__ import annotations
+
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+from click.testing import CliRunner
+
+from repro.catalog import find_paper
+from repro.cli import main
+from repro.forensics import examine
+from repro.records import read_record
+
+ROOT = Path(__file__).resolve().parents[1]
+WRITTEN = sorted((ROOT / "docs").glob("*.md"))  # by hand; the others are generated
+GENERATED = sorted((ROOT / "docs" / "commands").glob("*.md"))
+LONGEST_LINE = 120
+
+
+def load_generator():
+    found = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
+    assert found and found.loader
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    return module
+
+
+generate = load_generator()
+
+
+def all_commands() -> list[tuple[str, click.Command]]:
+    """Hidden ones too: a group's page tells them."""
+    found: list[tuple[str, click.Command]] = []
+    waiting: list[tuple[str, click.Command]] = [("repro", main)]
+    while waiting:
+        words, command = waiting.pop()
+        found.append((words, command))
+        if isinstance(command, click.Group):
+            waiting += [(f"{words} {name}", one) for name, one in generate.subcommands(command)]
+    return sorted(found[1:], key=lambda item: item[0])
+
+
+COMMANDS = all_commands()
+
+
+# --- the pages of the commands ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("columns", ["40", "200"])
+def test_the_pages_of_the_commands_are_current_on_any_terminal(monkeypatch, columns):
+    monkeypatch.setenv("COLUMNS", columns)
+    assert generate.stale() == [], "run `python docs/generate.py`"
+
+
+def test_the_readme_has_the_main_table_of_the_results_without_flags():
+    results = "## The papers\n\n" + "\n".join(
+        [
+            "| Paper | Figure | Reported | As published | Official | Clean | Inflation | Verdict | Device |",
+            "|:---|:---|---:|---:|---:|---:|---:|:---|:---|",
+            "| [a](a.md) | accuracy | 98 % ⚠ **likely leakage** | 97 % | 50 % | 40 % | +57 | reproduced | cpu |",
+        ]
+    )
+    text = f"before\n{generate.BEGIN}old\n{generate.END}\nafter\n"
+    assert generate.readme(text, f"{results}\n\nmore\n") == (
+        f"before\n{generate.BEGIN}"
+        "| Paper | Reported | As published | Official | Clean | Inflation | Verdict |\n"
+        "| :--- | ---: | ---: | ---: | ---: | ---: | :--- |\n"
+        "| [a](results/a.md) | 98 % | 97 % | 50 % | 40 % | +57 | reproduced |\n"
+        f"{generate.END}\nafter\n"
+    )
+
+
+def test_a_page_that_is_edited_missing_or_of_no_command_is_found_and_mended(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(generate, "FOLDER", tmp_path)
+    for name, text in generate.pages().items():
+        (tmp_path / name).write_text(text, encoding="utf-8")
+    assert generate.stale() == []
+    with (tmp_path / "run.md").open("a") as page:
+        page.write("one word more\n")
+    (tmp_path / "data-import.md").unlink()
+    (tmp_path / "train.md").write_text("# repro train\n")
+    monkeypatch.setattr("sys.argv", ["generate.py", "--check"])
+    with pytest.raises(SystemExit, match="1"):
+        generate.main()
+    wrong = ["data-import.md", "run.md", "train.md"]
+    assert [line.split(":")[0] for line in capsys.readouterr().err.splitlines()] == [
+        f"docs/commands/{n}" for n in wrong
+    ]
+    monkeypatch.setattr("sys.argv", ["generate.py"])
+    generate.main()
+    assert generate.stale() == [] and not (tmp_path / "train.md").exists()
+
+
+@pytest.mark.parametrize(("words", "command"), COMMANDS, ids=lambda value: value if isinstance(value, str) else "")
+def test_every_command_explains_itself(words, command):
+    first = (command.help or "").split("\n\n")[0]
+    assert first.endswith(".") and "\n" not in first and len(first) <= LONGEST_LINE, "one line that says what it does"
+    assert "Example:\n" in (command.epilog or ""), "an example"
+    options = [p for p in command.params if isinstance(p, click.Option)]
+    assert [option.opts[0] for option in options if not option.help] == [], "options without help"
+
+
+def test_every_command_has_a_page_that_names_its_options_and_the_index_names_it():
+    pages = generate.pages()
+    for words, command in COMMANDS:
+        if command.hidden:
+            continue
+        name = "-".join(words.split()[1:]) + ".md"
+        assert f"]({name}) | " in pages["README.md"]
+        options = [p.opts[0] for p in command.params if isinstance(p, click.Option)]
+        assert [option for option in options if f"- `{option}" not in pages[name]] == []
+
+
+def test_what_a_page_says_of_an_option_and_of_the_exit_codes():
+    run = generate.pages()["run.md"]
+    assert "\nrepro run PAPER [OPTIONS]\n" in run
+    assert "- `--seeds N` (at least 1; default `1`): Runs seeds 0 to N-1.\n" in run
+    assert "- `--device auto|cpu|gpu` (default `auto`): " in run
+    assert "```sh\nrepro run chavan2020\n" in run and "\b" not in run
+    assert "repro export RUN --onnx PATH [OPTIONS]" in generate.pages()["export.md"], "what must be given stands there"
+    codes = {words: sorted(generate.exit_codes(one)) for words, one in COMMANDS if not isinstance(one, click.Group)}
+    assert codes["repro list"] == [0, 2]
+    for failing in ("repro run", "repro run-all", "repro report", "repro bench"):
+        assert codes[failing] == [0, 1, 2], failing
+
+
+# --- what is written by hand ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("page", [*WRITTEN, *GENERATED], ids=lambda path: path.name)
+def test_every_link_leads_somewhere(page):
+    links = re.findall(r"\]\((?!https?://)([^)#]+)\)", page.read_text(encoding="utf-8"))
+    assert [link for link in links if not (page.parent / link).exists()] == []
+
+
+def test_every_file_that_is_named_exists_and_holds_what_is_said_to_be_in_it():
+    rooms = "papers|fer_jax|repro|tests|docs|results"
+    named = set()
+    for page in WRITTEN:
+        text = page.read_text(encoding="utf-8")
+        found = re.findall(rf"(?<![\w/.-])((?:{rooms})/[\w./-]*(?:\.(?:py|toml|md|cc|csv)|/))(?![\w-])", text)
+        missing = [path for path in found if not (ROOT / path).exists() and path not in OF_THE_READER]
+        assert missing == [], page
+        named |= set(found)
+        for name, path in re.findall(r"`(\w+)` (?:of|in)\s+`([\w/]+\.py)`", text):
+            assert re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8")), (name, path)
+    assert {"fer_jax/engine.py", "repro/report/folder.py", "fer_jax/native/convolution.cc"} <= named
+
+
+OF_THE_READER = {"papers/my-paper.toml", "results/runs/.../run.json", "results/runs/"}
+
+
+def calls() -> list[str]:
+    """The lines of shell blocks that call the suite."""
+    blocks = [b for page in WRITTEN for b in re.findall(r"```sh\n(.+?)\n```", page.read_text(encoding="utf-8"), re.S)]
+    return [line.removeprefix("repro ") for block in blocks for line in block.splitlines() if line.startswith("repro ")]
+
+
+@pytest.mark.parametrize("line", calls())
+def test_every_call_can_be_typed(line):
+    words = shlex.split(re.split(" > | && ", line)[0], comments=True)
+    command: click.Command = main
+    while isinstance(command, click.Group):
+        _, found, words = command.resolve_command(click.Context(command), words)
+        assert found
+        command = found
+    command.make_context("repro", words)  # raises where a flag or an argument is wrong
+
+
+# --- the worked example -----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def example(tmp_path):
+    text = (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
+    (block,) = re.findall(r"```toml\n(.+?)\n```", text, re.S)
+    path = tmp_path / "my-paper.toml"
+    path.write_text(block, encoding="utf-8")
+    return path
+
+
+def test_the_example_quotes_its_document(example):
+    page = (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
+    document = " ".join(line.removeprefix("> ") for line in page.splitlines() if line.startswith("> "))
+    quotes = re.findall(r'quote = "([^"]+)"', example.read_text(encoding="utf-8"))
+    assert len(quotes) >= 8
+    assert [quote for quote in quotes if quote not in document] == []
+
+
+def test_the_numbers_of_the_example_agree_as_the_page_says(example):
+    findings = {f.check: f.outcome for f in examine(find_paper(str(example))) if "test-rows" in f.claims}
+    assert findings and set(findings.values()) == {"consistent"}
+
+
+def test_the_example_trains(example, tmp_path, monkeypatch):
+    monkeypatch.setattr("repro.dataset.SYNTHETIC_SHARE", 200)
+    monkeypatch.setattr("fer_jax.native.available", lambda: False)  # compiling C++ takes longer than all of this
+    results = tmp_path / "results"
+    words = ["run", str(example), "--epochs", "1", "--data", "synthetic", "--device", "cpu", "--results", str(results)]
+    done = CliRunner().invoke(main, words)
+    assert done.exit_code == 0, done.output
+    (path,) = results.rglob("run.json")
+    record = read_record(path)
+    assert (record.paper, record.status, record.parameters) == ("my-paper", "partial", 8 * 26 + 11 * 11 * 8 * 7 + 7)
