@@ -172,7 +172,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--precision",
                 type=click.Choice(PRECISIONS),
-                help="In which a GPU multiplies. Default: tensorfloat32 on a GPU that has it, else float32; others only on a GPU.",
+                help="In which a GPU multiplies. Default: tensorfloat32 on one that has it. A CPU has float32 alone.",
             ),
             click.option(
                 "--data",

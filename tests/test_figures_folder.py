@@ -29,9 +29,9 @@ from repro.figures.figure_data import (
 from repro.figures.folder import (
     SYNTHETIC_MISTAKES,
     check_figures,
-    figure_index,
     figures_available,
     gallery,
+    index_entry,
     write_figures,
 )
 from repro.figures.styles import STYLES
@@ -104,7 +104,7 @@ def test_the_check_and_the_index_need_no_matplotlib(results, monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert not figures_available()
     assert check_figures(results, [SPEC]) == []
-    entries = {entry.svg: entry for entry in figure_index(results, [SPEC])}
+    entries = {entry.svg: entry for entry in map(index_entry, gallery(results, [SPEC]).figures)}
     assert entries["figures/accuracy.svg"].paper is None
     assert entries["figures/someone2020-learning.svg"].paper == "someone2020"
     assert "50.0 ± 0.0 % (n = 2)" in entries["figures/accuracy.svg"].alternative

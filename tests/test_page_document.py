@@ -19,7 +19,7 @@ from tiny_paper import load_tiny
 import repro.page
 from repro.catalog import all_papers
 from repro.decode import LoadedSpec
-from repro.figures.folder import figure_index
+from repro.figures.folder import gallery, index_entry
 from repro.page.document import render_page, write_page
 from repro.page.markup import MARKDOWN
 from repro.records import RunRecord, write_record
@@ -194,7 +194,7 @@ def figure_page(folder: Path) -> tuple[LoadedSpec, Path]:
 
 def test_figures_that_are_drawn_stand_in_the_page(tmp_path: Path):
     spec, results = figure_page(tmp_path)
-    entry, *others = figure_index(results, [spec])
+    entry, *others = map(index_entry, gallery(results, [spec]).figures)
     assert others
     assert "img" not in [tag for tag, _ in Page(render_page(results, [spec])).elements]
     drawn = b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>"

@@ -12,7 +12,7 @@ from report_records import CPU, GPU, cells, claim, data, headline, make_record, 
 from fer_jax import TRAINING_VERSION
 from fer_jax.settings import PRECISIONS
 from repro.records import Device, Overrides, RecordError, write_record
-from repro.report.folder import REPORT_NAME, check_report, render_results, write_report
+from repro.report.folder import CSV_NAME, REPORT_NAME, check_report, render_results, write_report
 
 LEAKY = {"flag": "likely train/test leakage", "flag_reason": "Copies are made | before the split."}
 
@@ -314,8 +314,9 @@ def test_check_finds_a_changed_digit_and_a_new_record(tmp_path):
     spec = make_spec(claims=(headline(),))
     write_all(tmp_path, [make_record(spec, accuracy=0.604)])
     assert any("60.4 %" in line for line in check_report(tmp_path, [spec])), "no table yet: all of it is missing"
-    path, table, _ = write_report(tmp_path, [spec])
-    assert path == tmp_path / REPORT_NAME
+    written = write_report(tmp_path, [spec])
+    path, table = tmp_path / REPORT_NAME, tmp_path / CSV_NAME
+    assert {path, table} < set(written)
     assert check_report(tmp_path, [spec]) == []
 
     current = path.read_text(encoding="utf-8")

@@ -95,27 +95,15 @@ def _of_paper(paper: PaperRuns) -> tuple[list[FigureData | None], list[str]]:
     return [*figures, *drawn], [*missing, *waiting]
 
 
-def figure_index(results: Path, specs: Sequence[LoadedSpec]) -> list[IndexEntry]:
-    """All figures that the records give, those of all papers first.
-
-    Raises RecordError for a record that cannot be read.
-    """
-    return [
-        IndexEntry(
-            svg=f"{FOLDER}/{figure.name}.svg",
-            png=f"{FOLDER}/{figure.name}.png",
-            title=figure.title,
-            alternative=figure.alternative,
-            caption=figure.caption,
-            paper=figure.paper,
-        )
-        for figure in gallery(results, specs).figures
-    ]
-
-
-def drawn_figures(results: Path, specs: Sequence[LoadedSpec]) -> list[IndexEntry]:
-    """Those of `figure_index` whose files are there. Raises RecordError for a record that cannot be read."""
-    return [entry for entry in figure_index(results, specs) if (results / entry.svg).exists()]
+def index_entry(figure: FigureData) -> IndexEntry:
+    return IndexEntry(
+        svg=f"{FOLDER}/{figure.name}.svg",
+        png=f"{FOLDER}/{figure.name}.png",
+        title=figure.title,
+        alternative=figure.alternative,
+        caption=figure.caption,
+        paper=figure.paper,
+    )
 
 
 def write_figures(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:

@@ -13,9 +13,14 @@ if TYPE_CHECKING:
 FIGURES_TITLE = "Figures"
 
 
-def figure_section(figures: Sequence[IndexEntry], paper: str | None = None) -> list[str]:
-    """Blocks with the figures of a paper, by default those of all papers together; none where there is none."""
+def figure_section(figures: Sequence[IndexEntry], paper: str | None = None, missing: Sequence[str] = ()) -> list[str]:
+    """Blocks with the figures of a paper, by default those of all papers together; none where there is none.
+
+    missing: what is not drawn for want of runs.
+    """
     blocks = [
         f"![{escape(one.alternative)}]({one.svg})\n\n*{escape(one.caption)}*" for one in figures if one.paper == paper
     ]
+    if missing and blocks:
+        blocks += ["Not drawn for want of runs:", "\n".join(f"- {sentence}" for sentence in missing)]
     return [f"## {FIGURES_TITLE}", *blocks] if blocks else []

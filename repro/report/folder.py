@@ -71,15 +71,17 @@ def render_results(
     audits: Sequence[AuditRecord] = (),
     data: DataAudit | None = None,
     figures: Sequence[IndexEntry] = (),
+    missing_figures: Sequence[str] = (),
 ) -> str:
     """The whole of RESULTS.md. The same for any order of specs and records.
 
     records: each with the path of its run.json from the results folder on. audits: of any papers and variants, those
     that are current. data: the audit of the data set. figures: those that are drawn.
+    missing_figures: what is not drawn for want of runs.
     """
     papers = collect(specs, [Run(PurePosixPath(path.as_posix()), record) for path, record in records])
     main = [HEADER, "## The papers", protocol_table(papers, audits), "\n".join(flag_notes(papers)), LEGEND]
-    main += figure_section(figures)
+    main += figure_section(figures, missing=missing_figures)
     main += data_section(data)
     main += ["## Every variant, protocol and device", main_table(papers), VARIANTS_LEGEND]
     suspects = suspect_table(papers)
@@ -101,13 +103,16 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
     Raises RecordError for a record that cannot be read.
     """
     from repro.bench.table import render_bench_folder  # here, because those modules import this package
-    from repro.figures.folder import drawn_figures
+    from repro.figures.folder import gallery, index_entry
 
     records = [(path.relative_to(results), record) for path, record in find_records(results)]
     audits = {spec.id: _audits(spec, results) for spec in specs}
-    figures = drawn_figures(results, specs)
+    shown = gallery(results, specs)
+    figures = [entry for entry in map(index_entry, shown.figures) if (results / entry.svg).exists()]
     files = {
-        REPORT_NAME: render_results(specs, records, sum(audits.values(), ()), read_data_audit(results), figures),
+        REPORT_NAME: render_results(
+            specs, records, sum(audits.values(), ()), read_data_audit(results), figures, shown.missing
+        ),
         CSV_NAME: csv_text(frame_of(records)),
     }
     files |= {sheet_name(spec): _sheet(spec, records, audits[spec.id], results, figures) for spec in specs}
