@@ -99,14 +99,17 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
             raise RecordError(f"{run}: no run stands there ({RECORD_NAME} is missing); name the folder of a run")
         _needed_checkpoints(folder, read_record(folder / RECORD_NAME))
         return folder
-    of_paper = [(path.parent, record) for path, record in find_records(results) if paper in (None, record.paper)]
-    usable = [(folder, record) for folder, record in of_paper if record.metrics and _checkpoints(folder, record)]
+    found = [(path.parent, record) for path, record in find_records(results)]
+    trained = [(folder, record) for folder, record in found if record.metrics and _checkpoints(folder, record)]
+    usable = [(folder, record) for folder, record in trained if paper in (None, record.paper)]
     if usable:
-        return max(usable, key=lambda found: _rank(found[1]))[0]
+        return max(usable, key=lambda one: _rank(one[1]))[0]
     told = f" of {paper}" if paper else ""
-    example = paper or "teta2022"
-    held = "; the records that are there came without their checkpoints" if of_paper else ""
-    raise RecordError(f"{results}: holds no trained network{told}{held}; `repro run {example}` trains one")
+    if any(paper in (None, record.paper) for _, record in found):
+        told += "; the records that are there came without their checkpoints"
+    others = sorted({record.paper for _, record in trained})
+    told += f"; it has those of {', '.join(others)}" if others else ""
+    raise RecordError(f"{results}: holds no trained network{told}; `repro run {paper or 'teta2022'}` trains one")
 
 
 def _rank(record: RunRecord) -> tuple[bool, bool, int, float]:

@@ -74,7 +74,9 @@ def test_of_several_runs_an_honest_one_is_chosen_and_then_the_best(results):
 
 
 def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, tmp_path):
-    with pytest.raises(RecordError, match="no trained network of teta2022; `repro run teta2022` trains one"):
+    with pytest.raises(
+        RecordError, match="no trained network of teta2022; it has those of tiny; `repro run teta2022` trains one"
+    ):
         find_trained(results, paper="teta2022")
     with pytest.raises(RecordError, match="no trained network; `repro run"):
         find_trained(tmp_path)
