@@ -16,7 +16,7 @@ from repro.serve.limits import Limits
 from repro.serve.measure import as_jpeg, ask, conversation, one_face
 
 # The times of a user's server would make the tests wait.
-LIMITS = Limits(request_s=2.0, handshake_s=2.0, closing_s=1.0, idle_s=2.5, send_s=2.0, live=6)
+LIMITS = Limits(request_s=2.0, handshake_s=2.0, closing_s=1.0, idle_s=2.5, send_s=1.0, live=6)
 FACE = as_jpeg(one_face())
 MEMORY_BYTES = 60e6
 
@@ -71,7 +71,7 @@ def request(server: Server, line: str, *headers: str, body: bytes = b"", host: s
 def refused(server: Server, payload: bytes) -> None:
     """It is closed without a word, or answered with an error."""
     told = said(raw(server, payload))
-    assert not told or 400 <= int(told.split()[1]) < 500, told[:200]
+    assert not told or 400 <= int(told.split()[1]) < 500, (payload[:200], told[:200])
 
 
 HANDSHAKE = ("Upgrade: websocket", "Connection: Upgrade", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==")

@@ -10,6 +10,7 @@ import random
 import struct
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -115,18 +116,36 @@ BAD_FRAMES = {
     "a close with half a code": frame(LAST | CLOSE, b"\x03"),
     "a close with a wrong code": frame(LAST | CLOSE, b"\x00\x01"),
     "noise": NOISE.randbytes(500),
-    "never finished": frame(LAST | BINARY, FACE[:1000], length=len(FACE)),
-    "pieces without end": frame(BINARY, b"\xff\xd8\xff"),
-    "silence": b"",
 }
+
+
+UNFINISHED = (
+    frame(LAST | BINARY, FACE[:1000], length=len(FACE)),
+    frame(BINARY, b"\xff\xd8\xff"),
+    b"",
+)
 
 
 @pytest.mark.parametrize("payload", BAD_FRAMES.values(), ids=BAD_FRAMES)
 def test_what_is_no_picture_message_ends_the_conversation(server, payload):
+    assert end_after(server, payload) < LIMITS.idle_s, "not only because it was silent then"
+
+
+def test_a_message_that_does_not_go_on_ends_the_conversation_after_a_while(server):
+    with ThreadPoolExecutor(len(UNFINISHED)) as threads:
+        waits = list(threads.map(lambda payload: end_after(server, payload), UNFINISHED))
+    assert min(waits) > 0.9 * LIMITS.idle_s
+
+
+def end_after(server: Server, payload: bytes) -> float:
+    """Seconds until the conversation is ended, without an answer to that message."""
     plain = begun(server)
+    start = time.monotonic()
     with contextlib.suppress(OSError):
         plain.sendall(payload)
-    assert b'"kind":"faces"' not in said(plain)
+    told = said(plain)
+    assert b'"kind":"faces"' not in told
+    return time.monotonic() - start
 
 
 def test_ten_bad_messages_end_the_conversation(server):
@@ -163,16 +182,17 @@ def test_fifty_conversations_at_once_are_held_with_some_and_refused_to_the_rest(
     good_client(server)
 
 
-def test_a_client_that_sends_without_end_and_does_not_read_is_dropped(server):
-    """Pings, which the server answers before it looks at any limit; at the end the memory is looked at."""
+def test_a_client_that_sends_without_end_and_does_not_read_is_dropped_and_its_answers_are_not_kept(server):
+    """Pings, which the server answers before it looks at any limit."""
     plain = begun(server)
     plain.settimeout(TIMEOUT_S)
-    start = time.monotonic()
+    start, before, most = time.monotonic(), server.memory_bytes(), 0
     with plain, pytest.raises(ConnectionError):
         while True:
             plain.sendall(1000 * frame(LAST | PING, bytes(125)))
-    limit_s = LIMITS.idle_s + LIMITS.send_s + LIMITS.closing_s
-    assert time.monotonic() - start < 3 * limit_s
+            most = max(most, server.memory_bytes())
+    assert time.monotonic() - start < 3 * (LIMITS.idle_s + LIMITS.send_s + LIMITS.closing_s)
+    assert most - before < 8e6
     good_client(server)
 
 

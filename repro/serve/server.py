@@ -134,9 +134,6 @@ class _Http(H11Protocol):
     def send_400_response(self, msg: str) -> None:
         """Where an answer is under way, h11 raises on a second one, and again when the application goes on."""
         answering = self.cycle is not None and not self.cycle.response_complete
-        if answering:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
         if answering or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
         else:

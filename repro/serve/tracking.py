@@ -12,8 +12,8 @@ import numpy as np
 from repro.recognition.detection import Box, Detector
 
 EVERY = 10  # frames until the whole one is searched again, for faces that came
-AROUND = 0.5  # of a face's width, on each side of it, where it may be in the next frame
-NEAR_PX = 120  # the side at which that place is searched; the face is then about 60 pixels wide
+AROUND = 0.35  # of a face's width, on each side of it, where it may be in the next frame
+NEAR_PX = 100  # the side at which that place is searched; the face is then about 60 pixels wide
 OLDEST_S = 1.0  # of the last frame; after that a face may be anywhere, or the picture another one
 _SAME = 0.4  # intersection over union from which two boxes are one face
 
