@@ -34,8 +34,8 @@ class Predictor:
         self._engine = Engine(network, [device], precision=precision)
         self._batch = EVALUATION_BATCH[device_kind(device)]
         params, stats = jax.device_put((variables["params"], variables["batch_stats"]), device)
-        unused_key = np.zeros(2, np.uint32)
-        self._state = TrainState(params, stats, (), jax.device_put(np.int32(0), device), unused_key)
+        step, unused_key = jax.device_put((np.int32(0), np.zeros(2, np.uint32)), device)
+        self._state = TrainState(params, stats, (), step, unused_key)
 
     def __call__(self, images_NHW: np.ndarray) -> np.ndarray:
         """Probabilities, float32 (N, 7) in the order of EMOTIONS, of uint8 faces of the network's image_size.
