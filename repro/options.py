@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -21,3 +23,19 @@ device_option = click.option(
     show_default=True,
     help="`auto` takes a GPU where there is one; `gpu` where there is none is an error.",
 )
+
+
+def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which trained network is used: `run`, `paper` and `results`, as `repro.trained.find_trained` takes them."""
+    for option in reversed(
+        [
+            click.option("--run", help="Folder of the run whose network is used."),
+            click.option(
+                "--paper",
+                help="Use the best run of this paper. Without both: the best on real faces, honest ones first.",
+            ),
+            results_option,
+        ]
+    ):
+        function = option(function)
+    return function

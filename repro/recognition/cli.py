@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
-from repro.options import json_option, results_option
+from repro.options import json_option, network_options
 
 if TYPE_CHECKING:
     from repro.recognition.detection import Detector
@@ -30,22 +30,6 @@ Example:
   repro webcam
   repro webcam --camera 1 --paper zhaqsylyq
   repro webcam --video talk.mp4 --out talk-marked.mp4"""
-
-
-def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Which trained network is used: `run`, `paper` and `results`, as `repro.trained.find_trained` takes them."""
-    for option in reversed(
-        [
-            click.option("--run", help="Folder of the run whose network is used."),
-            click.option(
-                "--paper",
-                help="Use the best run of this paper. Without both: the best on real faces, honest ones first.",
-            ),
-            results_option,
-        ]
-    ):
-        function = option(function)
-    return function
 
 
 @click.command(epilog=PREDICT_EXAMPLE)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from repro.recognition.cli import network_options
+from repro.options import network_options
 from repro.serve.errors import ServeError
 
 EXAMPLE = """\
