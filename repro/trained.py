@@ -58,12 +58,17 @@ class TrainedNetwork:
         """One line: which network, trained on what, how good."""
         record = self.record
         told = f"{record.paper} {record.variant}, protocol {record.protocol}, seed {record.seed}"
-        split = "test" if "test" in record.metrics else "validation"
-        if split in record.metrics:
+        split = evaluated_split(record)
+        if split is not None:
             told += f": {record.metrics[split].accuracy:.1%} of {record.metrics[split].n:,} {split} rows"
         if record.data.synthetic:
             told += "; trained on SYNTHETIC faces: its answers about real ones mean nothing"
         return told
+
+
+def evaluated_split(record: RunRecord) -> str | None:
+    """The split whose accuracy tells how good the run's network is: the test rows, else the validation rows."""
+    return next((name for name in ("test", "validation") if name in record.metrics), None)
 
 
 class Classifier:
@@ -113,13 +118,13 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
 
 
 def _rank(record: RunRecord) -> tuple[bool, bool, int, float]:
-    split = record.metrics.get("test") or record.metrics.get("validation")
+    split = evaluated_split(record)
     preferred = _PREFERRED.index(record.protocol) if record.protocol in _PREFERRED else len(_PREFERRED)
     return (
         not record.data.synthetic,
         record.variant == DEFAULT_VARIANT,
         -preferred,
-        split.accuracy if split else 0.0,
+        record.metrics[split].accuracy if split else 0.0,
     )
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from repro.recognition.detection import LIVE_SEARCH_PX, Box, Detector, open_detector
+from repro.recognition.detection import LIVE_SEARCH_PX, Box, Detector, open_detector, overlap
 from repro.serve.measure import FACE_PX, SIZE_PX, one_face
-from repro.serve.tracking import EVERY, NEAR_PX, Tracker, overlap
+from repro.serve.tracking import EVERY, NEAR_PX, Tracker
 
 WIDTH, HEIGHT = SIZE_PX
 HOME = ((WIDTH - FACE_PX) // 2, (HEIGHT - FACE_PX) // 2)

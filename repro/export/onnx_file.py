@@ -15,7 +15,7 @@ from repro import __version__
 from repro.export.errors import ExportError
 from repro.export.graph import FACES, PROBABILITIES, network_graph
 from repro.records import write_atomically
-from repro.trained import TrainedNetwork
+from repro.trained import TrainedNetwork, evaluated_split
 
 PRODUCER = "fer-repro"
 # Old enough for ONNX Runtime 1.6 (December 2020; its table of versions; tried from 1.12 on), and with today's Softmax.
@@ -78,7 +78,7 @@ def metadata(trained: TrainedNetwork) -> dict[str, str]:
         "licence": LICENCE + (SYNTHETIC_DATA if record.data.synthetic else REAL_DATA),
         "limits": LIMITS,
     }
-    split = next((name for name in ("test", "validation") if name in record.metrics), None)
+    split = evaluated_split(record)
     if split is not None:
         figures = record.metrics[split]
         told |= {"accuracy": f"{figures.accuracy:.6g}", "accuracy_split": split, "accuracy_rows": figures.n}

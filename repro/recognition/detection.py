@@ -37,6 +37,7 @@ _CASCADES = (
 _SMALLEST_PX = 24  # of a face, at that size; the cascade itself was trained on 20
 _SCALE_STEP = 1.1
 _NEIGHBOURS = 3  # boxes that must agree on a face
+SAME_FACE = 0.4  # intersection over union from which two boxes are one face
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,14 @@ class Box:
     width: int
     height: int
     score: float
+
+
+def overlap(one: Box, other: Box) -> float:
+    """Intersection over union of two boxes."""
+    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
+    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
+    both = max(0, width) * max(0, height)
+    return both / (one.width * one.height + other.width * other.height - both)
 
 
 class Detector:

@@ -22,13 +22,12 @@ from scipy.stats import binomtest
 from fer_jax.faces import USAGES, Faces
 from repro.dataset import open_dataset
 from repro.options import results_option
-from repro.recognition.detection import LIVE_SEARCH_PX, SEARCH_PX, Box, Detector, open_detector
+from repro.recognition.detection import LIVE_SEARCH_PX, SAME_FACE, SEARCH_PX, Detector, open_detector, overlap
 from repro.recognition.recogniser import MARGIN, cut
 from repro.recognition.scenes import BACKGROUNDS, scenes
 from repro.report.markdown import Column, table
 from repro.trained import Classifier, TrainedNetwork, find_trained, load_trained
 
-SAME_FACE = 0.4  # least intersection over union
 MARGINS = tuple(sorted({-0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, MARGIN}))
 
 
@@ -43,14 +42,6 @@ class Found:
     cpu_ms: np.ndarray
     rows: np.ndarray
     crops: dict[float, np.ndarray]
-
-
-def overlap(a: Box, b: Box) -> float:
-    """Intersection over union."""
-    width = min(a.left + a.width, b.left + b.width) - max(a.left, b.left)
-    height = min(a.top + a.height, b.top + b.height) - max(a.top, b.top)
-    both = max(0, width) * max(0, height)
-    return both / (a.width * a.height + b.width * b.height - both)
 
 
 def search(detector: Detector, faces: Faces, rows: np.ndarray, background: str, size: int) -> Found:

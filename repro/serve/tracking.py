@@ -9,13 +9,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from repro.recognition.detection import Box, Detector
+from repro.recognition.detection import SAME_FACE, Box, Detector, overlap
 
 EVERY = 10  # frames until the whole one is searched again, for faces that came
 AROUND = 0.35  # of a face's width, on each side of it, where it may be in the next frame
 NEAR_PX = 100  # the side at which that place is searched; the face is then about 60 pixels wide
 OLDEST_S = 1.0  # of the last frame; after that a face may be anywhere, or the picture another one
-_SAME = 0.4  # intersection over union from which two boxes are one face
 
 
 class Tracker(Detector):
@@ -50,16 +49,8 @@ class Tracker(Detector):
             left, top = max(0, box.left - margin), max(0, box.top - margin)
             near = self._near.find(gray_HW[top : box.top + box.height + margin, left : box.left + box.width + margin])
             here = [replace(one, left=one.left + left, top=one.top + top) for one in near]
-            here = [one for one in here if all(overlap(one, other) < _SAME for other in found)]
+            here = [one for one in here if all(overlap(one, other) < SAME_FACE for other in found)]
             if not here:
                 return []
             found.append(max(here, key=lambda one: overlap(one, box)))
         return found
-
-
-def overlap(one: Box, other: Box) -> float:
-    """Intersection over union of two boxes."""
-    width = min(one.left + one.width, other.left + other.width) - max(one.left, other.left)
-    height = min(one.top + one.height, other.top + other.height) - max(one.top, other.top)
-    both = max(0, width) * max(0, height)
-    return both / (one.width * one.height + other.width * other.height - both)
