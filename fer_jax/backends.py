@@ -7,6 +7,7 @@ move freely between backends, and both compute the same function.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
@@ -14,8 +15,20 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax import convolution, native, pooling, winograd
-from fer_jax.layers import Activation, Conv, Layer, MaxPool, layer_names, pool_stride, same_padding, window_out
+from fer_jax import batch_norm, convolution, native, pooling, winograd
+from fer_jax.batch_norm import Rows, along
+from fer_jax.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Layer,
+    MaxPool,
+    layer_names,
+    pool_stride,
+    same_padding,
+    window_out,
+)
+from fer_jax.native import batch_norm as native_batch_norm
 
 Pair = tuple[int, int]
 
@@ -60,6 +73,16 @@ class Backend(Protocol):
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array: ...
 
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+        """factor x + offset per channel, and the stage's pooling if it has one. Evaluation alone: without a gradient."""
+        ...
+
+    def normalise_batch(
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+    ) -> tuple[Array, Array, Array]:
+        """The stage's batch norm in training, and its pooling if it has one; mean and biased variance per channel."""
+        ...
+
     def activate(self, x: Array, function: str) -> Array: ...
 
     def flatten(self, x: Array) -> Array:
@@ -73,13 +96,6 @@ class Backend(Protocol):
         ...
 
 
-def along(x: Array, vector: Array, axis: int) -> Array:
-    """`vector` shaped so that it broadcasts along one axis of `x`."""
-    shape = [1] * x.ndim
-    shape[axis] = -1
-    return vector.reshape(shape)
-
-
 def paddings(x: Array, window: int, stride: int, padding: str) -> tuple[Pair, Pair]:
     """Before and after the height and the width, which are axes 1 and 2 in both layouts."""
     if padding == "valid":
@@ -90,6 +106,19 @@ def paddings(x: Array, window: int, stride: int, padding: str) -> tuple[Pair, Pa
 def _max_pool(x: Array, layer: MaxPool) -> Array:
     stride = pool_stride(layer)
     return pooling.max_pool(x, layer.window, stride, paddings(x, layer.window, stride, layer.padding))
+
+
+def _pooled(x: Array, pool: MaxPool | None, window: int) -> Array:
+    """Pooled, unless that was done already with a window larger than 1."""
+    return x if pool is None or window == pool.window else _max_pool(x, pool)
+
+
+def _normalise_batch(
+    backend: Backend, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+) -> tuple[Array, Array, Array]:
+    assert isinstance(stage.layer, BatchNorm)
+    axes = {"channel_axis": backend.channel_axis, "batch_axis": backend.batch_axis}
+    return batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, **axes)
 
 
 @dataclass(frozen=True)
@@ -133,6 +162,14 @@ class NhwcBackend:
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         return _max_pool(x, layer)
+
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+        return batch_norm.normalise(x, factor, offset, self.channel_axis)
+
+    def normalise_batch(
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+    ) -> tuple[Array, Array, Array]:
+        return _normalise_batch(self, x, scale, bias, rows, stage)
 
     def activate(self, x: Array, function: str) -> Array:
         return ACTIVATIONS[function](x)
@@ -189,6 +226,25 @@ class ChwnBackend:
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         return _max_pool(x, layer)
 
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+        window = _window_inside(x.shape[1:3], stage.pool)
+        if native_batch_norm.suits(x, window):
+            y = native_batch_norm.normalise(x, factor, offset, window)
+        else:
+            y, window = batch_norm.normalise(x, factor, offset, self.channel_axis), 1
+        return _pooled(y, stage.pool, window)
+
+    def normalise_batch(
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+    ) -> tuple[Array, Array, Array]:
+        window = _window_inside(x.shape[1:3], stage.pool)
+        if native_batch_norm.suits(x, window):
+            assert isinstance(stage.layer, BatchNorm)
+            y, mean, var = native_batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, window)
+        else:
+            (y, mean, var), window = _normalise_batch(self, x, scale, bias, rows, stage), 1
+        return _pooled(y, stage.pool, window), mean, var
+
     def activate(self, x: Array, function: str) -> Array:
         return convolution.elu(x) if function == "elu" else ACTIVATIONS[function](x)
 
@@ -207,7 +263,7 @@ class ChwnBackend:
 def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tuple[Array, bool]:
     """The convolution of a CHWN map by the routine that suits it, and whether the pooling is done already."""
     rows, columns = paddings(x, layer.kernel, layer.stride, layer.padding)
-    window = _window_inside(x, layer, pool)
+    window = _window_inside([window_out(size, layer.kernel, 1, layer.padding) for size in x.shape[1:3]], pool)
     few_channels = x.shape[0] <= _FEW_CHANNELS
     if layer.stride > 1:
         return convolution.convolve_patches(x, kernel, layer.stride, (rows, columns)), False
@@ -222,11 +278,11 @@ def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tup
     return convolution.convolve_separable(x, kernel, rows), False
 
 
-def _window_inside(x: Array, layer: Conv, pool: MaxPool | None) -> int:
-    """The pooling window if all windows lie within the convolution's map, so that no padding takes part; else 1."""
+def _window_inside(sizes: Sequence[int], pool: MaxPool | None) -> int:
+    """The pooling window if all windows lie within a map of this height and width, so that no padding takes part; else
+    1."""
     if pool is None:
         return 1
-    sizes = [window_out(size, layer.kernel, 1, layer.padding) for size in x.shape[1:3]]
     inside = pool.padding == "valid" or all(size % pool.window == 0 for size in sizes)
     return pool.window if inside else 1
 
@@ -249,23 +305,23 @@ def _pools_first(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
 
 
 def _pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
-    """Each pooling that directly follows a convolution applied in the same stage, where the windows tile the map."""
+    """Each pooling that directly follows a convolution or batch norm applied in the same stage, where its windows touch
+    but do not overlap."""
     joined: list[Stage] = []
     for stage in stages:
-        before = joined[-1] if joined else None
         pool = stage.layer
-        if (
-            isinstance(pool, MaxPool)
-            and pool_stride(pool) == pool.window
-            and before is not None
-            and isinstance(before.layer, Conv)
-            and before.layer.stride == 1
-            and before.pool is None
-        ):
-            joined[-1] = replace(before, pool=pool)
+        if isinstance(pool, MaxPool) and pool_stride(pool) == pool.window and joined and _takes_pool(joined[-1]):
+            joined[-1] = replace(joined[-1], pool=pool)
         else:
             joined.append(stage)
     return tuple(joined)
+
+
+def _takes_pool(stage: Stage) -> bool:
+    layer = stage.layer
+    if stage.pool is not None:
+        return False
+    return isinstance(layer, BatchNorm) or (isinstance(layer, Conv) and layer.stride == 1)
 
 
 def choose_backend(device_kind: str, compute_dtype: str = "float32") -> Backend:

@@ -16,7 +16,8 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax.backends import Backend, NhwcBackend, Stage, along
+from fer_jax.backends import Backend, NhwcBackend, Stage
+from fer_jax.batch_norm import Rows, factor_and_offset
 from fer_jax.layers import (
     Activation,
     BatchNorm,
@@ -102,52 +103,32 @@ class DenseLayer(_Weighted):
 
 
 class BatchNormLayer(nn.Module):
-    """Normalisation per channel of a map or per feature, over the whole batch on all devices."""
+    """Normalisation per channel of a map or per feature, over the whole batch on all devices, with the pooling that the
+    backend has joined to it."""
 
-    layer: BatchNorm
+    stage: Stage
     backend: Backend
     axis_name: str | None
 
     @nn.compact
     def __call__(self, x: Array, *, train: bool, weight_B: Array | None) -> Array:
-        axis, given = self.backend.channel_axis, x.dtype
-        # A bfloat16 map is widened once: were it at each of its uses, the parts of its gradient, which nearly cancel,
-        # would each be rounded before they are added up.
-        x = x.astype(jnp.promote_types(given, jnp.float32))
-        channels = x.shape[axis]
+        layer = self.stage.layer
+        assert isinstance(layer, BatchNorm)
+        channels = x.shape[self.backend.channel_axis]
         scale = self.param("scale", nn.initializers.ones, (channels,))
         bias = self.param("bias", nn.initializers.zeros, (channels,))
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
         var = self.variable("batch_stats", "var", jnp.ones, (channels,))
-        batch_mean, batch_var = mean.value, var.value
-        if train:
-            batch_mean, batch_var = self.statistics(x, weight_B, mean.value)
-            if not self.is_initializing():
-                old = self.layer.momentum
-                mean.value = old * mean.value + (1 - old) * lax.stop_gradient(batch_mean)
-                var.value = old * var.value + (1 - old) * lax.stop_gradient(batch_var)
-        factor = scale * lax.rsqrt(batch_var + self.layer.epsilon)
-        return (x * along(x, factor, axis) + along(x, bias - batch_mean * factor, axis)).astype(given)
-
-    def statistics(self, x: Array, weight_B: Array | None, shift: Array) -> tuple[Array, Array]:
-        """Mean and biased variance per channel over the rows of weight 1."""
-        axis = self.backend.channel_axis
-        # The variance as E[(x - s)^2] - E[x - s]^2 needs one pass over the map. It is exact for any s, and with s near
-        # the mean (the running average) the difference does not cancel.
-        shifted = x - along(x, lax.stop_gradient(shift), axis)
-        count = jnp.asarray(x.size // x.shape[axis], x.dtype)
-        weighted = shifted
-        if weight_B is not None:
-            weight = along(x, weight_B.astype(x.dtype), self.backend.batch_axis)
-            weighted = shifted * weight
-            count = jnp.sum(weight) * (count / weight.size)
-        others = [i for i in range(x.ndim) if i != axis % x.ndim]
-        sums = jnp.sum(weighted, others), jnp.sum(weighted * shifted, others), count
-        if self.axis_name is not None:
-            sums = lax.psum(sums, self.axis_name)
-        total, total_of_squares, count = sums
-        offset = total / count
-        return shift + offset, jnp.maximum(total_of_squares / count - offset * offset, 0)
+        if not train:
+            factor, offset = factor_and_offset(scale, bias, mean.value, var.value, layer.epsilon)
+            return self.backend.normalise(x, factor, offset, self.stage)
+        rows = Rows(weight_B, mean.value, self.axis_name)
+        y, batch_mean, batch_var = self.backend.normalise_batch(x, scale, bias, rows, self.stage)
+        if not self.is_initializing():
+            old = layer.momentum
+            mean.value = old * mean.value + (1 - old) * lax.stop_gradient(batch_mean)
+            var.value = old * var.value + (1 - old) * lax.stop_gradient(batch_var)
+        return y
 
 
 class DropoutLayer(nn.Module):
@@ -223,7 +204,7 @@ class Network(nn.Module):
             elif isinstance(layer, Dense):
                 x = DenseLayer(stage, backend, name=name)(x)
             elif isinstance(layer, BatchNorm):
-                x = BatchNormLayer(layer, backend, self.axis_name, name=name)(x, train=train, weight_B=weight_B)
+                x = BatchNormLayer(stage, backend, self.axis_name, name=name)(x, train=train, weight_B=weight_B)
             elif isinstance(layer, Dropout):
                 x = DropoutLayer(layer, backend, self.axis_name, self.batch_size, name=name)(x, train=train)
             elif isinstance(layer, MaxPool):

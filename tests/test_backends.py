@@ -48,12 +48,17 @@ def test_stages_pool_before_the_activation_and_within_the_convolution():
     [
         (Conv(filters=4, kernel=3), MaxPool(window=3, stride=2)),  # windows overlap
         (Conv(filters=4, kernel=3, stride=2), MaxPool(window=2)),
-        (Conv(filters=4, kernel=3), BatchNorm(), MaxPool(window=2)),  # a negative scale turns the order round
     ],
 )
 def test_stages_leave_other_poolings_alone(layers):
     assert all(stage.pool is None for stage in ChwnBackend().stages(layers))
     assert [stage.layer for stage in ChwnBackend().stages(layers)] == list(layers)
+
+
+def test_batch_norm_takes_the_pooling_behind_it():
+    """And the convolution before it does not: a negative scale turns the order round."""
+    layers = (Conv(filters=4, kernel=3), BatchNorm(), RELU, MaxPool(window=2))
+    assert kinds(ChwnBackend().stages(layers)) == [("conv1", False), ("batch_norm1", True), ("activation1", False)]
 
 
 def from_chwn(x):

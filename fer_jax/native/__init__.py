@@ -40,11 +40,12 @@ POOLING_WINDOWS = (1, 2, 3)
 _WINOGRAD_FROM = 16
 _WINOGRAD_GRADIENT_FROM = 64
 
-_SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "winograd.cc")]
+_SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "winograd.cc", "batch_norm.cc")]
 _HEADER = Path(__file__).parent / "lanes.h"
 _DIRECT, _WINOGRAD = "fer", "fer_winograd"
 _TARGETS = [
-    f"{kind}_{name}" for kind in (_DIRECT, _WINOGRAD) for name in ("convolve", "input_gradient", "kernel_gradient")
+    *(f"{kind}_{name}" for kind in (_DIRECT, _WINOGRAD) for name in ("convolve", "input_gradient", "kernel_gradient")),
+    *("fer_moments", "fer_normalise", "fer_normalise_sums", "fer_normalise_gradient"),
 ]
 _COMPILE_LIMIT_S = 300
 

@@ -1,10 +1,10 @@
-// Convolution with 3 x 3 kernels by Winograd's minimal filtering F(2 x 2, 3 x 3), with its pooling and both gradients; for
-// CPU. The arithmetic is that of ../winograd.py, which has the formulas. Here a group of tiles is transformed, multiplied
-// and transformed back while it lies in the caches.
+// Convolution with 3 x 3 kernels by Winograd's minimal filtering F(m x m, 3 x 3), with its pooling and both gradients; for
+// CPU (Lavin & Gray 2016). A tile is m + 2 pixels wide and high and gives m x m outputs with (m + 2)^2 products per pair of
+// channels instead of 9 m^2: 1.8, 2.2 and 2.6 ... 4 times fewer for m = 2, 3, 4 (16 for 4, 25 for 9, 36 for 16 outputs).
+// Which m is chosen by how well its tiles cover the map; a pooling window must fit into a tile's output.
 //
-// A tile is 4 x 4 pixels in and 2 x 2 out, so a pooling window of 2 is a tile's output; for other windows the map is
-// written out and pooled afterwards. Tiles are numbered over all slices
-// of LANES images; each of the 16 places of a transformed tile is a matrix product of its own.
+// Tiles are numbered over all slices of LANES images, the slices innermost; each of the (m + 2)^2 places of a transformed
+// tile is a matrix product of its own.
 
 #include "lanes.h"
 
@@ -12,115 +12,271 @@ using namespace fer;
 
 namespace {
 
-constexpr int PLACES = 16;
-constexpr int GROUP = MANY_REGISTERS ? 6 : 3;  // tiles
-constexpr int64_t TOGETHER = 64;               // channels: their pixels stay in the first-level cache for all filters
-constexpr int BLOCK = MANY_REGISTERS ? 4 : 3;  // filters: GROUP * BLOCK sums in registers
-thread_local Scratch pixel_scratch, product_scratch;
+// --- the transforms, along one axis, of arrays of vectors ------------------------------------------------------------
+//
+// From the points 0, 1, -1 and infinity for m = 2; 0, 1, -1, 2 and infinity for m = 3; 0, +-3/4, +-3/2 and infinity for
+// m = 4, of which the last lose least to rounding among the ones that were tried (a third of what +-1, +-2 lose).
 
-struct Tiles {
-  int64_t slices, rows, columns;
-  int64_t of_slice() const { return rows * columns; }
-  int64_t count() const { return slices * of_slice(); }
-  int64_t slice(int64_t t) const { return t / of_slice(); }
-  int64_t row(int64_t t) const { return t % of_slice() / columns; }
-  int64_t column(int64_t t) const { return t % columns; }
+template <int M>
+struct Minimal;
+
+template <>
+struct Minimal<2> {
+  static constexpr float KERNEL[4][3] = {{1, 0, 0}, {0.5f, 0.5f, 0.5f}, {0.5f, -0.5f, 0.5f}, {0, 0, 1}};
+  static void pixels(const Vec d[4], Vec v[4]) {
+    v[0] = d[0] - d[2], v[1] = d[1] + d[2], v[2] = d[2] - d[1], v[3] = d[1] - d[3];
+  }
+  static void outputs(const Vec m[4], Vec y[2]) { y[0] = m[0] + m[1] + m[2], y[1] = m[1] - m[2] - m[3]; }
+  static void cotangents(const Vec y[2], Vec v[4]) {
+    v[0] = y[0], v[1] = y[0] + y[1], v[2] = y[0] - y[1], v[3] = -y[1];
+  }
 };
 
-// --- the transforms, along one axis: stride-free on small arrays of vectors or of numbers ----------------------------
+template <>
+struct Minimal<3> {
+  static constexpr float KERNEL[5][3] = {
+      {0.5f, 0, 0}, {-0.5f, -0.5f, -0.5f}, {-1 / 6.f, 1 / 6.f, -1 / 6.f}, {1 / 6.f, 2 / 6.f, 4 / 6.f}, {0, 0, 1}};
+  static void pixels(const Vec d[5], Vec v[5]) {
+    v[3] = d[3] - d[1];
+    v[0] = 2 * (d[0] - d[2]) + v[3];
+    v[1] = d[3] - d[2] - 2 * d[1];
+    v[2] = d[3] - 3 * d[2] + 2 * d[1];
+    v[4] = d[4] - d[2] - 2 * v[3];
+  }
+  static void outputs(const Vec m[5], Vec y[3]) {
+    const Vec sum = m[1] + m[2];
+    y[0] = m[0] + sum + m[3], y[1] = m[1] - m[2] + 2 * m[3], y[2] = sum + 4 * m[3] + m[4];
+  }
+  static void cotangents(const Vec y[3], Vec v[5]) {
+    const Vec even = y[0] + y[2];
+    v[0] = y[0], v[1] = even + y[1], v[2] = even - y[1], v[3] = y[0] + 2 * y[1] + 4 * y[2], v[4] = y[2];
+  }
+};
 
-template <typename T>
-inline void pixels(const T d[4], T out[4]) {  // B^T d
-  out[0] = d[0] - d[2], out[1] = d[1] + d[2], out[2] = d[2] - d[1], out[3] = d[1] - d[3];
+template <>
+struct Minimal<4> {
+  static constexpr float A = 0.75f, B = 1.5f, A2 = A * A, B2 = B * B;
+  static constexpr float OF_A = 1 / (2 * A2 * (A2 - B2)), OF_B = 1 / (2 * B2 * (B2 - A2));
+  static constexpr float KERNEL[6][3] = {{1 / (A2 * B2), 0, 0},       {OF_A, A * OF_A, A2* OF_A}, {OF_A, -A* OF_A, A2* OF_A},
+                                         {OF_B, B * OF_B, B2* OF_B}, {OF_B, -B* OF_B, B2* OF_B}, {0, 0, 1}};
+  static void pixels(const Vec d[6], Vec v[6]) {
+    const Vec even_a = d[4] - B2 * d[2], odd_a = A * (d[3] - B2 * d[1]);
+    const Vec even_b = d[4] - A2 * d[2], odd_b = B * (d[3] - A2 * d[1]);
+    v[0] = (A2 * B2) * d[0] - (A2 + B2) * d[2] + d[4];
+    v[1] = even_a + odd_a, v[2] = even_a - odd_a, v[3] = even_b + odd_b, v[4] = even_b - odd_b;
+    v[5] = (A2 * B2) * d[1] - (A2 + B2) * d[3] + d[5];
+  }
+  static void outputs(const Vec m[6], Vec y[4]) {
+    const Vec sum_a = m[1] + m[2], sum_b = m[3] + m[4], less_a = m[1] - m[2], less_b = m[3] - m[4];
+    y[0] = m[0] + sum_a + sum_b, y[1] = A * less_a + B * less_b;
+    y[2] = A2 * sum_a + B2 * sum_b, y[3] = (A2 * A) * less_a + (B2 * B) * less_b + m[5];
+  }
+  static void cotangents(const Vec y[4], Vec v[6]) {
+    const Vec even_a = y[0] + A2 * y[2], odd_a = A * (y[1] + A2 * y[3]);
+    const Vec even_b = y[0] + B2 * y[2], odd_b = B * (y[1] + B2 * y[3]);
+    v[0] = y[0], v[1] = even_a + odd_a, v[2] = even_a - odd_a, v[3] = even_b + odd_b, v[4] = even_b - odd_b, v[5] = y[3];
+  }
+};
+
+template <int M>
+void weights_of(const Vec g[3], Vec u[M + 2]) {
+#pragma GCC unroll 6
+  for (int i = 0; i < M + 2; ++i)
+    u[i] = Minimal<M>::KERNEL[i][0] * g[0] + Minimal<M>::KERNEL[i][1] * g[1] + Minimal<M>::KERNEL[i][2] * g[2];
 }
-template <typename T>
-inline void outputs(const T m[4], T out[2]) {  // A^T m
-  out[0] = m[0] + m[1] + m[2], out[1] = m[1] - m[2] - m[3];
-}
-template <typename T>
-inline void outputs_transposed(const T y[2], T out[4]) {  // A y
-  out[0] = y[0], out[1] = y[0] + y[1], out[2] = y[0] - y[1], out[3] = -y[1];
-}
-inline void weights_of(const float g[3], float out[4]) {  // G g
-  out[0] = g[0], out[1] = (g[0] + g[1] + g[2]) * 0.5f, out[2] = (g[0] - g[1] + g[2]) * 0.5f, out[3] = g[2];
-}
-inline void weights_transposed(const float u[4], float out[3]) {  // G^T u
-  out[0] = u[0] + 0.5f * (u[1] + u[2]), out[1] = 0.5f * (u[1] - u[2]), out[2] = 0.5f * (u[1] + u[2]) + u[3];
+template <int M>
+void weights_transposed(const Vec u[M + 2], Vec g[3]) {
+#pragma GCC unroll 3
+  for (int k = 0; k < 3; ++k) {
+    g[k] = Minimal<M>::KERNEL[0][k] * u[0];
+#pragma GCC unroll 6
+    for (int i = 1; i < M + 2; ++i) g[k] += Minimal<M>::KERNEL[i][k] * u[i];
+  }
 }
 
 // Both axes of a FROM x FROM array.
-template <int FROM, int TO, typename T, typename F>
-inline void both_axes(const T in[FROM][FROM], T out[TO][TO], F transform) {
-  T half[FROM][TO];
-#pragma GCC unroll 4
+template <int FROM, int TO, typename F>
+inline void both_axes(const Vec in[FROM][FROM], Vec out[TO][TO], F transform) {
+  Vec half[FROM][TO];
+#pragma GCC unroll 6
   for (int i = 0; i < FROM; ++i) transform(in[i], half[i]);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
   for (int j = 0; j < TO; ++j) {
-    T column[FROM], done[TO];
-#pragma GCC unroll 4
+    Vec column[FROM], done[TO];
+#pragma GCC unroll 6
     for (int i = 0; i < FROM; ++i) column[i] = half[i][j];
     transform(column, done);
-#pragma GCC unroll 4
+#pragma GCC unroll 6
     for (int i = 0; i < TO; ++i) out[i][j] = done[i];
   }
 }
 
-inline void transform_pixels(const Packed& x, const Tiles& tiles, int64_t channel, int64_t t, Vec (&v)[4][4]) {
-  const float* corner = x.slice(tiles.slice(t)) + channel * x.plane() + 2 * tiles.row(t) * x.row() + 2 * tiles.column(t) * LANES;
-  Vec d[4][4];
-#pragma GCC unroll 4
-  for (int i = 0; i < 4; ++i)
-#pragma GCC unroll 4
-    for (int j = 0; j < 4; ++j) d[i][j] = load(corner + i * x.row() + j * LANES);
-  both_axes<4, 4, Vec>(d, v, pixels<Vec>);
+// --- tiles -----------------------------------------------------------------------------------------------------------
+
+struct Tiles {
+  int64_t slices, rows, columns;
+  int64_t count() const { return slices * rows * columns; }
+  int64_t slice(int64_t t) const { return t % slices; }
+  int64_t row(int64_t t) const { return t / slices / columns; }
+  int64_t column(int64_t t) const { return t / slices % columns; }
+};
+
+// The m whose tiles cover a map of this size with the fewest products, and do not cut a pooling window.
+int best_tile(int64_t height, int64_t width, int64_t window) {
+  int best = 0;
+  int64_t least = 0;
+  for (int m : {2, 3, 4}) {
+    if (m % window) continue;
+    const int64_t products = ceil_div(height, m) * ceil_div(width, m) * (m + 2) * (m + 2);
+    if (!best || products < least) best = m, least = products;
+  }
+  return best;
 }
 
-// Room for a map filled up to whole tiles, with `extra` rows and columns for their overlap.
-Packed packed_tiles(const Map& map, const Tiles& tiles, int64_t extra, Scratch& scratch) {
-  return room_for(map, 2 * tiles.rows + extra, 2 * tiles.columns + extra, 0, 0, scratch);
+// Where pixels are read: a map as it came in, or one that was packed. `lead` rows and columns of zeros come ahead.
+struct Pixels {
+  const float* data;
+  int64_t slice, channel, row, pixel;  // how far apart
+  int64_t height, width, lead, batch;
+  int lanes(int64_t s) const { return static_cast<int>(std::min<int64_t>(LANES, batch - s * LANES)); }
+};
+
+Pixels pixels_of(const Map& map, int64_t lead) {
+  const int64_t row = map.width * map.batch;
+  return Pixels{map.data, LANES, map.height * row, row, map.batch, map.height, map.width, lead, map.batch};
+}
+
+// A cotangent, taken apart if it was pooled.
+Pixels cotangents_of(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead) {
+  if (window == 1) return pixels_of(map, lead);
+  const Packed packed = room_for(map, map.height * window, map.width * window, 0, 0, map_scratch);
+  pack(pool, map, places, window, 0, packed);
+  return Pixels{packed.data,   map.channels * packed.plane(), packed.plane(), packed.row(), LANES, packed.height,
+                packed.width, lead,                          map.slices() * LANES};
+}
+
+// SIZE x SIZE pixels from row `top` and column `left` on, counted with the lead; zero outside the map.
+template <int SIZE>
+inline void load_tile(const Pixels& x, int64_t slice, int64_t channel, int64_t top, int64_t left, Vec (&d)[SIZE][SIZE]) {
+  const int lanes = x.lanes(slice);
+  top -= x.lead, left -= x.lead;
+  const float* corner = x.data + slice * x.slice + channel * x.channel + top * x.row + left * x.pixel;
+  if (lanes == LANES && top >= 0 && left >= 0 && top + SIZE <= x.height && left + SIZE <= x.width) {
+#pragma GCC unroll 6
+    for (int i = 0; i < SIZE; ++i)
+#pragma GCC unroll 6
+      for (int j = 0; j < SIZE; ++j) d[i][j] = load(corner + i * x.row + j * x.pixel);
+    return;
+  }
+  for (int i = 0; i < SIZE; ++i)
+    for (int j = 0; j < SIZE; ++j) {
+      const bool inside = top + i >= 0 && top + i < x.height && left + j >= 0 && left + j < x.width;
+      d[i][j] = inside ? load(corner + i * x.row + j * x.pixel, lanes) : Vec{};
+    }
 }
 
 // --- weights ---------------------------------------------------------------------------------------------------------
 
-inline int64_t at_weight(int64_t block, int64_t in, int64_t ins, int64_t blocks) {
-  const int64_t first = in / TOGETHER * TOGETHER, together = std::min(TOGETHER, ins - first);
-  return (first * blocks + block * together + in - first) * BLOCK;
+// b with the lanes whose number has the bit STEP from a, STEP places down: half of a transposition.
+template <int STEP>
+inline void exchange(Vec& a, Vec& b) {
+  IntVec low, high;
+  for (int l = 0; l < LANES; ++l) low[l] = l & STEP ? LANES + l - STEP : l, high[l] = l & STEP ? LANES + l : l + STEP;
+#if defined(__clang__)
+  Vec first, second;
+  for (int l = 0; l < LANES; ++l) first[l] = l & STEP ? b[l - STEP] : a[l], second[l] = l & STEP ? b[l] : a[l + STEP];
+#else
+  const Vec first = __builtin_shuffle(a, b, low), second = __builtin_shuffle(a, b, high);
+#endif
+  a = first, b = second;
 }
 
-// kernel(i, j, c, f), transformed: (place, TOGETHER of ins, block of outs, ins, BLOCK), in the order in which it is read.
-// `transposed` is the kernel of the gradient.
+template <int STEP>
+inline void transpose_step(Vec (&rows)[LANES]) {
+#pragma GCC unroll 16
+  for (int i = 0; i < LANES; ++i)
+    if (!(i & STEP)) exchange<STEP>(rows[i], rows[i | STEP]);
+}
+
+inline void transpose(Vec (&rows)[LANES]) {
+  if (LANES == 16) transpose_step<8 % LANES>(rows);
+  transpose_step<4>(rows);
+  transpose_step<2>(rows);
+  transpose_step<1>(rows);
+}
+
+// The nine weights of LANES filters from `filter` on for a channel, turned round for a gradient.
+inline void load_kernel(const float* kernel, int64_t channels, int64_t filters, int64_t channel, int64_t filter, bool turned,
+                        Vec (&g)[3][3]) {
+  const int lanes = static_cast<int>(std::min<int64_t>(LANES, filters - filter));
+#pragma GCC unroll 9
+  for (int at = 0; at < 9; ++at)
+    g[at / 3][at % 3] = load(kernel + ((turned ? 8 - at : at) * channels + channel) * filters + filter, lanes);
+}
+
+// kernel(i, j, c, f), transformed: (place, panel of LANES channels out, channel in, LANES). `transposed` is the kernel of the
+// gradient, with in and out changed round.
+template <int M>
 const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int64_t channels, int64_t filters,
                                  bool transposed) {
+  constexpr int T = M + 2;
   const int64_t ins = transposed ? filters : channels, outs = transposed ? channels : filters;
-  const int64_t blocks = ceil_div(outs, BLOCK), plane = blocks * ins * BLOCK;
-  float* transformed = weight_scratch.take(PLACES * plane);
-  parallel_for(pool, blocks, [&](int64_t block) {
-    for (int64_t in = 0; in < ins; ++in)
-      for (int64_t b = 0; b < BLOCK; ++b) {
-        const int64_t o = block * BLOCK + b;
-        float g[3][3] = {}, u[4][4];
-        if (o < outs)
-          for (int at = 0; at < 9; ++at)
-            g[at / 3][at % 3] = transposed ? kernel[((8 - at) * channels + o) * filters + in]
-                                           : kernel[(at * channels + in) * filters + o];
-        float half[3][4];
-        for (int i = 0; i < 3; ++i) weights_of(g[i], half[i]);
-        for (int j = 0; j < 4; ++j) {
-          const float column[3] = {half[0][j], half[1][j], half[2][j]};
-          float done[4];
-          weights_of(column, done);
-          for (int i = 0; i < 4; ++i) u[i][j] = done[i];
-        }
-        for (int p = 0; p < PLACES; ++p) transformed[p * plane + at_weight(block, in, ins, blocks) + b] = u[p / 4][p % 4];
+  const int64_t panels = ceil_div(outs, LANES), plane = panels * ins * LANES;
+  float* transformed = weight_scratch.take(T * T * plane);
+  parallel_for(pool, panels, [&](int64_t panel) {
+    Vec g[3][3], half[3][T], u[T][T];
+    const auto transform = [&] {
+#pragma GCC unroll 3
+      for (int i = 0; i < 3; ++i) weights_of<M>(g[i], half[i]);
+#pragma GCC unroll 6
+      for (int j = 0; j < T; ++j) {
+        const Vec column[3] = {half[0][j], half[1][j], half[2][j]};
+        Vec done[T];
+        weights_of<M>(column, done);
+#pragma GCC unroll 6
+        for (int i = 0; i < T; ++i) u[i][j] = done[i];
       }
+    };
+    float* out = transformed + panel * ins * LANES;
+    if (!transposed) {
+      for (int64_t in = 0; in < ins; ++in, out += LANES) {
+        load_kernel(kernel, channels, filters, in, panel * LANES, false, g);
+        transform();
+        for (int p = 0; p < T * T; ++p) store(out + p * plane, u[p / T][p % T], LANES);
+      }
+      return;
+    }
+    const int64_t of_panel = std::min<int64_t>(LANES, outs - panel * LANES);
+    for (int64_t in = 0; in < ins; in += LANES) {
+      static thread_local Vec square[T * T][LANES];
+      for (int64_t o = 0; o < LANES; ++o) {
+        if (o < of_panel) {
+          load_kernel(kernel, channels, filters, panel * LANES + o, in, true, g);
+          transform();
+        }
+        for (int p = 0; p < T * T; ++p) square[p][o] = o < of_panel ? u[p / T][p % T] : Vec{};
+      }
+      for (int p = 0; p < T * T; ++p) {
+        transpose(square[p]);
+        for (int64_t i = 0; i < std::min<int64_t>(LANES, ins - in); ++i)
+          store(out + p * plane + (in + i) * LANES, square[p][i], LANES);
+      }
+    }
   });
   return transformed;
 }
 
 // --- the convolution -------------------------------------------------------------------------------------------------
 
-// products(f, t) += sum over c of weights(c, f) pixels(c, t), for one place, one block of filters and one group of tiles;
-// the first time, = in place of +=.
+constexpr int64_t TOGETHER = 64;            // channels: their pixels stay in the first-level cache for all filters
+constexpr int64_t PANELS = 64 / LANES;      // of filters at a time: their products stay in the second-level cache
+constexpr int BLOCK = 4;                    // filters whose sums for a group of tiles stay in registers
+constexpr int MANY = MANY_REGISTERS ? 6 : 3, FEW = MANY_REGISTERS ? 4 : 2;  // tiles of a group
+thread_local Scratch pixel_scratch, product_scratch;
+
+// products(f, t) += sum over c of weights(c, f) pixels(c, t), for one place, BLOCK filters and a group of tiles; the first
+// time, = in place of +=.
+template <int GROUP>
 inline void multiply(const float* __restrict pixels, const float* __restrict weights, int64_t channels, bool first,
                      float* __restrict products) {
   Vec sums[BLOCK][GROUP] = {};
@@ -129,7 +285,7 @@ inline void multiply(const float* __restrict pixels, const float* __restrict wei
     for (int b = 0; b < BLOCK; ++b)
 #pragma GCC unroll 16
       for (int t = 0; t < GROUP; ++t) sums[b][t] = load(products + (b * GROUP + t) * LANES);
-  for (int64_t c = 0; c < channels; ++c, pixels += GROUP * LANES, weights += BLOCK) {
+  for (int64_t c = 0; c < channels; ++c, pixels += GROUP * LANES, weights += LANES) {
     Vec w[BLOCK];
 #pragma GCC unroll 16
     for (int b = 0; b < BLOCK; ++b) w[b] = broadcast(weights[b]);
@@ -146,209 +302,250 @@ inline void multiply(const float* __restrict pixels, const float* __restrict wei
     for (int t = 0; t < GROUP; ++t) store(products + (b * GROUP + t) * LANES, sums[b][t], LANES);
 }
 
-inline void store_tile(const Vec (&y)[2][2], const Output& out, int64_t window, int64_t filter, int64_t slice, int64_t row,
+// A tile's outputs, pooled: row and column are the tile's.
+template <int M>
+inline void store_tile(const Vec (&y)[M][M], const Output& out, int64_t window, int64_t filter, int64_t slice, int64_t row,
                        int64_t column, int lanes) {
-  float* values = out.values + filter * out.rows * out.columns * out.batch + slice * LANES;
-  if (window == 2) {
-    if (row >= out.rows || column >= out.columns) return;
-    Vec best = y[0][0];
-    IntVec place{};
-    for (int i = 1; i < 4; ++i) keep_greater(y[i / 2][i % 2], i, best, place);
-    const int64_t at = (row * out.columns + column) * out.batch;
-    store(values + at, best, lanes);
-    if (out.places) store(out.places + (values - out.values) + at, place, lanes);
-    return;
-  }
-  for (int i = 0; i < 2 && 2 * row + i < out.rows; ++i)
-    for (int j = 0; j < 2 && 2 * column + j < out.columns; ++j)
-      store(values + ((2 * row + i) * out.columns + 2 * column + j) * out.batch, y[i][j], lanes);
+  const int64_t across = M / window, plane = filter * out.rows * out.columns * out.batch + slice * LANES;
+  for (int64_t a = 0; a < across && row * across + a < out.rows; ++a)
+    for (int64_t b = 0; b < across && column * across + b < out.columns; ++b) {
+      const int64_t at = plane + ((row * across + a) * out.columns + column * across + b) * out.batch;
+      Vec best = y[a * window][b * window];
+      if (window > 1) {
+        IntVec place{};
+        for (int i = 1; i < window * window; ++i)
+          keep_greater(y[a * window + i / window][b * window + i % window], i, best, place);
+        if (out.places) store(out.places + at, place, lanes);
+      }
+      store(out.values + at, best, lanes);
+    }
 }
 
-void convolve_tiles(ffi::ThreadPool& pool, const Packed& x, const Tiles& tiles, const float* weights, int64_t window,
-                    const Output& out) {
-  const int64_t channels = x.channels, blocks = ceil_div(out.filters, BLOCK);
-  const int64_t pixel_plane = channels * GROUP * LANES, weight_plane = blocks * channels * BLOCK;
-  const int64_t product_plane = blocks * BLOCK * GROUP * LANES;
-  const Map shape{nullptr, 0, 0, 0, out.batch};
-  parallel_for(pool, ceil_div(tiles.count(), GROUP), [&](int64_t group) {
-    float* transformed = pixel_scratch.take(PLACES * pixel_plane);                   // (place, channel, tile)
-    float* products = product_scratch.take(PLACES * product_plane);  // (place, filter, tile)
-    // The last group repeats its last tile.
-    const auto tile = [&](int64_t t) { return std::min(group * GROUP + t, tiles.count() - 1); };
-    for (int64_t c = 0; c < channels; ++c)
-      for (int64_t t = 0; t < GROUP; ++t) {
-        Vec v[4][4];
-        transform_pixels(x, tiles, c, tile(t), v);
-#pragma GCC unroll 16
-        for (int p = 0; p < PLACES; ++p)
-          store(transformed + p * pixel_plane + (c * GROUP + t) * LANES, v[p / 4][p % 4], LANES);
-      }
-    for (int64_t p = 0; p < PLACES; ++p)
+template <int M, int GROUP>
+void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const float* weights, int64_t window,
+                    const Output& out, int64_t group) {
+  constexpr int T = M + 2;
+  const int64_t panels = ceil_div(out.filters, LANES), weight_plane = panels * channels * LANES;
+  const int64_t pixel_plane = channels * GROUP * LANES, product_plane = PANELS * LANES * GROUP * LANES;
+  float* transformed = pixel_scratch.take(T * T * pixel_plane);  // (place, channel, tile)
+  float* products = product_scratch.take(T * T * product_plane);  // (place, filter of PANELS panels, tile)
+  // The last group repeats its last tile.
+  const auto tile = [&](int64_t t) { return std::min(group * GROUP + t, tiles.count() - 1); };
+  for (int64_t c = 0; c < channels; ++c)
+    for (int64_t t = 0; t < GROUP; ++t) {
+      Vec d[T][T], v[T][T];
+      load_tile<T>(x, tiles.slice(tile(t)), c, M * tiles.row(tile(t)), M * tiles.column(tile(t)), d);
+      both_axes<T, T>(d, v, Minimal<M>::pixels);
+#pragma GCC unroll 36
+      for (int p = 0; p < T * T; ++p)
+        store(transformed + p * pixel_plane + (c * GROUP + t) * LANES, v[p / T][p % T], LANES);
+    }
+  for (int64_t panel = 0; panel < panels; panel += PANELS) {
+    const int64_t filters = std::min(PANELS * LANES, out.filters - panel * LANES);
+    for (int64_t p = 0; p < T * T; ++p)
       for (int64_t c = 0; c < channels; c += TOGETHER)
-        for (int64_t block = 0; block < blocks; ++block)
-          multiply(transformed + p * pixel_plane + c * GROUP * LANES,
-                   weights + p * weight_plane + at_weight(block, c, channels, blocks), std::min(TOGETHER, channels - c), c == 0,
-                   products + p * product_plane + block * BLOCK * GROUP * LANES);
-    for (int64_t f = 0; f < out.filters; ++f)
+        for (int64_t f = 0; f < filters; f += BLOCK)
+          multiply<GROUP>(transformed + p * pixel_plane + c * GROUP * LANES,
+                          weights + p * weight_plane + ((panel + f / LANES) * channels + c) * LANES + f % LANES,
+                          std::min(TOGETHER, channels - c), c == 0, products + p * product_plane + f * GROUP * LANES);
+    for (int64_t f = 0; f < filters; ++f)
       for (int64_t t = 0; t < GROUP; ++t) {
-        Vec m[4][4], y[2][2];
-#pragma GCC unroll 16
-        for (int p = 0; p < PLACES; ++p) m[p / 4][p % 4] = load(products + p * product_plane + (f * GROUP + t) * LANES);
-        both_axes<4, 2, Vec>(m, y, outputs<Vec>);
+        Vec m[T][T], y[M][M];
+#pragma GCC unroll 36
+        for (int p = 0; p < T * T; ++p) m[p / T][p % T] = load(products + p * product_plane + (f * GROUP + t) * LANES);
+        both_axes<T, M>(m, y, Minimal<M>::outputs);
         const int64_t slice = tiles.slice(tile(t));
-        store_tile(y, out, window, f, slice, tiles.row(tile(t)), tiles.column(tile(t)), shape.lanes(slice));
+        const int lanes = static_cast<int>(std::min<int64_t>(LANES, out.batch - slice * LANES));
+        store_tile<M>(y, out, window, panel * LANES + f, slice, tiles.row(tile(t)), tiles.column(tile(t)), lanes);
       }
+  }
+}
+
+template <int M>
+void convolve_tiles(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
+                    int64_t window, const Output& out) {
+  const Tiles tiles{ceil_div(out.batch, LANES), ceil_div(out.rows * window, M), ceil_div(out.columns * window, M)};
+  const float* weights = transposed ? transformed_weights<M>(pool, kernel, out.filters, channels, true)
+                                    : transformed_weights<M>(pool, kernel, channels, out.filters, false);
+  // Tiles that the busiest thread gets, by groups of a size.
+  const int64_t threads = pool.num_threads();
+  const auto busiest = [&](int64_t group) { return ceil_div(ceil_div(tiles.count(), group), threads) * group; };
+  const bool many = busiest(MANY) <= busiest(FEW);
+  parallel_for(pool, ceil_div(tiles.count(), many ? MANY : FEW), [&](int64_t group) {
+    if (many)
+      convolve_group<M, MANY>(x, channels, tiles, weights, window, out, group);
+    else
+      convolve_group<M, FEW>(x, channels, tiles, weights, window, out, group);
   });
 }
 
-// The first maximum of each window of a map (filters, height, width, batch).
-void pool_map(ffi::ThreadPool& pool, const Map& map, int64_t window, const Output& out) {
-  parallel_for(pool, out.filters, [&](int64_t f) {
-    for (int64_t r = 0; r < out.rows; ++r)
-      for (int64_t q = 0; q < out.columns; ++q)
-        for (int64_t slice = 0; slice < map.slices(); ++slice) {
-          const int lanes = map.lanes(slice);
-          const float* corner =
-              map.data + ((f * map.height + r * window) * map.width + q * window) * map.batch + slice * LANES;
-          Vec best = load(corner, lanes);
-          IntVec place{};
-          for (int i = 1; i < window * window; ++i)
-            keep_greater(load(corner + (i / window * map.width + i % window) * map.batch, lanes), i, best, place);
-          const int64_t at = ((f * out.rows + r) * out.columns + q) * out.batch + slice * LANES;
-          store(out.values + at, best, lanes);
-          if (out.places) store(out.places + at, place, lanes);
-        }
-  });
+// channels: of x. transposed: the convolution is that of the gradient.
+void convolve_map(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
+                  int64_t window, const Output& out) {
+  const int m = best_tile(out.rows * window, out.columns * window, window);
+  const auto convolve = m == 2 ? convolve_tiles<2> : m == 3 ? convolve_tiles<3> : convolve_tiles<4>;
+  convolve(pool, x, kernel, channels, transposed, window, out);
 }
 
 ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
                     int64_t before, int64_t after, int64_t window) {
+  if (window < 1 || window > 3) return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
   const Map map = map_of(x);
   const Output out = output_of(y, places->element_count() > 1 ? places->typed_data() : nullptr);
-  const Tiles tiles{map.slices(), ceil_div(map.height + before + after - 2, 2), ceil_div(map.width + before + after - 2, 2)};
-  const Packed packed = packed_tiles(map, tiles, 2, map_scratch);
-  pack(pool, map, nullptr, 1, before, packed);
-  const float* weights = transformed_weights(pool, kernel.typed_data(), map.channels, out.filters, false);
-  if (window <= 2) {
-    convolve_tiles(pool, packed, tiles, weights, window, out);
-    return ffi::Error::Success();
-  }
-  const int64_t height = map.height + before + after - 2, width = map.width + before + after - 2;
-  float* unpooled = other_scratch.take(out.filters * height * width * out.batch);
-  convolve_tiles(pool, packed, tiles, weights, 1, Output{unpooled, nullptr, out.filters, height, width, out.batch});
-  pool_map(pool, Map{unpooled, out.filters, height, width, out.batch}, window, out);
+  convolve_map(pool, pixels_of(map, before), kernel.typed_data(), map.channels, false, window, out);
   return ffi::Error::Success();
 }
 
 ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
                           int64_t before, int64_t after, int64_t window) {
   const Map g = map_of(cotangent);
-  const Output out = output_of(dx, nullptr);
-  const Tiles tiles{g.slices(), ceil_div(out.rows, 2), ceil_div(out.columns, 2)};
-  const Packed packed = packed_tiles(g, tiles, 2, map_scratch);
-  pack(pool, g, places.typed_data(), window, 2 - before, packed);
-  const float* weights = transformed_weights(pool, kernel.typed_data(), out.filters, g.channels, true);
-  convolve_tiles(pool, packed, tiles, weights, 1, out);
+  // Row h of dx takes rows h - i + before of the cotangent, i = 0, 1, 2.
+  const Pixels pixels = cotangents_of(pool, g, places.typed_data(), window, 2 - before);
+  convolve_map(pool, pixels, kernel.typed_data(), g.channels, true, 1, output_of(dx, nullptr));
   return ffi::Error::Success();
 }
 
 // --- the gradient of the kernel --------------------------------------------------------------------------------------
+//
+// At each place, a product of pixels (channel, k) and cotangents (k, filter), where k counts tiles and images.
 
-constexpr int OF_PIXELS = MANY_REGISTERS ? 4 : 2, OF_OUTPUTS = MANY_REGISTERS ? 6 : 4;  // sums in registers: channels, filters
-constexpr int64_t TILES_TOGETHER = 96;  // whose cotangents stay in the second-level cache for all channels
+constexpr int OF_PIXELS = MANY_REGISTERS ? 6 : 3, OF_OUTPUTS = MANY_REGISTERS ? 4 : 2;  // sums in registers: channels, panels
+constexpr int64_t TILES_TOGETHER = 8;   // whose cotangents stay in the first-level cache for all channels
 // Transformed cotangents that are held at a time: about what a second-level cache and a part of the third take.
 constexpr int64_t HELD_FLOATS = 4 << 20;
 
-// out(c, f) += sum over tiles of a(c, tile) b(f, tile), for OF_PIXELS channels and OF_OUTPUTS filters; the first time, =.
-// The tiles are `tiles` of `all`.
-inline void multiply_tiles(const float* __restrict a, const float* __restrict b, int64_t tiles, int64_t all, bool first,
-                           float* out, int64_t stride, int64_t channels, int64_t filters) {
-  Vec sums[OF_PIXELS][OF_OUTPUTS] = {};
-  const float *rows[OF_PIXELS], *columns[OF_OUTPUTS];
-  for (int i = 0; i < OF_PIXELS; ++i) rows[i] = a + std::min<int64_t>(i, channels - 1) * all * LANES;
-  for (int j = 0; j < OF_OUTPUTS; ++j) columns[j] = b + std::min<int64_t>(j, filters - 1) * all * LANES;
-  for (int64_t t = 0; t < tiles; ++t) {
-    Vec v[OF_PIXELS];
+// products(c, f) += sum over k of pixels(c, k) cotangents(k, f), for OF_PIXELS channels and OUTPUTS panels of filters; the
+// first time, =. row, panel: how far apart channels and panels are.
+template <int OUTPUTS>
+inline void multiply_rows(const float* pixels, int64_t row, int64_t channels, const float* cotangents, int64_t panel,
+                          int64_t count, bool first, float* products, int64_t product_row) {
+  Vec sums[OF_PIXELS][OUTPUTS] = {};
+  const float* rows[OF_PIXELS];
+  for (int i = 0; i < OF_PIXELS; ++i) rows[i] = pixels + std::min<int64_t>(i, channels - 1) * row;
+  if (!first)
+    for (int i = 0; i < std::min<int64_t>(OF_PIXELS, channels); ++i)
+      for (int j = 0; j < OUTPUTS; ++j) sums[i][j] = load(products + i * product_row + j * LANES);
+  for (int64_t k = 0; k < count; ++k) {
+    Vec w[OUTPUTS];
 #pragma GCC unroll 16
-    for (int i = 0; i < OF_PIXELS; ++i) v[i] = load_once(rows[i] + t * LANES);
+    for (int j = 0; j < OUTPUTS; ++j) w[j] = load_once(cotangents + j * panel + k * LANES);
 #pragma GCC unroll 16
-    for (int j = 0; j < OF_OUTPUTS; ++j) {
-      const Vec w = load_once(columns[j] + t * LANES);
+    for (int i = 0; i < OF_PIXELS; ++i) {
+      const Vec pixel = broadcast(rows[i][k]);
 #pragma GCC unroll 16
-      for (int i = 0; i < OF_PIXELS; ++i) sums[i][j] += v[i] * w;
+      for (int j = 0; j < OUTPUTS; ++j) sums[i][j] += pixel * w[j];
     }
   }
-  for (int64_t i = 0; i < std::min<int64_t>(OF_PIXELS, channels); ++i)
-    for (int64_t j = 0; j < std::min<int64_t>(OF_OUTPUTS, filters); ++j)
-      out[i * stride + j] = sum_of_lanes(sums[i][j]) + (first ? 0.0f : out[i * stride + j]);
+  for (int i = 0; i < std::min<int64_t>(OF_PIXELS, channels); ++i)
+    for (int j = 0; j < OUTPUTS; ++j) store(products + i * product_row + j * LANES, sums[i][j], LANES);
 }
 
-// Filters `begin` to `end` - 1 of dk, from the transformed pixels (place, channel, tile).
-void kernel_gradient_of(ffi::ThreadPool& pool, const Packed& g, const Tiles& tiles, const float* pixels, int64_t channels,
-                        int64_t begin, int64_t end, float* dk) {
-  const int64_t filters = end - begin, count = tiles.count();
-  float* cotangents = pixel_scratch.take(PLACES * filters * count * LANES);  // (place, filter, tile)
-  parallel_for(pool, filters, [&](int64_t f) {
+// Transformed pixels, (place, channel, tile, LANES).
+template <int M>
+float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channels, const Tiles& tiles) {
+  constexpr int T = M + 2;
+  const int64_t count = tiles.count();
+  float* transformed = weight_scratch.take(T * T * channels * count * LANES);
+  parallel_for(pool, channels, [&](int64_t c) {
     for (int64_t t = 0; t < count; ++t) {
-      const float* corner = g.slice(tiles.slice(t)) + (begin + f) * g.plane() + 2 * tiles.row(t) * g.row() + 2 * tiles.column(t) * LANES;
-      const Vec y[2][2] = {{load(corner), load(corner + LANES)}, {load(corner + g.row()), load(corner + g.row() + LANES)}};
-      Vec v[4][4];
-      both_axes<2, 4, Vec>(y, v, outputs_transposed<Vec>);
-#pragma GCC unroll 16
-      for (int p = 0; p < PLACES; ++p) store(cotangents + ((p * filters + f) * count + t) * LANES, v[p / 4][p % 4], LANES);
+      Vec d[T][T], v[T][T];
+      load_tile<T>(x, tiles.slice(t), c, M * tiles.row(t), M * tiles.column(t), d);
+      both_axes<T, T>(d, v, Minimal<M>::pixels);
+#pragma GCC unroll 36
+      for (int p = 0; p < T * T; ++p) store(transformed + ((p * channels + c) * count + t) * LANES, v[p / T][p % T], LANES);
     }
   });
-  float* products = product_scratch.take(PLACES * channels * filters);  // (place, channel, filter)
-  const int64_t chunk = 8 * OF_OUTPUTS, chunks = ceil_div(filters, chunk);
-  parallel_for(pool, PLACES * chunks, [&](int64_t i) {
-    const int64_t p = i / chunks, first = i % chunks * chunk, last = std::min(first + chunk, filters);
-    for (int64_t t = 0; t < count; t += TILES_TOGETHER)
+  return transformed;
+}
+
+// Transformed cotangents of the panels `begin` to `end` - 1, (place, panel, tile, image, LANES filters).
+template <int M>
+float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, int64_t begin,
+                              int64_t end) {
+  constexpr int T = M + 2;
+  const int64_t panels = end - begin, panel_size = tiles.count() * LANES * LANES;
+  float* transformed = pixel_scratch.take(T * T * panels * panel_size);
+  const int64_t together = TILES_TOGETHER, parts = ceil_div(tiles.count(), together);
+  parallel_for(pool, panels * parts, [&](int64_t i) {
+    const int64_t panel = i / parts;
+    static thread_local Vec square[T * T][LANES];
+    for (int64_t t = i % parts * together; t < std::min((i % parts + 1) * together, tiles.count()); ++t) {
+      for (int64_t f = 0; f < LANES; ++f) {
+        const int64_t filter = (begin + panel) * LANES + f;
+        Vec y[M][M], v[T][T] = {};
+        if (filter < filters) {
+          load_tile<M>(g, tiles.slice(t), filter, M * tiles.row(t), M * tiles.column(t), y);
+          both_axes<M, T>(y, v, Minimal<M>::cotangents);
+        }
+#pragma GCC unroll 36
+        for (int p = 0; p < T * T; ++p) square[p][f] = v[p / T][p % T];
+      }
+      for (int p = 0; p < T * T; ++p) {
+        float* out = transformed + (p * panels + panel) * panel_size + t * LANES * LANES;
+        transpose(square[p]);
+        for (int l = 0; l < LANES; ++l) store(out + l * LANES, square[p][l], LANES);
+      }
+    }
+  });
+  return transformed;
+}
+
+// The panels `begin` to `end` - 1 of dk.
+template <int M>
+void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, const float* pixels,
+                        int64_t channels, int64_t begin, int64_t end, float* dk) {
+  constexpr int T = M + 2;
+  const int64_t panels = end - begin, row = tiles.count() * LANES, panel_size = row * LANES;
+  const float* cotangents = transformed_cotangents<M>(pool, g, filters, tiles, begin, end);
+  float* products = product_scratch.take(T * T * channels * panels * LANES);  // (place, channel, filter)
+  const int64_t parts = ceil_div(panels, OF_OUTPUTS);
+  parallel_for(pool, T * T * parts, [&](int64_t i) {
+    const int64_t p = i / parts, panel = i % parts * OF_OUTPUTS, wide = std::min<int64_t>(OF_OUTPUTS, panels - panel);
+    const auto product = wide == 4 ? multiply_rows<4> : wide == 3 ? multiply_rows<3> : wide == 2 ? multiply_rows<2> : multiply_rows<1>;
+    for (int64_t k = 0; k < row; k += TILES_TOGETHER * LANES)
       for (int64_t c = 0; c < channels; c += OF_PIXELS)
-        for (int64_t f = first; f < last; f += OF_OUTPUTS)
-          multiply_tiles(pixels + ((p * channels + c) * count + t) * LANES,
-                         cotangents + ((p * filters + f) * count + t) * LANES, std::min(TILES_TOGETHER, count - t), count,
-                         t == 0, products + (p * channels + c) * filters + f, filters, channels - c, last - f);
+        product(pixels + (p * channels + c) * row + k, row, channels - c,
+                cotangents + (p * panels + panel) * panel_size + k * LANES, panel_size,
+                std::min(TILES_TOGETHER * LANES, row - k), k == 0,
+                products + ((p * channels + c) * panels + panel) * LANES, panels * LANES);
   });
   parallel_for(pool, channels, [&](int64_t c) {
-    for (int64_t f = 0; f < filters; ++f) {
-      float half[4][3];
-      for (int i = 0; i < 4; ++i) {
-        float u[4];
-        for (int j = 0; j < 4; ++j) u[j] = products[((4 * i + j) * channels + c) * filters + f];
-        weights_transposed(u, half[i]);
-      }
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      Vec u[T][T], half[T][3];
+      for (int p = 0; p < T * T; ++p) u[p / T][p % T] = load(products + ((p * channels + c) * panels + panel) * LANES);
+      for (int i = 0; i < T; ++i) weights_transposed<M>(u[i], half[i]);
+      const int64_t filter = (begin + panel) * LANES;
+      const int lanes = static_cast<int>(std::min<int64_t>(LANES, filters - filter));
       for (int j = 0; j < 3; ++j) {
-        const float column[4] = {half[0][j], half[1][j], half[2][j], half[3][j]};
-        float done[3];
-        weights_transposed(column, done);
-        for (int i = 0; i < 3; ++i) dk[((i * 3 + j) * channels + c) * g.channels + begin + f] = done[i];
+        Vec column[T], done[3];
+        for (int i = 0; i < T; ++i) column[i] = half[i][j];
+        weights_transposed<M>(column, done);
+        for (int i = 0; i < 3; ++i) store(dk + ((i * 3 + j) * channels + c) * filters + filter, done[i], lanes);
       }
     }
   });
+}
+
+template <int M>
+void kernel_gradient_by(ffi::ThreadPool& pool, const Map& x, const Map& g, const uint8_t* places, int64_t before,
+                        int64_t window, float* dk) {
+  constexpr int T = M + 2;
+  const Pixels cotangents = cotangents_of(pool, g, places, window, 0);
+  const Tiles tiles{x.slices(), ceil_div(cotangents.height, M), ceil_div(cotangents.width, M)};
+  const float* pixels = transformed_pixels<M>(pool, pixels_of(x, before), x.channels, tiles);
+  const int64_t panels = ceil_div(g.channels, LANES), of_panel = T * T * tiles.count() * LANES * LANES;
+  const int64_t together = std::max<int64_t>(1, HELD_FLOATS / of_panel / OF_OUTPUTS) * OF_OUTPUTS;
+  for (int64_t begin = 0; begin < panels; begin += together)
+    kernel_gradient_of<M>(pool, cotangents, g.channels, tiles, pixels, x.channels, begin, std::min(begin + together, panels),
+                          dk);
 }
 
 ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
                            int64_t before, int64_t after, int64_t window) {
   const Map map = map_of(x), g = map_of(cotangent);
-  const Tiles tiles{map.slices(), ceil_div(map.height + before + after - 2, 2), ceil_div(map.width + before + after - 2, 2)};
-  const Packed packed = packed_tiles(map, tiles, 2, map_scratch);
-  pack(pool, map, nullptr, 1, before, packed);
-  float* pixels = weight_scratch.take(PLACES * map.channels * tiles.count() * LANES);  // (place, channel, tile)
-  parallel_for(pool, map.channels, [&](int64_t c) {
-    for (int64_t t = 0; t < tiles.count(); ++t) {
-      Vec v[4][4];
-      transform_pixels(packed, tiles, c, t, v);
-#pragma GCC unroll 16
-      for (int p = 0; p < PLACES; ++p)
-        store(pixels + ((p * map.channels + c) * tiles.count() + t) * LANES, v[p / 4][p % 4], LANES);
-    }
-  });
-  const Packed unpooled = packed_tiles(g, tiles, 0, other_scratch);
-  pack(pool, g, places.typed_data(), window, 0, unpooled);
-  const int64_t whole = 8 * OF_OUTPUTS;
-  const int64_t together = std::max(whole, HELD_FLOATS / (PLACES * tiles.count() * LANES) / whole * whole);
-  for (int64_t begin = 0; begin < g.channels; begin += together)
-    kernel_gradient_of(pool, unpooled, tiles, pixels, map.channels, begin, std::min(begin + together, g.channels), dk->typed_data());
+  const int m = best_tile(g.height * window, g.width * window, 1);
+  const auto gradient = m == 2 ? kernel_gradient_by<2> : m == 3 ? kernel_gradient_by<3> : kernel_gradient_by<4>;
+  gradient(pool, map, g, places.typed_data(), before, window, dk->typed_data());
   return ffi::Error::Success();
 }
 

@@ -1,0 +1,161 @@
+// Batch normalisation of maps with the pooling behind it, and its gradient, for CPU. Called by native/batch_norm.py.
+//
+// Maps are float32 (channels, height, width, batch). The work is memory's, not arithmetic's: a channel is read as rarely
+// as can be, and nothing as large as the map is written but the gradient. Each channel is one thread's, in a fixed order,
+// so that results do not depend on the number of threads.
+
+#include "lanes.h"
+
+using namespace fer;
+
+namespace {
+
+struct Channel {
+  const float* data;
+  int64_t height, width, batch;
+  const float* at(int64_t h, int64_t w) const { return data + (h * width + w) * batch; }
+};
+
+Channel channel_of(const Map& map, int64_t c) {
+  return Channel{map.data + c * map.height * map.width * map.batch, map.height, map.width, map.batch};
+}
+
+// Two sums over pixels, taken row by row in float32 and added up in double: a channel has 100,000 and more.
+struct Sums {
+  Vec row[2] = {};
+  double all[2] = {};
+  void end_row() {
+    for (int i = 0; i < 2; ++i) all[i] += sum_of_lanes(row[i]), row[i] = Vec{};
+  }
+};
+
+// sums(0, c), sums(1, c): of w (x - shift) and of w (x - shift)^2. weights: (batch,).
+ffi::Error moments(ffi::ThreadPool pool, Floats x, Floats shifts, Floats weights, ffi::Result<Floats> sums) {
+  const Map map = map_of(x);
+  parallel_for(pool, map.channels, [&](int64_t c) {
+    const Channel in = channel_of(map, c);
+    const Vec shift = broadcast(shifts.typed_data()[c]);
+    Sums total;
+    for (int64_t h = 0; h < map.height; ++h, total.end_row())
+      for (int64_t w = 0; w < map.width; ++w)
+        for (int64_t s = 0; s < map.slices(); ++s) {
+          const int lanes = map.lanes(s);
+          const Vec away = load(in.at(h, w) + s * LANES, lanes) - shift;
+          const Vec weighted = away * load(weights.typed_data() + s * LANES, lanes);
+          total.row[0] += weighted, total.row[1] += weighted * away;
+        }
+    for (int i = 0; i < 2; ++i) sums->typed_data()[i * map.channels + c] = static_cast<float>(total.all[i]);
+  });
+  return ffi::Error::Success();
+}
+
+// The first maximum of factor x + offset in each window.
+template <int WINDOW>
+void normalise_channel(const Map& map, int64_t c, float factor, float offset, const Output& out) {
+  const Channel in = channel_of(map, c);
+  const Vec f = broadcast(factor), o = broadcast(offset);
+  for (int64_t r = 0; r < out.rows; ++r)
+    for (int64_t q = 0; q < out.columns; ++q) {
+      const float* corner = in.at(r * WINDOW, q * WINDOW);
+      const int64_t to = ((c * out.rows + r) * out.columns + q) * out.batch;
+      for (int64_t s = 0; s < map.slices(); ++s) {
+        const int lanes = map.lanes(s);
+        Vec best = load(corner + s * LANES, lanes) * f + o;
+        IntVec place{};
+#pragma GCC unroll 16
+        for (int i = 1; i < WINDOW * WINDOW; ++i)
+          keep_greater(load(corner + (i / WINDOW * in.width + i % WINDOW) * in.batch + s * LANES, lanes) * f + o, i, best,
+                       place);
+        store(out.values + to + s * LANES, best, lanes);
+        if (WINDOW > 1 && out.places) store(out.places + to + s * LANES, place, lanes);
+      }
+    }
+}
+
+ffi::Error normalise(ffi::ThreadPool pool, Floats x, Floats factors, Floats offsets, ffi::Result<Floats> y,
+                     ffi::Result<Bytes> places, int64_t window) {
+  const Map map = map_of(x);
+  const Output out = output_of(y, places->element_count() > 1 ? places->typed_data() : nullptr);
+  const auto channel = window == 1 ? normalise_channel<1> : window == 2 ? normalise_channel<2> : normalise_channel<3>;
+  if (window < 1 || window > 3) return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
+  parallel_for(pool, map.channels,
+               [&](int64_t c) { channel(map, c, factors.typed_data()[c], offsets.typed_data()[c], out); });
+  return ffi::Error::Success();
+}
+
+// sums(0, c), sums(1, c): of the cotangent g, and of g (x - mean) where g's maximum lay.
+ffi::Error gradient_sums(ffi::ThreadPool pool, Floats x, Floats means, Floats cotangent, Bytes places,
+                         ffi::Result<Floats> sums, int64_t window) {
+  const Map map = map_of(x), g = map_of(cotangent);
+  parallel_for(pool, map.channels, [&](int64_t c) {
+    const Channel in = channel_of(map, c), from = channel_of(g, c);
+    const uint8_t* chosen = places.typed_data() + (window > 1 ? from.data - g.data : 0);
+    const Vec mean = broadcast(means.typed_data()[c]);
+    Sums total;
+    for (int64_t r = 0; r < g.height; ++r, total.end_row())
+      for (int64_t q = 0; q < g.width; ++q)
+        for (int64_t s = 0; s < g.slices(); ++s) {
+          const int lanes = g.lanes(s);
+          const int64_t at = (r * g.width + q) * g.batch + s * LANES;
+          const float* corner = in.at(r * window, q * window) + s * LANES;
+          Vec value = load(corner, lanes);
+          if (window > 1) {
+            const IntVec place = load(chosen + at, lanes);
+            for (int64_t i = 1; i < window * window; ++i) {
+              const Vec other = load(corner + (i / window * in.width + i % window) * in.batch, lanes);
+              value = place == static_cast<int32_t>(i) ? other : value;
+            }
+          }
+          const Vec weight = load(from.data + at, lanes);
+          total.row[0] += weight, total.row[1] += weight * (value - mean);
+        }
+    for (int i = 0; i < 2; ++i) sums->typed_data()[i * map.channels + c] = static_cast<float>(total.all[i]);
+  });
+  return ffi::Error::Success();
+}
+
+// dx = factor * (g at its place, else 0) + w (constant + slope (x - mean)).
+ffi::Error input_gradient(ffi::ThreadPool pool, Floats x, Floats means, Floats weights, Floats cotangent, Bytes places,
+                          Floats factors, Floats constants, Floats slopes, ffi::Result<Floats> dx, int64_t window) {
+  const Map map = map_of(x), g = map_of(cotangent);
+  parallel_for(pool, map.channels, [&](int64_t c) {
+    const Channel in = channel_of(map, c), from = channel_of(g, c);
+    const uint8_t* chosen = places.typed_data() + (window > 1 ? from.data - g.data : 0);
+    float* out = dx->typed_data() + (in.data - map.data);
+    const Vec factor = broadcast(factors.typed_data()[c]), slope = broadcast(slopes.typed_data()[c]);
+    const Vec constant = broadcast(constants.typed_data()[c]), mean = broadcast(means.typed_data()[c]);
+    for (int64_t h = 0; h < map.height; ++h)
+      for (int64_t w = 0; w < map.width; ++w) {
+        const int64_t r = h / window, q = w / window;
+        const bool inside = r < g.height && q < g.width;  // of a complete window
+        const int32_t number = static_cast<int32_t>(h % window * window + w % window);
+        const int64_t at = (r * g.width + q) * g.batch, to = (h * map.width + w) * map.batch;
+        for (int64_t s = 0; s < map.slices(); ++s) {
+          const int lanes = map.lanes(s);
+          const Vec away = load(in.data + to + s * LANES, lanes) - mean;
+          Vec value = (away * slope + constant) * load(weights.typed_data() + s * LANES, lanes);
+          if (inside) {
+            const Vec mine = load(from.data + at + s * LANES, lanes) * factor;
+            value += window == 1 ? mine : load(chosen + at + s * LANES, lanes) == number ? mine : Vec{};
+          }
+          store(out + to + s * LANES, value, lanes);
+        }
+      }
+  });
+  return ffi::Error::Success();
+}
+
+}  // namespace
+
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_moments, moments,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
+                                  .Ret<Floats>());
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_normalise, normalise,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
+                                  .Ret<Floats>().Ret<Bytes>().Attr<int64_t>("window"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_normalise_sums, gradient_sums,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Bytes>()
+                                  .Ret<Floats>().Attr<int64_t>("window"));
+XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_normalise_gradient, input_gradient,
+                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
+                                  .Arg<Bytes>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Ret<Floats>().Attr<int64_t>("window"));
