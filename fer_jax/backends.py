@@ -74,7 +74,7 @@ class Backend(Protocol):
     def max_pool(self, x: Array, layer: MaxPool) -> Array: ...
 
     def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
-        """factor x + offset per channel, and the stage's pooling if it has one. Evaluation alone: without a gradient."""
+        """factor x + offset per channel, and the stage's pooling if it has one; for evaluation, without a gradient."""
         ...
 
     def normalise_batch(

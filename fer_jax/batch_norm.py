@@ -61,8 +61,8 @@ def normalise_batch(
 def statistics(total: Array, of_squares: Array, count: Array, rows: Rows) -> tuple[Array, Array, Array]:
     """Mean, biased variance and count over all devices, from this device's sums of x - shift and (x - shift)^2.
 
-    The variance as E[(x - s)^2] - E[x - s]^2 needs one pass over the map. It is exact for any s, and with s near the mean
-    the difference does not cancel.
+    The variance as E[(x - s)^2] - E[x - s]^2 needs one pass over the map. It is exact for any s, and with s near the
+    mean the difference does not cancel.
     """
     sums = total, of_squares, count
     if rows.axis_name is not None:

@@ -77,7 +77,7 @@ def test_a_missing_rival_is_told_before_anything_is_done(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("words", "told"),
     [
-        (("--what", "audit"), "audit is not one of train, predict, import, growth"),
+        (("--what", "serve"), "serve is not one of train, predict, import, audit, growth"),
         (("--what", ","), "nothing is not one of train"),
         (("--against", ""), "name a rival"),
         (("--against", "caffe"), "no rival 'caffe'; there are: torch, keras"),

@@ -12,9 +12,9 @@ from bench_workload import CPU, candidate, make_duel, make_record, timing
 from repro.bench.records import (
     Axis,
     Growth,
-    Import,
     ImportComparison,
     Point,
+    Way,
     bench_path,
     find_bench,
     read_bench,
@@ -51,7 +51,7 @@ def test_floats_are_shortened(tmp_path):
     [
         ({"format": 99}, "format is 99, this version reads 1"),
         ({"what": "import"}, r"a record of `import` holds imported, this one \['comparison'\]"),
-        ({"what": "audit"}, "Invalid enum value 'audit'"),
+        ({"what": "serve"}, "Invalid enum value 'serve'"),
         ({"shoe_size": 43}, "unknown field `shoe_size`"),
         ({"threads": "two"}, "Expected `int`, got `str` - at `\\$.threads`"),
     ],
@@ -99,7 +99,7 @@ def test_files_are_named_by_paper_kind_and_precision():
     assert record.comparison
     halved = msgspec.structs.replace(record.comparison, precision="bfloat16")
     assert msgspec.structs.replace(record, comparison=halved).file_name == "teta2022-predict-bfloat16.json"
-    way = Import(name="x", timings=(timing(1.0),), peak_memory_bytes=1)
+    way = Way(name="x", timings=(timing(1.0),), peak_memory_bytes=1)
     imported = ImportComparison(file_bytes=1, own=way, idioms=(way,), cached=way)
     assert make_record(what="import", imported=imported).file_name == "fer2013-import.json"
     growth = Growth(paper="tiny", seconds=1.0, axes=(Axis(name="images", batch_size=8, points=(Point(value=1),)),))
@@ -107,9 +107,9 @@ def test_files_are_named_by_paper_kind_and_precision():
 
 
 def test_import_ratios_pair_the_rounds():
-    ours = Import(name="own", timings=(timing(1, elapsed_s=1.0), timing(1, elapsed_s=2.0)), peak_memory_bytes=1)
-    slow = Import(name="slow", timings=(timing(1, elapsed_s=4.0), timing(1, elapsed_s=4.0)), peak_memory_bytes=1)
-    quick = Import(name="quick", timings=(timing(1, elapsed_s=2.0), timing(1, elapsed_s=3.0)), peak_memory_bytes=1)
+    ours = Way(name="own", timings=(timing(1, elapsed_s=1.0), timing(1, elapsed_s=2.0)), peak_memory_bytes=1)
+    slow = Way(name="slow", timings=(timing(1, elapsed_s=4.0), timing(1, elapsed_s=4.0)), peak_memory_bytes=1)
+    quick = Way(name="quick", timings=(timing(1, elapsed_s=2.0), timing(1, elapsed_s=3.0)), peak_memory_bytes=1)
     imported = ImportComparison(file_bytes=1, own=ours, idioms=(slow, quick), cached=ours)
     assert imported.best_idiom is quick
-    assert (imported.ratios(slow), imported.ratios(quick)) == ((4.0, 2.0), (2.0, 1.5))
+    assert (ours.ratios(slow), ours.ratios(quick)) == ((4.0, 2.0), (2.0, 1.5))

@@ -10,7 +10,17 @@ import pytest
 from bench_workload import candidate, make_duel, make_record, timing
 from click.testing import CliRunner
 
-from repro.bench.records import Agreement, Axis, Growth, Import, ImportComparison, Point, write_bench
+from repro.bench.records import (
+    Agreement,
+    AuditComparison,
+    AuditWay,
+    Axis,
+    Growth,
+    ImportComparison,
+    Point,
+    Way,
+    write_bench,
+)
 from repro.bench.table import BENCH_NAME, render_bench, render_bench_folder, target_text
 from repro.cli import main
 from repro.records import Device
@@ -146,8 +156,8 @@ def test_one_section_per_machine_in_any_order():
 
 
 def test_import():
-    def way(name: str, *seconds: float) -> Import:
-        return Import(name=name, timings=tuple(timing(1.0, s) for s in seconds), peak_memory_bytes=100 << 20)
+    def way(name: str, *seconds: float) -> Way:
+        return Way(name=name, timings=tuple(timing(1.0, s) for s in seconds), peak_memory_bytes=100 << 20)
 
     imported = ImportComparison(
         file_bytes=3 << 20,
@@ -161,6 +171,20 @@ def test_import():
         ["cached", "0.050 (0.050 to 0.200, n = 3)", "163,840", "100", "—", "under 0.1 s, met"],
         ["slow", "8.000 (8.000 to 8.000, n = 3)", "1,024", "100", "8.00 (7.27 to 8.89)", ""],
         ["quick", "1.400 (1.400 to 1.400, n = 3)", "5,851", "100", "1.40 (1.27 to 1.56)", "1.5, **missed**"],
+    ]
+
+
+def test_audit():
+    def way(name: str, pairs: int, of_ours: int, *seconds: float) -> AuditWay:
+        timings = tuple(timing(1.0, s) for s in seconds)
+        return AuditWay(name=name, timings=timings, peak_memory_bytes=100 << 20, pairs=pairs, pairs_of_ours=of_ours)
+
+    audited = AuditComparison(own=way("ours", 4000, 4000, 8.0, 8.0), others=(way("hash", 1500, 1000, 2.0, 4.0),))
+    record = make_record(what="audit", audited=audited)
+    assert record.file_name == "fer2013-audit.json"
+    assert rows(render_bench([record]), "### Searching for duplicates") == [
+        ["ours", "8.000 (8.000 to 8.000, n = 2)", "1,024", "100", "—", "4,000", "—"],
+        ["hash", "3.000 (2.000 to 4.000, n = 2)", "2,731", "100", "0.38 (0.25 to 0.50)", "1,500", "1,000 (25%)"],
     ]
 
 

@@ -1,7 +1,8 @@
-"""Convolution with pooling in C++, called through XLA's foreign function interface; for CPU.
+"""Convolution and batch norm with pooling in C++, called through XLA's foreign function interface; for CPU.
 
 Products of matrices, which is all that XLA is fast at on CPU, need every pixel written several times over, and the map
 before pooling written and read again. The loops here (``convolution.cc``, ``winograd.cc``) keep both in registers.
+Batch norm has calls of its own, in ``batch_norm.py``.
 Where they cannot run (no C++ compiler, another dtype, a window or kernel that they do not know) ``backends.py`` takes
 the routines in pure JAX; results differ by rounding only.
 
@@ -19,7 +20,9 @@ import platform
 import shlex
 import shutil
 import subprocess
+import tempfile
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from pathlib import Path
 
@@ -35,10 +38,12 @@ from fer_jax.pooling import Padding
 KERNEL_SIZES = (1, 3, 5, 7)
 POOLING_WINDOWS = (1, 2, 3)
 
-# From this many channels, in and out, Winograd's arithmetic for 3 x 3 kernels wins back what its transforms cost. The
-# gradient of the kernel transforms both maps for one product, so it needs more.
-_WINOGRAD_FROM = 16
-_WINOGRAD_GRADIENT_FROM = 64
+# From this many channels, in and out, Winograd's arithmetic wins back what its transforms cost, by the kernel's size:
+# for maps (forward, and the gradient of the input), and for the gradient of the kernel.
+_WINOGRAD_FROM = {3: 16, 5: 16}
+_WINOGRAD_GRADIENT_FROM = {3: 16, 5: 64}
+# The pooling windows that fit into a tile's output, by the size of the kernel.
+_WINOGRAD_WINDOWS = {3: (1, 2, 3), 5: (1, 2)}
 
 _SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "winograd.cc", "batch_norm.cc")]
 _HEADER = Path(__file__).parent / "lanes.h"
@@ -92,20 +97,33 @@ def compiled(cache_dir: Path | None = None) -> Path:
     if path.exists():
         return path
     try:
-        with placed_whole(path) as aside:
-            line = [*command, *flags, "-isystem", jax.ffi.include_dir(), *map(str, _SOURCES), "-o", str(aside)]
-            done = subprocess.run(line, capture_output=True, text=True, timeout=_COMPILE_LIMIT_S)
-            if done.returncode:
-                why = _first_error(done.stderr)
-                raise NativeError(f"{' '.join(command)} could not compile {_SOURCES[0].name}: {why}")
-    except (OSError, subprocess.TimeoutExpired) as error:
+        with placed_whole(path) as aside, tempfile.TemporaryDirectory(prefix="fer-jax-") as folder:
+            objects = [Path(folder) / f"{source.stem}.o" for source in _SOURCES]
+
+            def compile_one(source: Path, target: Path) -> None:
+                include = ["-isystem", jax.ffi.include_dir()]
+                _call_compiler(command, [*flags, *include, "-c", str(source), "-o", str(target)], source.name)
+
+            with ThreadPoolExecutor() as pool:  # XLA's header alone takes seconds, in each file
+                list(pool.map(compile_one, _SOURCES, objects))
+            _call_compiler(command, [*flags, "-shared", *map(str, objects), "-o", str(aside)], path.name)
+    except OSError as error:
         raise NativeError(f"{' '.join(command)}: {error}") from None
     return path
 
 
+def _call_compiler(command: list[str], arguments: list[str], what: str) -> None:
+    try:
+        done = subprocess.run([*command, *arguments], capture_output=True, text=True, timeout=_COMPILE_LIMIT_S)
+    except subprocess.TimeoutExpired as error:
+        raise NativeError(f"{' '.join(command)}: {error}") from None
+    if done.returncode:
+        raise NativeError(f"{' '.join(command)} could not compile {what}: {_first_error(done.stderr)}")
+
+
 def _flags() -> list[str]:
     own = "-march=native" if platform.machine() in ("x86_64", "AMD64") else "-mcpu=native"
-    return ["-O3", own, "-std=c++17", "-fPIC", "-shared"]
+    return ["-O2", own, "-std=c++17", "-fPIC"]
 
 
 def _first_error(text: str) -> str:
@@ -137,9 +155,11 @@ def convolve(x: Array, kernel: Array, padding: Padding, window: int = 1) -> Arra
     return _convolve(x, kernel, padding, window)
 
 
-def _kind(kernel: Array, channels: int) -> str:
-    """Which arithmetic suits a kernel, if at least `channels` go in and come out."""
-    return _WINOGRAD if kernel.shape[0] == 3 and min(kernel.shape[2:]) >= channels else _DIRECT
+def _kind(kernel: Array, channels: dict[int, int], window: int = 1) -> str:
+    """Which arithmetic suits a kernel and the pooling behind it. channels: from how many on, by the kernel's size."""
+    size = kernel.shape[0]
+    known = window in _WINOGRAD_WINDOWS.get(size, ())
+    return _WINOGRAD if known and min(kernel.shape[2:]) >= channels[size] else _DIRECT
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -157,7 +177,7 @@ def _call(x: Array, kernel: Array, padding: Padding, window: int, *, keep_places
         jax.ShapeDtypeStruct(shape, jnp.float32),
         jax.ShapeDtypeStruct(shape if keep_places and window > 1 else (1,), jnp.uint8),
     )
-    call = jax.ffi.ffi_call(f"{_kind(kernel, _WINOGRAD_FROM)}_convolve", outputs, vmap_method="sequential")
+    call = jax.ffi.ffi_call(f"{_kind(kernel, _WINOGRAD_FROM, window)}_convolve", outputs, vmap_method="sequential")
     values, places = call(x, kernel, **_attributes(padding, window))
     return values, places
 

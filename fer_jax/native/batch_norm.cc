@@ -75,7 +75,7 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, co
 ffi::Error normalise(ffi::ThreadPool pool, Floats x, Floats factors, Floats offsets, ffi::Result<Floats> y,
                      ffi::Result<Bytes> places, int64_t window) {
   const Map map = map_of(x);
-  const Output out = output_of(y, places->element_count() > 1 ? places->typed_data() : nullptr);
+  const Output out = output_of(y, kept(places));
   const auto channel = window == 1 ? normalise_channel<1> : window == 2 ? normalise_channel<2> : normalise_channel<3>;
   if (window < 1 || window > 3) return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
   parallel_for(pool, map.channels,

@@ -7,6 +7,7 @@ twice for the gradient, and all that is written is the pooled map and the gradie
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
@@ -78,10 +79,12 @@ def _backward(
     residuals: tuple[Array, ...],
     cotangents: tuple[Array, Array, Array],
 ) -> tuple[Array, ...]:
-    """With g the normalised map's cotangent, u the normalised map before scale and bias, and n rows times pixels (Ioffe &
-    Szegedy 2015, section 3): d bias = sum g, d scale = sum g u, dx = scale / deviation (g - d bias / n - u d scale / n).
+    """With g the normalised map's cotangent, u the normalised map before scale and bias, and n rows times pixels:
 
-    The sums behind dx are over all devices, as the statistics are; those of scale and bias the step adds up itself.
+    d bias = sum g, d scale = sum g u, dx = scale / deviation (g - d bias / n - u d scale / n)
+
+    (Ioffe & Szegedy 2015, section 3). The sums behind dx are over all devices, as the statistics are; those of scale
+    and bias the step adds up itself.
     """
     x, places, mean, inverse, scale, weight_B, count = residuals
     cotangent = cotangents[0]
@@ -99,7 +102,7 @@ def _backward(
 _normalise_batch.defvjp(_forward, _backward)
 
 
-def _sums(target: str, channels: int):
+def _sums(target: str, channels: int) -> Callable[..., Array]:
     """A call that gives two sums per channel."""
     return jax.ffi.ffi_call(target, jax.ShapeDtypeStruct((2, channels), jnp.float32), vmap_method="sequential")
 

@@ -161,7 +161,7 @@ ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<F
                     int64_t before, int64_t after, int64_t window) {
   const int64_t size = kernel.dimensions()[0];
   const Packed packed = padded(pool, map_of(x), before, after);
-  const Output out = output_of(y, places->element_count() > 1 ? places->typed_data() : nullptr);
+  const Output out = output_of(y, kept(places));
   if (out.columns == 0 || out.rows == 0 || out.batch == 0) return ffi::Error::Success();
   if (window == 1)
     forward_unpooled(pool, packed, kernel.typed_data(), size, out, false);

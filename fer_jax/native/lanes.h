@@ -229,6 +229,9 @@ struct Output {  // (filters, rows, columns, batch), after pooling
   int64_t filters, rows, columns, batch;
 };
 
+// Places have the output's four axes where they are asked for, and one axis where not.
+inline uint8_t* kept(ffi::Result<Bytes>& places) { return places->dimensions().size() == 4 ? places->typed_data() : nullptr; }
+
 inline Output output_of(ffi::Result<Floats>& values, uint8_t* places) {
   auto d = values->dimensions();
   return Output{values->typed_data(), places, d[0], d[1], d[2], d[3]};

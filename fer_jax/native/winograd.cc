@@ -1,10 +1,11 @@
-// Convolution with 3 x 3 kernels by Winograd's minimal filtering F(m x m, 3 x 3), with its pooling and both gradients; for
-// CPU (Lavin & Gray 2016). A tile is m + 2 pixels wide and high and gives m x m outputs with (m + 2)^2 products per pair of
-// channels instead of 9 m^2: 1.8, 2.2 and 2.6 ... 4 times fewer for m = 2, 3, 4 (16 for 4, 25 for 9, 36 for 16 outputs).
-// Which m is chosen by how well its tiles cover the map; a pooling window must fit into a tile's output.
+// Convolution with 3 x 3 and 5 x 5 kernels by Winograd's minimal filtering F(m x m, k x k), with its pooling and both
+// gradients; for CPU (Lavin & Gray 2016). A tile is t = m + k - 1 pixels wide and high and gives m x m outputs with t^2
+// products per pair of channels instead of k^2 m^2: for k = 3 and m = 2, 3, 4 that is 2.25, 3.24 and 4 times fewer, for
+// k = 5 and m = 2 2.8 times. Which m is chosen by how well its tiles cover the map; a pooling window must fit into a
+// tile's output.
 //
-// Tiles are numbered over all slices of LANES images, the slices innermost; each of the (m + 2)^2 places of a transformed
-// tile is a matrix product of its own.
+// Tiles are numbered over all slices of LANES images, the slices innermost; each of the t^2 places of a transformed tile
+// is a matrix product of its own.
 
 #include "lanes.h"
 
@@ -14,28 +15,26 @@ namespace {
 
 // --- the transforms, along one axis, of arrays of vectors ------------------------------------------------------------
 //
-// From the points 0, 1, -1 and infinity for m = 2; 0, 1, -1, 2 and infinity for m = 3; 0, +-3/4, +-3/2 and infinity for
-// m = 4, of which the last lose least to rounding among the ones that were tried (a third of what +-1, +-2 lose).
+// Pixels and weights are taken as polynomials, whose product is interpolated from its values at t - 1 points and infinity.
+// The points are 0, then pairs of +p and -p, then perhaps one alone. 3/4 and 3/2 lose a third of the digits that 1 and 2
+// lose. `pixels` gives the coefficients of d in the polynomials prod over l != j of (x - point l).
 
-template <int M>
-struct Minimal;
+template <int T>
+struct Points;
 
 template <>
-struct Minimal<2> {
-  static constexpr float KERNEL[4][3] = {{1, 0, 0}, {0.5f, 0.5f, 0.5f}, {0.5f, -0.5f, 0.5f}, {0, 0, 1}};
+struct Points<4> {
+  static constexpr int PAIRS = 1;
+  static constexpr double AT[] = {0, 1, -1};
   static void pixels(const Vec d[4], Vec v[4]) {
-    v[0] = d[0] - d[2], v[1] = d[1] + d[2], v[2] = d[2] - d[1], v[3] = d[1] - d[3];
-  }
-  static void outputs(const Vec m[4], Vec y[2]) { y[0] = m[0] + m[1] + m[2], y[1] = m[1] - m[2] - m[3]; }
-  static void cotangents(const Vec y[2], Vec v[4]) {
-    v[0] = y[0], v[1] = y[0] + y[1], v[2] = y[0] - y[1], v[3] = -y[1];
+    v[0] = d[2] - d[0], v[1] = d[2] + d[1], v[2] = d[2] - d[1], v[3] = d[3] - d[1];
   }
 };
 
 template <>
-struct Minimal<3> {
-  static constexpr float KERNEL[5][3] = {
-      {0.5f, 0, 0}, {-0.5f, -0.5f, -0.5f}, {-1 / 6.f, 1 / 6.f, -1 / 6.f}, {1 / 6.f, 2 / 6.f, 4 / 6.f}, {0, 0, 1}};
+struct Points<5> {
+  static constexpr int PAIRS = 1;
+  static constexpr double AT[] = {0, 1, -1, 2};
   static void pixels(const Vec d[5], Vec v[5]) {
     v[3] = d[3] - d[1];
     v[0] = 2 * (d[0] - d[2]) + v[3];
@@ -43,60 +42,95 @@ struct Minimal<3> {
     v[2] = d[3] - 3 * d[2] + 2 * d[1];
     v[4] = d[4] - d[2] - 2 * v[3];
   }
-  static void outputs(const Vec m[5], Vec y[3]) {
-    const Vec sum = m[1] + m[2];
-    y[0] = m[0] + sum + m[3], y[1] = m[1] - m[2] + 2 * m[3], y[2] = sum + 4 * m[3] + m[4];
-  }
-  static void cotangents(const Vec y[3], Vec v[5]) {
-    const Vec even = y[0] + y[2];
-    v[0] = y[0], v[1] = even + y[1], v[2] = even - y[1], v[3] = y[0] + 2 * y[1] + 4 * y[2], v[4] = y[2];
-  }
 };
 
 template <>
-struct Minimal<4> {
-  static constexpr float A = 0.75f, B = 1.5f, A2 = A * A, B2 = B * B;
-  static constexpr float OF_A = 1 / (2 * A2 * (A2 - B2)), OF_B = 1 / (2 * B2 * (B2 - A2));
-  static constexpr float KERNEL[6][3] = {{1 / (A2 * B2), 0, 0},       {OF_A, A * OF_A, A2* OF_A}, {OF_A, -A* OF_A, A2* OF_A},
-                                         {OF_B, B * OF_B, B2* OF_B}, {OF_B, -B* OF_B, B2* OF_B}, {0, 0, 1}};
+struct Points<6> {
+  static constexpr int PAIRS = 2;
+  static constexpr double AT[] = {0, 0.75, -0.75, 1.5, -1.5};
   static void pixels(const Vec d[6], Vec v[6]) {
+    constexpr float A = 0.75f, B = 1.5f, A2 = A * A, B2 = B * B;
     const Vec even_a = d[4] - B2 * d[2], odd_a = A * (d[3] - B2 * d[1]);
     const Vec even_b = d[4] - A2 * d[2], odd_b = B * (d[3] - A2 * d[1]);
     v[0] = (A2 * B2) * d[0] - (A2 + B2) * d[2] + d[4];
     v[1] = even_a + odd_a, v[2] = even_a - odd_a, v[3] = even_b + odd_b, v[4] = even_b - odd_b;
     v[5] = (A2 * B2) * d[1] - (A2 + B2) * d[3] + d[5];
   }
-  static void outputs(const Vec m[6], Vec y[4]) {
-    const Vec sum_a = m[1] + m[2], sum_b = m[3] + m[4], less_a = m[1] - m[2], less_b = m[3] - m[4];
-    y[0] = m[0] + sum_a + sum_b, y[1] = A * less_a + B * less_b;
-    y[2] = A2 * sum_a + B2 * sum_b, y[3] = (A2 * A) * less_a + (B2 * B) * less_b + m[5];
+};
+
+constexpr double power(double x, int n) { return n == 0 ? 1 : x * power(x, n - 1); }
+
+template <int M, int K>
+struct Minimal {
+  static constexpr int T = M + K - 1;
+  using P = Points<T>;
+
+  // What weight `k` of a kernel counts at point `j`, infinity being the last.
+  static constexpr float of_kernel(int j, int k) {
+    if (j == T - 1) return k == K - 1;
+    double others = 1;
+    for (int l = 0; l < T - 1; ++l)
+      if (l != j) others *= P::AT[j] - P::AT[l];
+    return static_cast<float>(power(P::AT[j], k) / others);
   }
-  static void cotangents(const Vec y[4], Vec v[6]) {
-    const Vec even_a = y[0] + A2 * y[2], odd_a = A * (y[1] + A2 * y[3]);
-    const Vec even_b = y[0] + B2 * y[2], odd_b = B * (y[1] + B2 * y[3]);
-    v[0] = y[0], v[1] = even_a + odd_a, v[2] = even_a - odd_a, v[3] = even_b + odd_b, v[4] = even_b - odd_b, v[5] = y[3];
+  struct Table {
+    float at[T][K];
+    constexpr Table() : at() {
+      for (int j = 0; j < T; ++j)
+        for (int k = 0; k < K; ++k) at[j][k] = of_kernel(j, k);
+    }
+  };
+  static constexpr Table KERNEL{};
+
+  static void weights(const Vec g[K], Vec u[T]) {
+#pragma GCC unroll 6
+    for (int j = 0; j < T; ++j) {
+      u[j] = KERNEL.at[j][0] * g[0];
+#pragma GCC unroll 5
+      for (int k = 1; k < K; ++k) u[j] += KERNEL.at[j][k] * g[k];
+    }
+  }
+  static void weights_transposed(const Vec u[T], Vec g[K]) {
+#pragma GCC unroll 5
+    for (int k = 0; k < K; ++k) {
+      g[k] = KERNEL.at[0][k] * u[0];
+#pragma GCC unroll 6
+      for (int j = 1; j < T; ++j) g[k] += KERNEL.at[j][k] * u[j];
+    }
+  }
+  // The coefficients of the outputs, from values at the points.
+  static void outputs(const Vec m[T], Vec y[M]) {
+#pragma GCC unroll 4
+    for (int i = 0; i < M; ++i) {
+      y[i] = i % 2 ? m[1] - m[2] : m[1] + m[2];
+      if (P::AT[1] != 1) y[i] *= static_cast<float>(power(P::AT[1], i));
+      if (P::PAIRS > 1) y[i] += static_cast<float>(power(P::AT[3 % (T - 1)], i)) * (i % 2 ? m[3] - m[4 % T] : m[3] + m[4 % T]);
+      if (T == 2 * P::PAIRS + 3) y[i] += static_cast<float>(power(P::AT[T - 2], i)) * m[T - 2];
+      if (i == 0) y[i] += m[0];
+      if (i == M - 1) y[i] += m[T - 1];
+    }
+  }
+  // The transposed of `outputs`.
+  static void cotangents(const Vec y[M], Vec v[T]) {
+    v[0] = y[0], v[T - 1] = y[M - 1];
+#pragma GCC unroll 2
+    for (int j = 1; j < 2 * P::PAIRS; j += 2) {
+      Vec even = y[0], odd = static_cast<float>(P::AT[j]) * y[1];
+#pragma GCC unroll 4
+      for (int i = 2; i < M; ++i) (i % 2 ? odd : even) += static_cast<float>(power(P::AT[j], i)) * y[i];
+      v[j] = even + odd, v[j + 1] = even - odd;
+    }
+    if (T == 2 * P::PAIRS + 3) {
+      v[T - 2] = y[0];
+#pragma GCC unroll 4
+      for (int i = 1; i < M; ++i) v[T - 2] += static_cast<float>(power(P::AT[T - 2], i)) * y[i];
+    }
   }
 };
 
-template <int M>
-void weights_of(const Vec g[3], Vec u[M + 2]) {
-#pragma GCC unroll 6
-  for (int i = 0; i < M + 2; ++i)
-    u[i] = Minimal<M>::KERNEL[i][0] * g[0] + Minimal<M>::KERNEL[i][1] * g[1] + Minimal<M>::KERNEL[i][2] * g[2];
-}
-template <int M>
-void weights_transposed(const Vec u[M + 2], Vec g[3]) {
-#pragma GCC unroll 3
-  for (int k = 0; k < 3; ++k) {
-    g[k] = Minimal<M>::KERNEL[0][k] * u[0];
-#pragma GCC unroll 6
-    for (int i = 1; i < M + 2; ++i) g[k] += Minimal<M>::KERNEL[i][k] * u[i];
-  }
-}
-
 // Both axes of a FROM x FROM array.
 template <int FROM, int TO, typename F>
-inline void both_axes(const Vec in[FROM][FROM], Vec out[TO][TO], F transform) {
+inline void both_axes(const Vec (&in)[FROM][FROM], Vec (&out)[TO][TO], F transform) {
   Vec half[FROM][TO];
 #pragma GCC unroll 6
   for (int i = 0; i < FROM; ++i) transform(in[i], half[i]);
@@ -121,71 +155,93 @@ struct Tiles {
   int64_t column(int64_t t) const { return t / slices % columns; }
 };
 
-// The m whose tiles cover a map of this size with the fewest products, and do not cut a pooling window.
-int best_tile(int64_t height, int64_t width, int64_t window) {
+// The m whose tiles cover a map of this size with the fewest products, and do not cut a pooling window; 0 if there is none.
+int best_tile(int64_t size, int64_t height, int64_t width, int64_t window) {
   int best = 0;
   int64_t least = 0;
-  for (int m : {2, 3, 4}) {
-    if (m % window) continue;
-    const int64_t products = ceil_div(height, m) * ceil_div(width, m) * (m + 2) * (m + 2);
-    if (!best || products < least) best = m, least = products;
+  for (int m = 2; m <= (size == 3 ? 4 : 2); ++m) {
+    const int64_t t = m + size - 1, products = ceil_div(height, m) * ceil_div(width, m) * t * t;
+    if (m % window == 0 && (!best || products < least)) best = m, least = products;
   }
   return best;
 }
 
-// Where pixels are read: a map as it came in, or one that was packed. `lead` rows and columns of zeros come ahead.
+// Where tiles are read, `lead` rows and columns of zeros ahead of it: a map, or a cotangent that was pooled, each of whose
+// values stands for a window, at the place that `places` says.
 struct Pixels {
-  const float* data;
-  int64_t slice, channel, row, pixel;  // how far apart
-  int64_t height, width, lead, batch;
-  int lanes(int64_t s) const { return static_cast<int>(std::min<int64_t>(LANES, batch - s * LANES)); }
+  Map map;
+  int64_t lead;
+  const uint8_t* places = nullptr;
+  int64_t window = 1;
 };
 
-Pixels pixels_of(const Map& map, int64_t lead) {
-  const int64_t row = map.width * map.batch;
-  return Pixels{map.data, LANES, map.height * row, row, map.batch, map.height, map.width, lead, map.batch};
-}
-
-// A cotangent, taken apart if it was pooled.
-Pixels cotangents_of(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead) {
-  if (window == 1) return pixels_of(map, lead);
-  const Packed packed = room_for(map, map.height * window, map.width * window, 0, 0, map_scratch);
-  pack(pool, map, places, window, 0, packed);
-  return Pixels{packed.data,   map.channels * packed.plane(), packed.plane(), packed.row(), LANES, packed.height,
-                packed.width, lead,                          map.slices() * LANES};
+// SIZE x SIZE pixels from row `top` and column `left` on of a cotangent taken apart. All windows that the tile touches are
+// taken apart whole, so that nothing in the loops depends on where the tile begins.
+template <int SIZE, int WINDOW>
+inline void unpooled_tile(const Pixels& x, int64_t plane, int lanes, int64_t top, int64_t left, Vec (&d)[SIZE][SIZE]) {
+  constexpr int WINDOWS = (SIZE + WINDOW - 2) / WINDOW + 1;
+  const Map& map = x.map;
+  // Rounded down also where they are negative, which is no more than a kernel's width.
+  const int64_t above = (top + 4 * WINDOW) / WINDOW - 4, before = (left + 4 * WINDOW) / WINDOW - 4;
+  Vec whole[WINDOWS * WINDOW][WINDOWS * WINDOW];
+  for (int r = 0; r < WINDOWS; ++r)
+#pragma GCC unroll 4
+    for (int q = 0; q < WINDOWS; ++q) {
+      Vec value{};
+      IntVec place{};
+      if (above + r >= 0 && above + r < map.height && before + q >= 0 && before + q < map.width) {
+        const int64_t at = plane + ((above + r) * map.width + before + q) * map.batch;
+        value = load(map.data + at, lanes), place = load(x.places + at, lanes);
+      }
+#pragma GCC unroll 9
+      for (int i = 0; i < WINDOW * WINDOW; ++i)
+        whole[r * WINDOW + i / WINDOW][q * WINDOW + i % WINDOW] = place == i ? value : Vec{};
+    }
+  const int64_t down = top - above * WINDOW, right = left - before * WINDOW;
+#pragma GCC unroll 6
+  for (int i = 0; i < SIZE; ++i)
+#pragma GCC unroll 6
+    for (int j = 0; j < SIZE; ++j) d[i][j] = whole[down + i][right + j];
 }
 
 // SIZE x SIZE pixels from row `top` and column `left` on, counted with the lead; zero outside the map.
 template <int SIZE>
 inline void load_tile(const Pixels& x, int64_t slice, int64_t channel, int64_t top, int64_t left, Vec (&d)[SIZE][SIZE]) {
-  const int lanes = x.lanes(slice);
+  const Map& map = x.map;
+  const int lanes = map.lanes(slice);
+  const int64_t row = map.width * map.batch;
+  const int64_t plane = channel * map.height * row + slice * LANES;
   top -= x.lead, left -= x.lead;
-  const float* corner = x.data + slice * x.slice + channel * x.channel + top * x.row + left * x.pixel;
-  if (lanes == LANES && top >= 0 && left >= 0 && top + SIZE <= x.height && left + SIZE <= x.width) {
+  if (x.window > 1) {
+    (x.window == 2 ? unpooled_tile<SIZE, 2> : unpooled_tile<SIZE, 3>)(x, plane, lanes, top, left, d);
+    return;
+  }
+  const float* corner = map.data + plane + top * row + left * map.batch;
+  if (lanes == LANES && top >= 0 && left >= 0 && top + SIZE <= map.height && left + SIZE <= map.width) {
 #pragma GCC unroll 6
     for (int i = 0; i < SIZE; ++i)
 #pragma GCC unroll 6
-      for (int j = 0; j < SIZE; ++j) d[i][j] = load(corner + i * x.row + j * x.pixel);
+      for (int j = 0; j < SIZE; ++j) d[i][j] = load(corner + i * row + j * map.batch);
     return;
   }
   for (int i = 0; i < SIZE; ++i)
     for (int j = 0; j < SIZE; ++j) {
-      const bool inside = top + i >= 0 && top + i < x.height && left + j >= 0 && left + j < x.width;
-      d[i][j] = inside ? load(corner + i * x.row + j * x.pixel, lanes) : Vec{};
+      const bool inside = top + i >= 0 && top + i < map.height && left + j >= 0 && left + j < map.width;
+      d[i][j] = inside ? load(corner + i * row + j * map.batch, lanes) : Vec{};
     }
 }
 
 // --- weights ---------------------------------------------------------------------------------------------------------
 
-// b with the lanes whose number has the bit STEP from a, STEP places down: half of a transposition.
+// A step of a transposition: the lanes of `a` whose number has the bit STEP change places with the others of `b`.
 template <int STEP>
 inline void exchange(Vec& a, Vec& b) {
-  IntVec low, high;
-  for (int l = 0; l < LANES; ++l) low[l] = l & STEP ? LANES + l - STEP : l, high[l] = l & STEP ? LANES + l : l + STEP;
-#if defined(__clang__)
+#if defined(__clang__)  // which knows no __builtin_shuffle, and makes shuffles of this
   Vec first, second;
   for (int l = 0; l < LANES; ++l) first[l] = l & STEP ? b[l - STEP] : a[l], second[l] = l & STEP ? b[l] : a[l + STEP];
 #else
+  IntVec low, high;
+  for (int l = 0; l < LANES; ++l) low[l] = l & STEP ? LANES + l - STEP : l, high[l] = l & STEP ? LANES + l : l + STEP;
   const Vec first = __builtin_shuffle(a, b, low), second = __builtin_shuffle(a, b, high);
 #endif
   a = first, b = second;
@@ -205,43 +261,48 @@ inline void transpose(Vec (&rows)[LANES]) {
   transpose_step<1>(rows);
 }
 
-// The nine weights of LANES filters from `filter` on for a channel, turned round for a gradient.
-inline void load_kernel(const float* kernel, int64_t channels, int64_t filters, int64_t channel, int64_t filter, bool turned,
-                        Vec (&g)[3][3]) {
+// The weights of LANES filters from `filter` on for a channel, turned round for a gradient, and transformed.
+template <int M, int K>
+inline void transform_weights(const float* kernel, int64_t channels, int64_t filters, int64_t channel, int64_t filter,
+                              bool turned, Vec (&u)[M + K - 1][M + K - 1]) {
+  constexpr int T = M + K - 1;
   const int lanes = static_cast<int>(std::min<int64_t>(LANES, filters - filter));
-#pragma GCC unroll 9
-  for (int at = 0; at < 9; ++at)
-    g[at / 3][at % 3] = load(kernel + ((turned ? 8 - at : at) * channels + channel) * filters + filter, lanes);
+  Vec half[K][T];
+  for (int i = 0; i < K; ++i) {
+    Vec g[K];
+#pragma GCC unroll 5
+    for (int j = 0; j < K; ++j) {
+      const int at = turned ? K * K - 1 - (i * K + j) : i * K + j;
+      g[j] = load(kernel + (at * channels + channel) * filters + filter, lanes);
+    }
+    Minimal<M, K>::weights(g, half[i]);
+  }
+#pragma GCC unroll 6
+  for (int j = 0; j < T; ++j) {
+    Vec column[K], done[T];
+#pragma GCC unroll 5
+    for (int i = 0; i < K; ++i) column[i] = half[i][j];
+    Minimal<M, K>::weights(column, done);
+#pragma GCC unroll 6
+    for (int i = 0; i < T; ++i) u[i][j] = done[i];
+  }
 }
 
 // kernel(i, j, c, f), transformed: (place, panel of LANES channels out, channel in, LANES). `transposed` is the kernel of the
 // gradient, with in and out changed round.
-template <int M>
+template <int M, int K>
 const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int64_t channels, int64_t filters,
                                  bool transposed) {
-  constexpr int T = M + 2;
+  constexpr int T = M + K - 1;
   const int64_t ins = transposed ? filters : channels, outs = transposed ? channels : filters;
   const int64_t panels = ceil_div(outs, LANES), plane = panels * ins * LANES;
   float* transformed = weight_scratch.take(T * T * plane);
   parallel_for(pool, panels, [&](int64_t panel) {
-    Vec g[3][3], half[3][T], u[T][T];
-    const auto transform = [&] {
-#pragma GCC unroll 3
-      for (int i = 0; i < 3; ++i) weights_of<M>(g[i], half[i]);
-#pragma GCC unroll 6
-      for (int j = 0; j < T; ++j) {
-        const Vec column[3] = {half[0][j], half[1][j], half[2][j]};
-        Vec done[T];
-        weights_of<M>(column, done);
-#pragma GCC unroll 6
-        for (int i = 0; i < T; ++i) u[i][j] = done[i];
-      }
-    };
     float* out = transformed + panel * ins * LANES;
+    Vec u[T][T];
     if (!transposed) {
       for (int64_t in = 0; in < ins; ++in, out += LANES) {
-        load_kernel(kernel, channels, filters, in, panel * LANES, false, g);
-        transform();
+        transform_weights<M, K>(kernel, channels, filters, in, panel * LANES, false, u);
         for (int p = 0; p < T * T; ++p) store(out + p * plane, u[p / T][p % T], LANES);
       }
       return;
@@ -250,10 +311,7 @@ const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int
     for (int64_t in = 0; in < ins; in += LANES) {
       static thread_local Vec square[T * T][LANES];
       for (int64_t o = 0; o < LANES; ++o) {
-        if (o < of_panel) {
-          load_kernel(kernel, channels, filters, panel * LANES + o, in, true, g);
-          transform();
-        }
+        if (o < of_panel) transform_weights<M, K>(kernel, channels, filters, panel * LANES + o, in, true, u);
         for (int p = 0; p < T * T; ++p) square[p][o] = o < of_panel ? u[p / T][p % T] : Vec{};
       }
       for (int p = 0; p < T * T; ++p) {
@@ -321,10 +379,10 @@ inline void store_tile(const Vec (&y)[M][M], const Output& out, int64_t window, 
     }
 }
 
-template <int M, int GROUP>
+template <int M, int K, int GROUP>
 void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const float* weights, int64_t window,
                     const Output& out, int64_t group) {
-  constexpr int T = M + 2;
+  constexpr int T = M + K - 1;
   const int64_t panels = ceil_div(out.filters, LANES), weight_plane = panels * channels * LANES;
   const int64_t pixel_plane = channels * GROUP * LANES, product_plane = PANELS * LANES * GROUP * LANES;
   float* transformed = pixel_scratch.take(T * T * pixel_plane);  // (place, channel, tile)
@@ -335,7 +393,7 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
     for (int64_t t = 0; t < GROUP; ++t) {
       Vec d[T][T], v[T][T];
       load_tile<T>(x, tiles.slice(tile(t)), c, M * tiles.row(tile(t)), M * tiles.column(tile(t)), d);
-      both_axes<T, T>(d, v, Minimal<M>::pixels);
+      both_axes(d, v, Points<T>::pixels);
 #pragma GCC unroll 36
       for (int p = 0; p < T * T; ++p)
         store(transformed + p * pixel_plane + (c * GROUP + t) * LANES, v[p / T][p % T], LANES);
@@ -353,7 +411,7 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
         Vec m[T][T], y[M][M];
 #pragma GCC unroll 36
         for (int p = 0; p < T * T; ++p) m[p / T][p % T] = load(products + p * product_plane + (f * GROUP + t) * LANES);
-        both_axes<T, M>(m, y, Minimal<M>::outputs);
+        both_axes(m, y, Minimal<M, K>::outputs);
         const int64_t slice = tiles.slice(tile(t));
         const int lanes = static_cast<int>(std::min<int64_t>(LANES, out.batch - slice * LANES));
         store_tile<M>(y, out, window, panel * LANES + f, slice, tiles.row(tile(t)), tiles.column(tile(t)), lanes);
@@ -361,48 +419,52 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
   }
 }
 
-template <int M>
+template <int M, int K>
 void convolve_tiles(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
                     int64_t window, const Output& out) {
   const Tiles tiles{ceil_div(out.batch, LANES), ceil_div(out.rows * window, M), ceil_div(out.columns * window, M)};
-  const float* weights = transposed ? transformed_weights<M>(pool, kernel, out.filters, channels, true)
-                                    : transformed_weights<M>(pool, kernel, channels, out.filters, false);
+  const float* weights = transposed ? transformed_weights<M, K>(pool, kernel, out.filters, channels, true)
+                                    : transformed_weights<M, K>(pool, kernel, channels, out.filters, false);
   // Tiles that the busiest thread gets, by groups of a size.
   const int64_t threads = pool.num_threads();
   const auto busiest = [&](int64_t group) { return ceil_div(ceil_div(tiles.count(), group), threads) * group; };
   const bool many = busiest(MANY) <= busiest(FEW);
   parallel_for(pool, ceil_div(tiles.count(), many ? MANY : FEW), [&](int64_t group) {
     if (many)
-      convolve_group<M, MANY>(x, channels, tiles, weights, window, out, group);
+      convolve_group<M, K, MANY>(x, channels, tiles, weights, window, out, group);
     else
-      convolve_group<M, FEW>(x, channels, tiles, weights, window, out, group);
+      convolve_group<M, K, FEW>(x, channels, tiles, weights, window, out, group);
   });
 }
 
+// The instance of a template for m and k, in that order.
+#define FOR_TILE(m, k, function) \
+  (k == 5 ? function<2, 5> : m == 2 ? function<2, 3> : m == 3 ? function<3, 3> : function<4, 3>)
+
 // channels: of x. transposed: the convolution is that of the gradient.
-void convolve_map(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
-                  int64_t window, const Output& out) {
-  const int m = best_tile(out.rows * window, out.columns * window, window);
-  const auto convolve = m == 2 ? convolve_tiles<2> : m == 3 ? convolve_tiles<3> : convolve_tiles<4>;
-  convolve(pool, x, kernel, channels, transposed, window, out);
+ffi::Error convolve_map(ffi::ThreadPool& pool, const Pixels& x, const Floats& kernel, int64_t channels, bool transposed,
+                        int64_t window, const Output& out) {
+  const int64_t size = kernel.dimensions()[0];
+  if (size != 3 && size != 5) return ffi::Error::InvalidArgument("kernels of 3 and 5 only");
+  const int m = window < 1 ? 0 : best_tile(size, out.rows * window, out.columns * window, window);
+  if (m == 0) return ffi::Error::InvalidArgument("no tile for this pooling window");
+  FOR_TILE(m, size, convolve_tiles)(pool, x, kernel.typed_data(), channels, transposed, window, out);
+  return ffi::Error::Success();
 }
 
 ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
                     int64_t before, int64_t after, int64_t window) {
-  if (window < 1 || window > 3) return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
   const Map map = map_of(x);
-  const Output out = output_of(y, places->element_count() > 1 ? places->typed_data() : nullptr);
-  convolve_map(pool, pixels_of(map, before), kernel.typed_data(), map.channels, false, window, out);
-  return ffi::Error::Success();
+  const Output out = output_of(y, kept(places));
+  return convolve_map(pool, Pixels{map, before}, kernel, map.channels, false, window, out);
 }
 
 ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
                           int64_t before, int64_t after, int64_t window) {
   const Map g = map_of(cotangent);
-  // Row h of dx takes rows h - i + before of the cotangent, i = 0, 1, 2.
-  const Pixels pixels = cotangents_of(pool, g, places.typed_data(), window, 2 - before);
-  convolve_map(pool, pixels, kernel.typed_data(), g.channels, true, 1, output_of(dx, nullptr));
-  return ffi::Error::Success();
+  // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
+  const Pixels pixels{g, kernel.dimensions()[0] - 1 - before, places.typed_data(), window};
+  return convolve_map(pool, pixels, kernel, g.channels, true, 1, output_of(dx, nullptr));
 }
 
 // --- the gradient of the kernel --------------------------------------------------------------------------------------
@@ -441,16 +503,15 @@ inline void multiply_rows(const float* pixels, int64_t row, int64_t channels, co
 }
 
 // Transformed pixels, (place, channel, tile, LANES).
-template <int M>
-float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channels, const Tiles& tiles) {
-  constexpr int T = M + 2;
+template <int T>
+float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channels, const Tiles& tiles, int64_t m) {
   const int64_t count = tiles.count();
   float* transformed = weight_scratch.take(T * T * channels * count * LANES);
   parallel_for(pool, channels, [&](int64_t c) {
     for (int64_t t = 0; t < count; ++t) {
       Vec d[T][T], v[T][T];
-      load_tile<T>(x, tiles.slice(t), c, M * tiles.row(t), M * tiles.column(t), d);
-      both_axes<T, T>(d, v, Minimal<M>::pixels);
+      load_tile<T>(x, tiles.slice(t), c, m * tiles.row(t), m * tiles.column(t), d);
+      both_axes(d, v, Points<T>::pixels);
 #pragma GCC unroll 36
       for (int p = 0; p < T * T; ++p) store(transformed + ((p * channels + c) * count + t) * LANES, v[p / T][p % T], LANES);
     }
@@ -459,10 +520,10 @@ float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channe
 }
 
 // Transformed cotangents of the panels `begin` to `end` - 1, (place, panel, tile, image, LANES filters).
-template <int M>
+template <int M, int K>
 float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, int64_t begin,
                               int64_t end) {
-  constexpr int T = M + 2;
+  constexpr int T = M + K - 1;
   const int64_t panels = end - begin, panel_size = tiles.count() * LANES * LANES;
   float* transformed = pixel_scratch.take(T * T * panels * panel_size);
   const int64_t together = TILES_TOGETHER, parts = ceil_div(tiles.count(), together);
@@ -475,7 +536,7 @@ float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t fi
         Vec y[M][M], v[T][T] = {};
         if (filter < filters) {
           load_tile<M>(g, tiles.slice(t), filter, M * tiles.row(t), M * tiles.column(t), y);
-          both_axes<M, T>(y, v, Minimal<M>::cotangents);
+          both_axes(y, v, Minimal<M, K>::cotangents);
         }
 #pragma GCC unroll 36
         for (int p = 0; p < T * T; ++p) square[p][f] = v[p / T][p % T];
@@ -491,12 +552,12 @@ float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t fi
 }
 
 // The panels `begin` to `end` - 1 of dk.
-template <int M>
+template <int M, int K>
 void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, const float* pixels,
                         int64_t channels, int64_t begin, int64_t end, float* dk) {
-  constexpr int T = M + 2;
+  constexpr int T = M + K - 1;
   const int64_t panels = end - begin, row = tiles.count() * LANES, panel_size = row * LANES;
-  const float* cotangents = transformed_cotangents<M>(pool, g, filters, tiles, begin, end);
+  const float* cotangents = transformed_cotangents<M, K>(pool, g, filters, tiles, begin, end);
   float* products = product_scratch.take(T * T * channels * panels * LANES);  // (place, channel, filter)
   const int64_t parts = ceil_div(panels, OF_OUTPUTS);
   parallel_for(pool, T * T * parts, [&](int64_t i) {
@@ -511,41 +572,41 @@ void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters,
   });
   parallel_for(pool, channels, [&](int64_t c) {
     for (int64_t panel = 0; panel < panels; ++panel) {
-      Vec u[T][T], half[T][3];
+      Vec u[T][T], half[T][K];
       for (int p = 0; p < T * T; ++p) u[p / T][p % T] = load(products + ((p * channels + c) * panels + panel) * LANES);
-      for (int i = 0; i < T; ++i) weights_transposed<M>(u[i], half[i]);
+      for (int i = 0; i < T; ++i) Minimal<M, K>::weights_transposed(u[i], half[i]);
       const int64_t filter = (begin + panel) * LANES;
       const int lanes = static_cast<int>(std::min<int64_t>(LANES, filters - filter));
-      for (int j = 0; j < 3; ++j) {
-        Vec column[T], done[3];
+      for (int j = 0; j < K; ++j) {
+        Vec column[T], done[K];
         for (int i = 0; i < T; ++i) column[i] = half[i][j];
-        weights_transposed<M>(column, done);
-        for (int i = 0; i < 3; ++i) store(dk + ((i * 3 + j) * channels + c) * filters + filter, done[i], lanes);
+        Minimal<M, K>::weights_transposed(column, done);
+        for (int i = 0; i < K; ++i) store(dk + ((i * K + j) * channels + c) * filters + filter, done[i], lanes);
       }
     }
   });
 }
 
-template <int M>
+template <int M, int K>
 void kernel_gradient_by(ffi::ThreadPool& pool, const Map& x, const Map& g, const uint8_t* places, int64_t before,
                         int64_t window, float* dk) {
-  constexpr int T = M + 2;
-  const Pixels cotangents = cotangents_of(pool, g, places, window, 0);
-  const Tiles tiles{x.slices(), ceil_div(cotangents.height, M), ceil_div(cotangents.width, M)};
-  const float* pixels = transformed_pixels<M>(pool, pixels_of(x, before), x.channels, tiles);
+  constexpr int T = M + K - 1;
+  const Tiles tiles{x.slices(), ceil_div(g.height * window, M), ceil_div(g.width * window, M)};
+  const float* pixels = transformed_pixels<T>(pool, Pixels{x, before}, x.channels, tiles, M);
   const int64_t panels = ceil_div(g.channels, LANES), of_panel = T * T * tiles.count() * LANES * LANES;
   const int64_t together = std::max<int64_t>(1, HELD_FLOATS / of_panel / OF_OUTPUTS) * OF_OUTPUTS;
   for (int64_t begin = 0; begin < panels; begin += together)
-    kernel_gradient_of<M>(pool, cotangents, g.channels, tiles, pixels, x.channels, begin, std::min(begin + together, panels),
+    kernel_gradient_of<M, K>(pool, Pixels{g, 0, places, window}, g.channels, tiles, pixels, x.channels, begin, std::min(begin + together, panels),
                           dk);
 }
 
 ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
                            int64_t before, int64_t after, int64_t window) {
   const Map map = map_of(x), g = map_of(cotangent);
-  const int m = best_tile(g.height * window, g.width * window, 1);
-  const auto gradient = m == 2 ? kernel_gradient_by<2> : m == 3 ? kernel_gradient_by<3> : kernel_gradient_by<4>;
-  gradient(pool, map, g, places.typed_data(), before, window, dk->typed_data());
+  const int64_t size = dk->dimensions()[0];
+  if (size != 3 && size != 5) return ffi::Error::InvalidArgument("kernels of 3 and 5 only");
+  const int m = best_tile(size, g.height * window, g.width * window, 1);
+  FOR_TILE(m, size, kernel_gradient_by)(pool, map, g, places.typed_data(), before, window, dk->typed_data());
   return ffi::Error::Success();
 }
 

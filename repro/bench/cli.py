@@ -12,7 +12,7 @@ from repro.catalog import all_papers, find_paper
 from repro.options import device_option
 
 EXIT_BENCH_FAILED = 1
-COMPARISONS = ("train", "predict", "import", "growth")
+COMPARISONS = ("train", "predict", "import", "audit", "growth")
 
 EXAMPLE = """\
 \b

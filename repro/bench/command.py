@@ -17,6 +17,7 @@ from fer_jax.faces import DataError
 from fer_jax.settings import Precision
 from fer_jax.step_kinds import StepError
 from repro.bench import growth
+from repro.bench.audit import compare_audits
 from repro.bench.comparison import BenchError, Settings, choose_rivals, compare
 from repro.bench.import_csv import compare_imports, write_csv
 from repro.bench.known_agreements import agreements_with, stored_agreements
@@ -82,6 +83,8 @@ def bench(request: Request) -> Outcome:
     for what in request.what:
         if what == "import":
             jobs.append((what, partial(_import, request, place)))
+        elif what == "audit":
+            jobs.append((what, partial(_audit, request, place)))
         elif what == "growth":
             jobs.append((f"{what}, {growth.PAPER}", partial(_growth, request, place)))
         else:
@@ -207,6 +210,14 @@ def _import(request: Request, place: _Place) -> BenchRecord:
         imported = compare_imports(path, rounds=request.rounds, threads=threads, say=say)
     rows, size = faces.images.shape[:2]
     return place.record("import", started=started, rows=rows, image_size=size, matmul=0.0, imported=imported)
+
+
+def _audit(request: Request, place: _Place) -> BenchRecord:
+    started = datetime.now(UTC)
+    images = place.dataset.faces.images
+    audited = compare_audits(images, rounds=request.rounds, threads=place.device.host_cores, say=say)
+    rows, size = images.shape[:2]
+    return place.record("audit", started=started, rows=rows, image_size=size, matmul=0.0, audited=audited)
 
 
 def _growth(request: Request, place: _Place) -> BenchRecord:

@@ -15,7 +15,7 @@ from fer_jax.cache import import_faces
 from fer_jax.faces import USAGES, DataError, Faces
 from fer_jax.formats import read_faces
 from repro.bench.machine import peak_memory_bytes
-from repro.bench.records import Import, ImportComparison, Timing
+from repro.bench.records import ImportComparison, Timing, Way
 from repro.bench.worker import Worker, thread_environment
 
 OWN = "read_faces"
@@ -124,7 +124,7 @@ def compare_imports(path: Path, *, rounds: int, threads: int, say: Callable[[str
                 timings[way].append(Timing(images_per_s=reading.rows / reading.seconds, elapsed_s=reading.seconds))
                 memory[way] = max(memory[way], reading.peak_memory_bytes)
                 say(f"  round {number}/{rounds}: {way}: {reading.seconds:.3f} s")
-    found = {way: Import(name=way, timings=tuple(timings[way]), peak_memory_bytes=memory[way]) for way in ways}
+    found = {way: Way(name=way, timings=tuple(timings[way]), peak_memory_bytes=memory[way]) for way in ways}
     return ImportComparison(
         file_bytes=path.stat().st_size,
         own=found[OWN],

@@ -18,7 +18,7 @@ from repro.records import Device, Git, decode_record, write_atomically
 
 BENCH_FORMAT = 1
 
-What = Literal["train", "predict", "import", "growth"]
+What = Literal["train", "predict", "import", "audit", "growth"]
 
 
 class BenchStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -135,8 +135,8 @@ class Comparison(BenchStruct, frozen=True, kw_only=True):
         return min(self.duels, key=lambda duel: duel.ratio, default=None)
 
 
-class Import(BenchStruct, frozen=True, kw_only=True):
-    """Reading one way; each timing in a fresh process. `images_per_s` counts rows."""
+class Way(BenchStruct, frozen=True, kw_only=True):
+    """One way of doing something on the host; each timing in a fresh process. `images_per_s` counts rows."""
 
     name: str
     timings: tuple[Timing, ...]
@@ -146,23 +146,37 @@ class Import(BenchStruct, frozen=True, kw_only=True):
     def seconds(self) -> float:
         return statistics.median(t.elapsed_s for t in self.timings)
 
+    def ratios(self, other: Way) -> tuple[float, ...]:
+        """How many times as long the other took, round by round."""
+        pairs = zip(other.timings, self.timings, strict=True)
+        return tuple(theirs.elapsed_s / ours.elapsed_s for theirs, ours in pairs)
+
 
 class ImportComparison(BenchStruct, frozen=True, kw_only=True):
     """Our import, the idioms, and opening from the cache, in rounds."""
 
     file_bytes: int
-    own: Import
-    idioms: tuple[Import, ...]
-    cached: Import
-
-    def ratios(self, idiom: Import) -> tuple[float, ...]:
-        """How many times as long the idiom took, round by round."""
-        pairs = zip(idiom.timings, self.own.timings, strict=True)
-        return tuple(theirs.elapsed_s / ours.elapsed_s for theirs, ours in pairs)
+    own: Way
+    idioms: tuple[Way, ...]
+    cached: Way
 
     @property
-    def best_idiom(self) -> Import:
+    def best_idiom(self) -> Way:
         return min(self.idioms, key=lambda idiom: idiom.seconds)
+
+
+class AuditWay(Way, frozen=True, kw_only=True):
+    """One way of searching for duplicates. pairs: that it found; pairs_of_ours: of those that our search finds."""
+
+    pairs: int
+    pairs_of_ours: int
+
+
+class AuditComparison(BenchStruct, frozen=True, kw_only=True):
+    """Our search for duplicates and others, in rounds."""
+
+    own: AuditWay
+    others: tuple[AuditWay, ...]
 
 
 class Point(BenchStruct, frozen=True, kw_only=True):
@@ -194,7 +208,7 @@ class Growth(BenchStruct, frozen=True, kw_only=True):
 
 
 class BenchRecord(BenchStruct, frozen=True, kw_only=True):
-    """One comparison on one machine; of `comparison`, `imported` and `growth` the one that `what` says is there.
+    """One comparison on one machine. Of `comparison`, `imported`, `audited` and `growth` it has the one of its `what`.
 
     matmul_flops_per_s: the best rate of a large matrix product seen between the timings, 0 where none was measured.
     """
@@ -208,6 +222,7 @@ class BenchRecord(BenchStruct, frozen=True, kw_only=True):
     load_at_start: float
     comparison: Comparison | None = None
     imported: ImportComparison | None = None
+    audited: AuditComparison | None = None
     growth: Growth | None = None
     versions: dict[str, str]
     git: Git
@@ -218,7 +233,7 @@ class BenchRecord(BenchStruct, frozen=True, kw_only=True):
     def __post_init__(self) -> None:
         if self.format != BENCH_FORMAT:
             raise ValueError(f"format is {self.format}, this version reads {BENCH_FORMAT}")
-        held = [name for name in ("comparison", "imported", "growth") if getattr(self, name) is not None]
+        held = [name for name in ("comparison", "imported", "audited", "growth") if getattr(self, name) is not None]
         if held != [_PART[self.what]]:
             raise ValueError(f"a record of `{self.what}` holds {_PART[self.what]}, this one {held}")
 
@@ -228,8 +243,8 @@ class BenchRecord(BenchStruct, frozen=True, kw_only=True):
 
     @property
     def file_name(self) -> str:
-        if self.what == "import":
-            return "fer2013-import.json"
+        if self.what in ("import", "audit"):
+            return f"fer2013-{self.what}.json"
         if self.growth is not None:
             return f"{self.growth.paper}-growth.json"
         assert self.comparison is not None
@@ -237,7 +252,13 @@ class BenchRecord(BenchStruct, frozen=True, kw_only=True):
         return f"{self.comparison.paper}-{self.what}{precision}.json"
 
 
-_PART = {"train": "comparison", "predict": "comparison", "import": "imported", "growth": "growth"}
+_PART: dict[What, str] = {
+    "train": "comparison",
+    "predict": "comparison",
+    "import": "imported",
+    "audit": "audited",
+    "growth": "growth",
+}
 
 
 def bench_folder(results: Path) -> Path:

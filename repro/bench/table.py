@@ -8,7 +8,7 @@ from pathlib import Path
 
 from repro.bench.arithmetic import flops_per_s
 from repro.bench.growth_table import growth_tables
-from repro.bench.records import BenchRecord, Candidate, Duel, bench_folder, find_bench
+from repro.bench.records import BenchRecord, Candidate, Duel, Way, bench_folder, find_bench
 from repro.report.markdown import Column, escape, table
 from repro.report.units import number, rate
 
@@ -86,6 +86,9 @@ def machine_section(records: Records) -> list[str]:
     for record in records:
         if record.imported is not None:
             blocks += ["### Reading fer2013.csv", import_table(record)]
+    for record in records:
+        if record.audited is not None:
+            blocks += ["### Searching for duplicates", audit_table(record)]
     for record in records:
         if record.growth is not None:
             blocks += ["### How cost grows", *growth_tables(record)]
@@ -223,27 +226,57 @@ def import_table(record: BenchRecord) -> str:
     """Our import, the idioms, and opening from the cache."""
     imported = record.imported
     assert imported is not None
-    columns = (
-        *(Column("Way"), Column("Seconds", "right"), Column("Rows/s", "right"), Column("Memory, MiB", "right")),
-        *(Column("Times ours", "right"), Column("Target")),
-    )
     rows = []
     for way in (imported.own, imported.cached, *imported.idioms):
-        elapsed = [t.elapsed_s for t in way.timings]
-        seconds = f"{way.seconds:.3f} ({min(elapsed):.3f} to {max(elapsed):.3f}, n = {len(elapsed)})"
-        ratios, target = NOTHING, ""
+        against, target = None, ""
         if way in imported.idioms:
-            each = imported.ratios(way)
-            ratios = f"{way.seconds / imported.own.seconds:.2f} ({min(each):.2f} to {max(each):.2f})"
+            against = imported.own
             if way is imported.best_idiom:
                 target = target_text(IMPORT_TARGET, way.seconds / imported.own.seconds)
         elif way is imported.cached:
             target = f"under {CACHED_TARGET_S:g} s, {'met' if way.seconds < CACHED_TARGET_S else '**missed**'}"
-        speed, held = rate(record.data.rows / way.seconds), number(way.peak_memory_bytes / 2**20, 0)
-        rows.append([escape(way.name), seconds, speed, held, ratios, target])
-    mark = f" {SYNTHETIC}." if record.data.synthetic else ""
-    words = f"{record.data.rows:,} rows, {imported.file_bytes / 2**20:,.1f} MiB, each time in a fresh process.{mark}"
-    return f"{words}\n\n{table(columns, rows)}"
+        rows.append([*_way_cells(way, record, against), target])
+    words = f"{record.data.rows:,} rows, {imported.file_bytes / 2**20:,.1f} MiB, each time in a fresh process."
+    return f"{words}{_synthetic(record)}\n\n{table((*WAY_COLUMNS, Column('Target')), rows)}"
+
+
+def audit_table(record: BenchRecord) -> str:
+    """Our search for duplicates and others, with the pairs that each finds."""
+    audited = record.audited
+    assert audited is not None
+    columns = (*WAY_COLUMNS, Column("Pairs found", "right"), Column("of ours", "right"))
+    rows = [[*_way_cells(audited.own, record, None), f"{audited.own.pairs:,}", NOTHING]]
+    for way in audited.others:
+        share = way.pairs_of_ours / audited.own.pairs if audited.own.pairs else 0.0
+        found = f"{way.pairs:,}", f"{way.pairs_of_ours:,} ({share:.0%})"
+        rows.append([*_way_cells(way, record, audited.own), *found])
+    words = (
+        f"{record.data.rows:,} rows, nothing cached, each time in a fresh process, with what it compiles. Ours also "
+        "finds mirrored and shifted copies; the others do not look for them."
+    )
+    return f"{words}{_synthetic(record)}\n\n{table(columns, rows)}"
+
+
+WAY_COLUMNS = (
+    *(Column("Way"), Column("Seconds", "right"), Column("Rows/s", "right"), Column("Memory, MiB", "right")),
+    Column("Times ours", "right"),
+)
+
+
+def _way_cells(way: Way, record: BenchRecord, own: Way | None) -> list[str]:
+    """The cells of `WAY_COLUMNS`; own: what the way's time is set against."""
+    elapsed = [t.elapsed_s for t in way.timings]
+    seconds = f"{way.seconds:.3f} ({min(elapsed):.3f} to {max(elapsed):.3f}, n = {len(elapsed)})"
+    times = NOTHING
+    if own is not None:
+        each = own.ratios(way)
+        times = f"{way.seconds / own.seconds:.2f} ({min(each):.2f} to {max(each):.2f})"
+    held = number(way.peak_memory_bytes / 2**20, 0)
+    return [escape(way.name), seconds, rate(record.data.rows / way.seconds), held, times]
+
+
+def _synthetic(record: BenchRecord) -> str:
+    return f" {SYNTHETIC}." if record.data.synthetic else ""
 
 
 def record_table(records: Records) -> str:

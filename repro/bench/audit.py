@@ -1,0 +1,118 @@
+"""The search for duplicates beside two usual ways of looking for them, each time in a fresh process.
+
+The others answer an easier question, as users of them do: neither looks for mirrored or shifted copies. So the pairs
+that each finds are counted beside its time.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from fer_jax.duplicates import THRESHOLD, almost_constant, find_duplicates
+from repro.bench.machine import peak_memory_bytes
+from repro.bench.records import AuditComparison, AuditWay, Timing
+from repro.bench.worker import Worker, thread_environment
+
+OWN = "find_duplicates"
+BLOCK = 2048
+# Bits of 64 that may differ: the usual bound for "the same picture" with this hash.
+HAMMING = 6
+HASH_SIZE = 8
+HASH_FREQUENCIES = 32  # pictures are shrunk to so many pixels before the cosine transform
+
+
+class Search(NamedTuple):
+    """One timing of one way, and the pairs that it found as row_a * rows + row_b, row_a < row_b, sorted."""
+
+    seconds: float
+    peak_memory_bytes: int
+    keys: np.ndarray
+
+
+def our_pairs(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`fer_jax.duplicates.find_duplicates`."""
+    pairs = find_duplicates(images)
+    return pairs.row_a, pairs.row_b
+
+
+def correlated_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Pictures whose pixels correlate by our own threshold, from products of matrices in NumPy."""
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    flat -= flat.mean(1, keepdims=True)
+    flat *= ~almost_constant(images)[:, None] / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
+    return _in_blocks(len(images), lambda a, b: flat[a] @ flat[b].T >= THRESHOLD)
+
+
+def near_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The perceptual hash of 64 bits: signs of the lowest frequencies against their median, compared bit by bit."""
+    from scipy.fft import dctn
+
+    size = images.shape[1]
+    nearest = np.arange(HASH_FREQUENCIES) * size // HASH_FREQUENCIES
+    low = dctn(images[:, nearest][:, :, nearest].astype(np.float32), axes=(1, 2))[:, :HASH_SIZE, :HASH_SIZE]
+    low = low.reshape(len(images), -1)
+    bits = low > np.median(low, 1, keepdims=True)
+    words = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
+    return _in_blocks(len(images), lambda a, b: np.bitwise_count(words[a, None] ^ words[None, b]) <= HAMMING)
+
+
+def _in_blocks(rows: int, alike: Callable[[slice, slice], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs a < b of which `alike`, asked block by block, says so."""
+    found: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, np.int64),) * 2]
+    for i in range(0, rows, BLOCK):
+        for j in range(i, rows, BLOCK):
+            a, b = np.nonzero(alike(slice(i, i + BLOCK), slice(j, j + BLOCK)))
+            kept = a + i < b + j
+            found.append((a[kept] + i, b[kept] + j))
+    first, second = (np.concatenate(part) for part in zip(*found, strict=True))
+    return first, second
+
+
+WAYS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
+    OWN: our_pairs,
+    f"NumPy, correlation of pixels from {THRESHOLD:g}": correlated_pixels,
+    f"NumPy, perceptual hash of 64 bits, at most {HAMMING} differ": near_hashes,
+}
+
+
+class Searcher:
+    """One way of searching, in a process of its own."""
+
+    def __init__(self, way: str, images: np.ndarray) -> None:
+        self.way, self.images = way, images
+        self.versions = {"numpy": np.__version__}
+        if way == OWN:
+            import fer_jax.correlation  # noqa: F401  not timed; what it compiles is
+
+    def search(self) -> Search:
+        begin = time.perf_counter()
+        a, b = WAYS[self.way](self.images)
+        seconds = time.perf_counter() - begin
+        return Search(seconds, peak_memory_bytes(), np.unique(a.astype(np.int64) * len(self.images) + b))
+
+
+def compare_audits(images: np.ndarray, *, rounds: int, threads: int, say: Callable[[str], None]) -> AuditComparison:
+    """Every way once per round. Raises WorkerError."""
+    searches: dict[str, list[Search]] = {way: [] for way in WAYS}
+    for number in range(1, rounds + 1):
+        for way, done in searches.items():
+            with Worker(Searcher, (way, images), label=way, variables=thread_environment(threads, "cpu")) as worker:
+                done.append(worker.call("search"))
+            say(f"  round {number}/{rounds}: {way}: {done[-1].seconds:.2f} s, {len(done[-1].keys):,} pairs")
+    ours = searches[OWN][0].keys
+    own, *others = (_way(name, done, len(images), ours) for name, done in searches.items())
+    return AuditComparison(own=own, others=tuple(others))
+
+
+def _way(name: str, done: list[Search], rows: int, ours: np.ndarray) -> AuditWay:
+    return AuditWay(
+        name=name,
+        timings=tuple(Timing(images_per_s=rows / s.seconds, elapsed_s=s.seconds) for s in done),
+        peak_memory_bytes=max(s.peak_memory_bytes for s in done),
+        pairs=len(done[0].keys),
+        pairs_of_ours=int(np.isin(done[0].keys, ours, assume_unique=True).sum()),
+    )
