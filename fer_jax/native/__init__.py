@@ -46,7 +46,7 @@ _WINOGRAD_GRADIENT_FROM = {3: 16, 5: 64}
 _WINOGRAD_WINDOWS = {3: (1, 2, 3), 5: (1, 2)}
 
 _SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "winograd.cc", "batch_norm.cc")]
-_HEADER = Path(__file__).parent / "lanes.h"
+_HEADERS = [Path(__file__).parent / name for name in ("lanes.h", "minimal.h")]
 _DIRECT, _WINOGRAD = "fer", "fer_winograd"
 _TARGETS = [
     *(f"{kind}_{name}" for kind in (_DIRECT, _WINOGRAD) for name in ("convolve", "input_gradient", "kernel_gradient")),
@@ -91,7 +91,7 @@ def compiled(cache_dir: Path | None = None) -> Path:
     if command is None:
         raise NativeError("no C++ compiler: install one, such as g++, or name it in $CXX")
     flags = _flags()
-    texts = [path.read_text() for path in (_HEADER, *_SOURCES)]
+    texts = [path.read_text() for path in (*_HEADERS, *_SOURCES)]
     identity = "\n".join([*texts, version("jaxlib"), *command, *flags, processor()])
     path = cache_folder(cache_dir) / "native" / f"{hashlib.sha256(identity.encode()).hexdigest()[:16]}.so"
     if path.exists():
@@ -173,13 +173,16 @@ def _call(x: Array, kernel: Array, padding: Padding, window: int, *, keep_places
     grown = sum(padding) - size + 1
     shape = (filters, (x.shape[1] + grown) // window, (x.shape[2] + grown) // window, x.shape[3])
     assert channels == x.shape[0] and min(shape) > 0
-    outputs = (
-        jax.ShapeDtypeStruct(shape, jnp.float32),
-        jax.ShapeDtypeStruct(shape if keep_places and window > 1 else (1,), jnp.uint8),
-    )
-    call = jax.ffi.ffi_call(f"{_kind(kernel, _WINOGRAD_FROM, window)}_convolve", outputs, vmap_method="sequential")
+    target = f"{_kind(kernel, _WINOGRAD_FROM, window)}_convolve"
+    call = jax.ffi.ffi_call(target, pooled(shape, keep_places and window > 1), vmap_method="sequential")
     values, places = call(x, kernel, **_attributes(padding, window))
     return values, places
+
+
+def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
+    """What a call gives that pools: the values, and their places in the windows, or one element in their stead."""
+    values = jax.ShapeDtypeStruct(shape, jnp.float32)
+    return values, jax.ShapeDtypeStruct(shape if keep_places else (1,), jnp.uint8)
 
 
 def _attributes(padding: Padding, window: int) -> dict[str, np.int64]:

@@ -111,10 +111,7 @@ def _normalise(x: Array, factor: Array, offset: Array, window: int, *, keep_plac
     """(values, places): `places` says which value of its window each maximum was, and has one element if not kept."""
     channels, height, width, batch = x.shape
     shape = (channels, height // window, width // window, batch)
-    outputs = (
-        jax.ShapeDtypeStruct(shape, jnp.float32),
-        jax.ShapeDtypeStruct(shape if keep_places and window > 1 else (1,), jnp.uint8),
-    )
+    outputs = native.pooled(shape, keep_places and window > 1)
     call = jax.ffi.ffi_call("fer_normalise", outputs, vmap_method="sequential")
     values, places = call(x, factor, offset, window=np.int64(window))
     return values, places
