@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from fer_jax import native
 from fer_jax.backends import ChwnBackend, NhwcBackend, Stage
 from fer_jax.batch_norm import Rows
-from fer_jax.layers import BatchNorm, MaxPool
+from fer_jax.layers import BatchNorm, MaxPool, Padding
 from fer_jax.native import batch_norm
 
 pytestmark = pytest.mark.skipif(native.compiler() is None, reason="no C++ compiler")
@@ -21,7 +21,7 @@ def drawn(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
 
 
-def stage_of(window, padding="valid"):
+def stage_of(window, padding: Padding = "valid"):
     return Stage(
         "batch_norm1", BatchNorm(epsilon=1e-2), MaxPool(window=window, padding=padding) if window > 1 else None
     )
@@ -41,13 +41,14 @@ def ours(x, scale, bias, rows, stage):
 def all_of(function, dtype, arguments, weight, shift, stage):
     """What it gives, and the gradients of the map, the scale and the bias for a cotangent of the map alone."""
     with jax.enable_x64(dtype == np.float64):
-        rows = Rows(jnp.asarray(weight, dtype), jnp.asarray(shift, dtype), None)
+        weight_B = jnp.asarray(weight, dtype)
+        rows = Rows(weight_B, jnp.asarray(shift, dtype), None)
 
         @jax.jit
         def run(*arguments):
             (y, mean, var), pull = jax.vjp(lambda *a: function(*a, rows, stage), *arguments)
             # Rows that only fill up the batch have no loss.
-            cotangent = jnp.cos(jnp.arange(y.size, dtype=dtype)).reshape(y.shape) * rows.weight_B[:, None, None, None]
+            cotangent = jnp.cos(jnp.arange(y.size, dtype=dtype)).reshape(y.shape) * weight_B[:, None, None, None]
             return y, mean, var, *pull((cotangent, jnp.zeros_like(mean), jnp.zeros_like(var)))
 
         return [np.asarray(a) for a in run(*(jnp.asarray(a, dtype) for a in arguments))]

@@ -53,8 +53,8 @@ def near_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     size = images.shape[1]
     nearest = np.arange(HASH_FREQUENCIES) * size // HASH_FREQUENCIES
-    low = dctn(images[:, nearest][:, :, nearest].astype(np.float32), axes=(1, 2))[:, :HASH_SIZE, :HASH_SIZE]
-    low = low.reshape(len(images), -1)
+    frequencies = np.asarray(dctn(images[:, nearest][:, :, nearest].astype(np.float32), axes=(1, 2)))
+    low = frequencies[:, :HASH_SIZE, :HASH_SIZE].reshape(len(images), -1)
     bits = low > np.median(low, 1, keepdims=True)
     words = np.packbits(bits, axis=1).view(np.uint64)[:, 0]
     return _in_blocks(len(images), lambda a, b: np.bitwise_count(words[a, None] ^ words[None, b]) <= HAMMING)
@@ -62,14 +62,14 @@ def near_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def _in_blocks(rows: int, alike: Callable[[slice, slice], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     """The pairs a < b of which `alike`, asked block by block, says so."""
-    found: list[tuple[np.ndarray, np.ndarray]] = [(np.zeros(0, np.int64),) * 2]
+    first, second = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for i in range(0, rows, BLOCK):
         for j in range(i, rows, BLOCK):
             a, b = np.nonzero(alike(slice(i, i + BLOCK), slice(j, j + BLOCK)))
             kept = a + i < b + j
-            found.append((a[kept] + i, b[kept] + j))
-    first, second = (np.concatenate(part) for part in zip(*found, strict=True))
-    return first, second
+            first.append(a[kept] + i)
+            second.append(b[kept] + j)
+    return np.concatenate(first), np.concatenate(second)
 
 
 WAYS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
