@@ -182,7 +182,9 @@ def test_a_digest_moves_with_what_is_seen_and_not_with_the_last_bits():
 def test_the_committed_figures_are_small_and_show_no_face_of_the_data_set():
     files = [path for path in COMMITTED.iterdir() if path.suffix in (".svg", ".png")]
     assert files
-    assert sum(path.stat().st_size for path in files) < 2**20
+    # A paper with runs brings three or four figures of its own; every paper has had a run since onghena's.
+    papers = sum(path.name.endswith("-learning.svg") for path in files)
+    assert sum(path.stat().st_size for path in files) < papers * 2**18
     assert {path.name for path in files if "mistakes" in path.name} <= {f"{SYNTHETIC_MISTAKES}.png"}
     for path in files:
         if path.suffix == ".svg":
