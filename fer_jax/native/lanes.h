@@ -1,7 +1,7 @@
 // What both kinds of convolution share: registers of LANES images, threads, scratch memory, packed maps.
 //
-// A register holds one pixel of LANES images. Every map is first packed: padded, and cut into slices of LANES images,
-// (slice, channel, row, column, LANES), so that the inner loops meet neither borders nor strides.
+// A register holds one pixel of LANES images. The direct convolution packs every map first: padded, and cut into slices of
+// LANES images, (slice, channel, row, column, LANES), so that the inner loops meet neither borders nor strides.
 
 #pragma once
 
@@ -136,7 +136,7 @@ class Scratch {
   float* memory_ = nullptr;
   size_t size_ = 0;
 };
-inline thread_local Scratch map_scratch, other_scratch, weight_scratch;
+inline thread_local Scratch map_scratch, weight_scratch;
 
 constexpr int64_t ceil_div(int64_t a, int64_t b) { return (a + b - 1) / b; }
 
