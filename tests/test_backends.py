@@ -103,13 +103,13 @@ def test_convolutions_are_equal_also_on_maps_that_are_not_square(layer, channels
 
 @pytest.mark.usefixtures("routines")
 def test_wide_convolutions_are_equal():
-    """From 64 channels on Winograd's way is taken, but only for kernels of 3 and stride 1."""
+    """Minimal filtering is taken for kernels of 3 and, in C++, of 5, with stride 1."""
     images = jnp.asarray(normal(0, 2, 7, 6, 64), jnp.float32)
     for layer in (Conv(filters=64, kernel=3), Conv(filters=64, kernel=3, stride=2), Conv(filters=64, kernel=5)):
         kernel = jnp.asarray(normal(1, layer.kernel, layer.kernel, 64, 64), jnp.float32)
         plain = NhwcBackend().conv(images, kernel, None, Stage("conv1", layer))
         fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, None, Stage("conv1", layer))
-        np.testing.assert_allclose(from_chwn(fast), plain, rtol=0, atol=3e-6 * np.abs(plain).max())
+        np.testing.assert_allclose(from_chwn(fast), plain, rtol=0, atol=1e-5 * np.abs(plain).max())
 
 
 @pytest.mark.usefixtures("routines")

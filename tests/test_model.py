@@ -123,7 +123,8 @@ def test_backends_agree_with_float64(name):
     (loss32, (logits32, _)), gradients32 = loss_and_gradients(layers, ChwnBackend(), variables, x, jnp.float32)
     assert logits32.dtype == np.float32
     np.testing.assert_allclose(loss32, loss, rtol=1e-5)
-    np.testing.assert_allclose(logits32, logits, rtol=1e-5, atol=1e-5)
+    # Batch norm over four images divides by small deviations, and so enlarges rounding.
+    np.testing.assert_allclose(logits32, logits, rtol=1e-5, atol=3e-5 if variables["batch_stats"] else 1e-5)
     largest = max(np.abs(g).max() for g in jax.tree.leaves(gradients))
     for a, b in zip(jax.tree.leaves(gradients32), jax.tree.leaves(gradients), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5 * largest)

@@ -37,8 +37,8 @@ def value_and_gradients(function, x, kernel, dtype):
         return [np.asarray(a) for a in all_three(jnp.asarray(x, dtype), jnp.asarray(kernel, dtype))]
 
 
-# Of the largest value. Winograd's transforms lose up to a digit more than the sums of a direct convolution.
-DIRECT_ERROR, WINOGRAD_ERROR = 3e-6, 1e-5
+# Of the largest value. Minimal filtering loses up to a digit more than the sums of a direct convolution.
+DIRECT_ERROR, FILTERED_ERROR = 3e-6, 1e-5
 
 
 def assert_is_the_convolution(x, kernel, padding, window, error=DIRECT_ERROR):
@@ -85,7 +85,7 @@ def test_convolve(size, window, height, width, channels, filters, batch, before,
 )
 def test_layers_of_the_papers(channels, size, batch, filters, kernel, same, window):
     x, weights = maps(channels, size, size, batch, filters, kernel)
-    assert_is_the_convolution(x, weights / kernel, (kernel // 2,) * 2 if same else (0, 0), window, WINOGRAD_ERROR)
+    assert_is_the_convolution(x, weights / kernel, (kernel // 2,) * 2 if same else (0, 0), window, FILTERED_ERROR)
 
 
 @settings(max_examples=20, deadline=None, derandomize=True)
@@ -98,20 +98,34 @@ def test_wide_layers_by_winograd(size, window, height, width, channels, filters,
     before, after = min(before, size - 1), min(after, size - 1)
     missing = max(0, window + size - 1 - min(height, width) - before - after)
     x, kernel = maps(channels, height + missing, width + missing, batch, filters, size)
-    assert_is_the_convolution(x, kernel, (before, after), window, WINOGRAD_ERROR)
+    assert_is_the_convolution(x, kernel, (before, after), window, FILTERED_ERROR)
 
 
-@pytest.mark.parametrize(
-    ("size", "height", "window"),
-    [(3, 4, 1), (3, 5, 1), (3, 6, 1), (3, 8, 1), (3, 8, 2), (3, 9, 3), (5, 6, 1), (5, 6, 2)],
-)
-def test_winograds_tiles_alone(size, height, window, monkeypatch):
-    """Every tile that is chosen for some map (2, 3 and 4 outputs wide), for a few channels, where it would not pay."""
-    for name in ("_WINOGRAD_FROM", "_WINOGRAD_GRADIENT_FROM"):
-        monkeypatch.setattr(native, name, {3: 1, 5: 1})
-    x, kernel = maps(3, height, height, 5, 2, size)
-    for padding in [(size // 2,) * 2, (0, 0), (0, 1)]:
-        assert_is_the_convolution(x, kernel, padding, min(window, height + sum(padding) - size + 1), WINOGRAD_ERROR)
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    way=st.sampled_from(["fer", "fer_strips", "fer_winograd"]), size=st.sampled_from([3, 5]),
+    window=st.sampled_from([1, 2, 3]), height=st.integers(1, 19), width=st.integers(1, 19),
+    channels=st.integers(1, 20), filters=st.integers(1, 20), batch=st.sampled_from([1, 5, 16, 35]),
+    before=st.integers(0, 4), after=st.integers(0, 4),
+)  # fmt: skip
+def test_every_way_whether_it_pays_or_not(way, size, window, height, width, channels, filters, batch, before, after):
+    """Every strip and tile that is chosen for some map, also where another way would be faster."""
+    size = 3 if way == "fer_winograd" else size
+    window = 2 if way == "fer_strips" and size == 5 and window == 3 else window  # no strip of three rows there
+    before, after = min(before, size - 1), min(after, size - 1)
+    missing = max(0, window + size - 1 - min(height, width) - before - after)
+    x, kernel = maps(channels, height + missing, width + missing, batch, filters, size)
+    with pytest.MonkeyPatch.context() as patch:
+        for name in ("_CHANNELS_FROM", "_GRADIENT_CHANNELS_FROM"):
+            patch.setattr(native, name, {way: {size: 1}})
+        assert native._way(jnp.asarray(kernel), native._CHANNELS_FROM, window) == way
+        assert_is_the_convolution(x, kernel, (before, after), window, FILTERED_ERROR)
+
+
+def test_many_parts_of_a_batch_are_added_up():
+    """More slices than the parts whose sums are kept apart in a kernel's gradient by strips."""
+    x, kernel = maps(2, 8, 8, 150, 3, 3)
+    assert_is_the_convolution(x, kernel, (1, 1), 2, FILTERED_ERROR)
 
 
 def test_the_first_of_equals_takes_the_gradient():

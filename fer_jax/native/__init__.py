@@ -1,7 +1,8 @@
 """Convolution and batch norm with pooling in C++, called through XLA's foreign function interface; for CPU.
 
 Products of matrices, which is all that XLA is fast at on CPU, need every pixel written several times over, and the map
-before pooling written and read again. The loops here (``convolution.cc``, ``winograd.cc``) keep both in registers.
+before pooling written and read again. The loops here (``convolution.cc``, ``strips.cc``, ``winograd.cc``) keep both in
+registers.
 Batch norm has calls of its own, in ``batch_norm.py``.
 Where they cannot run (no C++ compiler, another dtype, a window or kernel that they do not know) ``backends.py`` takes
 the routines in pure JAX; results differ by rounding only.
@@ -38,18 +39,23 @@ from fer_jax.pooling import Padding
 KERNEL_SIZES = (1, 3, 5, 7)
 POOLING_WINDOWS = (1, 2, 3)
 
-# From this many channels, in and out, Winograd's arithmetic wins back what its transforms cost, by the kernel's size:
-# for maps (forward, and the gradient of the input), and for the gradient of the kernel.
-_WINOGRAD_FROM = {3: 16, 5: 16}
-_WINOGRAD_GRADIENT_FROM = {3: 16, 5: 64}
-# The pooling windows that fit into a tile's output, by the size of the kernel.
-_WINOGRAD_WINDOWS = {3: (1, 2, 3), 5: (1, 2)}
+# The three ways to convolve. The two that filter minimally save products; where their transforms pay, by the kernel's
+# size: from how many channels on, in and out, for maps (forward, and the gradient of the input) and for the gradient of
+# the kernel; the first that suits is taken.
+_DIRECT, _STRIPS, _WINOGRAD = "fer", "fer_strips", "fer_winograd"
+_CHANNELS_FROM = {_WINOGRAD: {3: 16}, _STRIPS: {3: 2, 5: 2}}
+_GRADIENT_CHANNELS_FROM = {_WINOGRAD: {3: 32}, _STRIPS: {3: 2, 5: 2}}
+# The pooling windows that fit into a strip's or tile's output, by the kernel's size.
+_WINDOWS = {3: (1, 2, 3), 5: (1, 2)}
 
-_SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "winograd.cc", "batch_norm.cc")]
+_SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "strips.cc", "winograd.cc", "batch_norm.cc")]
 _HEADERS = [Path(__file__).parent / name for name in ("lanes.h", "minimal.h")]
-_DIRECT, _WINOGRAD = "fer", "fer_winograd"
 _TARGETS = [
-    *(f"{kind}_{name}" for kind in (_DIRECT, _WINOGRAD) for name in ("convolve", "input_gradient", "kernel_gradient")),
+    *(
+        f"{way}_{name}"
+        for way in (_DIRECT, _STRIPS, _WINOGRAD)
+        for name in ("convolve", "input_gradient", "kernel_gradient")
+    ),
     *("fer_moments", "fer_normalise", "fer_normalise_sums", "fer_normalise_gradient"),
 ]
 _COMPILE_LIMIT_S = 300
@@ -155,11 +161,14 @@ def convolve(x: Array, kernel: Array, padding: Padding, window: int = 1) -> Arra
     return _convolve(x, kernel, padding, window)
 
 
-def _kind(kernel: Array, channels: dict[int, int], window: int = 1) -> str:
-    """Which arithmetic suits a kernel and the pooling behind it. channels: from how many on, by the kernel's size."""
-    size = kernel.shape[0]
-    known = window in _WINOGRAD_WINDOWS.get(size, ())
-    return _WINOGRAD if known and min(kernel.shape[2:]) >= channels[size] else _DIRECT
+def _way(kernel: Array, channels_from: dict[str, dict[int, int]], window: int = 1) -> str:
+    """The way that suits a kernel and the pooling behind it."""
+    size, _, *channels = kernel.shape
+    if window in _WINDOWS.get(size, ()):
+        for way, least in channels_from.items():
+            if size in least and min(channels) >= least[size]:
+                return way
+    return _DIRECT
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
@@ -173,7 +182,7 @@ def _call(x: Array, kernel: Array, padding: Padding, window: int, *, keep_places
     grown = sum(padding) - size + 1
     shape = (filters, (x.shape[1] + grown) // window, (x.shape[2] + grown) // window, x.shape[3])
     assert channels == x.shape[0] and min(shape) > 0
-    target = f"{_kind(kernel, _WINOGRAD_FROM, window)}_convolve"
+    target = f"{_way(kernel, _CHANNELS_FROM, window)}_convolve"
     call = jax.ffi.ffi_call(target, pooled(shape, keep_places and window > 1), vmap_method="sequential")
     values, places = call(x, kernel, **_attributes(padding, window))
     return values, places
@@ -199,9 +208,9 @@ def _backward(
 ) -> tuple[Array, Array]:
     x, kernel, places = residuals
     attributes = _attributes(padding, window)
-    name = f"{_kind(kernel, _WINOGRAD_FROM)}_input_gradient"
+    name = f"{_way(kernel, _CHANNELS_FROM)}_input_gradient"
     of_x = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="sequential")
-    name = f"{_kind(kernel, _WINOGRAD_GRADIENT_FROM)}_kernel_gradient"
+    name = f"{_way(kernel, _GRADIENT_CHANNELS_FROM)}_kernel_gradient"
     of_kernel = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(kernel.shape, kernel.dtype), vmap_method="sequential")
     return of_x(cotangent, places, kernel, **attributes), of_kernel(x, cotangent, places, **attributes)
 

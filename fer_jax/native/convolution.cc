@@ -188,32 +188,6 @@ ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, 
   return ffi::Error::Success();
 }
 
-// Adds to `kept` the gradient of one row of the kernel, SIZE weights for CHANNELS channels and BLOCK filters, from some
-// rows of the map. pixels: those rows of the first channel; g: (row, column, BLOCK, LANES); kept: (channel, column of the
-// kernel, filter, LANES).
-template <int SIZE, int CHANNELS, int BLOCK>
-inline void kernel_row(const Packed& x, const float* pixels, const float* g, int64_t rows, int64_t columns, float* kept) {
-  Vec sums[CHANNELS][SIZE][BLOCK];
-  std::memcpy(sums, kept, sizeof sums);
-  for (int64_t h = 0; h < rows; ++h) {
-    const float *line = pixels + h * x.row(), *values = g + h * columns * BLOCK * LANES;
-    for (int64_t w = 0; w < columns; ++w, line += LANES, values += BLOCK * LANES) {
-      Vec v[BLOCK];
-#pragma GCC unroll 16
-      for (int b = 0; b < BLOCK; ++b) v[b] = load_once(values + b * LANES);
-#pragma GCC unroll 16
-      for (int c = 0; c < CHANNELS; ++c)
-#pragma GCC unroll 16
-        for (int j = 0; j < SIZE; ++j) {
-          const Vec pixel = load_once(line + c * x.plane() + j * LANES);
-#pragma GCC unroll 16
-          for (int b = 0; b < BLOCK; ++b) sums[c][j][b] += pixel * v[b];
-        }
-    }
-  }
-  std::memcpy(kept, sums, sizeof sums);
-}
-
 // All weights of channels `begin` to `end` - 1 for one block of filters. The cotangent is taken apart a few rows at a
 // time, which then stay in the caches for all weights; their sums wait in memory meanwhile.
 template <int SIZE, int CHANNELS, int BLOCK>

@@ -17,6 +17,9 @@
 #if defined(__linux__)
 #include <sys/mman.h>
 #endif
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 #include "xla/ffi/api/ffi.h"
 
@@ -40,7 +43,19 @@ inline Vec load(const float* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-// Copies of `lanes` values, the rest zero. Whole ones apart: only a copy of constant size is one instruction.
+// Copies of `lanes` values, the rest zero. Whole ones apart: only a copy of constant size is one instruction, unless the
+// processor can mask lanes.
+#if defined(__AVX512BW__) && defined(__AVX512VL__)
+inline uint16_t first_of(int lanes) { return static_cast<uint16_t>((1u << lanes) - 1); }
+inline Vec load(const float* p, int lanes) { return reinterpret_cast<Vec>(_mm512_maskz_loadu_ps(first_of(lanes), p)); }
+inline IntVec load(const uint8_t* p, int lanes) {
+  return reinterpret_cast<IntVec>(_mm512_cvtepu8_epi32(_mm_maskz_loadu_epi8(first_of(lanes), p)));
+}
+inline void store(float* p, Vec v, int lanes) { _mm512_mask_storeu_ps(p, first_of(lanes), reinterpret_cast<__m512>(v)); }
+inline void store(uint8_t* p, IntVec v, int lanes) {
+  _mm_mask_storeu_epi8(p, first_of(lanes), _mm512_cvtepi32_epi8(reinterpret_cast<__m512i>(v)));
+}
+#else
 inline Vec load(const float* p, int lanes) {
   if (lanes == LANES) return load(p);
   Vec v{};
@@ -68,6 +83,7 @@ inline void store(uint8_t* p, IntVec v, int lanes) {
   else
     std::memcpy(p, &bytes, lanes);
 }
+#endif
 inline Vec broadcast(float value) { return value - Vec{}; }  // 0 + value would be an addition, because of -0
 
 // `load` into a register that several products share. Compilers like to read memory again for each, twice the loads that
@@ -147,6 +163,17 @@ struct Map {  // (channels, height, width, batch) in memory
   int64_t channels, height, width, batch;
   int64_t slices() const { return ceil_div(batch, LANES); }
   int lanes(int64_t slice) const { return static_cast<int>(std::min<int64_t>(LANES, batch - slice * LANES)); }
+};
+
+// A map, `lead` rows and columns of zeros ahead of it; or a cotangent that was pooled, each of whose values stands for a
+// window, at the place that `places` says.
+struct Pixels {
+  Map map;
+  int64_t lead;
+  const uint8_t* places = nullptr;
+  int64_t window = 1;
+  int64_t height() const { return map.height * window; }
+  int64_t width() const { return map.width * window; }
 };
 
 struct Packed {  // (slice, channel, row, column, LANES), zero outside the map, which begins at row `top`
@@ -244,14 +271,48 @@ inline void keep_greater(Vec other, int number, Vec& best, IntVec& place) {
   place = greater ? IntVec{} + number : place;
 }
 
-// Halved again and again rather than lane by lane: these sums are a tenth of a narrow layer's work.
 inline float sum_of_lanes(Vec v) {
+#if defined(__AVX512F__)
+  return _mm512_reduce_add_ps(reinterpret_cast<__m512>(v));
+#else
+  // Halved again and again rather than lane by lane: these sums are a tenth of a narrow layer's work.
   typedef float Four __attribute__((vector_size(16)));
   Four parts[LANES / 4];
   std::memcpy(&parts, &v, sizeof v);
   for (int n = LANES / 8; n >= 1; n /= 2)
     for (int i = 0; i < n; ++i) parts[i] += parts[i + n];
   return (parts[0][0] + parts[0][2]) + (parts[0][1] + parts[0][3]);
+#endif
+}
+
+// --- the gradient of a kernel -----------------------------------------------------------------------------------------
+
+// Adds to `kept` the gradient of one row of the kernel, SIZE weights for CHANNELS channels and BLOCK filters, from some
+// rows of the map. pixels: those rows of the first channel; g: (row, column, BLOCK, LANES); kept: (channel, column of the
+// kernel, filter, LANES).
+template <int SIZE, int CHANNELS, int BLOCK>
+inline void kernel_row(const Packed& x, const float* pixels, const float* g, int64_t rows, int64_t columns, float* kept) {
+  Vec sums[CHANNELS * SIZE * BLOCK];
+#pragma GCC unroll 32
+  for (int i = 0; i < CHANNELS * SIZE * BLOCK; ++i) sums[i] = load(kept + i * LANES);
+  for (int64_t h = 0; h < rows; ++h) {
+    const float *line = pixels + h * x.row(), *values = g + h * columns * BLOCK * LANES;
+    for (int64_t w = 0; w < columns; ++w, line += LANES, values += BLOCK * LANES) {
+      Vec v[BLOCK];
+#pragma GCC unroll 16
+      for (int b = 0; b < BLOCK; ++b) v[b] = load_once(values + b * LANES);
+#pragma GCC unroll 16
+      for (int c = 0; c < CHANNELS; ++c)
+#pragma GCC unroll 16
+        for (int j = 0; j < SIZE; ++j) {
+          const Vec pixel = load_once(line + c * x.plane() + j * LANES);
+#pragma GCC unroll 16
+          for (int b = 0; b < BLOCK; ++b) sums[(c * SIZE + j) * BLOCK + b] += pixel * v[b];
+        }
+    }
+  }
+#pragma GCC unroll 32
+  for (int i = 0; i < CHANNELS * SIZE * BLOCK; ++i) store(kept + i * LANES, sums[i], LANES);
 }
 
 }  // namespace fer

@@ -50,6 +50,25 @@ struct Points<6> {
   }
 };
 
+template <>
+struct Points<8> {
+  static constexpr int PAIRS = 3;
+  static constexpr double AT[] = {0, 0.5, -0.5, 1, -1, 2, -2};
+  // The pair +a and -a, where b and c are the other pairs' points.
+  static void pair(const Vec d[8], float a, float b, float c, Vec& plus, Vec& minus) {
+    const float sum = b * b + c * c, product = b * b * c * c;
+    const Vec even = d[6] - sum * d[4] + product * d[2], odd = a * (d[5] - sum * d[3] + product * d[1]);
+    plus = even + odd, minus = even - odd;
+  }
+  static void pixels(const Vec d[8], Vec v[8]) {
+    constexpr float A = 0.5f, B = 1, C = 2, A2 = A * A, B2 = B * B, C2 = C * C;
+    constexpr float ONES = A2 + B2 + C2, TWOS = A2 * B2 + A2 * C2 + B2 * C2, THREE = A2 * B2 * C2;
+    v[0] = d[6] - ONES * d[4] + TWOS * d[2] - THREE * d[0];
+    pair(d, A, B, C, v[1], v[2]), pair(d, B, A, C, v[3], v[4]), pair(d, C, A, B, v[5], v[6]);
+    v[7] = d[7] - ONES * d[5] + TWOS * d[3] - THREE * d[1];
+  }
+};
+
 constexpr double power(double x, int n) { return n == 0 ? 1 : x * power(x, n - 1); }
 
 template <int M, int K>
@@ -75,7 +94,7 @@ struct Minimal {
   static constexpr Table KERNEL{};
 
   static void weights(const Vec g[K], Vec u[T]) {
-#pragma GCC unroll 6
+#pragma GCC unroll 8
     for (int j = 0; j < T; ++j) {
       u[j] = KERNEL.at[j][0] * g[0];
 #pragma GCC unroll 5
@@ -86,7 +105,7 @@ struct Minimal {
 #pragma GCC unroll 5
     for (int k = 0; k < K; ++k) {
       g[k] = KERNEL.at[0][k] * u[0];
-#pragma GCC unroll 6
+#pragma GCC unroll 8
       for (int j = 1; j < T; ++j) g[k] += KERNEL.at[j][k] * u[j];
     }
   }
@@ -96,7 +115,9 @@ struct Minimal {
     for (int i = 0; i < M; ++i) {
       y[i] = i % 2 ? m[1] - m[2] : m[1] + m[2];
       if (P::AT[1] != 1) y[i] *= static_cast<float>(power(P::AT[1], i));
-      if (P::PAIRS > 1) y[i] += static_cast<float>(power(P::AT[3 % (T - 1)], i)) * (i % 2 ? m[3] - m[4 % T] : m[3] + m[4 % T]);
+#pragma GCC unroll 2
+      for (int j = 3; j < 2 * P::PAIRS; j += 2)
+        y[i] += static_cast<float>(power(P::AT[j], i)) * (i % 2 ? m[j] - m[j + 1] : m[j] + m[j + 1]);
       if (T == 2 * P::PAIRS + 3) y[i] += static_cast<float>(power(P::AT[T - 2], i)) * m[T - 2];
       if (i == 0) y[i] += m[0];
       if (i == M - 1) y[i] += m[T - 1];
@@ -105,7 +126,7 @@ struct Minimal {
   // The transposed of `outputs`.
   static void cotangents(const Vec y[M], Vec v[T]) {
     v[0] = y[0], v[T - 1] = y[M - 1];
-#pragma GCC unroll 2
+#pragma GCC unroll 3
     for (int j = 1; j < 2 * P::PAIRS; j += 2) {
       Vec even = y[0], odd = static_cast<float>(P::AT[j]) * y[1];
 #pragma GCC unroll 4

@@ -1,8 +1,7 @@
-// Convolution with 3 x 3 and 5 x 5 kernels by Winograd's minimal filtering F(m x m, k x k), with its pooling and both
-// gradients; for CPU (Lavin & Gray 2016). A tile is t = m + k - 1 pixels wide and high and gives m x m outputs with t^2
-// products per pair of channels instead of k^2 m^2: for k = 3 and m = 2, 3, 4 that is 2.25, 3.24 and 4 times fewer, for
-// k = 5 and m = 2 2.8 times. Which m is chosen by how well its tiles cover the map; a pooling window must fit into a
-// tile's output.
+// Convolution with 3 x 3 kernels by Winograd's minimal filtering F(m x m, 3 x 3), with its pooling and both gradients; for
+// CPU (Lavin & Gray 2016). A tile is t = m + 2 pixels wide and high and gives m x m outputs with t^2 products per pair of
+// channels instead of 9 m^2: for m = 2, 3, 4 that is 2.25, 3.24 and 4 times fewer. Which m is chosen by how well its tiles
+// cover the map; a pooling window must fit into a tile's output. (For 5 x 5 kernels strips.cc is faster.)
 //
 // Tiles are numbered over all slices of LANES images, the slices innermost; each of the t^2 places of a transformed tile
 // is a matrix product of its own.
@@ -12,6 +11,8 @@
 using namespace fer;
 
 namespace {
+
+constexpr int K = 3;  // the kernel's size
 
 // --- tiles -----------------------------------------------------------------------------------------------------------
 
@@ -24,24 +25,15 @@ struct Tiles {
 };
 
 // The m whose tiles cover a map of this size with the fewest products, and do not cut a pooling window; 0 if there is none.
-int best_tile(int64_t size, int64_t height, int64_t width, int64_t window) {
+int best_tile(int64_t height, int64_t width, int64_t window) {
   int best = 0;
   int64_t least = 0;
-  for (int m = 2; m <= (size == 3 ? 4 : 2); ++m) {
-    const int64_t t = m + size - 1, products = ceil_div(height, m) * ceil_div(width, m) * t * t;
+  for (int m = 2; m <= 4; ++m) {
+    const int64_t t = m + K - 1, products = ceil_div(height, m) * ceil_div(width, m) * t * t;
     if (m % window == 0 && (!best || products < least)) best = m, least = products;
   }
   return best;
 }
-
-// Where tiles are read, `lead` rows and columns of zeros ahead of it: a map, or a cotangent that was pooled, each of whose
-// values stands for a window, at the place that `places` says.
-struct Pixels {
-  Map map;
-  int64_t lead;
-  const uint8_t* places = nullptr;
-  int64_t window = 1;
-};
 
 // SIZE x SIZE pixels from row `top` and column `left` on of a cotangent taken apart. All windows that the tile touches are
 // taken apart whole, so that nothing in the loops depends on where the tile begins.
@@ -130,7 +122,7 @@ inline void transpose(Vec (&rows)[LANES]) {
 }
 
 // The weights of LANES filters from `filter` on for a channel, turned round for a gradient, and transformed.
-template <int M, int K>
+template <int M>
 inline void transform_weights(const float* kernel, int64_t channels, int64_t filters, int64_t channel, int64_t filter,
                               bool turned, Vec (&u)[M + K - 1][M + K - 1]) {
   constexpr int T = M + K - 1;
@@ -138,7 +130,7 @@ inline void transform_weights(const float* kernel, int64_t channels, int64_t fil
   Vec half[K][T];
   for (int i = 0; i < K; ++i) {
     Vec g[K];
-#pragma GCC unroll 5
+#pragma GCC unroll 3
     for (int j = 0; j < K; ++j) {
       const int at = turned ? K * K - 1 - (i * K + j) : i * K + j;
       g[j] = load(kernel + (at * channels + channel) * filters + filter, lanes);
@@ -148,7 +140,7 @@ inline void transform_weights(const float* kernel, int64_t channels, int64_t fil
 #pragma GCC unroll 6
   for (int j = 0; j < T; ++j) {
     Vec column[K], done[T];
-#pragma GCC unroll 5
+#pragma GCC unroll 3
     for (int i = 0; i < K; ++i) column[i] = half[i][j];
     Minimal<M, K>::weights(column, done);
 #pragma GCC unroll 6
@@ -158,7 +150,7 @@ inline void transform_weights(const float* kernel, int64_t channels, int64_t fil
 
 // kernel(i, j, c, f), transformed: (place, panel of LANES channels out, channel in, LANES). `transposed` is the kernel of the
 // gradient, with in and out changed round.
-template <int M, int K>
+template <int M>
 const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int64_t channels, int64_t filters,
                                  bool transposed) {
   constexpr int T = M + K - 1;
@@ -170,7 +162,7 @@ const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int
     Vec u[T][T];
     if (!transposed) {
       for (int64_t in = 0; in < ins; ++in, out += LANES) {
-        transform_weights<M, K>(kernel, channels, filters, in, panel * LANES, false, u);
+        transform_weights<M>(kernel, channels, filters, in, panel * LANES, false, u);
         for (int p = 0; p < T * T; ++p) store(out + p * plane, u[p / T][p % T], LANES);
       }
       return;
@@ -179,7 +171,7 @@ const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int
     for (int64_t in = 0; in < ins; in += LANES) {
       static thread_local Vec square[T * T][LANES];
       for (int64_t o = 0; o < LANES; ++o) {
-        if (o < of_panel) transform_weights<M, K>(kernel, channels, filters, panel * LANES + o, in, true, u);
+        if (o < of_panel) transform_weights<M>(kernel, channels, filters, panel * LANES + o, in, true, u);
         for (int p = 0; p < T * T; ++p) square[p][o] = o < of_panel ? u[p / T][p % T] : Vec{};
       }
       for (int p = 0; p < T * T; ++p) {
@@ -247,7 +239,7 @@ inline void store_tile(const Vec (&y)[M][M], const Output& out, int64_t window, 
     }
 }
 
-template <int M, int K, int GROUP>
+template <int M, int GROUP>
 void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const float* weights, int64_t window,
                     const Output& out, int64_t group) {
   constexpr int T = M + K - 1;
@@ -287,36 +279,34 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
   }
 }
 
-template <int M, int K>
+template <int M>
 void convolve_tiles(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
                     int64_t window, const Output& out) {
   const Tiles tiles{ceil_div(out.batch, LANES), ceil_div(out.rows * window, M), ceil_div(out.columns * window, M)};
-  const float* weights = transposed ? transformed_weights<M, K>(pool, kernel, out.filters, channels, true)
-                                    : transformed_weights<M, K>(pool, kernel, channels, out.filters, false);
+  const float* weights = transposed ? transformed_weights<M>(pool, kernel, out.filters, channels, true)
+                                    : transformed_weights<M>(pool, kernel, channels, out.filters, false);
   // Tiles that the busiest thread gets, by groups of a size.
   const int64_t threads = pool.num_threads();
   const auto busiest = [&](int64_t group) { return ceil_div(ceil_div(tiles.count(), group), threads) * group; };
   const bool many = busiest(MANY) <= busiest(FEW);
   parallel_for(pool, ceil_div(tiles.count(), many ? MANY : FEW), [&](int64_t group) {
     if (many)
-      convolve_group<M, K, MANY>(x, channels, tiles, weights, window, out, group);
+      convolve_group<M, MANY>(x, channels, tiles, weights, window, out, group);
     else
-      convolve_group<M, K, FEW>(x, channels, tiles, weights, window, out, group);
+      convolve_group<M, FEW>(x, channels, tiles, weights, window, out, group);
   });
 }
 
-// The instance of a template for m and k, in that order.
-#define FOR_TILE(m, k, function) \
-  (k == 5 ? function<2, 5> : m == 2 ? function<2, 3> : m == 3 ? function<3, 3> : function<4, 3>)
+// The instance of a template for m.
+#define FOR_TILE(m, function) (m == 2 ? function<2> : m == 3 ? function<3> : function<4>)
 
 // channels: of x. transposed: the convolution is that of the gradient.
 ffi::Error convolve_map(ffi::ThreadPool& pool, const Pixels& x, const Floats& kernel, int64_t channels, bool transposed,
                         int64_t window, const Output& out) {
-  const int64_t size = kernel.dimensions()[0];
-  if (size != 3 && size != 5) return ffi::Error::InvalidArgument("kernels of 3 and 5 only");
-  const int m = window < 1 ? 0 : best_tile(size, out.rows * window, out.columns * window, window);
+  if (kernel.dimensions()[0] != K) return ffi::Error::InvalidArgument("kernels of 3 only");
+  const int m = window < 1 ? 0 : best_tile(out.rows * window, out.columns * window, window);
   if (m == 0) return ffi::Error::InvalidArgument("no tile for this pooling window");
-  FOR_TILE(m, size, convolve_tiles)(pool, x, kernel.typed_data(), channels, transposed, window, out);
+  FOR_TILE(m, convolve_tiles)(pool, x, kernel.typed_data(), channels, transposed, window, out);
   return ffi::Error::Success();
 }
 
@@ -331,7 +321,7 @@ ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, 
                           int64_t before, int64_t after, int64_t window) {
   const Map g = map_of(cotangent);
   // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
-  const Pixels pixels{g, kernel.dimensions()[0] - 1 - before, places.typed_data(), window};
+  const Pixels pixels{g, K - 1 - before, places.typed_data(), window};
   return convolve_map(pool, pixels, kernel, g.channels, true, 1, output_of(dx, nullptr));
 }
 
@@ -388,7 +378,7 @@ float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channe
 }
 
 // Transformed cotangents of the panels `begin` to `end` - 1, (place, panel, tile, image, LANES filters).
-template <int M, int K>
+template <int M>
 float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, int64_t begin,
                               int64_t end) {
   constexpr int T = M + K - 1;
@@ -420,12 +410,12 @@ float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t fi
 }
 
 // The panels `begin` to `end` - 1 of dk.
-template <int M, int K>
+template <int M>
 void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, const float* pixels,
                         int64_t channels, int64_t begin, int64_t end, float* dk) {
   constexpr int T = M + K - 1;
   const int64_t panels = end - begin, row = tiles.count() * LANES, panel_size = row * LANES;
-  const float* cotangents = transformed_cotangents<M, K>(pool, g, filters, tiles, begin, end);
+  const float* cotangents = transformed_cotangents<M>(pool, g, filters, tiles, begin, end);
   float* products = product_scratch.take(T * T * channels * panels * LANES);  // (place, channel, filter)
   const int64_t parts = ceil_div(panels, OF_OUTPUTS);
   parallel_for(pool, T * T * parts, [&](int64_t i) {
@@ -455,7 +445,7 @@ void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters,
   });
 }
 
-template <int M, int K>
+template <int M>
 void kernel_gradient_by(ffi::ThreadPool& pool, const Map& x, const Map& g, const uint8_t* places, int64_t before,
                         int64_t window, float* dk) {
   constexpr int T = M + K - 1;
@@ -464,17 +454,16 @@ void kernel_gradient_by(ffi::ThreadPool& pool, const Map& x, const Map& g, const
   const int64_t panels = ceil_div(g.channels, LANES), of_panel = T * T * tiles.count() * LANES * LANES;
   const int64_t together = std::max<int64_t>(1, HELD_FLOATS / of_panel / OF_OUTPUTS) * OF_OUTPUTS;
   for (int64_t begin = 0; begin < panels; begin += together)
-    kernel_gradient_of<M, K>(pool, Pixels{g, 0, places, window}, g.channels, tiles, pixels, x.channels, begin, std::min(begin + together, panels),
-                          dk);
+    kernel_gradient_of<M>(pool, Pixels{g, 0, places, window}, g.channels, tiles, pixels, x.channels, begin,
+                          std::min(begin + together, panels), dk);
 }
 
 ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
                            int64_t before, int64_t after, int64_t window) {
   const Map map = map_of(x), g = map_of(cotangent);
-  const int64_t size = dk->dimensions()[0];
-  if (size != 3 && size != 5) return ffi::Error::InvalidArgument("kernels of 3 and 5 only");
-  const int m = best_tile(size, g.height * window, g.width * window, 1);
-  FOR_TILE(m, size, kernel_gradient_by)(pool, map, g, places.typed_data(), before, window, dk->typed_data());
+  if (dk->dimensions()[0] != K) return ffi::Error::InvalidArgument("kernels of 3 only");
+  const int m = best_tile(g.height * window, g.width * window, 1);
+  FOR_TILE(m, kernel_gradient_by)(pool, map, g, places.typed_data(), before, window, dk->typed_data());
   return ffi::Error::Success();
 }
 
