@@ -97,5 +97,8 @@ def test_the_key_changes_with_whatever_changes_the_result(monkeypatch):
         agreement_key(reweighed, "torch", "cpu"),
     }
     assert agreement_key(tiny_workload(), "torch", "cpu") in keys and len(keys) == 8
+    with monkeypatch.context() as patch:
+        patch.setattr(known_agreements, "training_code", lambda: "another")
+        assert agreement_key(workload, "torch", "cpu") not in keys
     monkeypatch.setattr(known_agreements, "version", lambda name: "0.0")
     assert agreement_key(workload, "torch", "cpu") not in keys

@@ -1,17 +1,19 @@
-"""Whether the rivals learn as this suite does: asked once for a network and versions, then known from the records."""
+"""Whether the rivals learn as this suite does: asked once for a network, versions and code, then known from the records."""
 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
-from fer_jax import TRAINING_VERSION
+import fer_jax
 from repro.bench import contenders
 from repro.bench.agreement import OWN, STEPS, LearningCheck, check, draws_at_random
 from repro.bench.comparison import Settings, start_worker
@@ -35,7 +37,8 @@ def stored_agreements(records: Iterable[BenchRecord]) -> list[Agreement]:
 
 
 def agreement_key(workload: Workload, rival: str, device: str) -> str:
-    """The same as long as what both sides would learn is the same: network, rows, starting weights, versions."""
+    """The same as long as what both sides would learn is the same: network, rows, starting weights, versions, and the
+    code that trains here, of which a new routine may be wrong."""
     digest = hashlib.sha256()
     for name in (*OWN_DISTRIBUTIONS, *DISTRIBUTIONS.get(rival, ())):
         try:
@@ -43,11 +46,22 @@ def agreement_key(workload: Workload, rival: str, device: str) -> str:
         except PackageNotFoundError:
             continue
     network = dataclasses.asdict(workload.network)
-    about = [rival, device, workload.precision, TRAINING_VERSION, STEPS, network]
+    about = [rival, device, workload.precision, training_code(), STEPS, network]
     digest.update(msgspec.json.encode(about, order="sorted"))
     for array in (workload.images, workload.labels, *_leaves(workload.variables)):
         digest.update(np.ascontiguousarray(array).data)
     return digest.hexdigest()[:32]
+
+
+@functools.cache
+def training_code() -> str:
+    """A digest of all sources of the package that trains."""
+    folder = Path(fer_jax.__file__).parent
+    digest = hashlib.sha256()
+    for path in sorted(p for p in folder.rglob("*") if p.suffix in (".py", ".cc", ".h")):
+        digest.update(f"{path.relative_to(folder).as_posix()}\n".encode())
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
 
 
 def _leaves(tree: object) -> list[np.ndarray]:
