@@ -48,8 +48,8 @@ _GRADIENT_CHANNELS_FROM = {_WINOGRAD: {3: 32}, _STRIPS: {3: 2, 5: 2}}
 # The pooling windows that fit into a strip's or tile's output, by the kernel's size.
 _WINDOWS = {3: (1, 2, 3), 5: (1, 2)}
 
-_SOURCES = [Path(__file__).parent / name for name in ("convolution.cc", "strips.cc", "winograd.cc", "batch_norm.cc")]
-_HEADERS = [Path(__file__).parent / name for name in ("lanes.h", "minimal.h")]
+_SOURCES = sorted(Path(__file__).parent.glob("*.cc"))
+_HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 _TARGETS = [
     *(
         f"{way}_{name}"
@@ -110,7 +110,7 @@ def compiled(cache_dir: Path | None = None) -> Path:
                 include = ["-isystem", jax.ffi.include_dir()]
                 _call_compiler(command, [*flags, *include, "-c", str(source), "-o", str(target)], source.name)
 
-            with ThreadPoolExecutor() as pool:  # XLA's header alone takes seconds, in each file
+            with ThreadPoolExecutor() as pool:
                 list(pool.map(compile_one, _SOURCES, objects))
             _call_compiler(command, [*flags, "-shared", *map(str, objects), "-o", str(aside)], path.name)
     except OSError as error:

@@ -4,9 +4,9 @@
 // as can be, and nothing as large as the map is written but the gradient. Each channel is one thread's, in a fixed order,
 // so that results do not depend on the number of threads.
 
-#include "lanes.h"
+#include "kernels.h"
 
-using namespace fer;
+namespace fer::batch_norm {
 
 namespace {
 
@@ -29,25 +29,29 @@ struct Sums {
   }
 };
 
+}  // namespace
+
 // sums(0, c), sums(1, c): of w (x - shift) and of w (x - shift)^2. weights: (batch,).
-ffi::Error moments(ffi::ThreadPool pool, Floats x, Floats shifts, Floats weights, ffi::Result<Floats> sums) {
+Error moments(Pool& pool, Floats x, Floats shifts, Floats weights, Floats sums) {
   const Map map = map_of(x);
   parallel_for(pool, map.channels, [&](int64_t c) {
     const Channel in = channel_of(map, c);
-    const Vec shift = broadcast(shifts.typed_data()[c]);
+    const Vec shift = broadcast(shifts.data[c]);
     Sums total;
     for (int64_t h = 0; h < map.height; ++h, total.end_row())
       for (int64_t w = 0; w < map.width; ++w)
         for (int64_t s = 0; s < map.slices(); ++s) {
           const int lanes = map.lanes(s);
           const Vec away = load(in.at(h, w) + s * LANES, lanes) - shift;
-          const Vec weighted = away * load(weights.typed_data() + s * LANES, lanes);
+          const Vec weighted = away * load(weights.data + s * LANES, lanes);
           total.row[0] += weighted, total.row[1] += weighted * away;
         }
-    for (int i = 0; i < 2; ++i) sums->typed_data()[i * map.channels + c] = static_cast<float>(total.all[i]);
+    for (int i = 0; i < 2; ++i) sums.data[i * map.channels + c] = static_cast<float>(total.all[i]);
   });
-  return ffi::Error::Success();
+  return nullptr;
 }
+
+namespace {
 
 // The first maximum of factor x + offset in each window.
 template <int WINDOW>
@@ -72,25 +76,25 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, co
     }
 }
 
-ffi::Error normalise(ffi::ThreadPool pool, Floats x, Floats factors, Floats offsets, ffi::Result<Floats> y,
-                     ffi::Result<Bytes> places, int64_t window) {
+}  // namespace
+
+Error normalise(Pool& pool, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window) {
   const Map map = map_of(x);
   const Output out = output_of(y, kept(places));
   const auto channel = window == 1 ? normalise_channel<1> : window == 2 ? normalise_channel<2> : normalise_channel<3>;
-  if (window < 1 || window > 3) return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
+  if (window < 1 || window > 3) return "pooling windows of 1, 2 and 3 only";
   parallel_for(pool, map.channels,
-               [&](int64_t c) { channel(map, c, factors.typed_data()[c], offsets.typed_data()[c], out); });
-  return ffi::Error::Success();
+               [&](int64_t c) { channel(map, c, factors.data[c], offsets.data[c], out); });
+  return nullptr;
 }
 
 // sums(0, c), sums(1, c): of the cotangent g, and of g (x - mean) where g's maximum lay.
-ffi::Error gradient_sums(ffi::ThreadPool pool, Floats x, Floats means, Floats cotangent, Bytes places,
-                         ffi::Result<Floats> sums, int64_t window) {
+Error gradient_sums(Pool& pool, Floats x, Floats means, Floats cotangent, Bytes places, Floats sums, int64_t window) {
   const Map map = map_of(x), g = map_of(cotangent);
   parallel_for(pool, map.channels, [&](int64_t c) {
     const Channel in = channel_of(map, c), from = channel_of(g, c);
-    const uint8_t* chosen = places.typed_data() + (window > 1 ? from.data - g.data : 0);
-    const Vec mean = broadcast(means.typed_data()[c]);
+    const uint8_t* chosen = places.data + (window > 1 ? from.data - g.data : 0);
+    const Vec mean = broadcast(means.data[c]);
     Sums total;
     for (int64_t r = 0; r < g.height; ++r, total.end_row())
       for (int64_t q = 0; q < g.width; ++q)
@@ -109,21 +113,21 @@ ffi::Error gradient_sums(ffi::ThreadPool pool, Floats x, Floats means, Floats co
           const Vec weight = load(from.data + at, lanes);
           total.row[0] += weight, total.row[1] += weight * (value - mean);
         }
-    for (int i = 0; i < 2; ++i) sums->typed_data()[i * map.channels + c] = static_cast<float>(total.all[i]);
+    for (int i = 0; i < 2; ++i) sums.data[i * map.channels + c] = static_cast<float>(total.all[i]);
   });
-  return ffi::Error::Success();
+  return nullptr;
 }
 
 // dx = factor * (g at its place, else 0) + w (constant + slope (x - mean)).
-ffi::Error input_gradient(ffi::ThreadPool pool, Floats x, Floats means, Floats weights, Floats cotangent, Bytes places,
-                          Floats factors, Floats constants, Floats slopes, ffi::Result<Floats> dx, int64_t window) {
+Error input_gradient(Pool& pool, Floats x, Floats means, Floats weights, Floats cotangent, Bytes places, Floats factors,
+                     Floats constants, Floats slopes, Floats dx, int64_t window) {
   const Map map = map_of(x), g = map_of(cotangent);
   parallel_for(pool, map.channels, [&](int64_t c) {
     const Channel in = channel_of(map, c), from = channel_of(g, c);
-    const uint8_t* chosen = places.typed_data() + (window > 1 ? from.data - g.data : 0);
-    float* out = dx->typed_data() + (in.data - map.data);
-    const Vec factor = broadcast(factors.typed_data()[c]), slope = broadcast(slopes.typed_data()[c]);
-    const Vec constant = broadcast(constants.typed_data()[c]), mean = broadcast(means.typed_data()[c]);
+    const uint8_t* chosen = places.data + (window > 1 ? from.data - g.data : 0);
+    float* out = dx.data + (in.data - map.data);
+    const Vec factor = broadcast(factors.data[c]), slope = broadcast(slopes.data[c]);
+    const Vec constant = broadcast(constants.data[c]), mean = broadcast(means.data[c]);
     for (int64_t h = 0; h < map.height; ++h)
       for (int64_t w = 0; w < map.width; ++w) {
         const int64_t r = h / window, q = w / window;
@@ -133,7 +137,7 @@ ffi::Error input_gradient(ffi::ThreadPool pool, Floats x, Floats means, Floats w
         for (int64_t s = 0; s < map.slices(); ++s) {
           const int lanes = map.lanes(s);
           const Vec away = load(in.data + to + s * LANES, lanes) - mean;
-          Vec value = (away * slope + constant) * load(weights.typed_data() + s * LANES, lanes);
+          Vec value = (away * slope + constant) * load(weights.data + s * LANES, lanes);
           if (inside) {
             const Vec mine = load(from.data + at + s * LANES, lanes) * factor;
             value += window == 1 ? mine : load(chosen + at + s * LANES, lanes) == number ? mine : Vec{};
@@ -142,20 +146,7 @@ ffi::Error input_gradient(ffi::ThreadPool pool, Floats x, Floats means, Floats w
         }
       }
   });
-  return ffi::Error::Success();
+  return nullptr;
 }
 
-}  // namespace
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_moments, moments,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
-                                  .Ret<Floats>());
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_normalise, normalise,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
-                                  .Ret<Floats>().Ret<Bytes>().Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_normalise_sums, gradient_sums,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Bytes>()
-                                  .Ret<Floats>().Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_normalise_gradient, input_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Arg<Floats>()
-                                  .Arg<Bytes>().Arg<Floats>().Arg<Floats>().Arg<Floats>().Ret<Floats>().Attr<int64_t>("window"));
+}  // namespace fer::batch_norm

@@ -8,9 +8,9 @@
 //
 // Results do not depend on the number of threads: each output is summed by one thread, in a fixed order.
 
-#include "lanes.h"
+#include "kernels.h"
 
-using namespace fer;
+namespace fer::direct {
 
 namespace {
 
@@ -93,7 +93,7 @@ void convolve_row(const Packed& packed, const float* weights, int64_t size, cons
 }
 
 template <int WINDOW, int COLUMNS, int BLOCK>
-void convolve_rows(ffi::ThreadPool& pool, const Packed& packed, const float* weights, int64_t size, const Output& out) {
+void convolve_rows(Pool& pool, const Packed& packed, const float* weights, int64_t size, const Output& out) {
   const Map shape{nullptr, 0, 0, 0, out.batch};
   parallel_for(pool, shape.slices() * out.rows, [&](int64_t i) {
     const int64_t slice = i / out.rows, row = i % out.rows;
@@ -127,7 +127,7 @@ const float* packed_weights(const float* kernel, int64_t size, int64_t channels,
 // --- the calls -------------------------------------------------------------------------------------------------------
 
 template <int WINDOW, int COLUMNS, int BLOCK>
-void forward(ffi::ThreadPool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
+void forward(Pool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
              bool transposed = false) {
   const int64_t channels = transposed ? out.filters : packed.channels;
   const int64_t filters = transposed ? packed.channels : out.filters;
@@ -137,7 +137,7 @@ void forward(ffi::ThreadPool& pool, const Packed& packed, const float* kernel, i
 
 // Tiles of up to 24 sums with AVX-512's 32 registers, of up to 8 with 16 registers: as wide as possible, but rather
 // narrower than computing many pixels twice.
-void forward_unpooled(ffi::ThreadPool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
+void forward_unpooled(Pool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
                       bool transposed) {
   constexpr int BLOCK = MANY_REGISTERS ? 4 : 2;
   const auto computed = [&](int64_t wide) { return ceil_div(out.columns, wide) * wide; };
@@ -151,42 +151,45 @@ void forward_unpooled(ffi::ThreadPool& pool, const Packed& packed, const float* 
     forward<1, 1, BLOCK>(pool, packed, kernel, size, out, transposed);
 }
 
-Packed padded(ffi::ThreadPool& pool, const Map& map, int64_t before, int64_t after) {
+Packed padded(Pool& pool, const Map& map, int64_t before, int64_t after) {
   const Packed packed = room_for(map, map.height + before + after, map.width + before + after, before, after, map_scratch);
   pack(pool, map, nullptr, 1, before, packed);
   return packed;
 }
 
-ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
-                    int64_t before, int64_t after, int64_t window) {
-  const int64_t size = kernel.dimensions()[0];
+}  // namespace
+
+Error convolve(Pool& pool, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, int64_t window) {
+  const int64_t size = kernel.shape[0];
   const Packed packed = padded(pool, map_of(x), before, after);
   const Output out = output_of(y, kept(places));
-  if (out.columns == 0 || out.rows == 0 || out.batch == 0) return ffi::Error::Success();
+  if (out.columns == 0 || out.rows == 0 || out.batch == 0) return nullptr;
   if (window == 1)
-    forward_unpooled(pool, packed, kernel.typed_data(), size, out, false);
+    forward_unpooled(pool, packed, kernel.data, size, out, false);
   else if (window == 2)
-    forward<2, 1, MANY_REGISTERS ? 4 : 2>(pool, packed, kernel.typed_data(), size, out);
+    forward<2, 1, MANY_REGISTERS ? 4 : 2>(pool, packed, kernel.data, size, out);
   else if (window == 3)
-    forward<3, 1, MANY_REGISTERS ? 2 : 1>(pool, packed, kernel.typed_data(), size, out);
+    forward<3, 1, MANY_REGISTERS ? 2 : 1>(pool, packed, kernel.data, size, out);
   else
-    return ffi::Error::InvalidArgument("pooling windows of 1, 2 and 3 only");
-  return ffi::Error::Success();
+    return "pooling windows of 1, 2 and 3 only";
+  return nullptr;
 }
 
-ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
-                          int64_t before, int64_t after, int64_t window) {
-  const int64_t size = kernel.dimensions()[0];
+Error input_gradient(Pool& pool, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after,
+                     int64_t window) {
+  const int64_t size = kernel.shape[0];
   const Map g = map_of(cotangent);
   const Output out = output_of(dx, nullptr);
   // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
   const int64_t lead = size - 1 - before;
   const int64_t height = out.rows + size - 1, width = out.columns + size - 1;
   const Packed packed = room_for(g, height, width, lead, height - lead - g.height * window, map_scratch);
-  pack(pool, g, places.typed_data(), window, lead, packed);
-  forward_unpooled(pool, packed, kernel.typed_data(), size, out, true);
-  return ffi::Error::Success();
+  pack(pool, g, places.data, window, lead, packed);
+  forward_unpooled(pool, packed, kernel.data, size, out, true);
+  return nullptr;
 }
+
+namespace {
 
 // All weights of channels `begin` to `end` - 1 for one block of filters. The cotangent is taken apart a few rows at a
 // time, which then stay in the caches for all weights; their sums wait in memory meanwhile.
@@ -224,7 +227,7 @@ void kernel_block(const Packed& x, const Map& g, const uint8_t* places, int64_t 
 }
 
 template <int SIZE, int CHANNELS, int BLOCK>
-void kernel_gradients(ffi::ThreadPool& pool, const Packed& x, const Map& g, const uint8_t* places, int64_t window,
+void kernel_gradients(Pool& pool, const Packed& x, const Map& g, const uint8_t* places, int64_t window,
                       float* dk) {
   const int64_t blocks = ceil_div(g.channels, BLOCK);
   // Channels are cut further where the blocks of filters alone do not give every thread several tasks.
@@ -240,13 +243,15 @@ void kernel_gradients(ffi::ThreadPool& pool, const Packed& x, const Map& g, cons
   });
 }
 
-ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
-                           int64_t before, int64_t after, int64_t window) {
-  const int64_t size = dk->dimensions()[0];
+}  // namespace
+
+Error kernel_gradient(Pool& pool, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
+                      int64_t window) {
+  const int64_t size = dk.shape[0];
   const Map g = map_of(cotangent);
   const Packed packed = padded(pool, map_of(x), before, after);
-  const uint8_t* at = places.typed_data();
-  float* out = dk->typed_data();
+  const uint8_t* at = places.data;
+  float* out = dk.data;
   if (size == 1)
     kernel_gradients<1, 4, MANY_REGISTERS ? 4 : 2>(pool, packed, g, at, window, out);
   else if (size == 3)
@@ -256,18 +261,8 @@ ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Byt
   else if (size == 7)
     kernel_gradients<7, 1, MANY_REGISTERS ? 3 : 1>(pool, packed, g, at, window, out);
   else
-    return ffi::Error::InvalidArgument("kernels of 1, 3, 5 and 7 only");
-  return ffi::Error::Success();
+    return "kernels of 1, 3, 5 and 7 only";
+  return nullptr;
 }
 
-}  // namespace
-
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_convolve, convolve,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Ret<Floats>().Ret<Bytes>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_input_gradient, input_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Bytes>().Arg<Floats>().Ret<Floats>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_kernel_gradient, kernel_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Bytes>().Ret<Floats>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
+}  // namespace fer::direct

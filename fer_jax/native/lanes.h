@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 
@@ -20,10 +21,6 @@
 #if defined(__AVX512F__)
 #include <immintrin.h>
 #endif
-
-#include "xla/ffi/api/ffi.h"
-
-namespace ffi = xla::ffi;
 
 namespace fer {
 
@@ -100,10 +97,18 @@ inline Vec load_once(const float* p) {
 
 // --- threads and memory ----------------------------------------------------------------------------------------------
 
+// XLA's threads. Only calls.cc knows XLA's header, which takes seconds to compile.
+class Pool {
+ public:
+  virtual ~Pool() = default;
+  virtual int64_t num_threads() const = 0;
+  virtual void schedule(std::function<void()> task) = 0;
+};
+
 // task(0) ... task(count - 1) on XLA's threads and on this one. Never waits for a task that no thread has begun: all of
 // XLA's threads may be in calls like this one.
 template <typename Task>
-void parallel_for(ffi::ThreadPool& pool, int64_t count, const Task& task) {
+void parallel_for(Pool& pool, int64_t count, const Task& task) {
   struct Shared {
     std::atomic<int64_t> next{0}, done{0};
     std::mutex mutex;
@@ -119,7 +124,7 @@ void parallel_for(ffi::ThreadPool& pool, int64_t count, const Task& task) {
     }
   };
   const int64_t helpers = std::min<int64_t>(pool.num_threads() - 1, count - 1);
-  for (int64_t i = 0; i < helpers; ++i) pool.Schedule([work] { work(); });
+  for (int64_t i = 0; i < helpers; ++i) pool.schedule([work] { work(); });
   work();
   for (int spin = 0; spin < 2000 && shared->done.load() != count; ++spin) {
 #if defined(__x86_64__)
@@ -221,7 +226,7 @@ inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, f
 }
 
 // All of a map, with `lead` zeros ahead of its rows and columns; a cotangent taken apart if the window is larger than one.
-inline void pack(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead,
+inline void pack(Pool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead,
                  const Packed& packed) {
   // A few tasks a thread, each of several channels.
   const int64_t together = ceil_div(map.channels, std::max<int64_t>(1, 2 * pool.num_threads() / map.slices()));
@@ -242,13 +247,18 @@ inline void pack(ffi::ThreadPool& pool, const Map& map, const uint8_t* places, i
 
 // --- buffers ---------------------------------------------------------------------------------------------------------
 
-using Floats = ffi::Buffer<ffi::F32>;
-using Bytes = ffi::Buffer<ffi::U8>;
+template <typename T>
+struct Array {
+  T* data;
+  int64_t axes, shape[4];
+};
+using Floats = Array<float>;
+using Bytes = Array<uint8_t>;
 
-inline Map map_of(const Floats& buffer) {
-  auto d = buffer.dimensions();
-  return Map{buffer.typed_data(), d[0], d[1], d[2], d[3]};
-}
+// What a call answers: null, or what is wrong with it.
+using Error = const char*;
+
+inline Map map_of(const Floats& x) { return Map{x.data, x.shape[0], x.shape[1], x.shape[2], x.shape[3]}; }
 
 struct Output {  // (filters, rows, columns, batch), after pooling
   float* values;
@@ -257,11 +267,11 @@ struct Output {  // (filters, rows, columns, batch), after pooling
 };
 
 // Places have the output's four axes where they are asked for, and one axis where not.
-inline uint8_t* kept(ffi::Result<Bytes>& places) { return places->dimensions().size() == 4 ? places->typed_data() : nullptr; }
+inline uint8_t* kept(const Bytes& places) { return places.axes == 4 ? places.data : nullptr; }
 
-inline Output output_of(ffi::Result<Floats>& values, uint8_t* places) {
-  auto d = values->dimensions();
-  return Output{values->typed_data(), places, d[0], d[1], d[2], d[3]};
+inline Output output_of(const Floats& values, uint8_t* places) {
+  const auto& d = values.shape;
+  return Output{values.data, places, d[0], d[1], d[2], d[3]};
 }
 
 // The larger value and its place in the window. What is not a number is passed on.

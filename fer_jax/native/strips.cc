@@ -6,9 +6,10 @@
 // At each of the t places of a transformed strip a convolution along the width remains, whose sums stay in registers. A
 // strip's transformed pixels and products stay in the second-level cache.
 
+#include "kernels.h"
 #include "minimal.h"
 
-using namespace fer;
+namespace fer::strips {
 
 namespace {
 
@@ -59,10 +60,11 @@ struct Rows {
   }
 };
 
-// Writes the transformed strip of one channel, whose first row is `top`: (column, LANES) for each place, `place` floats apart,
-// with zeros around it up to `width` columns.
+// Writes the transformed strip of one channel, whose first row is `top`: (column, LANES) for each place, `place` floats
+// apart, with zeros around it up to `width` columns.
 template <int T>
-void transform_strip(const Pixels& x, int64_t slice, int64_t channel, int64_t top, int64_t width, float* out, int64_t place) {
+void transform_strip(const Pixels& x, int64_t slice, int64_t channel, int64_t top, int64_t width, float* out,
+                     int64_t place) {
   const Rows<T> rows(x, slice, channel, top - x.lead);
   const int64_t last = std::min(width, x.lead + x.width());
   for (int p = 0; p < T; ++p) {
@@ -168,7 +170,8 @@ void store_outputs(const float* products, int64_t place, const Output& out, int6
 }
 
 template <int M, int K, int WINDOW>
-void convolve_strip(const Pixels& x, int64_t channels, const float* weights, const Output& out, int64_t slice, int64_t strip) {
+void convolve_strip(const Pixels& x, int64_t channels, const float* weights, const Output& out, int64_t slice,
+                    int64_t strip) {
   constexpr int T = M + K - 1;
   // A strip that fits into the first-level cache together with its products is finished a few columns and filters at a
   // time, so that they stay there; of others each place's pixels are read once for all filters.
@@ -181,7 +184,8 @@ void convolve_strip(const Pixels& x, int64_t channels, const float* weights, con
   const int64_t of_filter = columns_together * LANES, product_place = filters_together * of_filter;
   float* pixels = pixel_scratch.take(T * of_place);             // (place, channel, column)
   float* products = product_scratch.take(T * product_place);  // (place, filter, column)
-  for (int64_t c = 0; c < channels; ++c) transform_strip<T>(x, slice, c, M * strip, width, pixels + c * of_channel, of_place);
+  for (int64_t c = 0; c < channels; ++c)
+    transform_strip<T>(x, slice, c, M * strip, width, pixels + c * of_channel, of_place);
   for (int64_t begin = 0; begin < columns; begin += columns_together) {
     const int64_t count = std::min(columns_together, columns - begin), parts = ceil_div(count, WIDEST);
     for (int64_t first = 0; first < filters; first += filters_together) {
@@ -201,7 +205,7 @@ void convolve_strip(const Pixels& x, int64_t channels, const float* weights, con
 }
 
 template <int M, int K>
-void convolve_strips(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, int64_t window,
+void convolve_strips(Pool& pool, const Pixels& x, const float* kernel, int64_t channels, int64_t window,
                      const Output& out) {
   const float* weights = transformed_weights<M, K>(kernel, channels, out.filters);
   const int64_t strips = ceil_div(out.rows * window, M), slices = ceil_div(out.batch, LANES);
@@ -220,37 +224,40 @@ void convolve_strips(ffi::ThreadPool& pool, const Pixels& x, const float* kernel
   (k == 5 ? (m == 2 ? function<2, 5> : function<4, 5>) : m == 2 ? function<2, 3> : m == 3 ? function<3, 3> : function<4, 3>)
 
 // kernel(i, j, c, f): (size, size, channels, filters) of the convolution that is computed here.
-ffi::Error convolve_map(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t size, int64_t channels,
-                        int64_t window, const Output& out) {
-  if (size != 3 && size != 5) return ffi::Error::InvalidArgument("kernels of 3 and 5 only");
+Error convolve_map(Pool& pool, const Pixels& x, const float* kernel, int64_t size, int64_t channels, int64_t window, const
+                   Output& out) {
+  if (size != 3 && size != 5) return "kernels of 3 and 5 only";
   const int m = window < 1 ? 0 : best_strip(size, out.rows * window, window);
-  if (m == 0) return ffi::Error::InvalidArgument("no strip for this pooling window");
+  if (m == 0) return "no strip for this pooling window";
   FOR_STRIP(m, size, convolve_strips)(pool, x, kernel, channels, window, out);
-  return ffi::Error::Success();
+  return nullptr;
 }
 
-ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
-                    int64_t before, int64_t after, int64_t window) {
+}  // namespace
+
+Error convolve(Pool& pool, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, int64_t window) {
   const Map map = map_of(x);
   const Output out = output_of(y, kept(places));
-  return convolve_map(pool, Pixels{map, before}, kernel.typed_data(), kernel.dimensions()[0], map.channels, window, out);
+  return convolve_map(pool, Pixels{map, before}, kernel.data, kernel.shape[0], map.channels, window, out);
 }
 
-ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
-                          int64_t before, int64_t after, int64_t window) {
+Error input_gradient(Pool& pool, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after,
+                     int64_t window) {
   const Map g = map_of(cotangent);
-  const auto shape = kernel.dimensions();
+  const auto shape = kernel.shape;
   const int64_t size = shape[0], area = size * size, channels = shape[2], filters = shape[3];
   // The kernel of the gradient: channels and filters change places, and both axes are turned round.
   float* turned = sum_scratch.take(area * channels * filters);
   for (int64_t at = 0; at < area; ++at)
     for (int64_t c = 0; c < channels; ++c)
       for (int64_t f = 0; f < filters; ++f)
-        turned[((area - 1 - at) * filters + f) * channels + c] = kernel.typed_data()[(at * channels + c) * filters + f];
+        turned[((area - 1 - at) * filters + f) * channels + c] = kernel.data[(at * channels + c) * filters + f];
   // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
-  const Pixels pixels{g, size - 1 - before, places.typed_data(), window};
+  const Pixels pixels{g, size - 1 - before, places.data, window};
   return convolve_map(pool, pixels, turned, size, g.channels, 1, output_of(dx, nullptr));
 }
+
+namespace {
 
 // --- the gradient of the kernel --------------------------------------------------------------------------------------
 //
@@ -331,7 +338,7 @@ void kernel_part(const Map& map, const Pixels& g, int64_t before, int64_t begin,
 }
 
 template <int M, int K>
-void kernel_gradient_by(ffi::ThreadPool& pool, const Map& map, const Pixels& g, int64_t before, float* dk) {
+void kernel_gradient_by(Pool& pool, const Map& map, const Pixels& g, int64_t before, float* dk) {
   constexpr int CHANNELS = MANY_REGISTERS && K == 3 ? 2 : 1, FILTERS = MANY_REGISTERS || K == 3 ? 4 : 2;
   const int64_t weights = K * K * map.channels * g.map.channels;
   // By parts of the batch, so that what a thread transforms stays in its own cache. Filters are cut, too, where these are
@@ -351,24 +358,16 @@ void kernel_gradient_by(ffi::ThreadPool& pool, const Map& map, const Pixels& g, 
   }
 }
 
-ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
-                           int64_t before, int64_t after, int64_t window) {
-  const Pixels g{map_of(cotangent), 0, places.typed_data(), window};
-  const int64_t size = dk->dimensions()[0];
-  if (size != 3 && size != 5) return ffi::Error::InvalidArgument("kernels of 3 and 5 only");
-  const int m = best_strip(size, g.height(), 1);
-  FOR_STRIP(m, size, kernel_gradient_by)(pool, map_of(x), g, before, dk->typed_data());
-  return ffi::Error::Success();
-}
-
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_strips_convolve, convolve,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Ret<Floats>().Ret<Bytes>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_strips_input_gradient, input_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Bytes>().Arg<Floats>().Ret<Floats>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_strips_kernel_gradient, kernel_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Bytes>().Ret<Floats>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
+Error kernel_gradient(Pool& pool, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
+                      int64_t window) {
+  const Pixels g{map_of(cotangent), 0, places.data, window};
+  const int64_t size = dk.shape[0];
+  if (size != 3 && size != 5) return "kernels of 3 and 5 only";
+  const int m = best_strip(size, g.height(), 1);
+  FOR_STRIP(m, size, kernel_gradient_by)(pool, map_of(x), g, before, dk.data);
+  return nullptr;
+}
+
+}  // namespace fer::strips

@@ -6,9 +6,10 @@
 // Tiles are numbered over all slices of LANES images, the slices innermost; each of the t^2 places of a transformed tile
 // is a matrix product of its own.
 
+#include "kernels.h"
 #include "minimal.h"
 
-using namespace fer;
+namespace fer::winograd {
 
 namespace {
 
@@ -151,7 +152,7 @@ inline void transform_weights(const float* kernel, int64_t channels, int64_t fil
 // kernel(i, j, c, f), transformed: (place, panel of LANES channels out, channel in, LANES). `transposed` is the kernel of the
 // gradient, with in and out changed round.
 template <int M>
-const float* transformed_weights(ffi::ThreadPool& pool, const float* kernel, int64_t channels, int64_t filters,
+const float* transformed_weights(Pool& pool, const float* kernel, int64_t channels, int64_t filters,
                                  bool transposed) {
   constexpr int T = M + K - 1;
   const int64_t ins = transposed ? filters : channels, outs = transposed ? channels : filters;
@@ -280,7 +281,7 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
 }
 
 template <int M>
-void convolve_tiles(ffi::ThreadPool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
+void convolve_tiles(Pool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
                     int64_t window, const Output& out) {
   const Tiles tiles{ceil_div(out.batch, LANES), ceil_div(out.rows * window, M), ceil_div(out.columns * window, M)};
   const float* weights = transposed ? transformed_weights<M>(pool, kernel, out.filters, channels, true)
@@ -301,29 +302,32 @@ void convolve_tiles(ffi::ThreadPool& pool, const Pixels& x, const float* kernel,
 #define FOR_TILE(m, function) (m == 2 ? function<2> : m == 3 ? function<3> : function<4>)
 
 // channels: of x. transposed: the convolution is that of the gradient.
-ffi::Error convolve_map(ffi::ThreadPool& pool, const Pixels& x, const Floats& kernel, int64_t channels, bool transposed,
-                        int64_t window, const Output& out) {
-  if (kernel.dimensions()[0] != K) return ffi::Error::InvalidArgument("kernels of 3 only");
+Error convolve_map(Pool& pool, const Pixels& x, const Floats& kernel, int64_t channels, bool transposed, int64_t window,
+                   const Output& out) {
+  if (kernel.shape[0] != K) return "kernels of 3 only";
   const int m = window < 1 ? 0 : best_tile(out.rows * window, out.columns * window, window);
-  if (m == 0) return ffi::Error::InvalidArgument("no tile for this pooling window");
-  FOR_TILE(m, convolve_tiles)(pool, x, kernel.typed_data(), channels, transposed, window, out);
-  return ffi::Error::Success();
+  if (m == 0) return "no tile for this pooling window";
+  FOR_TILE(m, convolve_tiles)(pool, x, kernel.data, channels, transposed, window, out);
+  return nullptr;
 }
 
-ffi::Error convolve(ffi::ThreadPool pool, Floats x, Floats kernel, ffi::Result<Floats> y, ffi::Result<Bytes> places,
-                    int64_t before, int64_t after, int64_t window) {
+}  // namespace
+
+Error convolve(Pool& pool, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, int64_t window) {
   const Map map = map_of(x);
   const Output out = output_of(y, kept(places));
   return convolve_map(pool, Pixels{map, before}, kernel, map.channels, false, window, out);
 }
 
-ffi::Error input_gradient(ffi::ThreadPool pool, Floats cotangent, Bytes places, Floats kernel, ffi::Result<Floats> dx,
-                          int64_t before, int64_t after, int64_t window) {
+Error input_gradient(Pool& pool, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after,
+                     int64_t window) {
   const Map g = map_of(cotangent);
   // Row h of dx takes rows h - i + before of the cotangent, i = 0 ... size - 1.
-  const Pixels pixels{g, K - 1 - before, places.typed_data(), window};
+  const Pixels pixels{g, K - 1 - before, places.data, window};
   return convolve_map(pool, pixels, kernel, g.channels, true, 1, output_of(dx, nullptr));
 }
+
+namespace {
 
 // --- the gradient of the kernel --------------------------------------------------------------------------------------
 //
@@ -362,7 +366,7 @@ inline void multiply_rows(const float* pixels, int64_t row, int64_t channels, co
 
 // Transformed pixels, (place, channel, tile, LANES).
 template <int T>
-float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channels, const Tiles& tiles, int64_t m) {
+float* transformed_pixels(Pool& pool, const Pixels& x, int64_t channels, const Tiles& tiles, int64_t m) {
   const int64_t count = tiles.count();
   float* transformed = weight_scratch.take(T * T * channels * count * LANES);
   parallel_for(pool, channels, [&](int64_t c) {
@@ -379,7 +383,7 @@ float* transformed_pixels(ffi::ThreadPool& pool, const Pixels& x, int64_t channe
 
 // Transformed cotangents of the panels `begin` to `end` - 1, (place, panel, tile, image, LANES filters).
 template <int M>
-float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, int64_t begin,
+float* transformed_cotangents(Pool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, int64_t begin,
                               int64_t end) {
   constexpr int T = M + K - 1;
   const int64_t panels = end - begin, panel_size = tiles.count() * LANES * LANES;
@@ -411,7 +415,7 @@ float* transformed_cotangents(ffi::ThreadPool& pool, const Pixels& g, int64_t fi
 
 // The panels `begin` to `end` - 1 of dk.
 template <int M>
-void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, const float* pixels,
+void kernel_gradient_of(Pool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, const float* pixels,
                         int64_t channels, int64_t begin, int64_t end, float* dk) {
   constexpr int T = M + K - 1;
   const int64_t panels = end - begin, row = tiles.count() * LANES, panel_size = row * LANES;
@@ -420,7 +424,8 @@ void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters,
   const int64_t parts = ceil_div(panels, OF_OUTPUTS);
   parallel_for(pool, T * T * parts, [&](int64_t i) {
     const int64_t p = i / parts, panel = i % parts * OF_OUTPUTS, wide = std::min<int64_t>(OF_OUTPUTS, panels - panel);
-    const auto product = wide == 4 ? multiply_rows<4> : wide == 3 ? multiply_rows<3> : wide == 2 ? multiply_rows<2> : multiply_rows<1>;
+    const auto product =
+        wide == 4 ? multiply_rows<4> : wide == 3 ? multiply_rows<3> : wide == 2 ? multiply_rows<2> : multiply_rows<1>;
     for (int64_t k = 0; k < row; k += TILES_TOGETHER * LANES)
       for (int64_t c = 0; c < channels; c += OF_PIXELS)
         product(pixels + (p * channels + c) * row + k, row, channels - c,
@@ -446,7 +451,7 @@ void kernel_gradient_of(ffi::ThreadPool& pool, const Pixels& g, int64_t filters,
 }
 
 template <int M>
-void kernel_gradient_by(ffi::ThreadPool& pool, const Map& x, const Map& g, const uint8_t* places, int64_t before,
+void kernel_gradient_by(Pool& pool, const Map& x, const Map& g, const uint8_t* places, int64_t before,
                         int64_t window, float* dk) {
   constexpr int T = M + K - 1;
   const Tiles tiles{x.slices(), ceil_div(g.height * window, M), ceil_div(g.width * window, M)};
@@ -458,23 +463,15 @@ void kernel_gradient_by(ffi::ThreadPool& pool, const Map& x, const Map& g, const
                           std::min(begin + together, panels), dk);
 }
 
-ffi::Error kernel_gradient(ffi::ThreadPool pool, Floats x, Floats cotangent, Bytes places, ffi::Result<Floats> dk,
-                           int64_t before, int64_t after, int64_t window) {
-  const Map map = map_of(x), g = map_of(cotangent);
-  if (dk->dimensions()[0] != K) return ffi::Error::InvalidArgument("kernels of 3 only");
-  const int m = best_tile(g.height * window, g.width * window, 1);
-  FOR_TILE(m, kernel_gradient_by)(pool, map, g, places.typed_data(), before, window, dk->typed_data());
-  return ffi::Error::Success();
-}
-
 }  // namespace
 
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_winograd_convolve, convolve,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Ret<Floats>().Ret<Bytes>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_winograd_input_gradient, input_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Bytes>().Arg<Floats>().Ret<Floats>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
-XLA_FFI_DEFINE_HANDLER_SYMBOL(fer_winograd_kernel_gradient, kernel_gradient,
-                              ffi::Ffi::Bind().Ctx<ffi::ThreadPool>().Arg<Floats>().Arg<Floats>().Arg<Bytes>().Ret<Floats>()
-                                  .Attr<int64_t>("before").Attr<int64_t>("after").Attr<int64_t>("window"));
+Error kernel_gradient(Pool& pool, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
+                      int64_t window) {
+  const Map map = map_of(x), g = map_of(cotangent);
+  if (dk.shape[0] != K) return "kernels of 3 only";
+  const int m = best_tile(g.height * window, g.width * window, 1);
+  FOR_TILE(m, kernel_gradient_by)(pool, map, g, places.data, before, window, dk.data);
+  return nullptr;
+}
+
+}  // namespace fer::winograd

@@ -1,4 +1,4 @@
-"""Whether the rivals learn as this suite does: asked once for a network, versions and code, then known from the records."""
+"""Whether the rivals learn as this suite does: asked once for a network, versions and code; the records keep it."""
 
 from __future__ import annotations
 

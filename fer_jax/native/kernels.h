@@ -1,0 +1,37 @@
+// What calls.cc offers to XLA: one function for each call, defined in the file that its namespace names.
+
+#pragma once
+
+#include "lanes.h"
+
+namespace fer {
+
+// Convolution of stride 1 with its pooling: y and, where it has four axes, each maximum's place in its window. The gradients
+// take the pooled map's cotangent. before, after: rows and columns of zeros around x. window: of the pooling, 1 for none.
+#define FER_CONVOLUTION                                                                                            \
+  Error convolve(Pool&, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, int64_t window); \
+  Error input_gradient(Pool&, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after,   \
+                       int64_t window);                                                                            \
+  Error kernel_gradient(Pool&, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,       \
+                        int64_t window);
+
+namespace direct {  // convolution.cc
+FER_CONVOLUTION
+}
+namespace strips {
+FER_CONVOLUTION
+}
+namespace winograd {
+FER_CONVOLUTION
+}
+#undef FER_CONVOLUTION
+
+namespace batch_norm {
+Error moments(Pool&, Floats x, Floats shifts, Floats weights, Floats sums);
+Error normalise(Pool&, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window);
+Error gradient_sums(Pool&, Floats x, Floats means, Floats cotangent, Bytes places, Floats sums, int64_t window);
+Error input_gradient(Pool&, Floats x, Floats means, Floats weights, Floats cotangent, Bytes places, Floats factors,
+                     Floats constants, Floats slopes, Floats dx, int64_t window);
+}  // namespace batch_norm
+
+}  // namespace fer
