@@ -122,6 +122,12 @@ def test_every_way_whether_it_pays_or_not(way, size, window, height, width, chan
         assert_is_the_convolution(x, kernel, (before, after), window, FILTERED_ERROR)
 
 
+def test_a_wide_kernel_is_cut():
+    """More sums than a thread may hold, and more weights than all parts may."""
+    x, kernel = maps(210, 5, 6, 33, 203, 5)
+    assert_is_the_convolution(x, kernel / 5, (2, 2), 1, FILTERED_ERROR)
+
+
 def test_many_parts_of_a_batch_are_added_up():
     """More slices than the parts whose sums are kept apart in a kernel's gradient by strips."""
     x, kernel = maps(2, 8, 8, 150, 3, 3)

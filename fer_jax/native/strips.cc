@@ -180,7 +180,7 @@ void convolve_strip(const Pixels& x, int64_t channels, const float* weights, con
   const int64_t of_channel = width * LANES, of_place = channels * of_channel;
   const int64_t weight_place = ceil_div(out.filters, LANES) * channels * K * LANES;
   const bool few = T * of_place <= FEW_FLOATS;
-  const int64_t columns_together = few ? 6 : columns, filters_together = few ? BLOCK : filters;
+  const int64_t columns_together = few ? 6 : columns, filters_together = few ? BLOCK : filters;  // 6: whole windows
   const int64_t of_filter = columns_together * LANES, product_place = filters_together * of_filter;
   float* pixels = pixel_scratch.take(T * of_place);             // (place, channel, column)
   float* products = product_scratch.take(T * product_place);  // (place, filter, column)
@@ -224,8 +224,8 @@ void convolve_strips(Pool& pool, const Pixels& x, const float* kernel, int64_t c
   (k == 5 ? (m == 2 ? function<2, 5> : function<4, 5>) : m == 2 ? function<2, 3> : m == 3 ? function<3, 3> : function<4, 3>)
 
 // kernel(i, j, c, f): (size, size, channels, filters) of the convolution that is computed here.
-Error convolve_map(Pool& pool, const Pixels& x, const float* kernel, int64_t size, int64_t channels, int64_t window, const
-                   Output& out) {
+Error convolve_map(Pool& pool, const Pixels& x, const float* kernel, int64_t size, int64_t channels, int64_t window,
+                   const Output& out) {
   if (size != 3 && size != 5) return "kernels of 3 and 5 only";
   const int m = window < 1 ? 0 : best_strip(size, out.rows * window, window);
   if (m == 0) return "no strip for this pooling window";
@@ -263,7 +263,8 @@ namespace {
 //
 // At each place, the gradient of a row of weights, from the transformed pixels and the transformed cotangents.
 
-constexpr int64_t MOST_PARTS = 8;  // of the batch, whose sums are added up in the end
+constexpr int64_t MOST_PARTS = 8;       // of the batch, whose sums are added up in the end
+constexpr int64_t MOST_SUMS = 1 << 20;  // floats that a thread, or all parts' gradients, may take
 
 // The transformed cotangents of `count` strips of a slice, (place, strip, column, FILTERS, LANES), for the filters from
 // `filter` on; zero for filters that are none.
@@ -290,13 +291,14 @@ void transform_cotangents(const Pixels& g, int64_t slice, int64_t strip, int64_t
     }
 }
 
-// The gradient that the slices `begin` to `end` - 1 give, of the blocks of filters `first` to `last` - 1. What is
-// transformed stays in the second-level cache, a slice's pixels for all filters and a few strips' cotangents for all
+// The gradient that the slices `begin` to `end` - 1 give, of the blocks of filters `first` to `last` - 1. A few strips are
+// transformed at a time, which stay in the second-level cache, the pixels for all filters and the cotangents for all
 // channels; the sums wait in memory meanwhile.
 template <int M, int K, int CHANNELS, int FILTERS>
 void kernel_part(const Map& map, const Pixels& g, int64_t before, int64_t begin, int64_t end, int64_t first, int64_t last,
                  float* dk) {
   constexpr int T = M + K - 1;
+  // Enough that loading and storing the sums does not count.
   constexpr int64_t PIXELS = 64, OF_GROUP = CHANNELS * K * FILTERS * LANES;
   const int64_t strips = ceil_div(g.height(), M), columns = g.width(), groups = ceil_div(map.channels, CHANNELS);
   const int64_t together = std::min(strips, std::max<int64_t>(1, PIXELS / columns));
@@ -340,11 +342,12 @@ void kernel_part(const Map& map, const Pixels& g, int64_t before, int64_t begin,
 template <int M, int K>
 void kernel_gradient_by(Pool& pool, const Map& map, const Pixels& g, int64_t before, float* dk) {
   constexpr int CHANNELS = MANY_REGISTERS && K == 3 ? 2 : 1, FILTERS = MANY_REGISTERS || K == 3 ? 4 : 2;
-  const int64_t weights = K * K * map.channels * g.map.channels;
+  const int64_t weights = K * K * map.channels * g.map.channels, blocks = ceil_div(g.map.channels, FILTERS);
+  const int64_t sums = (M + K - 1) * K * map.channels * g.map.channels * LANES;
   // By parts of the batch, so that what a thread transforms stays in its own cache. Filters are cut, too, where these are
-  // too few for the threads: that changes no sum.
-  const int64_t parts = std::min(map.slices(), MOST_PARTS), blocks = ceil_div(g.map.channels, FILTERS);
-  const int64_t cuts = std::min(blocks, ceil_div(pool.num_threads(), parts));
+  // too few for the threads, or the sums too many: that changes no sum.
+  const int64_t parts = std::min({map.slices(), MOST_PARTS, std::max<int64_t>(1, MOST_SUMS / weights)});
+  const int64_t cuts = std::min(blocks, std::max(ceil_div(pool.num_threads(), parts), ceil_div(sums, MOST_SUMS)));
   float* partial = product_scratch.take(parts * weights);
   parallel_for(pool, parts * cuts, [&](int64_t i) {
     const int64_t part = i / cuts, cut = i % cuts;
