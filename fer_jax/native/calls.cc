@@ -45,8 +45,8 @@ ffi::Error call(Kernel kernel, ffi::ThreadPool& threads, Arguments&... arguments
 }  // namespace
 
 // In the order of the kernel's arguments: those that are read, those that are written, and numbers.
-#define FER_CALL(name, kernel, binding) \
-  XLA_FFI_DEFINE_HANDLER_SYMBOL(        \
+#define FER_CALL(name, kernel, binding)                                                                                \
+  XLA_FFI_DEFINE_HANDLER_SYMBOL(                                                                                       \
       name, [](ffi::ThreadPool pool, auto... arguments) { return call(kernel, pool, arguments...); }, binding)
 #define FER_BIND ffi::Ffi::Bind().Ctx<ffi::ThreadPool>()
 #define FER_READ Arg<FloatBuffer>()
@@ -56,12 +56,12 @@ ffi::Error call(Kernel kernel, ffi::ThreadPool& threads, Arguments&... arguments
 #define FER_WINDOW Attr<int64_t>("window")
 #define FER_AROUND Attr<int64_t>("before").Attr<int64_t>("after").FER_WINDOW
 
-#define FER_CONVOLUTION(prefix, way)                                                                                  \
-  FER_CALL(prefix##_convolve, way::convolve,                                                                            \
-           (FER_BIND.FER_READ.FER_READ.FER_WRITE.FER_WRITE_PLACES.FER_AROUND));                                         \
-  FER_CALL(prefix##_input_gradient, way::input_gradient,                                                                \
-           (FER_BIND.FER_READ.FER_READ_PLACES.FER_READ.FER_WRITE.FER_AROUND));                                          \
-  FER_CALL(prefix##_kernel_gradient, way::kernel_gradient,                                                              \
+#define FER_CONVOLUTION(prefix, way)                                                                                   \
+  FER_CALL(prefix##_convolve, way::convolve,                                                                           \
+           (FER_BIND.FER_READ.FER_READ.FER_WRITE.FER_WRITE_PLACES.FER_AROUND));                                        \
+  FER_CALL(prefix##_input_gradient, way::input_gradient,                                                               \
+           (FER_BIND.FER_READ.FER_READ_PLACES.FER_READ.FER_WRITE.FER_AROUND));                                         \
+  FER_CALL(prefix##_kernel_gradient, way::kernel_gradient,                                                             \
            (FER_BIND.FER_READ.FER_READ.FER_READ_PLACES.FER_WRITE.FER_AROUND))
 
 FER_CONVOLUTION(fer, fer::direct);

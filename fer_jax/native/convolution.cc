@@ -50,7 +50,8 @@ inline void convolve_tile(const float* __restrict x, const Packed& packed, const
 
 template <int WINDOW, int ROWS, int COLUMNS, int BLOCK>
 inline void store_tile(const Vec (&sums)[ROWS][COLUMNS][BLOCK], const Output& out, int64_t filter, int64_t row,
-                       int64_t column, int64_t slice, int lanes) {
+                       int64_t column, int64_t slice) {
+  const int lanes = out.lanes(slice);
 #pragma GCC unroll 16
   for (int b = 0; b < BLOCK; ++b) {
     if (filter + b >= out.filters) return;
@@ -72,7 +73,7 @@ inline void store_tile(const Vec (&sums)[ROWS][COLUMNS][BLOCK], const Output& ou
 
 // One row of the output (WINDOW rows before pooling), all filters.
 template <int SIZE, int WINDOW, int COLUMNS, int BLOCK>
-void convolve_row(const Packed& packed, const float* weights, int64_t size, const Output& out, int64_t slice, int lanes,
+void convolve_row(const Packed& packed, const float* weights, int64_t size, const Output& out, int64_t slice,
                   int64_t row) {
   constexpr int WIDE = COLUMNS * WINDOW;
   const float* x = packed.slice(slice) + row * WINDOW * packed.row();
@@ -87,23 +88,21 @@ void convolve_row(const Packed& packed, const float* weights, int64_t size, cons
       Vec sums[WINDOW][WIDE][BLOCK];
       convolve_tile<SIZE, WINDOW, WIDE, BLOCK>(x + column * WINDOW * LANES, packed, weights + f * block_weights, size,
                                                first, last, sums);
-      store_tile<WINDOW, WINDOW, WIDE, BLOCK>(sums, out, f * BLOCK, row, column, slice, lanes);
+      store_tile<WINDOW, WINDOW, WIDE, BLOCK>(sums, out, f * BLOCK, row, column, slice);
     }
   }
 }
 
 template <int WINDOW, int COLUMNS, int BLOCK>
 void convolve_rows(Pool& pool, const Packed& packed, const float* weights, int64_t size, const Output& out) {
-  const Map shape{nullptr, 0, 0, 0, out.batch};
-  parallel_for(pool, shape.slices() * out.rows, [&](int64_t i) {
+  parallel_for(pool, out.slices() * out.rows, [&](int64_t i) {
     const int64_t slice = i / out.rows, row = i % out.rows;
-    const int lanes = shape.lanes(slice);
     if (size == 3)
-      convolve_row<3, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, lanes, row);
+      convolve_row<3, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, row);
     else if (size == 5)
-      convolve_row<5, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, lanes, row);
+      convolve_row<5, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, row);
     else
-      convolve_row<0, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, lanes, row);
+      convolve_row<0, WINDOW, COLUMNS, BLOCK>(packed, weights, size, out, slice, row);
   });
 }
 

@@ -8,11 +8,11 @@ namespace fer {
 
 // Convolution of stride 1 with its pooling: y and, where it has four axes, each maximum's place in its window. The gradients
 // take the pooled map's cotangent. before, after: rows and columns of zeros around x. window: of the pooling, 1 for none.
-#define FER_CONVOLUTION                                                                                            \
-  Error convolve(Pool&, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, int64_t window); \
-  Error input_gradient(Pool&, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after,   \
-                       int64_t window);                                                                            \
-  Error kernel_gradient(Pool&, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,       \
+#define FER_CONVOLUTION                                                                                                \
+  Error convolve(Pool&, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, int64_t window);\
+  Error input_gradient(Pool&, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after, \
+                       int64_t window);                                                                                \
+  Error kernel_gradient(Pool&, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,     \
                         int64_t window);
 
 namespace direct {  // convolution.cc

@@ -25,11 +25,17 @@ using Bytes = Array<uint8_t>;
 // What a call answers: null, or what is wrong with it.
 using Error = const char*;
 
+// A batch is cut into slices of LANES images, of which the last may have fewer.
+constexpr int64_t slices_of(int64_t batch) { return ceil_div(batch, LANES); }
+inline int lanes_of(int64_t batch, int64_t slice) {
+  return static_cast<int>(std::min<int64_t>(LANES, batch - slice * LANES));
+}
+
 struct Map {  // (channels, height, width, batch) in memory
   const float* data;
   int64_t channels, height, width, batch;
-  int64_t slices() const { return ceil_div(batch, LANES); }
-  int lanes(int64_t slice) const { return static_cast<int>(std::min<int64_t>(LANES, batch - slice * LANES)); }
+  int64_t slices() const { return slices_of(batch); }
+  int lanes(int64_t slice) const { return lanes_of(batch, slice); }
 };
 
 inline Map map_of(const Floats& x) { return Map{x.data, x.shape[0], x.shape[1], x.shape[2], x.shape[3]}; }
@@ -38,6 +44,8 @@ struct Output {  // (filters, rows, columns, batch), after pooling
   float* values;
   uint8_t* places;  // null where nobody asks which of the window's values was the first maximum
   int64_t filters, rows, columns, batch;
+  int64_t slices() const { return slices_of(batch); }
+  int lanes(int64_t slice) const { return lanes_of(batch, slice); }
 };
 
 // Places have the output's four axes where they are asked for, and one axis where not.

@@ -146,7 +146,7 @@ template <int M, int K, int WINDOW>
 void store_outputs(const float* products, int64_t place, const Output& out, int64_t filter, int64_t slice, int64_t strip,
                    int64_t begin, int64_t end) {
   constexpr int T = M + K - 1;
-  const int lanes = static_cast<int>(std::min<int64_t>(LANES, out.batch - slice * LANES));
+  const int lanes = out.lanes(slice);
   const int64_t first = strip * (M / WINDOW), rows = std::min<int64_t>(M / WINDOW, out.rows - first);
   for (int64_t w = begin; w < end; w += WINDOW) {
     Vec y[WINDOW][M];
@@ -208,8 +208,8 @@ template <int M, int K>
 void convolve_strips(Pool& pool, const Pixels& x, const float* kernel, int64_t channels, int64_t window,
                      const Output& out) {
   const float* weights = transformed_weights<M, K>(kernel, channels, out.filters);
-  const int64_t strips = ceil_div(out.rows * window, M), slices = ceil_div(out.batch, LANES);
-  parallel_for(pool, slices * strips, [&](int64_t i) {
+  const int64_t strips = ceil_div(out.rows * window, M);
+  parallel_for(pool, out.slices() * strips, [&](int64_t i) {
     const int64_t slice = i / strips, strip = i % strips;
     if (window == 1) convolve_strip<M, K, 1>(x, channels, weights, out, slice, strip);
     if constexpr (M % 2 == 0)
@@ -307,7 +307,7 @@ void kernel_part(const Map& map, const Pixels& g, int64_t before, int64_t begin,
   x.data = pixel_scratch.take(T * place);
   float* cotangents = cotangent_scratch.take(T * together * columns * FILTERS * LANES);
   float* sums = sum_scratch.take((last - first) * of_block);  // (block, place, group of channels, ...)
-  std::memset(x.data, 0, T * place * sizeof(float));  // for channels that are none
+  if (x.channels > map.channels) std::memset(x.data, 0, T * place * sizeof(float));  // for channels that are none
   std::memset(sums, 0, (last - first) * of_block * sizeof(float));
   for (int64_t slice = begin; slice < end; ++slice)
     for (int64_t strip = 0; strip < strips; strip += together) {

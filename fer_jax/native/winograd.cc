@@ -274,7 +274,7 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
         for (int p = 0; p < T * T; ++p) m[p / T][p % T] = load(products + p * product_plane + (f * GROUP + t) * LANES);
         both_axes(m, y, Minimal<M, K>::outputs);
         const int64_t slice = tiles.slice(tile(t));
-        const int lanes = static_cast<int>(std::min<int64_t>(LANES, out.batch - slice * LANES));
+        const int lanes = out.lanes(slice);
         store_tile<M>(y, out, window, panel * LANES + f, slice, tiles.row(tile(t)), tiles.column(tile(t)), lanes);
       }
   }
@@ -283,7 +283,7 @@ void convolve_group(const Pixels& x, int64_t channels, const Tiles& tiles, const
 template <int M>
 void convolve_tiles(Pool& pool, const Pixels& x, const float* kernel, int64_t channels, bool transposed,
                     int64_t window, const Output& out) {
-  const Tiles tiles{ceil_div(out.batch, LANES), ceil_div(out.rows * window, M), ceil_div(out.columns * window, M)};
+  const Tiles tiles{out.slices(), ceil_div(out.rows * window, M), ceil_div(out.columns * window, M)};
   const float* weights = transposed ? transformed_weights<M>(pool, kernel, out.filters, channels, true)
                                     : transformed_weights<M>(pool, kernel, channels, out.filters, false);
   // Tiles that the busiest thread gets, by groups of a size.
@@ -383,8 +383,7 @@ float* transformed_pixels(Pool& pool, const Pixels& x, int64_t channels, const T
 
 // Transformed cotangents of the panels `begin` to `end` - 1, (place, panel, tile, image, LANES filters).
 template <int M>
-float* transformed_cotangents(Pool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, int64_t begin,
-                              int64_t end) {
+float* transformed_cotangents(Pool& pool, const Pixels& g, const Tiles& tiles, int64_t begin, int64_t end) {
   constexpr int T = M + K - 1;
   const int64_t panels = end - begin, panel_size = tiles.count() * LANES * LANES;
   float* transformed = pixel_scratch.take(T * T * panels * panel_size);
@@ -396,7 +395,7 @@ float* transformed_cotangents(Pool& pool, const Pixels& g, int64_t filters, cons
       for (int64_t f = 0; f < LANES; ++f) {
         const int64_t filter = (begin + panel) * LANES + f;
         Vec y[M][M], v[T][T] = {};
-        if (filter < filters) {
+        if (filter < g.map.channels) {
           load_tile<M>(g, tiles.slice(t), filter, M * tiles.row(t), M * tiles.column(t), y);
           both_axes(y, v, Minimal<M, K>::cotangents);
         }
@@ -415,11 +414,11 @@ float* transformed_cotangents(Pool& pool, const Pixels& g, int64_t filters, cons
 
 // The panels `begin` to `end` - 1 of dk.
 template <int M>
-void kernel_gradient_of(Pool& pool, const Pixels& g, int64_t filters, const Tiles& tiles, const float* pixels,
-                        int64_t channels, int64_t begin, int64_t end, float* dk) {
+void kernel_gradient_of(Pool& pool, const Pixels& g, const Tiles& tiles, const float* pixels, int64_t channels,
+                        int64_t begin, int64_t end, float* dk) {
   constexpr int T = M + K - 1;
-  const int64_t panels = end - begin, row = tiles.count() * LANES, panel_size = row * LANES;
-  const float* cotangents = transformed_cotangents<M>(pool, g, filters, tiles, begin, end);
+  const int64_t panels = end - begin, row = tiles.count() * LANES, panel_size = row * LANES, filters = g.map.channels;
+  const float* cotangents = transformed_cotangents<M>(pool, g, tiles, begin, end);
   float* products = product_scratch.take(T * T * channels * panels * LANES);  // (place, channel, filter)
   const int64_t parts = ceil_div(panels, OF_OUTPUTS);
   parallel_for(pool, T * T * parts, [&](int64_t i) {
@@ -451,26 +450,24 @@ void kernel_gradient_of(Pool& pool, const Pixels& g, int64_t filters, const Tile
 }
 
 template <int M>
-void kernel_gradient_by(Pool& pool, const Map& x, const Map& g, const uint8_t* places, int64_t before,
-                        int64_t window, float* dk) {
+void kernel_gradient_by(Pool& pool, const Map& x, const Pixels& g, int64_t before, float* dk) {
   constexpr int T = M + K - 1;
-  const Tiles tiles{x.slices(), ceil_div(g.height * window, M), ceil_div(g.width * window, M)};
+  const Tiles tiles{x.slices(), ceil_div(g.height(), M), ceil_div(g.width(), M)};
   const float* pixels = transformed_pixels<T>(pool, Pixels{x, before}, x.channels, tiles, M);
-  const int64_t panels = ceil_div(g.channels, LANES), of_panel = T * T * tiles.count() * LANES * LANES;
+  const int64_t panels = ceil_div(g.map.channels, LANES), of_panel = T * T * tiles.count() * LANES * LANES;
   const int64_t together = std::max<int64_t>(1, HELD_FLOATS / of_panel / OF_OUTPUTS) * OF_OUTPUTS;
   for (int64_t begin = 0; begin < panels; begin += together)
-    kernel_gradient_of<M>(pool, Pixels{g, 0, places, window}, g.channels, tiles, pixels, x.channels, begin,
-                          std::min(begin + together, panels), dk);
+    kernel_gradient_of<M>(pool, g, tiles, pixels, x.channels, begin, std::min(begin + together, panels), dk);
 }
 
 }  // namespace
 
 Error kernel_gradient(Pool& pool, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
                       int64_t window) {
-  const Map map = map_of(x), g = map_of(cotangent);
+  const Pixels g{map_of(cotangent), 0, places.data, window};
   if (dk.shape[0] != K) return "kernels of 3 only";
-  const int m = best_tile(g.height * window, g.width * window, 1);
-  FOR_TILE(m, kernel_gradient_by)(pool, map, g, places.data, before, window, dk.data);
+  const int m = best_tile(g.height(), g.width(), 1);
+  FOR_TILE(m, kernel_gradient_by)(pool, map_of(x), g, before, dk.data);
   return nullptr;
 }
 
