@@ -144,6 +144,15 @@ class DropSamePictures(StepStruct, frozen=True, kw_only=True, tag="drop_same_pic
     of: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)]
 
 
+class DropUnrelated(StepStruct, frozen=True, kw_only=True, tag="drop_unrelated"):
+    """The control of `drop_same_pictures`: leave out as many samples of each class as that step would, drawn at random
+    from the samples of the split that show no picture of the splits `of`. What is left is smaller by the same number
+    and has the same class counts, but keeps every copy."""
+
+    split: SplitName = "train"
+    of: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)]
+
+
 class DropRepeats(StepStruct, frozen=True, kw_only=True, tag="drop_repeats"):
     """Of the rows of a split that show the same picture (as for `drop_same_pictures`) keep the first."""
 
@@ -178,6 +187,7 @@ Step = (
     | MergeSplits
     | DropSplit
     | DropSamePictures
+    | DropUnrelated
     | DropRepeats
     | Normalise
     | RandomFlip
@@ -251,7 +261,7 @@ class SplitPlan:
         match step:
             case Shuffle(split=split) | RepeatClass(split=split) | DropRepeats(split=split):
                 self.need(split)
-            case DropSamePictures(split=split, of=of):
+            case DropSamePictures(split=split, of=of) | DropUnrelated(split=split, of=of):
                 self.need(split, *of)
                 if split in of:
                     raise self.error(f"`of` names '{split}' itself; `drop_repeats` compares a split with itself")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import zlib
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
@@ -21,6 +22,7 @@ from fer_jax.step_kinds import (
     DropRepeats,
     DropSamePictures,
     DropSplit,
+    DropUnrelated,
     FlipHorizontal,
     MergeSplits,
     RenameSplit,
@@ -125,6 +127,20 @@ def resized(step: Resize, images_NHW: np.ndarray) -> np.ndarray:
     return (np.rint(means) if step.rounding == "round" else means).astype(np.uint8)
 
 
+def _without_unrelated(faces: Faces, related: np.ndarray, draw: Draw, error: Callable[[str], StepError]) -> Faces:
+    """The samples that `drop_unrelated` keeps. related: bool (N,), samples that show a picture of the other splits."""
+    kept = np.ones(len(faces), bool)
+    order = draw(len(faces))  # one draw for all classes: what one class loses does not depend on the others
+    for label in np.unique(faces.labels):
+        of_class = faces.labels == label
+        free = order[(of_class & ~related)[order]]
+        count = int((of_class & related).sum())
+        if count > len(free):
+            raise error(f"cannot leave out {count} unrelated samples of class {label}: there are {len(free)}")
+        kept[free[:count]] = False
+    return faces.take(kept)
+
+
 def _first_of_each(pictures: np.ndarray) -> np.ndarray:
     """Rows, in their order, whose picture does not stand before them."""
     return np.sort(np.unique(pictures, return_index=True)[1])
@@ -168,6 +184,11 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, picture
             groups = pictures()
             seen = np.concatenate([groups[splits[name].origin] for name in of])
             splits[split] = splits[split].take(~np.isin(groups[splits[split].origin], seen))
+        case DropUnrelated(split=split, of=of):
+            groups = pictures()
+            seen = np.concatenate([groups[splits[name].origin] for name in of])
+            related = np.isin(groups[splits[split].origin], seen)
+            splits[split] = _without_unrelated(splits[split], related, draw, partial(StepError, index))
         case DropRepeats(split=split):
             splits[split] = splits[split].take(_first_of_each(pictures()[splits[split].origin]))
     for name, faces in splits.items():

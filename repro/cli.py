@@ -17,7 +17,7 @@ from repro import __version__
 from repro.catalog import all_papers, find_paper, paper_files
 from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
 from repro.options import device_option, json_option, results_option
-from repro.protocols import AS_PUBLISHED, PROTOCOLS
+from repro.protocols import AS_PUBLISHED, RUNNABLE
 
 EXIT_RUN_FAILED = 1
 EXIT_BAD_INPUT = 2
@@ -154,11 +154,12 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
         [
             click.option(
                 "--protocol",
-                type=click.Choice([*PROTOCOLS, ALL]),
+                type=click.Choice([*RUNNABLE, ALL]),
                 default=AS_PUBLISHED,
                 show_default=True,
-                help="`as-published`: the document's own steps; `official`: Training trains, PrivateTest is reported; "
-                "`clean`: official without pictures on two sides; `all`: each.",
+                help="`as-published`: the paper's own data steps. `official`: train on Training, report PrivateTest. "
+                "`clean`: official without train/test overlap. "
+                "`placebo`: official with as few samples as clean. `all`: each.",
             ),
             click.option(
                 "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs seeds 0 to N-1."
@@ -255,7 +256,7 @@ def _run_plans(
 
 def _protocols(word: str) -> tuple[str, ...]:
     """Those that `--protocol` names."""
-    return tuple(protocol for protocol in PROTOCOLS if word in (protocol, ALL))
+    return tuple(protocol for protocol in RUNNABLE if word in (protocol, ALL))
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_by
 from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import Faces
 from fer_jax.precision import choose_precision
-from fer_jax.step_kinds import DropRepeats, DropSamePictures, Step
+from fer_jax.step_kinds import DropRepeats, DropSamePictures, DropUnrelated, Step
 from fer_jax.steps import Prepared
 from fer_jax.train import TrainResult
 from repro.dataset import Dataset
@@ -130,7 +130,8 @@ def _now() -> str:
 
 def duplicates_version(steps: tuple[Step, ...]) -> int | None:
     """Of the search for duplicates that the data steps rely on; None where they compare no pictures."""
-    return DUPLICATES_VERSION if any(isinstance(step, DropSamePictures | DropRepeats) for step in steps) else None
+    comparing = DropSamePictures | DropUnrelated | DropRepeats
+    return DUPLICATES_VERSION if any(isinstance(step, comparing) for step in steps) else None
 
 
 def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | None) -> DataRecord:

@@ -9,6 +9,7 @@ from fer_jax.step_kinds import (
     AugmentCopies,
     CopySplit,
     DropRepeats,
+    DropUnrelated,
     FlipHorizontal,
     MergeSplits,
     Normalise,
@@ -21,11 +22,22 @@ from fer_jax.step_kinds import (
     SplitByUsage,
     SplitFraction,
     SplitLast,
+    StepError,
     check_steps,
 )
 from fer_jax.steps import apply_steps
 from repro.catalog import all_papers, find_paper
-from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, OFFICIAL, PROTOCOLS, training_steps, under_protocol
+from repro.protocols import (
+    AS_PUBLISHED,
+    CLEAN,
+    COMPLETE_SPLIT,
+    HONEST,
+    OFFICIAL,
+    PLACEBO,
+    RUNNABLE,
+    training_steps,
+    under_protocol,
+)
 
 PAPERS = [paper.id for paper in all_papers()]
 
@@ -58,7 +70,7 @@ def test_as_published_is_the_paper():
 @pytest.mark.parametrize("paper", PAPERS)
 def test_no_row_of_one_part_is_trained_or_evaluated_in_another(paper, protocol):
     spec, splits = origins(protocol, paper)
-    assert set(splits) == {"train", "validation", "test"}
+    assert set(splits) - {COMPLETE_SPLIT} == {"train", "validation", "test"}
     for name, usage in (("train", 0), ("validation", 1), ("test", 2)):
         assert (splits[name].usage == usage).all()
         assert name == "train" or (splits[name].copied_by == -1).all()
@@ -76,7 +88,38 @@ def test_clean_leaves_no_picture_on_two_sides_nor_twice_in_an_evaluated_part(pap
     for name in ("validation", "test"):
         assert len(set(shown[name])) == len(shown[name])
     assert set(shown["test"]) == set(pictures()[official["test"].origin]), "one of each picture stays"
+    assert (clean[COMPLETE_SPLIT].origin == official["test"].origin).all(), "every test sample is predicted"
     assert len(clean["train"]) < len(official["train"]), "the planted pictures were there to be found"
+
+
+@pytest.mark.parametrize("paper", PAPERS)
+def test_placebo_trains_on_as_few_samples_of_each_class_as_clean_and_keeps_every_copy(paper):
+    _, official = origins(OFFICIAL, paper)
+    _, clean = origins(CLEAN, paper)
+    spec, placebo = origins(PLACEBO, paper)
+    assert set(placebo) == {"train", "validation", "test"}
+    for name in ("validation", "test"):
+        assert (placebo[name].origin == official[name].origin).all()
+    assert placebo["train"].class_counts() == clean["train"].class_counts() != official["train"].class_counts()
+    evaluated = pictures()[np.concatenate([official[name].origin for name in ("validation", "test")])]
+    copies = {
+        name: np.isin(pictures()[rows["train"].origin], evaluated)
+        for name, rows in (("official", official), ("clean", clean), ("placebo", placebo))
+    }
+    assert copies["placebo"].sum() == copies["official"].sum() > copies["clean"].sum() == 0
+    other = origins(PLACEBO, paper, seed=1)[1]["train"]
+    assert set(other.origin) != set(placebo["train"].origin), "which samples go is drawn anew for every seed"
+    assert spec.training.evaluate == ("validation",)
+
+
+def test_placebo_says_so_where_too_few_samples_have_no_copy():
+    all_copies = faces().changed(labels=np.zeros(1274, np.uint8))
+    steps = (
+        SplitByUsage(into={"train": ("Training",), "test": ("PublicTest", "PrivateTest")}),
+        DropUnrelated(of=("test",)),
+    )
+    with pytest.raises(StepError, match=r"cannot leave out .* of class 0: there are 0"):
+        apply_steps(all_copies, steps, 0, lambda: np.zeros(1274, int))
 
 
 def test_steps_that_make_the_training_pictures_stay_and_those_that_divide_go():
@@ -147,7 +190,7 @@ def test_selection_moves_to_public_test():
     assert (best.report, best.report_split) == ("best", "validation")
 
 
-@pytest.mark.parametrize("protocol", PROTOCOLS)
+@pytest.mark.parametrize("protocol", RUNNABLE)
 def test_every_variant_of_every_paper_can_be_prepared_under_every_protocol(protocol):
     for paper in all_papers():
         for variant in paper.variant_names():

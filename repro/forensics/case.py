@@ -25,7 +25,7 @@ from repro.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.spec import Claim, Spec
 
 RUNNING = ("train", "minibatch")  # splits whose figures are of the rows that were just trained on
-_BY_PICTURE = ("drop_same_pictures", "drop_repeats")  # steps whose outcome depends on the pixels
+_BY_PICTURE = ("drop_same_pictures", "drop_unrelated", "drop_repeats")  # steps whose outcome depends on the pixels
 _Key = TypeVar("_Key")
 
 

@@ -2,28 +2,41 @@
 the network stays the paper's. No JAX here.
 
 as-published: the document's own order of data steps and its own way to evaluate, mistakes included.
-official, clean: honest, and the same for all papers: ``honest.py``.
+official, clean: honest, and the same for all papers; placebo: the control of clean: ``honest.py``.
 suspect-...: clean with one fault put in, to see which one explains a reported number: ``suspects.py``.
 """
 
 from __future__ import annotations
 
-from repro.protocols.honest import CLEAN, HONEST, OFFICIAL, REPORTED_SPLIT, honest_spec, training_steps
+from repro.protocols.honest import (
+    CLEAN,
+    COMPLETE_SPLIT,
+    HONEST,
+    OFFICIAL,
+    PLACEBO,
+    REPORTED_SPLIT,
+    honest_spec,
+    training_steps,
+)
 from repro.protocols.suspects import SUSPECT_PREFIX, SUSPECTS, Suspect
 from repro.spec import Spec
 
 AS_PUBLISHED = "as-published"
-PROTOCOLS = (AS_PUBLISHED, *HONEST)
-ALL_PROTOCOLS = (*PROTOCOLS, *SUSPECTS)
+PROTOCOLS = (AS_PUBLISHED, *HONEST)  # whose figures are shown side by side
+RUNNABLE = (*PROTOCOLS, PLACEBO)  # what `repro run --protocol` accepts
+ALL_PROTOCOLS = (*RUNNABLE, *SUSPECTS)
 
 __all__ = [
     "ALL_PROTOCOLS",
     "AS_PUBLISHED",
     "CLEAN",
+    "COMPLETE_SPLIT",
     "HONEST",
     "OFFICIAL",
+    "PLACEBO",
     "PROTOCOLS",
     "REPORTED_SPLIT",
+    "RUNNABLE",
     "SUSPECTS",
     "SUSPECT_PREFIX",
     "Suspect",
@@ -39,8 +52,8 @@ def under_protocol(spec: Spec, protocol: str) -> Spec:
     """
     if protocol == AS_PUBLISHED:
         return spec
-    if protocol in HONEST:
-        return honest_spec(spec, clean=protocol == CLEAN)
+    if protocol in (*HONEST, PLACEBO):
+        return honest_spec(spec, protocol)
     if protocol in SUSPECTS:
         return SUSPECTS[protocol].faulty_spec(spec)
     raise ValueError(f"no protocol {protocol!r}; there are: {', '.join(ALL_PROTOCOLS)}")

@@ -1,10 +1,14 @@
-"""The two honest protocols, defined once for all papers.
+"""The protocols without train/test overlap by mistake, defined once for all papers, and their control.
 
 official: the data set's own parts. Training rows train, PublicTest selects (the epoch, the learning rate, where the
     paper selects anything), the figure is PrivateTest's. Of the paper's steps those stay that change pictures and those
     that copy rows it trains on; random flips stay in training only.
 clean: official, and no picture stands on two sides. Training rows that show the same picture as an evaluated row are
     left out, and PublicTest rows that show one of PrivateTest; of repeats within an evaluated part the first is kept.
+    All PrivateTest samples are predicted too, as split `test_all`, so that the protocols can be compared sample by
+    sample.
+placebo: official, less as many training samples of each class as clean leaves out, drawn from those without a copy in
+    an evaluated part. It tells what fewer samples cost from what copies are worth.
 """
 
 from __future__ import annotations
@@ -16,6 +20,7 @@ from fer_jax.step_kinds import (
     AugmentCopies,
     DropRepeats,
     DropSamePictures,
+    DropUnrelated,
     Normalise,
     RandomFlip,
     RepeatClass,
@@ -28,11 +33,17 @@ from fer_jax.step_kinds import (
 from repro.spec import Data, Spec
 
 OFFICIAL, CLEAN = HONEST = ("official", "clean")
+PLACEBO = "placebo"
 REPORTED_SPLIT = "test"  # PrivateTest
+COMPLETE_SPLIT = "test_all"  # PrivateTest under clean, repeats included
 
-OFFICIAL_SPLITS = SplitByUsage(
-    into={"train": ("Training",), "validation": ("PublicTest",), "test": ("PrivateTest",)},
-)
+_PARTS: dict[str, tuple[str, ...]] = {
+    "train": ("Training",),
+    "validation": ("PublicTest",),
+    REPORTED_SPLIT: ("PrivateTest",),
+}
+OFFICIAL_SPLITS = SplitByUsage(into=_PARTS)  # pyright: ignore[reportArgumentType]
+CLEAN_SPLITS = SplitByUsage(into={**_PARTS, COMPLETE_SPLIT: ("PrivateTest",)})  # pyright: ignore[reportArgumentType]
 CLEANING: tuple[Step, ...] = (
     DropSamePictures(split="train", of=("validation", "test")),
     DropSamePictures(split="validation", of=("test",)),
@@ -41,10 +52,16 @@ CLEANING: tuple[Step, ...] = (
 )
 
 
-def honest_spec(spec: Spec, *, clean: bool) -> Spec:
-    """The spec under `official`, or under `clean`."""
-    steps = (OFFICIAL_SPLITS, *(CLEANING if clean else ()), *training_steps(spec.data.steps))
-    return with_steps(spec, steps)
+_FIRST_STEPS: dict[str, tuple[Step, ...]] = {
+    OFFICIAL: (OFFICIAL_SPLITS,),
+    CLEAN: (CLEAN_SPLITS, *CLEANING),
+    PLACEBO: (OFFICIAL_SPLITS, DropUnrelated(split="train", of=("validation", REPORTED_SPLIT))),
+}
+
+
+def honest_spec(spec: Spec, protocol: str) -> Spec:
+    """The spec under `official`, `clean` or `placebo`."""
+    return with_steps(spec, (*_FIRST_STEPS[protocol], *training_steps(spec.data.steps)))
 
 
 def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:

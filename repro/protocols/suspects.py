@@ -22,7 +22,7 @@ from fer_jax.step_kinds import (
     SplitFraction,
     Step,
 )
-from repro.protocols.honest import honest_spec, training_steps, with_steps
+from repro.protocols.honest import CLEAN, honest_spec, training_steps, with_steps
 from repro.spec import Spec
 
 SUSPECT_PREFIX = "suspect-"
@@ -92,7 +92,7 @@ def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable
 
 
 def _best_on_test(spec: Spec) -> Spec:
-    clean = honest_spec(spec, clean=True)
+    clean = honest_spec(spec, CLEAN)
     training = msgspec.structs.replace(
         clean.training, evaluate=("validation", "test"), report="best", report_split="test"
     )
