@@ -20,6 +20,7 @@ from fer_jax.layers import LayerError, layer_names, output_shapes
 from fer_jax.settings import ReduceOnPlateau
 from fer_jax.step_kinds import StepError, check_steps, step_names
 from repro.accepted import explain, keys_of
+from repro.claim_checks import claim_mistakes
 from repro.spec import Provenance, Spec
 
 IMAGE_SIZE = 48  # FER-2013 (Goodfellow et al. 2013)
@@ -100,7 +101,8 @@ def load_spec(path: Path) -> LoadedSpec:
     for name in spec.variants:
         if name in RESERVED_VARIANTS:
             raise SpecError(f"{path}: variants.{name}: this name has a meaning of its own; choose another")
-    _check_claims(loaded, {name: _splits(loaded.resolve(name)) for name in loaded.variant_names()})
+    for mistake in claim_mistakes(spec, {name: _splits(loaded.resolve(name)) for name in loaded.variant_names()}):
+        raise SpecError(f"{path}: {mistake}")
     return loaded
 
 
@@ -215,39 +217,6 @@ def _check_fit(spec: Spec, where: str) -> None:
 
 def _splits(spec: Spec) -> tuple[str, ...]:
     return check_steps(spec.data.steps, IMAGE_SIZE)[0]
-
-
-def _check_claims(loaded: LoadedSpec, splits: dict[str, tuple[str, ...]]) -> None:
-    """Claims name things that exist; ids are unique; one headline; contradictions name runnable variants.
-
-    splits: their names by variant.
-    """
-    spec, where = loaded.spec, loaded.path
-    seen: set[str] = set()
-    for index, claim in enumerate(spec.claims):
-        at = f"{where}: claims[{index}]"
-        if claim.id in seen:
-            raise SpecError(f"{at}.id: another claim has the id {claim.id!r}; ids are unique")
-        seen.add(claim.id)
-        if claim.variant not in loaded.variant_names():
-            known = ", ".join(loaded.variant_names())
-            raise SpecError(f"{at}.variant ({claim.id}): no variant {claim.variant!r}; accepted: {known}")
-        for key, emotion in (("emotion", claim.emotion), ("actual", claim.actual)):
-            if emotion and emotion not in EMOTIONS:
-                raise SpecError(f"{at}.{key} ({claim.id}): no emotion {emotion!r}; accepted: {', '.join(EMOTIONS)}")
-        known = {*splits[claim.variant], "minibatch", ""}
-        if not claim.not_measured and claim.split not in known:
-            raise SpecError(
-                f"{at}.split ({claim.id}): no split {claim.split!r}; accepted: {', '.join(sorted(known - {''}))}"
-            )
-    headlines = [claim.id for claim in spec.claims if claim.headline]
-    if spec.claims and len(headlines) != 1:
-        found = ", ".join(headlines) or "none"
-        raise SpecError(f"{where}: claims: exactly one needs `headline = true`; those that have it: {found}")
-    for index, item in enumerate(spec.contradictions):
-        if item.variant and item.variant not in loaded.variant_names():
-            known = ", ".join(loaded.variant_names())
-            raise SpecError(f"{where}: contradictions[{index}].variant: no variant {item.variant!r}; accepted: {known}")
 
 
 def _override(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:

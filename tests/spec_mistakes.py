@@ -282,7 +282,7 @@ MISTAKES = {
     "unknown key in a claim": (
         "value = 0.6",
         "value = 0.6\nvalu = 1",
-        "claims[0]: unknown key `valu`; accepted: actual, batch_size, device, emotion, ",
+        "claims[0]: unknown key `valu`; accepted: actual, average, batch_size, by, ",
     ),
     "unknown quantity": (
         '"loss"\nvalue',

@@ -11,17 +11,18 @@ from repro.forensics import examine
 from repro.report.claims import measure
 
 ACCURACY = 'quantity = "accuracy"\nvalue = 0.6\nunit = "fraction"\nresolution = 0.01\nsplit = "test"'
-LOSS = 'quantity = "loss"\nvalue = 1.5\nunit = "nat"\nsplit = "test"\nepoch = 2'
+LOSS = 'quantity = "loss"\nvalue = 1.5\nunit = "nat"\nresolution = 0.1\nsplit = "test"\nepoch = 2'
 WHY = 'not_measured = "Arithmetic."'
 STEPS = f'quantity = "steps"\nvalue = 898\nunit = "step"\nsplit = "test"\nbatch_size = 4\n{WHY}'
 
 MISTAKES = {
-    "a cell that runs would be held against": (
-        'quantity = "predicted_rows"\nvalue = 60\nunit = "rows"\nsplit = "test"\nemotion = "fear"\nactual = "sad"',
-        "`actual` makes a cell of a confusion matrix: quantity `predicted_rows`, `not_measured`",
+    "a cell without its column": (
+        'quantity = "predicted_rows"\nvalue = 60\nunit = "rows"\nsplit = "test"\nactual = "sad"',
+        "a claim with `actual` is a cell of a confusion matrix: it needs `emotion`, the column",
     ),
+    "a cell of another quantity": (f'{LOSS}\nactual = "sad"', "`actual` belongs to claims of quantity `predicted_rows`"),
     "a cell of an emotion that is not there": (
-        f'quantity = "predicted_rows"\nvalue = 60\nunit = "rows"\nactual = "joy"\n{WHY}',
+        f'quantity = "predicted_rows"\nvalue = 60\nunit = "rows"\nemotion = "sad"\nactual = "joy"\n{WHY}',
         "claims[1].actual (loss): no emotion 'joy'; accepted: angry, disgust, fear, ",
     ),
     "steps of no split": (

@@ -140,7 +140,7 @@ def test_every_setting_says_where_it_comes_from(paper):
 
 
 def test_claims_have_unique_ids_and_one_headline(paper):
-    ids = [claim.id for claim in paper.spec.claims]
+    ids = [claim.id for claim in paper.spec.all_claims]
     assert len(ids) == len(set(ids)) >= 1
     main = [claim for claim in paper.spec.claims if claim.headline]
     assert len(main) == 1
@@ -149,7 +149,7 @@ def test_claims_have_unique_ids_and_one_headline(paper):
 
 
 def test_claims_are_of_a_kind_that_can_be(paper):
-    for claim in paper.spec.claims:
+    for claim in paper.spec.all_claims:
         assert not (claim.epoch is not None and claim.step is not None), claim.id
         if claim.not_measured:
             continue
@@ -183,7 +183,7 @@ def quotes_of(paper: LoadedSpec) -> list[tuple[str, str]]:
     stated = [(key, e.quote) for key, entries in paper.provenance.items() for e in entries if e.kind == "stated"]
     claims = [
         (f"claims.{claim.id}", claim.quote)
-        for claim in paper.spec.claims
+        for claim in paper.spec.all_claims
         if not claim.note.lower().startswith("upstream log")
     ]
     against = [
@@ -243,6 +243,8 @@ HEADERS = {
     "Training": "training",
     "Loss": "training.loss",
     "Claim": "claims",
+    "Curve": "curves",
+    "Table": "tables",
     "Contradiction": "contradictions",
     "Deviation": "deviations",
     "Init": "model.layers",

@@ -87,6 +87,7 @@ id = "loss"
 quantity = "loss"
 value = 1.5
 unit = "nat"
+resolution = 0.1
 split = "test"
 epoch = 2
 quote = "a loss of 1.5"
