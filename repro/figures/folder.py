@@ -19,6 +19,7 @@ from repro.dataset import Dataset
 from repro.decode import LoadedSpec
 from repro.figures.accuracy import accuracy_figure
 from repro.figures.classes import confusion_figure, recall_figure
+from repro.figures.copies import copies_figure
 from repro.figures.figure_data import FigureData
 from repro.figures.learning import learning_figure
 from repro.figures.mistakes import mistake_figures
@@ -27,6 +28,7 @@ from repro.figures.steps import steps_figure
 from repro.figures.sweeps import sweep_figures
 from repro.figures.times import times_figure
 from repro.records import find_records, write_atomically
+from repro.report.copies import copies_findings
 from repro.report.freshness import current_audit
 from repro.report.groups import PaperRuns, Run, collect
 from repro.report.tables import headline
@@ -72,7 +74,7 @@ def gallery(results: Path, specs: Sequence[LoadedSpec]) -> Gallery:
     papers = [paper for paper in collect(specs, runs) if paper.loaded is not None]
     read = ((spec, read_audit(results, spec.id, variant)) for spec in specs for variant in spec.variant_names())
     audits = [current_audit(spec, audit) for spec, audit in read if audit]
-    figures = [accuracy_figure(papers, audits), times_figure(papers)]
+    figures = [accuracy_figure(papers, audits), copies_figure(copies_findings(papers, results)), times_figure(papers)]
     missing: list[str] = []
     for paper in papers:
         drawn, waiting = _of_paper(paper)

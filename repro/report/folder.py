@@ -13,6 +13,8 @@ from repro.decode import LoadedSpec
 from repro.explain.records import read_explanation
 from repro.forensics import examine
 from repro.records import RunRecord, find_records, write_atomically
+from repro.report.copies import CopiesFinding, copies_findings
+from repro.report.copies_section import copies_section
 from repro.report.data_section import data_section
 from repro.report.figure_section import figure_section
 from repro.report.frame import csv_text, frame_of
@@ -72,16 +74,18 @@ def render_results(
     data: DataAudit | None = None,
     figures: Sequence[IndexEntry] = (),
     missing_figures: Sequence[str] = (),
+    copies: Sequence[CopiesFinding] = (),
 ) -> str:
     """The whole of RESULTS.md. The same for any order of specs and records.
 
     records: each with the path of its run.json from the results folder on. audits: of any papers and variants, those
     that are current. data: the audit of the data set. figures: those that are drawn.
-    missing_figures: what is not drawn for want of runs.
+    missing_figures: what is not drawn for want of runs. copies: what copies in the training sets are worth.
     """
     papers = collect(specs, [Run(PurePosixPath(path.as_posix()), record) for path, record in records])
     main = [HEADER, "## The papers", protocol_table(papers, audits), "\n".join(flag_notes(papers)), LEGEND]
     main += figure_section(figures, missing=missing_figures)
+    main += copies_section(copies)
     main += data_section(data)
     main += ["## Every variant, protocol and device", main_table(papers), VARIANTS_LEGEND]
     suspects = suspect_table(papers)
@@ -108,14 +112,15 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
     records = [(path.relative_to(results), record) for path, record in find_records(results)]
     audits = {spec.id: _audits(spec, results) for spec in specs}
     shown = gallery(results, specs)
+    copies = copies_findings(collect(specs, [Run(PurePosixPath(p.as_posix()), r) for p, r in records]), results)
     figures = [entry for entry in map(index_entry, shown.figures) if (results / entry.svg).exists()]
     files = {
         REPORT_NAME: render_results(
-            specs, records, sum(audits.values(), ()), read_data_audit(results), figures, shown.missing
+            specs, records, sum(audits.values(), ()), read_data_audit(results), figures, shown.missing, copies
         ),
         CSV_NAME: csv_text(frame_of(records)),
     }
-    files |= {sheet_name(spec): _sheet(spec, records, audits[spec.id], results, figures) for spec in specs}
+    files |= {sheet_name(spec): _sheet(spec, records, audits[spec.id], results, figures, copies) for spec in specs}
     return files | render_bench_folder(results)
 
 
@@ -146,6 +151,7 @@ def _sheet(
     audits: Sequence[AuditRecord],
     results: Path,
     figures: Sequence[IndexEntry],
+    copies: Sequence[CopiesFinding],
 ) -> str:
     (paper,) = collect([spec], [Run(PurePosixPath(p.as_posix()), r) for p, r in records if r.paper == spec.id])
     return render_sheet(
@@ -156,6 +162,7 @@ def _sheet(
         attribution=_attribution(spec, results),
         leakage=spec.spec.leakage,
         figures=figures,
+        copies=[one for one in copies if one.paper == spec.id],
     )
 
 

@@ -19,6 +19,8 @@ from repro.protocols import AS_PUBLISHED
 from repro.report import units
 from repro.report.audit_section import audit_blocks
 from repro.report.claims import why_unmeasured
+from repro.report.copies import CopiesFinding
+from repro.report.copies_section import copies_section
 from repro.report.figure_section import figure_section
 from repro.report.groups import PaperRuns
 from repro.report.markdown import Column, escape, table
@@ -61,13 +63,14 @@ def render_sheet(
     attribution: str = "",
     leakage: LeakageSheet | None = None,
     figures: Sequence[IndexEntry] = (),
+    copies: Sequence[CopiesFinding] = (),
 ) -> str:
     """The page as Markdown; the same for the same arguments.
 
     findings: of the checks on the document's numbers. audits: of the paper's variants, with the protocols of which they
     are current; the page shows that of the headline's. judgements: by claim id. attribution: blocks of Markdown that
     say which suspect reaches the claim; empty where none was tried. leakage: the spec's own answers to what cannot be
-    computed. figures: those that are drawn, of any papers.
+    computed. figures: those that are drawn, of any papers. copies: of this paper.
 
     Raises ValueError for a paper without a spec.
     """
@@ -87,6 +90,7 @@ def render_sheet(
     blocks += folded("Contradictions in the document", [contradiction_item(item) for item in spec.contradictions])
     blocks += [f"## {PROTOCOLS_TITLE}", protocol_table([paper], audits)]
     blocks += ["## Rows on two sides", *audit_blocks(paper.id, variant, shown)]
+    blocks += copies_section(copies)
     blocks += [f"## {VERDICTS_TITLE}", *_verdicts(paper, spec.claims, judgements)]
     blocks += ["## What the numbers alone say", *_findings(findings)]
     blocks += ["## Attribution", attribution.strip() or NOT_EXPLAINED.format(id=paper.id)]

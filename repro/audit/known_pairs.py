@@ -1,0 +1,48 @@
+"""The pairs of equal images as `repro audit data` left them in the results folder: no dataset is needed."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fer_jax.duplicates import DUPLICATES_VERSION
+from fer_jax.faces import EMOTIONS, USAGES
+from repro.audit.records import read_data_audit
+from repro.records import RecordError
+
+PAIRS_NAME = "duplicates.csv"
+
+
+@dataclass(frozen=True)
+class KnownPairs:
+    """pairs: int64 (P, 2), imported samples that show the same image. training: label of each sample of Training that
+    is in a pair. fingerprint: of the dataset."""
+
+    pairs: np.ndarray
+    training: Mapping[int, int]
+    fingerprint: str
+
+
+def read_known_pairs(results: Path) -> KnownPairs | None:
+    """None where no dataset was audited, or where the search for duplicates has changed since.
+
+    Raises RecordError for a file that cannot be read.
+    """
+    audit = read_data_audit(results)
+    path = results / "audit" / PAIRS_NAME
+    if audit is None or audit.duplicates_version != DUPLICATES_VERSION or not path.exists():
+        return None
+    pairs, training = [], {}
+    try:
+        with path.open(encoding="utf-8", newline="") as file:
+            for line in csv.DictReader(file):
+                ends = [(int(line[f"row_{side}"]), line[f"split_{side}"], line[f"label_{side}"]) for side in "ab"]
+                pairs.append([sample for sample, _, _ in ends])
+                training |= {sample: EMOTIONS.index(label) for sample, split, label in ends if split == USAGES[0]}
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RecordError(f"{path}: no list of pairs ({error}); run `repro audit data` again") from error
+    return KnownPairs(np.array(pairs, np.int64).reshape(-1, 2), training, audit.fingerprint)

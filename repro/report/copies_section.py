@@ -1,0 +1,84 @@
+"""What copies in the training set are worth, as Markdown: for RESULTS.md and for a paper's page."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from repro.audit.copies import Estimate
+from repro.protocols import CLEAN, OFFICIAL
+from repro.report.copies import CopiesFinding
+from repro.report.markdown import Column, escape, table
+from repro.report.units import number, signed
+
+TITLE = "What copies are worth"
+LEGEND = """\
+Accuracy on PrivateTest, in points, with 95 % intervals (bootstrap over images and seeds). Official minus clean is the
+sum of three parts. *Copies*: what a copy in the training set is worth, on the test samples that have one. *Fewer
+samples*: what clean loses because it trains on fewer samples (official minus placebo). *Control*: placebo minus clean
+on samples without a copy; an interval without 0 would mean that something else separates the protocols."""
+RESPONSE_LEGEND = """\
+Accuracy by what the copies in Training are labelled. A network that recalls its copies is right where they carry the
+sample's own label, and wrong where they carry another one. Clean networks never saw the copies, and are the
+baseline."""
+PART_COLUMNS = (
+    Column("Paper"),
+    Column("Seeds"),
+    Column("Test samples", "right"),
+    Column("with a copy", "right"),
+    Column("Official minus clean", "right"),
+    Column("Copies", "right"),
+    Column("Fewer samples", "right"),
+    Column("Control", "right"),
+)
+RESPONSE_COLUMNS = (
+    Column("Paper"),
+    Column("Copies in Training"),
+    Column("Test samples", "right"),
+    Column("Official", "right"),
+    Column("Clean", "right"),
+    Column("Answers a copy's label: official", "right"),
+    Column("clean", "right"),
+)
+
+
+def copies_section(findings: Sequence[CopiesFinding], heading: str = "##") -> list[str]:
+    """Blocks of Markdown; empty where no paper has the runs."""
+    if not findings:
+        return []
+    parts = [_parts_row(one) for one in findings if one.decomposition]
+    rows = [row for one in findings for row in _response_rows(one)]
+    places = sorted({one.place for one in findings})
+    blocks = [f"{heading} {TITLE}"]
+    if parts:
+        blocks += [LEGEND, table(PART_COLUMNS, parts)]
+    return [*blocks, RESPONSE_LEGEND, table(RESPONSE_COLUMNS, rows), escape(f"Measured on {'; '.join(places)}.")]
+
+
+def _parts_row(finding: CopiesFinding) -> list[str]:
+    parts = finding.decomposition
+    assert parts is not None
+    seeds = ", ".join(f"{count} {name}" for name, count in parts.seeds.items())
+    differences = (parts.total, parts.copies, parts.fewer, parts.control)
+    return [finding.paper, seeds, f"{parts.samples:,}", f"{parts.with_copy:,}", *map(points, differences)]
+
+
+def _response_rows(finding: CopiesFinding) -> list[list[str]]:
+    rows = []
+    for one in finding.response:
+        recalled = one.as_copies
+        cells = ["—", "—"] if recalled is None else [percent(recalled[name]) for name in (OFFICIAL, CLEAN)]
+        accuracy = [percent(one.accuracy[name]) for name in (OFFICIAL, CLEAN)]
+        rows.append([finding.paper, one.copies, f"{one.samples:,}", *accuracy, *cells])
+    return rows
+
+
+def points(estimate: Estimate) -> str:
+    """'+5.2 [4.1, 6.3]'"""
+    low, high = (number(100 * value, 1) for value in (estimate.low, estimate.high))
+    return f"{signed(100 * estimate.value, 1)} [{low}, {high}]"
+
+
+def percent(estimate: Estimate) -> str:
+    """'81.3 % [77.9, 84.6]'"""
+    value, low, high = (number(100 * one, 1) for one in estimate)
+    return f"{value} % [{low}, {high}]"
