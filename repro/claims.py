@@ -16,7 +16,7 @@ Quantity = Literal[
     "f1",
     "top_k",  # fraction of samples whose label is among the `k` most probable classes
     "auc",  # area under the ROC curve of `emotion` against the rest, or as `average` of these
-    "rank",  # place of `emotion` among the emotions ordered by their `by`, 1 = best
+    "rank",  # place of `emotion` among the emotions ordered by their `by`, 1 = the highest
     "loss",  # as the paper's tool printed it
     "time",  # wall time of training
     "speedup",  # ratio of two times
@@ -77,7 +77,8 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     emotion: of counts, of "accuracy" (its recall), "rank" and PER_CLASS quantities.
     average: of PER_CLASS quantities without `emotion`: "macro" the plain mean over emotions, "weighted" by their
         samples, "micro" over all samples pooled.
-    k: of "top_k". by: of "rank": the quantity that orders the emotions.
+    k: of "top_k". by: of "rank": what orders the emotions; "false_positives" are the samples of other emotions that are
+        predicted as this one. A value between two places stands for both ("first or second" is 1.5, tolerance 0.5).
     tolerance: how far one new run may lie off and still count as the same result, in `unit`; fixed before any run.
     selected_from: what the number is the best of, in words ("a sweep over filters"); tries: of how many, where the
         paper says so. The best of many runs lies above a typical one.
@@ -107,7 +108,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     emotion: str = ""
     average: Average = ""
     k: Annotated[int, msgspec.Meta(ge=1)] | None = None
-    by: Literal["recall", "precision", "f1"] = "recall"
+    by: Literal["recall", "precision", "f1", "false_positives"] = "recall"
     actual: str = ""
     of_rows: Annotated[int, msgspec.Meta(ge=1)] | None = None
     setting: str = ""
@@ -180,10 +181,9 @@ def check_value(quantity: str, value: float, unit: str, what: str) -> None:
     if unit not in accepted:
         raise ValueError(f"{what} has unit {' or '.join(accepted)}, not {unit!r}")
     if accepted == ("fraction",) and not 0 <= value <= 1:
-        name = quantity.replace("_", " ")
-        raise ValueError(
-            f"{'an' if name[0] in 'aeiou' else 'a'} {name} is a fraction from 0 to 1, not {value}: 61 % is 0.61"
-        )
+        name = "F1" if quantity == "f1" else quantity.replace("_", " ")
+        article = "an" if name[0] in "aeiouF" else "a"
+        raise ValueError(f"{article} {name} is a fraction from 0 to 1, not {value}: 61 % is 0.61")
     if quantity not in SIGNED and value < 0:
         raise ValueError(f"{what} is never negative, as {value} is")
 

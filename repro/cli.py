@@ -140,7 +140,8 @@ def validate(papers: tuple[str, ...]) -> None:
             click.echo(f"error: {error}", err=True)
             continue
         spec = loaded.spec
-        click.echo(f"{loaded.id}: valid; {len(spec.claims)} claims, {len(spec.variants)} variants besides the default")
+        parts = f"{len(spec.claims)} claims, {len(spec.curves)} curves, {len(spec.tables)} tables"
+        click.echo(f"{loaded.id}: valid; {parts}, {len(spec.variants)} variants besides the default")
     if wrong:
         sys.exit(EXIT_BAD_INPUT)
 

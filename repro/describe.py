@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable
 from typing import Any
 
@@ -14,6 +15,8 @@ from repro.plan import settings_sha256
 from repro.provenance import Sources, own_sources, variant_sources
 from repro.report.units import reported
 from repro.spec import Provenance, Spec
+
+WIDTH = 120  # of a line on a terminal
 
 # --- list -----------------------------------------------------------------------------------------------------------
 
@@ -29,6 +32,8 @@ def paper_row(paper: LoadedSpec) -> dict[str, Any]:
         "reported": None if main is None else {"value": main.value, "unit": main.unit, "split": main.split},
         "flag": "" if main is None else main.flag,
         "claims": len(spec.claims),
+        "curves": len(spec.curves),
+        "tables": len(spec.tables),
         "variants": list(paper.variant_names()),
         "parameters": _parameters(spec)[0],
     }
@@ -111,7 +116,7 @@ def paper_text(paper: LoadedSpec, variant: str) -> str:
         ]
     lines += ["", "Variants:"]
     lines += [f"  {name}: {v.about}" for name, v in spec.variants.items()]
-    lines += ["", *_claim_lines(spec), "", "Contradictions:"]
+    lines += ["", *_claim_lines(spec), *_curve_lines(spec), *_table_lines(spec), "", "Contradictions:"]
     for item in spec.contradictions:
         lines.append(f"  {item.about}: {item.one!r} ({item.one_place}) against {item.other!r} ({item.other_place})")
         kept = f"; the other runs as variant {item.variant}" if item.variant else ""
@@ -157,10 +162,67 @@ def _claim_lines(spec: Spec) -> list[str]:
             if claim.step is not None
             else ""
         )
-        what = " ".join(part for part in (claim.quantity, claim.split, claim.emotion, claim.device) if part)
+        name = f"top-{claim.k}" if claim.quantity == "top_k" else f"{claim.average} {claim.quantity}".strip()
+        what = " ".join(part for part in (name, claim.split, claim.emotion, claim.device) if part)
+        best = f", best of {claim.tries or 'several'}: {claim.selected_from}" if claim.selected_from else ""
         where = f", variant {claim.variant}" if claim.variant != "default" else ""
         flag = f" [{claim.flag}]" if claim.flag else ""
-        lines.append(f"  {claim.id}: {what}{when} = {reported(claim)}{where} ({claim.place}){flag}")
+        lines.append(f"  {claim.id}: {what}{when} = {reported(claim)}{where}{best} ({claim.place}){flag}")
+    return lines
+
+
+def _curve_lines(spec: Spec) -> list[str]:
+    if not spec.curves:
+        return []
+    lines = ["", f"Curves ({len(spec.curves)}):"]
+    for curve in spec.curves:
+        key = "epoch" if curve.epochs else "step"
+        where = f", variant {curve.variant}" if curve.variant != DEFAULT_VARIANT else ""
+        flag = f" [{curve.flag}]" if curve.flag else ""
+        lines.append(
+            f"  {curve.id}: {curve.quantity} {curve.split}, {len(curve.values)} points{where} ({curve.place}){flag}"
+        )
+        shown = "; ".join(
+            f"{key} {when:,} {reported(point)}" for when, point in zip(curve.moments, curve.points, strict=True)
+        )
+        lines += textwrap.wrap(shown, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    return lines
+
+
+def _table_lines(spec: Spec) -> list[str]:
+    """Confusion matrices, one row per actual class."""
+    if not spec.tables:
+        return []
+    lines = ["", f"Confusion matrices ({len(spec.tables)}):"]
+    for table in spec.tables:
+        where = f", variant {table.variant}" if table.variant != DEFAULT_VARIANT else ""
+        unit = (
+            "counts"
+            if table.unit == "rows"
+            else f"{table.unit} of {'all' if table.of == 'all' else f'each {table.of}'}"
+        )
+        flag = f" [{table.flag}]" if table.flag else ""
+        lines.append(f"  {table.id}: {table.split}, {unit}{where} ({table.place}){flag}")
+        lists = {key: getattr(table, key) for key in ("actual", "predicted", "true_positives") if getattr(table, key)}
+        heads = [
+            "",
+            *(f"as {name}" for name in (table.classes if table.cells else ())),
+            *(k.replace("_", " ") for k in lists),
+        ]
+        rows = [
+            [
+                name,
+                *(f"{v:g}" for v in (table.cells[i] if table.cells else ())),
+                *(f"{v[i]:,.0f}" for v in lists.values()),
+            ]
+            for i, name in enumerate(table.classes)
+        ]
+        widths = [max(len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
+        for row in [heads, *rows]:
+            lines.append(
+                f"      {row[0]:<{widths[0]}}"
+                + "".join(f"  {c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))
+            )
     return lines
 
 

@@ -13,7 +13,7 @@ from fer_jax.settings import Precision, Training
 from repro.decode import LoadedSpec
 from repro.protocols import AS_PUBLISHED, under_protocol
 from repro.records import Overrides
-from repro.spec import Claim, Data, Model, Paper, Spec
+from repro.spec import Claim, Curve, Data, Model, Paper, Spec
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,19 @@ class _Recorded(msgspec.Struct, frozen=True):
     model: Model
     training: Training
     claims: tuple[Claim, ...]
+    curves: tuple[Curve, ...]
 
 
 def recorded_spec(spec: Spec) -> dict[str, Any]:
     """The resolved spec as a record keeps it: settings in full; of the claims what a comparison needs (id, value,
     tolerance), fixed before training. Quotes and reasons stay in the paper's file, whose hash is recorded too."""
-    whole = msgspec.to_builtins(_Recorded(spec.paper, spec.data, spec.model, spec.training, spec.claims))
+    whole = msgspec.to_builtins(
+        _Recorded(spec.paper, spec.data, spec.model, spec.training, spec.single_claims, spec.curves)
+    )
     keep = ("id", "quantity", "value", "unit", "tolerance")
     whole["claims"] = [
         {k: c[k] for k in keep if c.get(k) is not None} for c in whole["claims"] if c["tolerance"] is not None
     ]
-    return whole
+    keep = ("id", "quantity", "epochs", "steps", "values", "unit", "tolerance")
+    curves = [{k: c[k] for k in keep if c.get(k)} for c in whole.pop("curves") if c["tolerance"] is not None]
+    return whole | ({"curves": curves} if curves else {})

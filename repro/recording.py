@@ -18,6 +18,7 @@ from fer_jax.precision import choose_precision
 from fer_jax.step_kinds import DropRepeats, DropSamePictures, DropUnrelated, Step
 from fer_jax.steps import Prepared
 from fer_jax.train import TrainResult
+from repro.class_measures import ranking
 from repro.dataset import Dataset
 from repro.environment import command_line, git_state, load_average, versions
 from repro.plan import RunPlan, recorded_spec
@@ -104,6 +105,11 @@ def ended_record(
         best=msgspec.convert(result.best, dict[str, Best]),
         reported_epoch=result.reported_epoch,
         metrics=msgspec.convert(result.metrics, dict[str, Metrics]),
+        ranking={
+            name: found
+            for name, p in result.predictions.items()
+            if (found := ranking(p["probability"], p["label"])) is not None
+        },
         time=Times(
             compile_s=clock.compile_s,
             prepare_s=prepare_s,

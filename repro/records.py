@@ -65,6 +65,19 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
     confusion: tuple[tuple[int, ...], ...] | None = None
 
 
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """What the probabilities of a split tell beyond the predicted classes (`repro.report.class_measures.ranking`).
+
+    top_k[k - 1]: share of samples whose label is among the k most probable classes. auc: area under the ROC curve of
+    each class against the rest, in label order, None for a class without samples. auc_micro: of all (sample, class)
+    pairs together.
+    """
+
+    top_k: tuple[float, ...]
+    auc: tuple[float | None, ...]
+    auc_micro: float | None
+
+
 class Best(msgspec.Struct, frozen=True, kw_only=True):
     """The epoch with the best accuracy on a split that was evaluated after every epoch."""
 
@@ -140,6 +153,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     anything well above the cores that the run itself keeps busy means that its times are too long. matmul_precision:
     what convolutions and dense layers multiplied: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds that shared
     one program with this one (itself counted); images_per_s is then the program's, of all of them together.
+    ranking: by split, at the reported end; empty in older records, for which predictions.npz may hold what it takes.
     same_run_as: the protocol that it was run under, where this one has the same settings and it was not run again.
     """
 
@@ -165,6 +179,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     best: dict[str, Best]
     reported_epoch: int
     metrics: dict[str, Metrics]
+    ranking: dict[str, Ranking] = {}
     time: Times
     images_per_s: float
     peak_memory_bytes: int

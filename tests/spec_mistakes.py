@@ -287,7 +287,7 @@ MISTAKES = {
     "unknown quantity": (
         '"loss"\nvalue',
         '"los"\nvalue',
-        'claims[1].quantity: unknown value "los"; accepted: "accuracy", "loss", ',
+        'claims[1].quantity: unknown value "los"; accepted: "accuracy", "balanced_accuracy", ',
     ),
     "unit of another quantity": (
         'unit = "fraction"',

@@ -56,6 +56,8 @@ def test_a_row_for_scripts(tmp_path):
         "reported": {"value": 0.6, "unit": "fraction", "split": "test"},
         "flag": "odd",
         "claims": 2,
+        "curves": 0,
+        "tables": 0,
         "variants": ["default", "tanh"],
         "parameters": (3 * 3 * 1 * 2 + 2) + (6 * 6 * 2 * 7 + 7),
     }

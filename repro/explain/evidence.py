@@ -76,7 +76,7 @@ def curve_evidence(loaded: LoadedSpec, claim: Claim, records: Sequence[RunRecord
     """The suspect's figure after each epoch (or step) against what the document prints for it."""
     errors = [
         statistics.fmean(seen) - printed.value
-        for printed in loaded.spec.claims
+        for printed in loaded.spec.all_claims
         if printed.quantity == "accuracy"
         and printed.variant == claim.variant
         and printed.split not in ("train", "minibatch")

@@ -98,7 +98,7 @@ def reported_recalls(runs: HeadlineRuns) -> dict[str, float]:
     assert runs.paper.loaded is not None
     found: dict[tuple[str, str], float] = {
         (claim.quantity, claim.emotion): claim.value
-        for claim in runs.paper.loaded.spec.claims
+        for claim in runs.paper.loaded.spec.single_claims
         if claim.emotion and (claim.variant, claim.split) == (runs.claim.variant, runs.claim.split)
     }
     return {

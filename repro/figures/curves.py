@@ -66,7 +66,7 @@ def evaluated_split(runs: HeadlineRuns, records: Sequence[RunRecord]) -> str:
 def claims_of(runs: HeadlineRuns) -> list[Claim]:
     """What the document prints of the main figure's variant."""
     assert runs.paper.loaded is not None
-    return [claim for claim in runs.paper.loaded.spec.claims if claim.variant == runs.claim.variant]
+    return [claim for claim in runs.paper.loaded.spec.all_claims if claim.variant == runs.claim.variant]
 
 
 def printed(runs: HeadlineRuns, quantity: str, split: str) -> list[Claim]:

@@ -31,6 +31,7 @@ from repro.records import find_records, write_atomically
 from repro.report.copies import copies_findings
 from repro.report.freshness import current_audit
 from repro.report.groups import PaperRuns, Run, collect
+from repro.report.rankings import with_rankings
 from repro.report.tables import headline
 
 FOLDER, MISTAKES_FOLDER = "figures", "mistakes"
@@ -70,7 +71,8 @@ def gallery(results: Path, specs: Sequence[LoadedSpec]) -> Gallery:
 
     Raises RecordError for a record that cannot be read.
     """
-    runs = [Run(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in find_records(results)]
+    found = with_rankings(find_records(results), specs)
+    runs = [Run(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found]
     papers = [paper for paper in collect(specs, runs) if paper.loaded is not None]
     read = ((spec, read_audit(results, spec.id, variant)) for spec in specs for variant in spec.variant_names())
     audits = [current_audit(spec, audit) for spec, audit in read if audit]

@@ -48,7 +48,7 @@ class Case:
 
     def __init__(self, loaded: LoadedSpec) -> None:
         self.loaded = loaded
-        self.claims = loaded.spec.claims
+        self.claims = loaded.spec.all_claims
         self._specs: dict[str, Spec] = {}
         self._rows: dict[str, dict[str, SplitRows]] = {}
 

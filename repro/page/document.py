@@ -144,7 +144,7 @@ def _paper_page(spec: LoadedSpec, generated: Mapping[str, str], claims: Part, co
 
 
 def _quotes(spec: LoadedSpec) -> Iterator[Quote]:
-    for claim in spec.spec.claims:
+    for claim in spec.spec.single_claims:
         yield Quote(f"{spec.id}-claim-{claim.id}", claim, inline(describe(claim)), units.reported(claim))
 
 

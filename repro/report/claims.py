@@ -6,7 +6,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
+
 from fer_jax.faces import EMOTIONS
+from repro.claims import CLASS_MEASURES
+from repro.class_measures import from_confusion, from_ranking
 from repro.protocols import AS_PUBLISHED
 from repro.records import Epoch, Metrics, RunRecord
 from repro.spec import Claim
@@ -62,7 +66,7 @@ def measure(claim: Claim, records: Iterable[RunRecord]) -> Measured | None:
     """
     if claim.not_measured:
         return None
-    eligible = [record for record in records if _is_comparable(claim, record)]
+    eligible = [record for record in records if is_comparable(claim, record)]
     if claim.quantity == "speedup":
         return _speedup(claim, eligible)
     values, partial = _values(claim, eligible)
@@ -73,7 +77,7 @@ def why_unmeasured(claim: Claim, records: Iterable[RunRecord]) -> str:
     """Why `measure` gives None, in a few words; the claim's `not_measured` tells the rest."""
     if claim.not_measured:
         return "not measured"
-    eligible = [record for record in records if _is_comparable(claim, record)]
+    eligible = [record for record in records if is_comparable(claim, record)]
     if claim.quantity == "speedup":
         kinds = {record.device.kind for record in eligible}
         if kinds and not {"cpu", "gpu"} <= kinds:
@@ -90,7 +94,8 @@ def why_unmeasured(claim: Claim, records: Iterable[RunRecord]) -> str:
     return "not recorded by the run"
 
 
-def _is_comparable(claim: Claim, record: RunRecord) -> bool:
+def is_comparable(claim: Claim, record: RunRecord) -> bool:
+    """Whether the record is of the run that the claim is about, however far it got."""
     same_run = record.variant == claim.variant and record.protocol == AS_PUBLISHED
     return same_run and not record.data.synthetic and claim.device in ("", record.device.kind)
 
@@ -134,6 +139,13 @@ def _value(claim: Claim, record: RunRecord) -> float | None:
         return None if metrics is None else figure(claim, metrics)
     if quantity in ("predicted_rows", "true_positives"):
         return _confusion_count(claim, record)
+    if quantity in ("top_k", "auc"):
+        return _of_probabilities(claim, record)
+    if quantity in CLASS_MEASURES:
+        metrics = _evaluated(claim, record)
+        if metrics is None or metrics.confusion is None:
+            return None
+        return from_confusion(claim, metrics.confusion, EMOTIONS)
     if quantity in ("time", "speedup"):
         seconds = _seconds(claim, record)
         if seconds is None or quantity == "speedup":
@@ -178,7 +190,7 @@ def metrics_of(claim: Claim, record: RunRecord) -> Metrics | None:
         return entry.train if entry else None
     if claim.split == "minibatch":
         return entry.minibatch if entry else None
-    if claim.epoch is None and claim.step is None:
+    if _at_end(claim):
         return record.metrics.get(claim.split)
     return entry.splits.get(claim.split) if entry else None
 
@@ -201,17 +213,41 @@ def figure_rows(claim: Claim, metrics: Metrics) -> int:
     return metrics.n
 
 
+def _evaluated(claim: Claim, record: RunRecord) -> Metrics | None:
+    """The evaluation that a count or a measure per class is of: of the whole split, never a running mean."""
+    return record.metrics.get(claim.split) if _at_end(claim) else metrics_of(claim, record)
+
+
+def _at_end(claim: Claim) -> bool:
+    return claim.epoch is None and claim.step is None
+
+
 def _confusion_count(claim: Claim, record: RunRecord) -> float | None:
-    """Rows predicted as the emotion, or rows of the emotion predicted as such; without an emotion: of all emotions."""
-    at_end = claim.epoch is None and claim.step is None
-    metrics = record.metrics.get(claim.split) if at_end else metrics_of(claim, record)
+    """Samples predicted as the emotion (with `actual`: of those that are that one), or samples of the emotion predicted
+    as such; without an emotion: of all emotions. Where the claim says of how many samples its count is (`of_rows`), the
+    run's count is scaled to as many: shares and recalls are compared, not sizes of splits."""
+    metrics = _evaluated(claim, record)
     if metrics is None or metrics.confusion is None:
         return None
-    confusion = metrics.confusion
-    emotions = [EMOTIONS.index(claim.emotion)] if claim.emotion else list(range(len(EMOTIONS)))
+    confusion = np.asarray(metrics.confusion)
+    column = EMOTIONS.index(claim.emotion) if claim.emotion else None
     if claim.quantity == "true_positives":
-        return float(sum(confusion[emotion][emotion] for emotion in emotions))
-    return float(sum(row[emotion] for row in confusion for emotion in emotions))
+        count = np.trace(confusion) if column is None else confusion[column, column]
+        out_of = confusion.sum() if column is None else confusion[column].sum()
+    else:
+        rows = confusion[[EMOTIONS.index(claim.actual)]] if claim.actual else confusion
+        count, out_of = rows.sum() if column is None else rows[:, column].sum(), rows.sum()
+    if claim.of_rows is None:
+        return float(count)
+    return float(count) / float(out_of) * claim.of_rows if out_of else None
+
+
+def _of_probabilities(claim: Claim, record: RunRecord) -> float | None:
+    """From what the record keeps of the probabilities, which are those of the reported end."""
+    found, metrics = record.ranking.get(claim.split), record.metrics.get(claim.split)
+    if found is None or metrics is None or metrics.confusion is None or not _at_end(claim):
+        return None
+    return from_ranking(claim, found, np.asarray(metrics.confusion).sum(1), EMOTIONS)
 
 
 def _seconds(claim: Claim, record: RunRecord) -> float | None:

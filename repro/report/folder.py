@@ -22,6 +22,7 @@ from repro.report.freshness import current_audit, is_current
 from repro.report.groups import PaperRuns, Run, collect
 from repro.report.judgements import judge_claims
 from repro.report.protocol_table import LEGEND, protocol_table
+from repro.report.rankings import with_rankings
 from repro.report.run_table import run_table
 from repro.report.sections import sections
 from repro.report.sheets import render_sheet
@@ -109,7 +110,8 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
     from repro.bench.table import render_bench_folder  # here, because those modules import this package
     from repro.figures.folder import gallery, index_entry
 
-    records = [(path.relative_to(results), record) for path, record in find_records(results)]
+    found = with_rankings(find_records(results), specs)
+    records = [(path.relative_to(results), record) for path, record in found]
     audits = {spec.id: _audits(spec, results) for spec in specs}
     shown = gallery(results, specs)
     copies = copies_findings(collect(specs, [Run(PurePosixPath(p.as_posix()), r) for p, r in records]), results)
@@ -140,7 +142,8 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
 
     Raises RecordError for a record that cannot be read.
     """
-    found = [Run(PurePosixPath(p.relative_to(results).as_posix()), r) for p, r in find_records(results)]
+    records = with_rankings(find_records(results), [spec])
+    found = [Run(PurePosixPath(p.relative_to(results).as_posix()), r) for p, r in records]
     (paper,) = collect([spec], [run for run in found if run.record.paper == spec.id])
     return paper
 

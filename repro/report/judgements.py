@@ -21,7 +21,7 @@ def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, J
     """
     found: dict[str, Judgement] = {}
     audits = list(audits)
-    for claim in paper.loaded.spec.claims if paper.loaded else ():
+    for claim in paper.loaded.spec.single_claims if paper.loaded else ():
         group, _ = most_runs(claim, paper)
         if group is None:
             continue

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from repro.records import RunRecord
 from repro.report import units
 from repro.report.claims import DEVICE_FREE, measure, why_unmeasured
+from repro.report.grouped_claims import grouped_blocks
 from repro.report.groups import Group, GroupKey, PaperRuns, distinguish
 from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING, describe, flag_note, measured_cell, reported_cell
@@ -36,10 +37,12 @@ def paper_section(paper: PaperRuns) -> str:
     blocks += folded("Variants", [f"- `{name}`: {escape(variant.about)}" for name, variant in spec.variants.items()])
     blocks += folded("Contradictions in the document", [contradiction_item(item) for item in spec.contradictions])
     blocks += folded("Deviations", [f"- **{escape(item.about)}:** {escape(item.reason)}" for item in spec.deviations])
-    if spec.claims:
-        rows = [row for claim in spec.claims for row in _claim_rows(claim, paper)]
+    if spec.single_claims:
+        rows = [row for claim in spec.single_claims for row in _claim_rows(claim, paper)]
         blocks += ["#### Claims", table(CLAIM_COLUMNS, rows)]
-        blocks += ["\n".join(flag_note(claim, f"`{claim.id}`") for claim in spec.claims if claim.flag)]
+        blocks += grouped_blocks(paper)
+        warned = (*spec.claims, *spec.curves, *spec.tables)
+        blocks += ["\n".join(flag_note(item, f"`{item.id}`") for item in warned if item.flag)]
     return "\n\n".join(block for block in blocks if block)
 
 

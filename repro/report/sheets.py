@@ -91,7 +91,7 @@ def render_sheet(
     blocks += [f"## {PROTOCOLS_TITLE}", protocol_table([paper], audits)]
     blocks += ["## Rows on two sides", *audit_blocks(paper.id, variant, shown)]
     blocks += copies_section(copies)
-    blocks += [f"## {VERDICTS_TITLE}", *_verdicts(paper, spec.claims, judgements)]
+    blocks += [f"## {VERDICTS_TITLE}", *_verdicts(paper, spec.single_claims, judgements)]
     blocks += ["## What the numbers alone say", *_findings(findings)]
     blocks += ["## Attribution", attribution.strip() or NOT_EXPLAINED.format(id=paper.id)]
     blocks += ["## Model info sheet: leakage", TAXONOMY_LEGEND, _taxonomy(answers)]

@@ -11,12 +11,16 @@ from repro.report import units
 from repro.report.claims import Measured, measure
 from repro.report.groups import Group, PaperRuns, remarks
 from repro.report.markdown import Column, escape, table
-from repro.spec import Claim
+from repro.spec import Claim, Curve, Table
 
 NOTHING = "\u2014"
 WARNING = "⚠"
 QUANTITY_NAMES = {
     "speedup": "speed-up",
+    "balanced_accuracy": "balanced accuracy",
+    "f1": "F1",
+    "auc": "AUC",
+    "rank": "place among the emotions",
     "predicted_rows": "predicted rows",
     "true_positives": "true positives",
     "pixel_mean": "pixel mean",
@@ -74,7 +78,7 @@ def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
         return main
     same_figure = [
         claim
-        for claim in paper.loaded.spec.claims
+        for claim in paper.loaded.spec.single_claims
         if (claim.variant, claim.quantity, claim.split) == (variant, main.quantity, main.split)
         and not claim.not_measured
         and not claim.emotion
@@ -87,7 +91,16 @@ def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
 def describe(claim: Claim) -> str:
     """What the figure is, in a few words: 'accuracy, validation, epoch 10'; the document's own for what has no name."""
     name = f'"{claim.quote}"' if claim.quantity == "other" else QUANTITY_NAMES.get(claim.quantity, claim.quantity)
-    parts = [name, claim.split, claim.emotion, claim.device]
+    if claim.quantity == "top_k":
+        name = f"top-{claim.k} accuracy"
+    parts = [f"{claim.average} {name}" if claim.average else name, claim.split]
+    parts += [f"{claim.actual} as {claim.emotion}" if claim.actual else claim.emotion, claim.device]
+    if claim.of_rows is not None:
+        parts.append(f"of {claim.of_rows:,}")
+    if claim.quantity == "rank":
+        parts.append(f"by {claim.by}")
+    if claim.selected_from:
+        parts.append(f"best of {f'{claim.tries:,}, ' if claim.tries else ''}{claim.selected_from}")
     if claim.hardware:
         parts.append(f"on {claim.hardware}")
     if claim.epoch is not None:
@@ -124,7 +137,7 @@ def flag_notes(papers: Sequence[PaperRuns]) -> list[str]:
     return notes
 
 
-def flag_note(claim: Claim, about: str) -> str:
+def flag_note(claim: Claim | Curve | Table, about: str) -> str:
     return f"- {WARNING} **{about}, {escape(claim.flag)}:** {escape(claim.flag_reason)}"
 
 
