@@ -41,6 +41,11 @@ def claim_mistakes(spec: Spec, splits: Mapping[str, Sequence[str]]) -> Iterator[
     for index, item in enumerate(spec.contradictions):
         if item.variant and item.variant not in splits:
             yield f"contradictions[{index}].variant: no variant {item.variant!r}; accepted: {', '.join(splits)}"
+    known = {claim.id for claim in spec.all_claims} | {item.id for item in (*spec.curves, *spec.tables)}
+    for index, item in enumerate(spec.ruled_out):
+        for id_ in item.claims:
+            if id_ not in known:
+                yield f"ruled_out[{index}].claims: no claim has the id {id_!r}"
 
 
 def _ids(spec: Spec) -> Iterator[str]:

@@ -92,6 +92,8 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     headline: the paper's main number, shown in the main table. Exactly one claim of a spec has it.
     not_measured: why no run can measure it (then `variant`, `split` only describe it).
     flag: a visible warning on this number, with `flag_reason`.
+    unlabelled: what the paper does not say about this number, so that its split, epoch or run is our reading. Such a
+        claim never contradicts another one.
 
     Raises ValueError for keys that do not go together and for a value that the quantity cannot have.
     """
@@ -125,6 +127,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     note: str = ""
     flag: str = ""
     flag_reason: str = ""
+    unlabelled: str = ""
 
     def __post_init__(self) -> None:
         if self.quantity in STATED_ONLY and not self.not_measured:

@@ -15,6 +15,7 @@ from fer_jax.settings import Training
 from fer_jax.step_kinds import Step
 from repro.claim_tables import Curve, Table
 from repro.claims import Claim, Quantity
+from repro.conventions import Convention
 from repro.leakage_sheet import LeakageSheet
 from repro.spec_struct import Name, NonEmpty, SpecStruct
 
@@ -30,6 +31,7 @@ __all__ = [
     "Paper",
     "Provenance",
     "Quantity",
+    "RuledOut",
     "Spec",
     "SpecStruct",
     "Table",
@@ -108,6 +110,18 @@ class Contradiction(SpecStruct, frozen=True, kw_only=True):
     variant: str = ""
 
 
+class RuledOut(SpecStruct, frozen=True, kw_only=True):
+    """Conventions (`repro.conventions`) that the document itself rules out, with its words.
+
+    claims: ids of the claims that the words are about; empty: all claims.
+    """
+
+    conventions: Annotated[tuple[Convention, ...], msgspec.Meta(min_length=1)]
+    claims: tuple[Name, ...] = ()
+    quote: NonEmpty
+    place: NonEmpty
+
+
 class Deviation(SpecStruct, frozen=True, kw_only=True):
     """What a run here does otherwise than the document, and why."""
 
@@ -128,6 +142,7 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     curves: tuple[Curve, ...] = ()
     tables: tuple[Table, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
+    ruled_out: tuple[RuledOut, ...] = ()
     deviations: tuple[Deviation, ...] = ()
     leakage: LeakageSheet | None = None
 

@@ -12,6 +12,9 @@ from invented_papers import FAULTS, invented_paper, planted, with_claims
 
 from repro.forensics import examine
 
+# A network may be better than all that are known. So the ceiling alone never calls a figure impossible; the other
+# figures of the paper do.
+OUTCOME = {"above the ceiling": "not by the stated convention"}
 SEEDS = st.integers(0, 10**9)
 FEW = settings(max_examples=20, deadline=None)
 
@@ -22,7 +25,7 @@ def folder(tmp_path_factory):
 
 
 def contradictions(paper):
-    return [finding for finding in examine(paper) if finding.outcome == "inconsistent"]
+    return [finding for finding in examine(paper) if finding.outcome == "impossible"]
 
 
 @settings(max_examples=40, deadline=None)
@@ -42,7 +45,11 @@ def test_most_checks_have_something_to_say_about_it(folder):
 def test_a_planted_fault_is_found_at_its_place(folder, fault, seed):
     paper, id_ = planted(invented_paper(folder, random.Random(seed)), fault, random.Random(seed + 1))
     found = contradictions(paper)
-    assert any(f.check == FAULTS[fault][0] and id_ in f.claims for f in found), "not found by its own check"
+    own = OUTCOME.get(fault, "impossible")
+    assert any(f.check == FAULTS[fault][0] and f.outcome == own and id_ in f.claims for f in examine(paper)), (
+        "not found by its own check"
+    )
+    assert found, "not found by arithmetic alone"
     assert all(id_ in f.claims for f in found), "an alarm about figures that are right"
 
 

@@ -192,7 +192,8 @@ def quotes_of(paper: LoadedSpec) -> list[tuple[str, str]]:
         for quote, place in ((c.one, c.one_place), (c.other, c.other_place))
         if not place.startswith(("upstream", "authors' notebook"))
     ]
-    return stated + claims + against
+    excluded = [(f"ruled_out.{', '.join(item.conventions)}", item.quote) for item in paper.spec.ruled_out]
+    return stated + claims + against + excluded
 
 
 @pytest.mark.parametrize("name", PAPERS)
@@ -248,6 +249,7 @@ HEADERS = {
     "Contradiction": "contradictions",
     "Deviation": "deviations",
     "Init": "model.layers",
+    "RuledOut": "ruled_out",
     "Provenance": "model.layers",
     "Variant": "variants.tanh",
 }

@@ -134,17 +134,19 @@ def test_leakage_that_the_spec_tells_is_named_as_such():
 
 
 def test_findings_that_do_not_fit_stand_open_and_the_others_folded():
-    findings = (finding("inconsistent", arithmetic="1 + 1 = 3"), finding("consistent"), finding("consistent"))
+    findings = (finding("impossible", arithmetic="1 + 1 = 3"), finding("consistent"), finding("consistent"))
     text = render(paper(make_spec(claims=CLAIMS)), findings=findings)
-    assert "1 inconsistent, 2 consistent, 0 cannot tell" in section(text, "In short")
+    short = section(text, "In short")
+    assert "Contradictions among the paper's own numbers: 1;" in short
+    assert "1 impossible, 0 not by the stated convention, 0 cannot tell, 2 consistent" in short
     numbers = section(text, "What the numbers alone say")
     assert numbers.index("1 + 1 = 3") < numbers.index("<details>")
     assert "Consistent (2)" in numbers and "Cannot tell" not in numbers
 
 
-def test_no_inconsistent_finding_is_said():
+def test_no_contradiction_is_said():
     text = render(paper(make_spec(claims=CLAIMS)), findings=(finding("consistent"),))
-    assert "Nothing inconsistent" in section(text, "What the numbers alone say")
+    assert "No contradiction was found." in section(text, "What the numbers alone say")
 
 
 def test_attribution_is_taken_as_it_is():

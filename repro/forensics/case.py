@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -97,15 +98,21 @@ class Case:
             None,
         )
 
-    def evaluated_rows(self, claim: Claim) -> tuple[int, str] | None:
-        """(rows that an accuracy is a mean over, who says so): as the document prints it, else as the steps give it."""
-        if claim.split == "minibatch":
-            return self.spec(claim.variant).training.batch_size, "rows of a batch"
+    def printed_rows(self, claim: Claim) -> int | None:
+        """The size of a claim's split where the paper prints it in full."""
         stated = self.stated_rows(claim)
         if stated is not None and stated.value.is_integer() and stated.value >= 1 and stated.resolution <= 1:
-            return int(stated.value), "rows, as printed"
+            return int(stated.value)
+        return None
+
+    def evaluated_rows(self, claim: Claim) -> tuple[int, str] | None:
+        """(samples that an accuracy is a mean over, who says so): as the paper prints it, else as the steps give it."""
+        if claim.split == "minibatch":
+            return self.spec(claim.variant).training.batch_size, "samples of a batch"
+        if printed := self.printed_rows(claim):
+            return printed, "samples, as printed"
         rows = self.rows(claim.variant).get(claim.split)
-        return None if rows is None else (rows.total, "rows, by the data steps")
+        return None if rows is None else (rows.total, "samples, by the data steps")
 
 
 def grouped(claims: Iterator[Claim], key: Callable[[Claim], _Key]) -> dict[_Key, list[Claim]]:
@@ -114,6 +121,11 @@ def grouped(claims: Iterator[Claim], key: Callable[[Claim], _Key]) -> dict[_Key,
     for claim in claims:
         groups.setdefault(key(claim), []).append(claim)
     return groups
+
+
+def where(claim: Claim) -> str:
+    """The section, table, figure or output that a claim is printed in: its place up to the first detail."""
+    return re.split(r"[,;:(]", claim.place, maxsplit=1)[0].strip()
 
 
 def ids(*claims: Claim | None) -> tuple[str, ...]:

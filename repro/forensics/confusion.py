@@ -1,22 +1,28 @@
-"""Confusion matrices: rows, predicted rows and true positives per emotion, against each other and the accuracy."""
+"""Confusion matrices: samples, predictions and true positives per emotion, against each other and the accuracy."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from fer_jax.faces import EMOTIONS
-from repro.forensics.case import Case, grouped, ids
-from repro.forensics.finding import Finding, Outcome
-from repro.forensics.printed import number, percent, window
+from repro.conventions import Convention
+from repro.forensics.case import Case, grouped
+from repro.forensics.counts import CROPS
+from repro.forensics.finding import Finding, Premise
+from repro.forensics.granted import data_steps, judge, plain, together
+from repro.forensics.printed import Fit, number, percent, window
 from repro.spec import Claim
 
-ACCURACY = "true positives / rows is the accuracy"
-SUMS = "rows of all emotions make up the split"
-BOUNDS = "true positives are among the rows of their emotion"
+ACCURACY = "true positives / samples is the accuracy"
+SUMS = "samples of all emotions make up the split"
+BOUNDS = "true positives are among the samples of their emotion"
 CELLS = "sums of the confusion matrix"
 RECALLS = "recalls of the emotions give the accuracy"
+HALF = 0.5  # a count that is a mean over runs and then rounded is off by up to this
+_SUM_OF_SHARES = (99.0, 101.0)  # per cent, with rounding
 
 PerEmotion = dict[str, Claim]
+_ELSEWHERE: dict[Convention, str] = {"two_things": "", "other_samples": ""}  # of figures from different tables
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -25,9 +31,9 @@ def check(case: Case) -> Iterator[Finding]:
     for (split, variant), group in grouped(claims, lambda claim: (claim.split, claim.variant)).items():
         one_table = {quantity: _per_emotion(group, quantity) for quantity in tables}
         yield from _sums(case, split, variant, one_table)
-        yield from _bounds(one_table)
+        yield from _bounds(case, one_table)
         yield from _accuracy(case, split, variant, one_table)
-        yield from _cells(group, one_table)
+        yield from _cells(case, group, one_table)
 
 
 def _per_emotion(claims: list[Claim], quantity: str) -> PerEmotion:
@@ -47,15 +53,36 @@ def _sum(table: PerEmotion) -> str:
     return " + ".join(number(table[e].value) for e in EMOTIONS if e in table) + f" = {number(_total(table))}"
 
 
-def _rows_of_split(case: Case, split: str, variant: str, rows: PerEmotion) -> tuple[float, str, Claim | None] | None:
-    """(rows, who says so, the claim): as printed for the split, else as the emotions add up to, else by the steps."""
+Size = tuple[float, str, Claim | None, tuple[Premise, ...]]  # samples, who says so, the claim, what it rests on
+
+
+def _rows_of_split(case: Case, split: str, variant: str, rows: PerEmotion) -> Size | None:
+    """As printed for the split, else as the emotions add up to, else by the data steps."""
     stated = next((c for c in case.of("rows") if (c.split, c.variant, c.emotion) == (split, variant, "")), None)
     if stated is not None and stated.value > 0:
-        return stated.value, f"rows of '{split}' as printed", stated
+        return stated.value, f"samples of '{split}' as printed", stated, ()
     if _is_whole(rows) and _total(rows) > 0:
-        return _total(rows), "rows of all emotions", None
+        return _total(rows), "samples of all emotions", None, ()
     known = case.rows(variant).get(split)
-    return None if known is None else (float(known.total), f"rows of '{split}' by the data steps", None)
+    if known is None:
+        return None
+    return float(known.total), f"samples of '{split}' by the data steps", None, data_steps(case, variant)
+
+
+def _other_counts(total: float, expected: float, cells: int, claims: Sequence[Claim]) -> dict[Convention, str]:
+    """Conventions under which counts that should add up to `expected` add up to `total`."""
+    explained: dict[Convention, str] = {}
+    if not together(claims):
+        explained |= _ELSEWHERE
+    if abs(total - expected) <= HALF * cells + HALF:
+        explained["mean_of_runs"] = f"each of {cells} counts rounded"
+    crops = [k for k in CROPS if total == k * expected or expected == k * total]
+    if crops:
+        explained["test_time_augmentation"] = f"{crops[0]} of each sample"
+    low, high = _SUM_OF_SHARES
+    if low <= total <= high or 7 * low <= total <= 7 * high:
+        explained["shares"] = ""
+    return explained
 
 
 def _sums(case: Case, split: str, variant: str, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
@@ -64,38 +91,46 @@ def _sums(case: Case, split: str, variant: str, tables: dict[str, PerEmotion]) -
         table = tables[quantity]
         if known is None or not _is_whole(table) or (quantity == "rows" and known[2] is None):
             continue
-        rows, who, stated = known
-        right = abs(_total(table) - rows) < 0.5
+        rows, who, stated, premises = known
+        claims = [*table.values(), *([stated] if stated else [])]
+        if stated is None and "by the data" not in who:
+            claims += tables["rows"].values()
         what = "The predicted emotions" if quantity == "predicted_rows" else "The emotions"
-        yield Finding(
-            check=SUMS,
-            claims=ids(*table.values(), stated),
-            outcome="consistent" if right else "inconsistent",
-            arithmetic=f"{_sum(table)}; {who}: {number(rows)}",
-            meaning=f"{what} add up to the rows of '{split}'." if right else f"{what} do not add up to '{split}'.",
-        )
+        shown = f"{_sum(table)}; {who}: {number(rows)}"
+        if abs(_total(table) - rows) < HALF:
+            meaning = f"{what} add up to the samples of '{split}'."
+            yield plain(SUMS, claims, "consistent", shown, meaning, premises)
+            continue
+        explained = _other_counts(_total(table), rows, len(EMOTIONS), claims)
+        meaning = f"{what} do not add up to '{split}'."
+        yield judge(case, SUMS, claims, shown, meaning, explained=explained, premises=premises)
 
 
-def _bounds(tables: dict[str, PerEmotion]) -> Iterator[Finding]:
+def _bounds(case: Case, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
     hits = tables["true_positives"]
-    for quantity, word in (("rows", "rows"), ("predicted_rows", "predicted rows")):
+    for quantity, word in (("rows", "samples"), ("predicted_rows", "predicted samples")):
         both = [emotion for emotion in EMOTIONS if emotion in hits and emotion in tables[quantity]]
         over = [emotion for emotion in both if hits[emotion].value > tables[quantity][emotion].value]
         if not both:
             continue
-        shown = ", ".join(
+        shown = f"of the {word}: " + ", ".join(
             f"{emotion} {number(hits[emotion].value)} of {number(tables[quantity][emotion].value)}"
             for emotion in over or both
         )
-        yield Finding(
-            check=BOUNDS,
-            claims=ids(*(table[e] for e in over or both for table in (hits, tables[quantity]))),
-            outcome="inconsistent" if over else "consistent",
-            arithmetic=f"of the {word}: {shown}",
-            meaning=f"More rows were recognised than there are {word}."
-            if over
-            else f"No emotion has more hits than {word}.",
-        )
+        claims = [table[e] for e in over or both for table in (hits, tables[quantity])]
+        if not over:
+            yield plain(BOUNDS, claims, "consistent", shown, f"No emotion has more hits than {word}.")
+            continue
+        explained: dict[Convention, str] = {} if together(claims) else _ELSEWHERE.copy()
+        if all(hits[e].value <= CROPS[-1] * tables[quantity][e].value for e in over):
+            explained["test_time_augmentation"] = "hits counted over the crops"
+        if all(claim.value <= 100 for claim in hits.values()):
+            explained["shares"] = ""
+        if all(hits[e].value <= tables[quantity][e].value + 2 * HALF for e in over):
+            explained["mean_of_runs"] = "each count rounded"
+        meaning = f"More samples were recognised than there are {word}."
+        pairs = [(hits[e], tables[quantity][e]) for e in over]
+        yield judge(case, BOUNDS, claims, shown, meaning, explained=explained, conflicts=pairs)
 
 
 def _accuracy(case: Case, split: str, variant: str, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
@@ -106,42 +141,75 @@ def _accuracy(case: Case, split: str, variant: str, tables: dict[str, PerEmotion
         if not same or case.moment(claim) != ("end", 0):
             continue
         if known is not None and _is_whole(hits):
-            total, who, stated = known
+            total, who, stated, premises = known
             share = _total(hits) / total
             shown = f"({_sum(hits)}) / {number(total)} {who} = {percent(share)}; printed {percent(claim.value)}"
-            yield _against(ACCURACY, ids(claim, *hits.values(), stated), window(claim).fit(share), shown)
+            claims = [claim, *hits.values(), *([stated] if stated else [])]
+            fit, explained = window(claim).fit(share), _other_accuracies(claim, tables)
+            yield _against(case, ACCURACY, claims, fit, shown, explained, premises)
         if _is_whole(recalls) and _is_whole(rows) and _total(rows) > 0:
-            yield _recalls(claim, recalls, rows)
+            yield _recalls(case, claim, tables)
 
 
-def _recalls(claim: Claim, recalls: PerEmotion, rows: PerEmotion) -> Finding:
+def _recalls(case: Case, claim: Claim, tables: dict[str, PerEmotion]) -> Finding:
+    recalls, rows = tables["accuracy"], tables["rows"]
     total = _total(rows)
     windows = {emotion: window(recalls[emotion]) for emotion in EMOTIONS}
     low = sum(windows[e].low * rows[e].value for e in EMOTIONS) / total
     high = sum(windows[e].high_if_cut * rows[e].value for e in EMOTIONS) / total
     mean = sum(recalls[e].value * rows[e].value for e in EMOTIONS) / total
-    shown = f"sum of recall x rows / {number(total)} = {percent(mean)} ({percent(low)} to {percent(high)} by rounding)"
-    about = ids(claim, *recalls.values(), *rows.values())
-    return _against(RECALLS, about, window(claim).fit(low, high), f"{shown}; printed {percent(claim.value)}")
-
-
-def _against(check_name: str, claims: tuple[str, ...], outcome: Outcome, arithmetic: str) -> Finding:
-    meanings = {
-        "consistent": "The accuracy follows from the figures of the emotions.",
-        "inconsistent": "The accuracy is not that of the printed figures of the emotions.",
-        "cannot tell": "The accuracy follows from the figures of the emotions only if digits were cut off.",
-    }
-    return Finding(
-        check=check_name,
-        claims=claims,
-        outcome=outcome,
-        arithmetic=arithmetic,
-        meaning=meanings[outcome],
+    shown = (
+        f"sum of recall x samples / {number(total)} = {percent(mean)} ({percent(low)} to {percent(high)} by rounding)"
+        f"; printed {percent(claim.value)}"
     )
+    claims = [claim, *recalls.values(), *rows.values()]
+    explained = _other_accuracies(claim, tables)
+    return _against(case, RECALLS, claims, window(claim).fit(low, high), shown, explained, ())
 
 
-def _cells(group: list[Claim], tables: dict[str, PerEmotion]) -> Iterator[Finding]:
-    """Rows of the matrix make the rows of an emotion, columns the predicted rows, the diagonal the true positives."""
+def _other_accuracies(claim: Claim, tables: dict[str, PerEmotion]) -> dict[Convention, str]:
+    """Kinds of accuracy that the counts of the emotions give, by name where they fit the printed figure. An accuracy
+    from elsewhere may be a mean over runs or of another network than the matrix."""
+    hits, rows, predicted = (tables[q] for q in ("true_positives", "rows", "predicted_rows"))
+    explained: dict[Convention, str] = {"other_accuracy": "", "mean_of_runs": "", "mean_of_batches": ""}
+    if not together([claim, *hits.values(), *tables["accuracy"].values()]):
+        explained["two_things"] = ""
+    total, kinds = _total(rows), {}
+    if _is_whole(hits) and _is_whole(rows) and all(rows[e].value > 0 for e in EMOTIONS):
+        kinds["macro recall"] = sum(hits[e].value / rows[e].value for e in EMOTIONS) / len(EMOTIONS)
+        if _is_whole(predicted) and all(predicted[e].value > 0 for e in EMOTIONS):
+            precisions = {e: hits[e].value / predicted[e].value for e in EMOTIONS}
+            kinds["macro precision"] = sum(precisions.values()) / len(EMOTIONS)
+            kinds["weighted precision"] = sum(precisions[e] * rows[e].value for e in EMOTIONS) / total
+        wrong = 1 - _total(hits) / total
+        kinds["one class against the rest"] = 1 - 2 * wrong / len(EMOTIONS)
+    fitting = [name for name, value in kinds.items() if window(claim).fit(value) != "no"]
+    if fitting:
+        explained["other_accuracy"] = ", ".join(fitting)
+    return explained
+
+
+def _against(
+    case: Case,
+    check_name: str,
+    claims: list[Claim],
+    fit: Fit,
+    arithmetic: str,
+    explained: dict[Convention, str],
+    premises: tuple[Premise, ...],
+) -> Finding:
+    if fit == "no":
+        meaning = "The accuracy is not that of the printed figures of the emotions."
+        return judge(case, check_name, claims, arithmetic, meaning, explained=explained, premises=premises)
+    if fit == "cut":
+        meaning = "The accuracy follows from the figures of the emotions only if digits were cut off."
+        return plain(check_name, claims, "cannot tell", arithmetic, meaning, premises)
+    meaning = "The accuracy follows from the figures of the emotions."
+    return plain(check_name, claims, "consistent", arithmetic, meaning, premises)
+
+
+def _cells(case: Case, group: list[Claim], tables: dict[str, PerEmotion]) -> Iterator[Finding]:
+    """Rows of the matrix make the samples of an emotion, columns the predicted samples, the diagonal the hits."""
     cells = {(claim.actual, claim.emotion): claim for claim in group if claim.actual}
     for emotion in EMOTIONS:
         row = [cells[emotion, other] for other in EMOTIONS if (emotion, other) in cells]
@@ -155,13 +223,12 @@ def _cells(group: list[Claim], tables: dict[str, PerEmotion]) -> Iterator[Findin
             stated = tables[quantity].get(emotion)
             if stated is None or len(part) != size:
                 continue
-            total = sum(claim.value for claim in part)
-            right = abs(total - stated.value) < 0.5
-            yield Finding(
-                check=CELLS,
-                claims=ids(*part, stated),
-                outcome="consistent" if right else "inconsistent",
-                arithmetic=f"{word}: {' + '.join(number(c.value) for c in part)} = {number(total)}; "
-                f"printed {number(stated.value)}",
-                meaning=f"The matrix {'agrees' if right else 'does not agree'} with the printed count.",
-            )
+            claims, total = [*part, stated], sum(claim.value for claim in part)
+            shown = f"{word}: {' + '.join(number(c.value) for c in part)} = {number(total)}; printed "
+            shown += number(stated.value)
+            if abs(total - stated.value) < HALF:
+                yield plain(CELLS, claims, "consistent", shown, "The matrix agrees with the printed count.")
+                continue
+            explained = _other_counts(total, stated.value, size, claims)
+            meaning = "The matrix does not agree with the printed count."
+            yield judge(case, CELLS, claims, shown, meaning, explained=explained)

@@ -1,22 +1,26 @@
-"""Whole numbers: batches make up rows, and an accuracy is a whole number of rows over all rows."""
+"""Whole numbers: batches make up samples, and an accuracy is a whole number of samples over all samples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
 from fer_jax.faces import OFFICIAL_COUNTS
-from repro.forensics.case import RUNNING, Case, SplitRows, grouped, ids
-from repro.forensics.finding import Finding, Outcome
-from repro.forensics.printed import number, percent, precision, whole_counts, window
+from repro.conventions import Convention
+from repro.forensics.case import RUNNING, Case, grouped
+from repro.forensics.finding import Finding, Premise
+from repro.forensics.granted import data_steps, judge, plain, setting
+from repro.forensics.printed import is_share, number, percent, precision, whole_counts, window
 from repro.spec import Claim
 
 STEPS = "steps x batch size"
-WHOLE = "accuracy x rows is a whole number"
+WHOLE = "accuracy x samples is a whole number"
+CROPS = range(2, 11)  # copies of a sample at test time: ten crops are the usual most (Krizhevsky et al. 2012, sec. 4.1)
+RUNS = range(2, 11)  # runs or folds that people average
 
 
 def check(case: Case) -> Iterator[Finding]:
     for claim in case.of("steps"):
-        yield _steps(case, claim)
+        yield _epoch_steps(case, claim) if claim.split == "train" else _evaluation_steps(case, claim)
     accuracies = [claim for claim in case.of("accuracy") if claim.split and not claim.emotion]
     evaluated = (claim for claim in accuracies if claim.split not in RUNNING)
     for claims in grouped(evaluated, lambda c: (c.variant, c.split)).values():
@@ -26,70 +30,137 @@ def check(case: Case) -> Iterator[Finding]:
         yield _whole_batch(case, variant, claims)
 
 
-# --- steps ----------------------------------------------------------------------------------------------------------
-
-
-def _steps(case: Case, claim: Claim) -> Finding:
-    """898 steps of 32 are 28,705 to 28,736 rows. Training may drop its last batch: then up to one batch more."""
-    training = case.spec(claim.variant).training
-    batch, steps = claim.batch_size or training.batch_size, int(claim.value)
-    dropped = claim.split == "train" and training.last_batch == "drop"
-    low, high = (steps * batch, (steps + 1) * batch - 1) if dropped else ((steps - 1) * batch + 1, steps * batch)
-    own = case.rows(claim.variant).get(claim.split)
-    judge = _epoch_steps if claim.split == "train" else _evaluation_steps
-    outcome, shown, meaning = judge(claim, batch, range(low, high + 1), own)
-    return Finding(
-        check=STEPS,
-        claims=ids(claim),
-        outcome=outcome,
-        arithmetic=f"{steps:,} steps of {batch} are {low:,} to {high:,} rows: {shown}",
-        meaning=meaning,
-    )
-
-
-def _epoch_steps(claim: Claim, batch: int, fitting: range, own: SplitRows | None) -> tuple[Outcome, str, str]:
-    if own is None:
-        return "cannot tell", "the number of training rows is left to the pixels", "Nothing to compare with."
-    if own.total in fitting:
-        return "consistent", f"the {own.total:,} training rows fit", "An epoch has as many steps as its rows need."
-    shown = f"the {own.total:,} training rows take {-(-own.total // batch):,} steps"
-    return "inconsistent", shown, "These are not the steps of an epoch over the rows that are said to be trained on."
-
-
-def _evaluation_steps(claim: Claim, batch: int, fitting: range, own: SplitRows | None) -> tuple[Outcome, str, str]:
-    """The rows of an evaluation must be those of a test part, or some that the data steps set aside. Where the data
-    steps themselves put the training rows there, as the program did, the document's test is none. Some programs leave
-    out the incomplete last batch; then there are up to a batch more."""
-    sizes = official_sizes()
-    whole = [name for name, rows in sizes.items() if rows in fitting]
-    without_last = range(fitting[-1] + 1, fitting[-1] + batch)
-    fits = whole or [name for name, rows in sizes.items() if rows in without_last]
-    part = sizes["PrivateTest"]
-    named = " and ".join(f"{name} ({sizes[name]:,})" for name in fits)
-    shown = f"{f'only {named}' if fits else 'no official part'} fits"
-    shown += ", without the incomplete last batch" if fits and not whole else ""
-    shown += f"; PrivateTest ({part:,}) takes {-(-part // batch):,} steps"
-    has_test, has_training = any("Test" in name for name in fits), "Training" in fits
-    if has_test and has_training:
-        return "cannot tell", shown, "So large a step does not tell the parts of the data set apart."
-    if has_test:
-        return "consistent", shown, "The evaluation took as many steps as an official test part needs."
-    if has_training:
-        return "inconsistent", shown, f"As many rows were evaluated as '{claim.split}' as the training part has."
-    if own is not None and (own.total in fitting or own.total in without_last):
-        shown += f"; '{claim.split}' has {own.total:,} rows"
-        return "consistent", shown, "The evaluation took as many steps as the rows that were set aside need."
-    return "inconsistent", shown, f"No part that could be set aside has so many rows as '{claim.split}'."
-
-
 def official_sizes() -> dict[str, int]:
-    """Rows of the parts of FER-2013, and of those that people put together."""
+    """Samples of the parts of FER-2013, and of those that people put together."""
     sizes = {name: sum(counts) for name, counts in OFFICIAL_COUNTS.items()}
     test = sizes["PublicTest"] + sizes["PrivateTest"]
     return sizes | {"PublicTest + PrivateTest": test, "all": sizes["Training"] + test}
 
 
+def test_parts(case: Case, claim: Claim) -> dict[str, int]:
+    """Sizes that the split of a claim may have if no training sample is in it: as the paper prints it; else those of
+    the official test parts, and what the data steps set aside unless that is the Training part."""
+    if printed := case.printed_rows(claim):
+        return {f"'{claim.split}' as printed": printed}
+    parts = {name: size for name, size in official_sizes().items() if "Test" in name}
+    own = case.rows(claim.variant).get(claim.split)
+    whole = {official_sizes()["Training"], official_sizes()["all"], *parts.values()}
+    return parts | ({f"'{claim.split}'": own.total} if own is not None and own.total not in whole else {})
+
+
+def batch_premise(case: Case, claim: Claim) -> Premise:
+    """The batch size of a claim on steps: its own, or that of the training."""
+    batch = claim.batch_size or case.spec(claim.variant).training.batch_size
+    words = f"batches of {batch}"
+    if claim.batch_size:
+        return Premise(what=words, source="stated")
+    return setting(case, claim.variant, "training.batch_size", words)
+
+
+# --- steps ----------------------------------------------------------------------------------------------------------
+
+
+def _batches(rows: int, batch: int) -> tuple[int, int]:
+    """(steps with the incomplete last batch, steps without it)."""
+    return -(-rows // batch), rows // batch
+
+
+def other_batch_sizes(steps: int, rows: int) -> list[int]:
+    """Batch sizes with which `rows` take so many steps, with or without the incomplete last batch."""
+    if steps < 1:
+        return []
+    near = range(max(1, rows // (steps + 1)), -(-rows // max(1, steps - 1)) + 1)
+    return [batch for batch in near if steps in _batches(rows, batch)]
+
+
+def _steps_words(steps: int, batch: int) -> str:
+    return f"{steps:,} steps of {batch} are {(steps - 1) * batch + 1:,} to {steps * batch:,} samples"
+
+
+def _epoch_steps(case: Case, claim: Claim) -> Finding:
+    """898 steps of 32 are 28,705 to 28,736 samples. Training may drop its last batch."""
+    training, steps = case.spec(claim.variant).training, int(claim.value)
+    batch = claim.batch_size or training.batch_size
+    own = case.rows(claim.variant).get("train")
+    premises = (batch_premise(case, claim), *data_steps(case, claim.variant))
+    shown = _steps_words(steps, batch)
+    if own is None:
+        meaning = "The number of training samples is left to the pixels."
+        return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)
+    usual, dropped = _batches(own.total, batch)
+    shown += f"; the {own.total:,} training samples take {usual:,}"
+    if steps == (dropped if training.last_batch == "drop" else usual):
+        return plain(STEPS, [claim], "consistent", shown, "An epoch has as many steps as its samples need.", premises)
+    explained: dict[Convention, str] = {"steps_per_epoch": "", "other_samples": ""}
+    if others := other_batch_sizes(steps, own.total):
+        explained["other_batch_size"] = _list(others)
+    if steps in (usual, dropped):
+        explained["last_batch_dropped"] = f"{dropped:,} steps"
+    if copies := [k for k in CROPS if steps in _batches(k * own.total, batch)]:
+        explained["copies"] = f"{_list(copies)} of each sample"
+    meaning = "These are not the steps of an epoch over the stated training samples."
+    return judge(case, STEPS, [claim], shown, meaning, explained=explained, premises=premises)
+
+
+def _evaluation_steps(case: Case, claim: Claim) -> Finding:
+    """The samples of an evaluation must be those of a test part. Whether the last batch counts is nowhere usual."""
+    batch = claim.batch_size or case.spec(claim.variant).training.batch_size
+    steps, sizes, parts = int(claim.value), official_sizes(), test_parts(case, claim)
+    premises = (batch_premise(case, claim),)
+    whole = [name for name, rows in parts.items() if _batches(rows, batch)[0] == steps]
+    fits = whole or [name for name, rows in parts.items() if _batches(rows, batch)[1] == steps]
+    training = steps in _batches(sizes["Training"], batch)
+    named = " and ".join(f"{name} ({parts[name]:,})" for name in fits)
+    if training:
+        named += f"{' and ' if named else ''}Training ({sizes['Training']:,})"
+    first, part = next(iter(parts.items()))
+    shown = f"{_steps_words(steps, batch)}: {named or 'no part of FER-2013'} fits"
+    shown += ", without the incomplete last batch" if fits and not whole else ""
+    shown += f"; {first} ({part:,}) takes {_batches(part, batch)[0]:,} steps"
+    if fits and training:
+        meaning = "So large a batch does not tell the parts of the dataset apart."
+        return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)
+    if fits:
+        meaning = "The evaluation took as many steps as a test part needs."
+        return plain(STEPS, [claim], "consistent", shown, meaning, premises)
+    meaning = (
+        f"As many samples were evaluated as '{claim.split}' as the Training part has."
+        if training
+        else f"No part that could be set aside has so many samples as '{claim.split}'."
+    )
+    return judge(case, STEPS, [claim], shown, meaning, explained=_other_steps(steps, batch, parts), premises=premises)
+
+
+def _other_steps(steps: int, batch: int, parts: dict[str, int]) -> dict[Convention, str]:
+    explained: dict[Convention, str] = {"other_samples": ""}
+    if sizes := [(name, found) for name, rows in parts.items() if (found := other_batch_sizes(steps, rows))]:
+        explained["other_batch_size"] = "; ".join(f"{_list(found)} for {name}" for name, found in sizes)
+    crops = [
+        f"{k} of each sample of {name}"
+        for name, rows in parts.items()
+        for k in CROPS
+        if steps in (*_batches(k * rows, batch), *(k * n for n in _batches(rows, batch)))
+    ]
+    if crops:
+        explained["test_time_augmentation"] = ", ".join(crops)
+    return explained
+
+
+def _list(numbers: list[int]) -> str:
+    shown = ", ".join(f"{n:,}" for n in numbers[:3])
+    return shown + (f" to {numbers[-1]:,}" if len(numbers) > 3 else "")
+
+
 # --- whole numbers --------------------------------------------------------------------------------------------------
+
+
+def rows_premise(case: Case, claim: Claim) -> tuple[Premise, ...]:
+    """Where the number of evaluated samples comes from."""
+    if claim.split == "minibatch":
+        return (setting(case, claim.variant, "training.batch_size", "the batch size"),)
+    if case.printed_rows(claim):
+        return (Premise(what=f"the size of '{claim.split}'", source="stated"),)
+    return data_steps(case, claim.variant)
 
 
 def _whole_rows_of(case: Case, claims: list[Claim]) -> Iterator[Finding]:
@@ -97,15 +168,16 @@ def _whole_rows_of(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     figures of a split that are too coarse for it make one finding."""
     known = case.evaluated_rows(claims[0])
     if known is None:
-        shown = f"the rows of '{claims[0].split}' are not known"
-        yield _whole(claims, "cannot tell", shown, "Nothing to compare with.")
+        shown = f"the number of samples of '{claims[0].split}' is not known"
+        yield plain(WHOLE, claims, "cannot tell", shown, "Nothing to compare with.")
         return
     rows, who = known
     coarse = [claim for claim in claims if precision(claim) * rows >= 1]
     if coarse:
         span = precision(coarse[0]) * rows
         shown = f"{percent(coarse[0].value)}: the last digit is worth {number(round(span, 1))} of {rows:,} {who}"
-        yield _whole(coarse, "cannot tell", shown, "Printed too coarsely: any number of rows gives such a figure.")
+        meaning = "Too coarse: any number of samples gives such a figure."
+        yield plain(WHOLE, coarse, "cannot tell", shown, meaning, rows_premise(case, claims[0]))
     for claim in claims:
         if claim not in coarse:
             yield _whole_rows(case, claim, rows, who)
@@ -113,60 +185,71 @@ def _whole_rows_of(case: Case, claims: list[Claim]) -> Iterator[Finding]:
 
 def _whole_rows(case: Case, claim: Claim, rows: int, who: str) -> Finding:
     least, greatest = whole_counts(window(claim), rows)
-    training = case.spec(claim.variant).training
-    complete = rows - rows % training.batch_size
-    if least > greatest and training.last_batch == "drop" and complete and _is_whole(claim, complete):
-        shown = f"{claim.value:.10g} is a whole number of {complete:,} rows, not of {rows:,} {who}"
-        return _whole([claim], "cannot tell", shown, "It fits only if the incomplete last batch was left out.")
+    premises = rows_premise(case, claim)
     shown = f"{claim.value:.10g} x {rows:,} {who} = {claim.value * rows:,.2f}"
     own = {f"'{name}'": split.total for name, split in case.rows(claim.variant).items()}
-    others = {f"{name} ({n:,})": _is_whole(claim, n) for name, n in (official_sizes() | own).items() if n != rows}
+    others = {
+        f"{name} ({n:,})": is_share(window(claim), n) for name, n in (official_sizes() | own).items() if n != rows
+    }
     fitting = [name for name, fits in others.items() if fits]
     if least > greatest:
         shown += f", no whole number; of {' or '.join(fitting) if fitting else 'no official part'} it would be one"
-        return _whole([claim], "inconsistent", shown, _NOT_WHOLE.format(rows=rows))
+        meaning = f"No number of right answers among {rows:,} gives this accuracy."
+        explained = _other_shares(case, claim, rows)
+        return judge(case, WHOLE, [claim], shown, meaning, explained=explained, premises=premises)
     shown += f"; {least:,} / {rows:,} = {percent(least / rows)}"
-    excluded = [name for name, fits in others.items() if not fits]
-    if excluded:
+    if excluded := [name for name, fits in others.items() if not fits]:
         shown += f"; not of {', '.join(excluded)}"
-    outcome = window(claim).fit(least / rows, greatest / rows)
-    return _whole([claim], outcome, shown, "It is a whole number of rows." if outcome == "consistent" else _CUT)
+    if window(claim).fit(least / rows, greatest / rows) == "rounded":
+        return plain(WHOLE, [claim], "consistent", shown, "It is a whole number of samples.", premises)
+    meaning = "It is a whole number of samples only if digits were cut off, not rounded."
+    return plain(WHOLE, [claim], "cannot tell", shown, meaning, premises)
 
 
-_NOT_WHOLE = "No number of right answers among {rows:,} gives this accuracy (a mean over runs or over batches could)."
-_CUT = "It is a whole number of rows only if digits were cut off, not rounded."
-
-
-def _whole(claims: list[Claim], outcome: Outcome, arithmetic: str, meaning: str) -> Finding:
-    return Finding(check=WHOLE, claims=ids(*claims), outcome=outcome, arithmetic=arithmetic, meaning=meaning)
-
-
-def _is_whole(claim: Claim, rows: int) -> bool:
-    least, greatest = whole_counts(window(claim), rows)
-    return least <= greatest
+def _other_shares(case: Case, claim: Claim, rows: int) -> dict[Convention, str]:
+    """Folds and batches differ in size, so that a mean over them may be any figure; equal runs and crops are tried."""
+    printed, batch = window(claim), case.spec(claim.variant).training.batch_size
+    explained: dict[Convention, str] = {
+        "other_samples": "",
+        "other_classes": "",
+        "other_accuracy": "",
+        "mean_of_runs": "",
+        "mean_of_batches": "",
+        "test_time_augmentation": "",
+    }
+    runs = [r for r in RUNS if is_share(printed, r * rows)]
+    if runs:
+        explained["mean_of_runs"] = f"{round(claim.value * runs[0] * rows):,} / ({runs[0]} x {rows:,})"
+        explained["test_time_augmentation"] = f"counted over {runs[0]} crops of each sample"
+    complete = rows - rows % batch
+    if complete and is_share(printed, complete):
+        explained["last_batch_dropped"] = f"{round(claim.value * complete):,} / {complete:,}"
+    elif any(is_share(printed, rows - rows % b) for b in range(1, min(rows, 1025)) if rows % b):
+        explained["last_batch_dropped"] = "with another batch size"
+    return explained
 
 
 def _whole_batch(case: Case, variant: str, claims: list[Claim]) -> Finding:
     """All minibatch accuracies of a variant together, and the batch sizes of its other readings beside them."""
     batch = case.spec(variant).training.batch_size
-    wrong = [claim for claim in claims if not _is_whole(claim, batch)]
+    premises = (setting(case, variant, "training.batch_size", f"batches of {batch}"),)
+    wrong = [claim for claim in claims if not is_share(window(claim), batch)]
     fitting = [claim for claim in claims if claim not in wrong]
     shown = ", ".join(f"{percent(c.value)} = {round(c.value * batch)}/{batch}" for c in fitting[:3])
     if wrong:
         shown = ", ".join(f"{claim.value:g} x {batch} = {claim.value * batch:.3f}" for claim in wrong[:3])
     for other in sorted({case.spec(name).training.batch_size for name in case.loaded.variant_names()} - {batch}):
-        against = [claim for claim in claims if not _is_whole(claim, other)]
+        against = [claim for claim in claims if not is_share(window(claim), other)]
         if against:
             first = against[0]
             shown += f"; a batch of {other} is excluded: {first.value:g} x {other} = {first.value * other:.3f}"
-    coarse = all(precision(claim) * batch >= 1 for claim in claims)
-    outcome: Outcome = "inconsistent" if wrong else "cannot tell" if coarse else "consistent"
-    return Finding(
-        check=WHOLE,
-        claims=ids(*(wrong or claims)),
-        outcome=outcome,
-        arithmetic=shown,
-        meaning=f"No number of right answers in a batch of {batch} gives these figures."
-        if wrong
-        else f"All figures of single batches are whole numbers of {batch} rows.",
-    )
+    if not wrong:
+        coarse = all(precision(claim) * batch >= 1 for claim in claims)
+        meaning = f"All figures of single batches are whole numbers of {batch} samples."
+        return plain(WHOLE, claims, "cannot tell" if coarse else "consistent", shown, meaning, premises)
+    explained: dict[Convention, str] = {"mean_of_batches": "the running mean of the epoch", "other_accuracy": ""}
+    sizes = [b for b in range(1, 1025) if all(is_share(window(claim), b) for claim in claims)]
+    if sizes:
+        explained["other_batch_size"] = _list(sizes)
+    meaning = f"No number of right answers in a batch of {batch} gives these figures."
+    return judge(case, WHOLE, wrong, shown, meaning, explained=explained, premises=premises)

@@ -6,11 +6,14 @@ import math
 from collections.abc import Iterator
 from itertools import combinations
 
+from fer_jax.faces import OFFICIAL_COUNTS
 from fer_jax.layers import BatchNorm, Dropout
-from fer_jax.step_kinds import Normalise
-from repro.forensics.case import RUNNING, Case, grouped, ids
-from repro.forensics.ceilings import BEST_PUBLISHED
-from repro.forensics.finding import Finding
+from fer_jax.step_kinds import CopySplit, Normalise
+from repro.conventions import Convention
+from repro.forensics.case import RUNNING, Case, grouped
+from repro.forensics.ceilings import NEW_BEST, published
+from repro.forensics.finding import Finding, Premise
+from repro.forensics.granted import data_steps, judge, plain, setting, step_setting, together
 from repro.forensics.printed import number, percent, precision, window
 from repro.spec import Claim
 
@@ -19,9 +22,10 @@ ABOVE = "validation above training"
 IDENTICAL = "equal figures of two splits"
 PIXELS = "spread of the pixels"
 LEAST = "where the loss is least"
-# Two splits that share no row agree in all printed digits by chance now and then: less often than this is no chance.
+# Two splits that share no sample agree in all printed digits by chance now and then: less often than this is no chance.
 CHANCE = 0.01
 STANDARD_ERRORS = 3.0
+OFFICIAL_TEST = sum(OFFICIAL_COUNTS["PrivateTest"])
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -37,7 +41,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _losses(case: Case) -> Iterator[Finding]:
-    """A wrong row has another class above its own, so its own probability is at most 1/2 and its loss at least ln 2.
+    """A wrong sample has another class above its own, so its own probability is at most 1/2 and its loss at least ln 2.
     So a mean cross-entropy is at least (1 - accuracy) ln 2; a penalty on weights only adds to it."""
     accuracies = {_place(case, claim): claim for claim in case.of("accuracy") if not claim.emotion}
     checked: list[tuple[Claim, Claim, float]] = []
@@ -49,23 +53,24 @@ def _losses(case: Case) -> Iterator[Finding]:
         if window(claim).high_if_cut >= least:
             checked.append((claim, accuracy, least))
             continue
-        yield Finding(
-            check=LOSS,
-            claims=ids(claim, accuracy),
-            outcome="inconsistent",
-            arithmetic=f"(1 - {number(accuracy.value)}) ln 2 = {least:.4g} > {number(claim.value)}",
-            meaning="So many wrong rows cannot have so small a mean cross-entropy: each costs at least ln 2.",
-        )
+        shown = f"(1 - {number(accuracy.value)}) ln 2 = {least:.4g} > {number(claim.value)}"
+        meaning = "So many wrong samples cannot have so small a mean cross-entropy: each costs at least ln 2."
+        explained: dict[Convention, str] = {"other_loss": "", "other_accuracy": ""}
+        if not together((claim, accuracy)):
+            explained["two_things"] = ""
+        premises = (_loss_kind(case, claim.variant),)
+        yield judge(case, LOSS, (claim, accuracy), shown, meaning, explained=explained, premises=premises)
     if checked:
         claim, accuracy, least = min(checked, key=lambda item: item[0].value - item[2])
-        yield Finding(
-            check=LOSS,
-            claims=ids(*(claim for claim, _, _ in checked)),
-            outcome="consistent",
-            arithmetic=f"{len(checked)} pairs; the closest: (1 - {number(accuracy.value)}) ln 2 = {least:.4g} <= "
-            f"{number(claim.value)}",
-            meaning="The losses are large enough for the rows that were wrong.",
-        )
+        shown = f"{len(checked)} pairs; the closest: (1 - {number(accuracy.value)}) ln 2 = {least:.4g} <= "
+        meaning = "The losses are large enough for the samples that were wrong."
+        losses = [claim for claim, _, _ in checked]
+        premises = (_loss_kind(case, claim.variant),)
+        yield plain(LOSS, losses, "consistent", shown + number(claim.value), meaning, premises)
+
+
+def _loss_kind(case: Case, variant: str) -> Premise:
+    return setting(case, variant, "training.loss.kind", "the loss is the cross-entropy")
 
 
 def _place(case: Case, claim: Claim) -> tuple[str, str, tuple[str, int]]:
@@ -101,27 +106,30 @@ def _by_split(pairs: list[tuple[Claim, Claim]]) -> dict[tuple[str, str], list[tu
 
 
 def _one_curve(case: Case, variant: str, pairs: list[tuple[Claim, Claim]]) -> Finding:
+    best = published().best("single", "ensemble").accuracy
     above = [pair for pair in pairs if _excess(case, *pair) > STANDARD_ERRORS]
-    learnt = [pair for pair in above if pair[1].value > BEST_PUBLISHED.accuracy]
+    learnt = [pair for pair in above if window(pair[1]).low > best]
     shown = max(learnt or above or pairs, key=lambda pair: pair[1].value if learnt else pair[0].value - pair[1].value)
     split, over = shown[0].split, 100 * (shown[0].value - shown[1].value)
     arithmetic = f"{split} {percent(shown[0].value)}, training {percent(shown[1].value)}: {over:+.1f} points"
     if above:
         arithmetic += f", {_excess(case, *shown):.1f} standard errors; above it in {len(above)} of {len(pairs)} pairs"
     regularised = ", ".join(_regularisers(case, variant)) or "nothing"
-    if learnt:
-        outcome = "inconsistent"
-        meaning = (
-            f"Training passed the best published result on unseen faces ({percent(BEST_PUBLISHED.accuracy)}), so rows "
-            f"were learnt by heart; '{split}' above it cannot be of unseen rows, though {regularised} lowers training."
-        )
-    elif above:
-        outcome = "cannot tell"
+    claims = [claim for pair in (learnt or above or pairs) for claim in pair]
+    premises = data_steps(case, variant) if case.printed_rows(shown[0]) is None else ()
+    if not above:
+        meaning = f"'{split}' does not lie above training by more than chance allows."
+        return plain(ABOVE, claims, "consistent", arithmetic, meaning, premises)
+    if not learnt:
         meaning = f"Lag of the running mean and {regularised} can put '{split}' above training while little is learnt."
-    else:
-        outcome, meaning = "consistent", f"'{split}' does not lie above training by more than chance allows."
-    claims = (claim for pair in (learnt or above or pairs) for claim in pair)
-    return Finding(check=ABOVE, claims=ids(*claims), outcome=outcome, arithmetic=arithmetic, meaning=meaning)
+        return plain(ABOVE, claims, "cannot tell", arithmetic, meaning, premises)
+    meaning = (
+        f"Training passed the best confirmed result on unseen faces ({percent(best)}), so samples were learnt by "
+        f"heart; '{split}' above it is hardly of unseen samples, though {regularised} lowers training."
+    )
+    explained: dict[Convention, str] = {"other_classes": "", "other_accuracy": "", "other_samples": ""}
+    always = ("training figures with augmented samples", NEW_BEST)
+    return judge(case, ABOVE, claims, arithmetic, meaning, explained=explained, premises=premises, always=always)
 
 
 def _excess(case: Case, evaluated: Claim, training: Claim) -> float:
@@ -163,37 +171,41 @@ def _identical(case: Case) -> Iterator[Finding]:
 
 
 def _two_splits(case: Case, claims: list[Claim], one: str, other: str) -> Iterator[Finding]:
+    """Accuracy and loss of the same samples go together, so their chances are not multiplied: both agree at most as
+    often as the rarer of the two."""
     chance, shown, used = 1.0, [], []
     for quantity in ("accuracy", "loss"):
         first, second = (_finest(claims, quantity, split) for split in (one, other))
         if first is None or second is None:
             continue
         step = max(precision(first), precision(second))
+        both = f"{quantity} {number(first.value)} and {number(second.value)}"
         used += [first, second]
         if abs(first.value - second.value) > step / 2:
-            shown.append(f"{quantity} {number(first.value)} and {number(second.value)}")
+            shown.append(both)
             chance = math.inf
             continue
         error = _standard_error(case, first, second)
+        if error is None:
+            shown.append(f"{both} agree; the number of samples is not known")
+            continue
         likely = min(1.0, step / (error * math.sqrt(2 * math.pi)))
-        chance *= likely
-        both = f"{quantity} {number(first.value)} and {number(second.value)}"
+        chance = min(chance, likely) if chance < math.inf else chance
         shown.append(f"{both} agree by chance once in {1 / likely:.0f}")
     if not used:
         return
-    equal = chance < CHANCE
-    coarse = not math.isinf(chance) and not equal
-    yield Finding(
-        check=IDENTICAL,
-        claims=ids(*used),
-        outcome="inconsistent" if equal else "cannot tell" if coarse else "consistent",
-        arithmetic=f"'{one}' and '{other}': {'; '.join(shown)}",
-        meaning="Splits that share no row do not agree so closely: they hold the same rows."
-        if equal
-        else "The figures agree, but so coarse ones do that by chance."
-        if coarse
-        else "The splits have figures of their own.",
-    )
+    arithmetic = f"'{one}' and '{other}': {'; '.join(shown)}"
+    premises = () if case.printed_rows(used[0]) else data_steps(case, used[0].variant)
+    if math.isinf(chance):
+        yield plain(IDENTICAL, used, "consistent", arithmetic, "The splits have figures of their own.", premises)
+    elif chance >= CHANCE:
+        meaning = "The figures agree. That is rare by chance, but not rare enough to tell."
+        yield plain(IDENTICAL, used, "cannot tell", arithmetic, meaning, premises)
+    else:
+        meaning = "Splits that share no sample rarely agree so closely: they may hold the same samples."
+        explained: dict[Convention, str] = {"two_things": "one figure printed under two names"}
+        always = (f"chance: at most once in {1 / chance:.0f}",)
+        yield judge(case, IDENTICAL, used, arithmetic, meaning, explained=explained, premises=premises, always=always)
 
 
 def _finest(claims: list[Claim], quantity: str, split: str) -> Claim | None:
@@ -201,14 +213,19 @@ def _finest(claims: list[Claim], quantity: str, split: str) -> Claim | None:
     return min(found, key=precision, default=None)
 
 
-def _standard_error(case: Case, first: Claim, second: Claim) -> float:
-    """Of the difference of two independent splits. Of a loss: the cross-entropy of single rows is skewed, most rows
-    near 0 and a few large, so that its standard deviation is at least about its mean (as for an exponential)."""
+def _standard_error(case: Case, first: Claim, second: Claim) -> float | None:
+    """Of the difference of two independent splits; None if a size is not known. Of a loss: the cross-entropy of single
+    samples is skewed, most near 0 and a few large, so that its standard deviation is at least about its mean (as for an
+    exponential). Where the data steps copy one split into the other, the paper's own parts are smaller."""
     variance = first.value**2 if first.quantity == "loss" else max(first.value * (1 - first.value), 1e-4)
+    copied = {step.into for step in case.spec(first.variant).data.steps if isinstance(step, CopySplit)}
     total = 0.0
     for claim in (first, second):
         known = case.evaluated_rows(claim)
-        total += variance / (known[0] if known else 3589)
+        if known is None:
+            return None
+        rows = known[0] if case.printed_rows(claim) or claim.split not in copied else OFFICIAL_TEST
+        total += variance / rows
     return max(math.sqrt(total), 1e-12)
 
 
@@ -220,29 +237,32 @@ def _pixels(case: Case) -> Iterator[Finding]:
     spreads = {(claim.split, claim.variant): claim for claim in case.of("pixel_std")}
     for mean in case.of("pixel_mean"):
         spread = spreads.get((mean.split, mean.variant))
-        low, high = _range(case, mean.variant)
         if spread is None:
             continue
-        inside = low <= mean.value <= high
+        low, high, premises = _range(case, mean.variant)
+        inside = low <= window(mean).high_if_cut and window(mean).low <= high
         most = math.sqrt(max(0.0, (mean.value - low) * (high - mean.value)))
-        right = inside and window(spread).low <= most
-        yield Finding(
-            check=PIXELS,
-            claims=ids(mean, spread),
-            outcome="consistent" if right else "inconsistent",
-            arithmetic=f"pixels from {number(low)} to {number(high)} with mean {number(mean.value)} spread by at most "
-            f"{most:.4g}; printed {number(spread.value)}",
-            meaning="Mean and standard deviation can be of the normalised pixels."
-            if right
-            else "Pixels that are normalised as described cannot have this mean and standard deviation.",
-        )
+        shown = f"pixels from {number(low)} to {number(high)} with mean {number(mean.value)} spread by at most "
+        shown += f"{most:.4g}; printed {number(spread.value)}"
+        if inside and window(spread).low <= most:
+            meaning = "Mean and standard deviation can be of the normalised pixels."
+            yield plain(PIXELS, (mean, spread), "consistent", shown, meaning, premises)
+            continue
+        meaning = "Pixels that are normalised as described cannot have this mean and standard deviation."
+        explained: dict[Convention, str] = {"other_pixels": ""}
+        if not together((mean, spread)):
+            explained["two_things"] = ""
+        yield judge(case, PIXELS, (mean, spread), shown, meaning, explained=explained, premises=premises)
 
 
-def _range(case: Case, variant: str) -> tuple[float, float]:
-    for step in case.spec(variant).data.steps:
+def _range(case: Case, variant: str) -> tuple[float, float, tuple[Premise, ...]]:
+    """(least, greatest) value of a pixel, and where that comes from."""
+    for index, step in enumerate(case.spec(variant).data.steps):
         if isinstance(step, Normalise):
-            return (0 - step.subtract) / step.divide, (255 - step.subtract) / step.divide
-    return 0.0, 255.0
+            low, high = (0 - step.subtract) / step.divide, (255 - step.subtract) / step.divide
+            premise = step_setting(case, variant, index, ("subtract", "divide"), f"pixels from {low:g} to {high:g}")
+            return low, high, (premise,)
+    return 0.0, 255.0, (Premise(what="pixels from 0 to 255", source="assumed"),)
 
 
 # --- the least loss -------------------------------------------------------------------------------------------------
@@ -259,18 +279,23 @@ def _least(case: Case, claim: Claim) -> Finding:
     told, every = window(claim), case.spec(claim.variant).training.evaluate_every_steps
     lowest = min(losses, key=lambda place: losses[place].value, default=None)
     shown = f"told {number(claim.value)}"
-    if lowest is not None:
-        shown += f"; the least of {len(losses)} printed is {number(losses[lowest].value)}, {claim.unit} {lowest:,}"
-    places = [place for place in losses if told.fit(place) != "inconsistent"]
-    taken = claim.unit != "step" or every is None or math.ceil(told.low / every) * every < told.high_if_cut
+    claims = [claim, *losses.values()]
     if lowest is None:
-        outcome, meaning = "cannot tell", "Nothing to compare with."
-    elif lowest in places:
-        outcome, meaning = "consistent", "The least printed loss is where the document says."
-    elif not taken:
-        outcome, meaning = "inconsistent", f"The program takes a loss every {every:,} steps, and so none there."
-    elif places:
-        outcome, meaning = "inconsistent", "The printed losses are not least where the document says."
-    else:
-        outcome, meaning = "cannot tell", "No loss is printed where the document says that it is least."
-    return Finding(check=LEAST, claims=ids(claim, *losses.values()), outcome=outcome, arithmetic=shown, meaning=meaning)
+        return plain(LEAST, claims, "cannot tell", shown, "Nothing to compare with.")
+    shown += f"; the least of {len(losses)} printed is {number(losses[lowest].value)}, {claim.unit} {lowest:,}"
+    places = [place for place in losses if told.fit(place) != "no"]
+    taken = claim.unit != "step" or every is None or math.ceil(told.low / every) * every < told.high_if_cut
+    if lowest in places:
+        return plain(LEAST, claims, "consistent", shown, "The least printed loss is where the paper says.")
+    if taken and not places:
+        return plain(LEAST, claims, "cannot tell", shown, "No loss is printed where the paper says that it is least.")
+    explained: dict[Convention, str] = {"unprinted": "of a smoothed curve, or of losses between"}
+    if not together(claims):
+        explained["two_things"] = ""
+    if taken:
+        meaning = "The printed losses are not least where the paper says."
+        return judge(case, LEAST, claims, shown, meaning, explained=explained)
+    words = f"the program takes a loss every {every:,} steps"
+    premises = (setting(case, claim.variant, "training.evaluate_every_steps", words),)
+    meaning = f"The program takes a loss every {every:,} steps, and so none there."
+    return judge(case, LEAST, claims, shown, meaning, explained=explained, premises=premises)

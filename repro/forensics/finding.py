@@ -1,13 +1,24 @@
-"""What a check has to say: one struct."""
+"""The result of one check, and what the result takes for granted."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Literal, get_args
 
 import msgspec
 
-Outcome = Literal["consistent", "inconsistent", "cannot tell"]
+Outcome = Literal["impossible", "not by the stated convention", "cannot tell", "consistent"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+Source = Literal["stated", "inferred", "upstream", "assumed"]
+# From the paper's own words to our choice, as `repro.spec.Provenance` has them.
+DISTANCE: dict[Source, int] = {"stated": 0, "inferred": 1, "upstream": 2, "assumed": 3}
+
+
+class Premise(msgspec.Struct, frozen=True, kw_only=True):
+    """What a check takes for granted beside the printed figures, and where that comes from."""
+
+    what: str
+    source: Source
 
 
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
@@ -15,9 +26,17 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     check: name of the check, the same for every document ("steps x batch size").
     claims: ids of the claims that it is about, at least one.
-    outcome: "cannot tell" where the figures are too coarse, or where what they would be held against is not known.
+    outcome: "impossible": no convention known here gives the figures, and the paper states all that the check rests on.
+        "not by the stated convention": they do not follow as the paper states it, but `conventions` give them.
+        "cannot tell": the check rests on something that the paper does not state, or the figures are too coarse.
     arithmetic: one line with the figures.
     meaning: one sentence for a reader.
+    premises: what the check takes for granted.
+    conventions: ways to make the figures that the paper does not rule out.
+    conflicts: sets of claims of which each contains at least one that is wrong; empty: `claims` are one such set.
+
+    Raises ValueError for an "impossible" that rests on something not stated, or that a convention explains: nothing
+    assumed can accuse.
     """
 
     check: str
@@ -25,3 +44,18 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
     outcome: Outcome
     arithmetic: str
     meaning: str
+    premises: tuple[Premise, ...] = ()
+    conventions: tuple[str, ...] = ()
+    conflicts: tuple[tuple[str, ...], ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.outcome != "impossible":
+            return
+        unstated = [premise.what for premise in self.premises if premise.source != "stated"]
+        if unstated or self.conventions:
+            raise ValueError(f"{self.check}: not impossible: {'; '.join((*unstated, *self.conventions))}")
+
+
+def weakest(sources: Iterable[Source]) -> Source:
+    """The source that is furthest from the paper's own words; "stated" for none."""
+    return max(["stated", *sources], key=lambda source: DISTANCE[source])

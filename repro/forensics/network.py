@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_jax.layers import parameter_count
-from repro.forensics.case import Case, ids
+import msgspec
+
+from fer_jax.layers import Conv, Dense, parameter_count
+from repro.conventions import Convention
+from repro.forensics.case import Case
 from repro.forensics.finding import Finding
+from repro.forensics.granted import judge, layer_sizes, plain
 from repro.forensics.printed import best, number, window
 from repro.spec import Claim
 
 PARAMETERS = "parameters of the network"
+# Variables of the optimizer per trained parameter (momentum 1, Adam 2, AMSGrad 3), and single counters beside them.
+SLOTS = (1, 2, 3)
+COUNTERS = range(4)
+CLASSES = (2, 3, 4, 5, 6, 8, 10, 1000)
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -19,26 +27,48 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _parameters(case: Case, claim: Claim) -> Finding:
-    counts = _counts(case, claim.variant)
-    outcome = best([window(claim).fit(count) for count in counts])
-    total, trainable = counts
+    total, trainable = counts = _counts(case, claim.variant)
     shown = f"printed {number(claim.value)}; the network has {total:,}"
     if trainable != total:
         shown += f", {trainable:,} of them trainable"
     shown += "".join(
         f"; the reading {name} has {_counts(case, name)[0]:,}"
         for name in case.loaded.spec.variants
-        if name in case.readings and _counts(case, name)[0] != _counts(case, claim.variant)[0]
+        if name in case.readings and _counts(case, name)[0] != total
     )
-    return Finding(
-        check=PARAMETERS,
-        claims=ids(claim),
-        outcome=outcome,
-        arithmetic=shown,
-        meaning="The network as it is described has the printed number of parameters."
-        if outcome == "consistent"
-        else "The network that is described is not the one whose parameters were counted.",
-    )
+    premises = [layer_sizes(case, claim.variant)]
+    fit = best([window(claim).fit(count) for count in counts])
+    if fit != "no":
+        outcome = "consistent" if fit == "rounded" else "cannot tell"
+        meaning = "The network as it is described has the printed number of parameters."
+        return plain(PARAMETERS, [claim], outcome, shown, meaning, premises)
+    meaning = "The network that is described is not the one whose parameters were counted."
+    explained = _explained(case, claim, total, trainable)
+    return judge(case, PARAMETERS, [claim], shown, meaning, explained=explained, premises=premises)
+
+
+def _explained(case: Case, claim: Claim, total: int, trainable: int) -> dict[Convention, str]:
+    explained: dict[Convention, str] = {"two_things": ""}
+    printed = window(claim)
+    for slots in SLOTS:
+        if any(printed.fit(total + slots * trainable + extra) != "no" for extra in COUNTERS):
+            explained["optimizer_slots"] = f"{slots} per trained parameter"
+    layers = case.spec(claim.variant).model.layers
+    size = case.image_size(claim.variant)
+    bare = tuple(msgspec.structs.replace(x, bias=False) if isinstance(x, Conv | Dense) else x for x in layers)
+    others = {"without biases": parameter_count(bare, (size, size, 1))}
+    if isinstance(first := layers[0], Conv):
+        colours = 2 * first.kernel**2 * first.filters
+        others["for colour images"] = (total + colours, trainable + colours)
+    last = max(i for i, layer in enumerate(layers) if isinstance(layer, Dense))  # every network ends in one
+    for classes in CLASSES:
+        head = msgspec.structs.replace(layers[last], units=classes)
+        changed = (*layers[:last], head, *layers[last + 1 :])
+        others[f"with {classes} classes"] = parameter_count(changed, (size, size, 1))
+    fitting = [name for name, counts in others.items() if best([printed.fit(n) for n in counts]) != "no"]
+    if fitting:
+        explained["other_summary"] = ", ".join(fitting)
+    return explained
 
 
 def _counts(case: Case, variant: str) -> tuple[int, int]:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Literal
 
-from repro.forensics.finding import Outcome
 from repro.spec import Claim
+
+# How a number can have been printed as a figure: rounded (or in full), only with digits cut off, or not at all.
+Fit = Literal["rounded", "cut", "no"]
 
 FLOAT32 = 2.0**-23  # relative distance of neighbouring float32 numbers, in which tools print unrounded fractions
 _UNROUNDED_DECIMALS = 8  # nobody rounds to so many; such a figure is a float32 as the tool printed it
@@ -34,16 +37,15 @@ class Window:
     def high_if_cut(self) -> float:
         return self.value + self.precision
 
-    def fit(self, low: float, high: float | None = None) -> Outcome:
-        """Whether a number between low and high (or at low) can have been printed so; "cannot tell" where only if
-        digits were cut off."""
+    def fit(self, low: float, high: float | None = None) -> Fit:
+        """Whether a number between low and high (or at low) can have been printed so."""
         high = low if high is None else high
         slack = _SLACK * max(1.0, abs(self.value))
         if low <= self.high + slack and high >= self.low - slack:
-            return "consistent"
+            return "rounded"
         if low < self.high_if_cut - slack and high >= self.low - slack:
-            return "cannot tell"
-        return "inconsistent"
+            return "cut"
+        return "no"
 
 
 def precision(claim: Claim) -> float:
@@ -77,10 +79,15 @@ def whole_counts(claimed: Window, rows: int) -> tuple[int, int]:
     return math.ceil(claimed.low * rows - slack), max(if_rounded, if_cut)
 
 
-def best(outcomes: list[Outcome]) -> Outcome:
-    """Of several things that a figure may stand for: the one that fits it best."""
-    order: tuple[Outcome, ...] = ("consistent", "cannot tell", "inconsistent")
-    return min(outcomes, key=order.index)
+def best(fits: list[Fit]) -> Fit:
+    """Of several numbers that a figure may be: the one that fits it best. "no" for none."""
+    return "rounded" if "rounded" in fits else "cut" if "cut" in fits else "no"
+
+
+def is_share(claimed: Window, rows: int) -> bool:
+    """Whether some whole number of `rows` prints as this figure, rounded or cut."""
+    least, greatest = whole_counts(claimed, rows)
+    return max(least, 0) <= min(greatest, rows)
 
 
 def number(value: float) -> str:

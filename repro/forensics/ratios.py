@@ -7,9 +7,11 @@ import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
-from repro.forensics.case import Case, grouped, ids
-from repro.forensics.finding import Finding, Outcome
-from repro.forensics.printed import Window, number, window
+from repro.conventions import Convention
+from repro.forensics.case import Case, grouped
+from repro.forensics.finding import Finding, Premise
+from repro.forensics.granted import judge, plain, together
+from repro.forensics.printed import Fit, Window, number, window
 from repro.spec import Claim
 
 SPEEDUP = "speed-up is CPU time / GPU time"
@@ -19,6 +21,9 @@ LONGER = "more epochs take longer"
 # The same program on the same machine: clocks, caches and other load change an epoch's time by some percent. A quarter
 # leaves room for that, and for a validation that is done now and then, but not for other work or for a slip of the pen.
 EPOCH_TIME_SPREAD = 0.25
+# The mean of the ratios of several runs differs from the ratio of their means by about the square of the spread of the
+# times, and from the ratio of two single runs by about that spread: some percent.
+RUNS_SPREAD = 0.03
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -27,8 +32,8 @@ def check(case: Case) -> Iterator[Finding]:
     timed = (claim for claim in case.of("time") if claim.epoch is not None)
     for claims in grouped(timed, lambda c: (c.variant, c.device, c.hardware)).values():
         ordered = sorted(claims, key=lambda claim: claim.epoch or 0)
-        yield from _longer(ordered)
-        yield from _per_epoch(ordered)
+        yield from _longer(case, ordered)
+        yield from _per_epoch(case, ordered)
 
 
 # --- speed-up -------------------------------------------------------------------------------------------------------
@@ -44,80 +49,120 @@ def _speedups(case: Case) -> Iterator[Finding]:
     rows = {claim: (cpu, gpu) for claim, (cpu, gpu) in pairs.items() if claim.epoch is not None and cpu and gpu}
     for claim, (cpu, gpu) in pairs.items():
         if claim.epoch is None and len(rows) > 1:
-            yield _average(claim, rows)
+            yield _average(case, claim, rows)
         elif cpu is not None and gpu is not None:
-            yield _speedup(claim, cpu, gpu)
+            yield _speedup(case, claim, cpu, gpu)
 
 
-def _speedup(claim: Claim, cpu: Claim, gpu: Claim) -> Finding:
-    over, under, ratio = _seconds(cpu), _seconds(gpu), _ratio(cpu, gpu)
-    low = over.low / under.high_if_cut if under.high_if_cut > 0 else 0.0
-    high = over.high_if_cut / under.low if under.low > 0 else math.inf
-    outcome = window(claim).fit(low, high)
-    if outcome == "inconsistent" and claim.epoch != cpu.epoch:
-        outcome = "cannot tell"  # of a table's rows it may be the average, or another one
-    return Finding(
-        check=SPEEDUP,
-        claims=ids(claim, cpu, gpu),
-        outcome=outcome,
-        arithmetic=f"{number(cpu.value)} {cpu.unit} / {number(gpu.value)} {gpu.unit} = {ratio:.2f} "
-        f"({low:.2f} to {high:.2f} by rounding); printed {number(claim.value)}",
-        meaning="The speed-up is the ratio of the two times."
-        if outcome == "consistent"
-        else "The speed-up is not the ratio of the two times.",
+def _quotient(over: Window, under: Window, start: tuple[float, float] = (0.0, 0.0)) -> tuple[float, float]:
+    """(least, greatest) ratio of two printed times, less up to `start` seconds of each."""
+    low, high = over.low - start[0], under.low - start[1]
+    return (
+        max(0.0, low) / under.high_if_cut if under.high_if_cut > 0 else 0.0,
+        over.high_if_cut / high if high > 0 else math.inf,
     )
+
+
+def _speedup(case: Case, claim: Claim, cpu: Claim, gpu: Claim) -> Finding:
+    over, under, ratio = _seconds(cpu), _seconds(gpu), _ratio(cpu, gpu)
+    low, high = _quotient(over, under)
+    claims = (claim, cpu, gpu)
+    shown = f"{number(cpu.value)} {cpu.unit} / {number(gpu.value)} {gpu.unit} = {ratio:.2f} "
+    shown += f"({low:.2f} to {high:.2f} by rounding); printed {number(claim.value)}"
+    fit, side_by_side = window(claim).fit(low, high), together(claims)
+    source = "stated" if side_by_side or claim.epoch is not None else "inferred"
+    premises = (Premise(what="the speed-up is of these two times", source=source),)
+    if fit != "no":
+        outcome = "consistent" if fit == "rounded" else "cannot tell"
+        return plain(SPEEDUP, claims, outcome, shown, "The speed-up is the ratio of the two times.", premises)
+    meaning = "The speed-up is not the ratio of the two times."
+    explained: dict[Convention, str] = {} if side_by_side else {"two_things": "", "other_machine": ""}
+    if claim.epoch != cpu.epoch:
+        explained["unprinted"] = "the average or another row of a table"
+    if _close(claim, low * (1 - RUNS_SPREAD), high * (1 + RUNS_SPREAD)):
+        explained["mean_of_runs"] = f"within {100 * RUNS_SPREAD:g} % of the ratio"
+    start = tuple(_longest_start(case, time) for time in (cpu, gpu))
+    if _close(claim, *_quotient(over, under, (start[0], start[1]))):
+        explained["start_up"] = f"up to {start[0]:.3g} s and {start[1]:.3g} s"
+    others = {
+        "the time saved": (1 - 1 / low if low else -math.inf, 1 - 1 / high),
+        "by how much it is faster": (low - 1, high - 1),
+        "the other way round": (1 / high, 1 / low if low else math.inf),
+    }
+    if fitting := [name for name, (least, most) in others.items() if _close(claim, least, most)]:
+        explained["other_ratio"] = ", ".join(fitting)
+    return judge(case, SPEEDUP, claims, shown, meaning, explained=explained, premises=premises)
+
+
+def _close(claim: Claim, low: float, high: float) -> bool:
+    return window(claim).fit(low, high) != "no"
+
+
+def _longest_start(case: Case, claim: Claim) -> float:
+    """Seconds that starting up can take at most on a claim's machine: what several printed times leave when their
+    epochs take equally long, within the spread of an epoch's time; of one time alone all of it."""
+    machine = (claim.variant, claim.device, claim.hardware)
+    same = [c for c in case.of("time") if (c.variant, c.device, c.hardware) == machine and c.epoch]
+    shortest = min(same, key=lambda c: c.epoch or 0, default=claim)
+    later = [c for c in same if (c.epoch or 0) > (shortest.epoch or 0)]
+    if not later or shortest.epoch is None:
+        return _seconds(shortest).high_if_cut
+    first = _seconds(shortest).high_if_cut
+    epoch = min((_seconds(c).low - first) / ((c.epoch or 0) - shortest.epoch) for c in later)
+    return min(first, max(0.0, first - shortest.epoch * epoch * (1 - EPOCH_TIME_SPREAD)))
 
 
 def _ratio(cpu: Claim, gpu: Claim) -> float:
     return SECONDS[cpu.unit] * cpu.value / (SECONDS[gpu.unit] * gpu.value) if gpu.value else math.inf
 
 
-def _average(claim: Claim, rows: dict[Claim, tuple[Claim, Claim]]) -> Finding:
-    """The average of the printed speed-ups or of the recomputed ones; a best or a typical one lies among them. It takes
-    for granted that all speed-ups of the document are claims, as a spec should have it."""
+def _average(case: Case, claim: Claim, rows: dict[Claim, tuple[Claim, Claim]]) -> Finding:
+    """The average of the printed speed-ups or of the recomputed ones; a best or a typical one lies among them."""
     printed = [row.value for row in rows]
     again = [_ratio(cpu, gpu) for cpu, gpu in rows.values()]
     means = statistics.fmean(printed), statistics.fmean(again)
-    fits = [window(claim).fit(mean) == "consistent" for mean in means]
-    inside = min(printed + again) <= claim.value <= max(printed + again)
-    outcome: Outcome = "consistent" if any(fits) else "cannot tell" if inside else "inconsistent"
-    return Finding(
-        check=AVERAGE,
-        claims=ids(claim, *rows),
-        outcome=outcome,
-        arithmetic=f"the {len(rows)} printed average {means[0]:.2f}, recomputed from the times {means[1]:.2f}; "
-        f"printed {number(claim.value)}",
-        meaning="It is an average of the speed-ups, as coarsely as it is printed."
-        if outcome == "consistent"
-        else "It is none of the averages, but lies among the speed-ups."
-        if inside
-        else "No average of the printed speed-ups gives this one.",
-    )
+    shown = f"the {len(rows)} printed average {means[0]:.2f}, recomputed from the times {means[1]:.2f}; "
+    shown += f"printed {number(claim.value)}"
+    claims = (claim, *rows)
+    fits: list[Fit] = [window(claim).fit(mean) for mean in means]
+    if "rounded" in fits:
+        meaning = "It is an average of the speed-ups, as coarsely as it is printed."
+        return plain(AVERAGE, claims, "consistent", shown, meaning)
+    if "cut" in fits or min(printed + again) <= claim.value <= max(printed + again):
+        meaning = "It is none of the averages, but lies among the speed-ups."
+        return plain(AVERAGE, claims, "cannot tell", shown, meaning)
+    explained: dict[Convention, str] = {"unprinted": "more speed-ups than those with a claim"}
+    if not together(claims):
+        explained["two_things"] = ""
+    least, most = min(printed + again), max(printed + again)
+    if _close(claim, least - 1, most - 1) or _close(claim, 1 - 1 / least, 1 - 1 / most):
+        explained["other_ratio"] = "by how much it is faster, or the time saved"
+    meaning = "No average of the printed speed-ups gives this one."
+    return judge(case, AVERAGE, claims, shown, meaning, explained=explained)
 
 
 # --- epochs ---------------------------------------------------------------------------------------------------------
 
 
-def _longer(claims: list[Claim]) -> Iterator[Finding]:
+def _other_times(claims: list[Claim]) -> dict[Convention, str]:
+    explained: dict[Convention, str] = {"early_stopping": "", "other_machine": ""}
+    if not together(claims):
+        explained["two_things"] = ""
+    return explained
+
+
+def _longer(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     later = [(first, second) for first, second in pairwise(claims) if first.epoch != second.epoch]
     wrong = [(first, second) for first, second in later if not _is_longer(first, second)]
     for first, second in wrong:
-        yield Finding(
-            check=LONGER,
-            claims=ids(first, second),
-            outcome="inconsistent",
-            arithmetic=f"{first.epoch} epochs: {number(first.value)} {first.unit}; "
-            f"{second.epoch} epochs: {number(second.value)} {second.unit}",
-            meaning=f"{second.epoch} epochs cannot take the time of {first.epoch} on the same machine.",
-        )
+        shown = f"{first.epoch} epochs: {number(first.value)} {first.unit}; "
+        shown += f"{second.epoch} epochs: {number(second.value)} {second.unit}"
+        meaning = f"{second.epoch} epochs cannot take the time of {first.epoch} on the same machine."
+        pair = [first, second]
+        yield judge(case, LONGER, pair, shown, meaning, explained=_other_times(pair))
     if later and not wrong:
-        yield Finding(
-            check=LONGER,
-            claims=ids(*claims),
-            outcome="consistent",
-            arithmetic=", ".join(f"{claim.epoch}: {number(claim.value)} {claim.unit}" for claim in claims),
-            meaning="More epochs took longer.",
-        )
+        shown = ", ".join(f"{claim.epoch}: {number(claim.value)} {claim.unit}" for claim in claims)
+        yield plain(LONGER, claims, "consistent", shown, "More epochs took longer.")
 
 
 def _is_longer(first: Claim, second: Claim) -> bool:
@@ -154,7 +199,7 @@ def _is_constant(claims: list[Claim]) -> bool:
     return typical > 0 and all(least <= high and greatest >= low for least, _, greatest in further)
 
 
-def _per_epoch(claims: list[Claim]) -> Iterator[Finding]:
+def _per_epoch(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     claims = [claim for index, claim in enumerate(claims) if index == 0 or claim.epoch != claims[index - 1].epoch]
     if len(claims) < 3:
         return
@@ -164,25 +209,17 @@ def _per_epoch(claims: list[Claim]) -> Iterator[Finding]:
     )
     shown = f"seconds per epoch from epoch {shown}"
     if _is_constant(claims):
-        yield Finding(
-            check=PER_EPOCH,
-            claims=ids(*claims),
-            outcome="consistent",
-            arithmetic=shown,
-            meaning="Every further epoch takes about as long.",
-        )
+        yield plain(PER_EPOCH, claims, "consistent", shown, "Every further epoch takes about as long.")
         return
     odd = [claim for claim in claims if len(claims) > 3 and _is_constant([c for c in claims if c is not claim])]
     if len(odd) == 1:
         others = [claim for claim in claims if claim is not odd[0]]
         typical = statistics.median(printed for _, printed, _ in _further(others))
         shown += f"; without {odd[0].epoch} epochs: {typical:.3g}"
-    yield Finding(
-        check=PER_EPOCH,
-        claims=ids(*(odd if len(odd) == 1 else claims)),
-        outcome="inconsistent",
-        arithmetic=shown,
-        meaning=f"The time of {odd[0].epoch} epochs does not fit those of the other rows."
+    meaning = (
+        f"The time of {odd[0].epoch} epochs does not fit those of the other rows."
         if len(odd) == 1
-        else "The times are not those of one program that repeats the same epoch.",
+        else "The times are not those of one program that repeats the same epoch."
     )
+    wrong = odd if len(odd) == 1 else claims
+    yield judge(case, PER_EPOCH, wrong, shown, meaning, explained=_other_times(claims), about=claims)

@@ -1,4 +1,4 @@
-"""Sizes: of the data set against FER-2013, of the splits against what the data steps make of it, of parts against the
+"""Sizes: of the dataset against FER-2013, of the splits against what the data steps make of it, of parts against the
 whole."""
 
 from __future__ import annotations
@@ -7,17 +7,26 @@ from collections.abc import Iterator
 
 from fer_jax.faces import EMOTIONS
 from fer_jax.step_kinds import CopySplit, Normalise, RandomFlip, Resize, Shuffle, SplitByUsage, SplitFraction, Step
-from repro.forensics.case import Case, SplitRows, grouped, ids
+from repro.conventions import Convention
+from repro.forensics.case import Case, SplitRows, grouped
 from repro.forensics.counts import official_sizes
-from repro.forensics.finding import Finding, Outcome
-from repro.forensics.printed import best, number, percent, window
+from repro.forensics.finding import Finding
+from repro.forensics.granted import data_steps, judge, plain, step_setting, together
+from repro.forensics.printed import Fit, best, number, percent, window
 from repro.spec import Claim
 
-DATA_SET = "size of the data set"
-SPLIT = "rows of a split"
+DATA_SET = "size of the dataset"
+SPLIT = "samples of a split"
 WHOLE = "parts make up the whole"
 FRACTION = "share that is cut off"
-LOST_PER_CUT = 2 * len(EMOTIONS)  # a cut by class rounds down in each, and may lose a row at each boundary
+LOST_PER_CUT = 2 * len(EMOTIONS)  # a cut by class rounds down in each, and may lose a sample at each boundary
+# Sizes in which FER-2013 is met: without black images or mislabelled ones, with FER+'s labels, beside other datasets.
+VERSIONS = {
+    35_685: "35,685 samples",
+    35_875: "35,875 samples, without blank images",
+    35_488: "35,488 samples, those that FER+ keeps",
+    35_887 + 981: "with the 981 images of CK+48",
+}
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -33,48 +42,61 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _data_set(case: Case, claim: Claim) -> Finding:
-    """Of the imported file, or of all rows that the steps leave, unless they put rows into two splits."""
+    """Of the imported file, or of all samples that the steps leave, unless they put samples into two splits."""
     official = official_sizes()["all"]
     shared = _puts_rows_into_two(case.spec(claim.variant).data.steps)
     made = 0 if shared else sum(rows.total for rows in case.rows(claim.variant).values())
     printed = window(claim)
-    shown = f"printed {number(claim.value)}; FER-2013 has {official:,} rows"
-    outcome, meaning = printed.fit(official), "It is the size of FER-2013."
-    if outcome != "consistent" and made:
+    shown = f"printed {number(claim.value)}; FER-2013 has {official:,} samples"
+    if printed.fit(official) == "rounded":
+        return plain(DATA_SET, [claim], "consistent", shown, "It is the size of FER-2013.")
+    premises = data_steps(case, claim.variant) if made else ()
+    if made:
         shown += f", the data steps leave {made:,}"
-        if printed.fit(made) != "inconsistent":
-            outcome, meaning = printed.fit(made), "It is the number of rows that the data steps leave, copies included."
-    if outcome == "inconsistent":
-        meaning = "FER-2013 does not have so many rows, and the data steps do not make so many of it."
-    return Finding(check=DATA_SET, claims=ids(claim), outcome=outcome, arithmetic=shown, meaning=meaning)
+    if made and printed.fit(made) == "rounded":
+        meaning = "It is the number of samples that the data steps leave, copies included."
+        return plain(DATA_SET, [claim], "consistent", shown, meaning, premises)
+    if printed.fit(official) == "cut" or (made and printed.fit(made) == "cut"):
+        return plain(DATA_SET, [claim], "cannot tell", shown, "Its size only if digits were cut off.", premises)
+    known = [words for size, words in VERSIONS.items() if printed.fit(size) != "no"]
+    explained: dict[Convention, str] = {"other_samples": ", ".join(known)}
+    if claim.value > official:
+        explained["copies"] = ""
+    meaning = "FER-2013 does not have so many samples, and the data steps do not make so many of it."
+    return judge(case, DATA_SET, [claim], shown, meaning, explained=explained)
 
 
-_SPLIT_MEANINGS: dict[Outcome, str] = {
-    "consistent": "It is what the described preparation makes of FER-2013.",
-    "cannot tell": "Chance, rounding or the pixels decide.",
-    "inconsistent": "The described preparation does not make so many rows of FER-2013.",
+_FITTING: dict[Fit, str] = {
+    "rounded": "It is what the described preparation makes of FER-2013.",
+    "cut": "It is what the described preparation makes of FER-2013 only if digits were cut off.",
 }
 
 
 def _splits(case: Case, claims: list[Claim]) -> Iterator[Finding]:
-    """Claims on one split as a whole, or on its emotions: those with the same outcome make one finding."""
-    split = claims[0].split
-    rows = case.rows(claims[0].variant).get(split)
+    """Claims on one split as a whole, or on its emotions: those that fit equally well make one finding."""
+    split, variant = claims[0].split, claims[0].variant
+    rows, premises = case.rows(variant).get(split), data_steps(case, variant)
     expected = {claim: _expected(rows, claim.emotion) for claim in claims}
-    judged = {
-        claim: best([window(claim).fit(count) for count in counts]) if counts else "cannot tell"
-        for claim, counts in expected.items()
-    }
-    for outcome, meaning in _SPLIT_MEANINGS.items():
-        chosen = [claim for claim in claims if judged[claim] == outcome]
-        if chosen:
-            yield Finding(
-                check=SPLIT,
-                claims=ids(*chosen),
-                outcome=outcome,
-                arithmetic=f"'{split}': " + "; ".join(_beside(claim, expected[claim]) for claim in chosen),
-                meaning=meaning,
-            )
+    unknown = [claim for claim in claims if not expected[claim]]
+    fits = {c: best([window(c).fit(count) for count in expected[c]]) for c in claims if expected[c]}
+    if unknown:
+        shown = f"'{split}': " + "; ".join(_beside(claim, expected[claim]) for claim in unknown)
+        yield plain(SPLIT, unknown, "cannot tell", shown, "Chance or the pixels decide.", premises)
+    for fit in ("rounded", "cut", "no"):
+        chosen = [claim for claim in claims if fits.get(claim) == fit]
+        if not chosen:
+            continue
+        shown = f"'{split}': " + "; ".join(_beside(claim, expected[claim]) for claim in chosen)
+        if fit != "no":
+            outcome = "consistent" if fit == "rounded" else "cannot tell"
+            yield plain(SPLIT, chosen, outcome, shown, _FITTING[fit], premises)
+            continue
+        explained: dict[Convention, str] = {"other_samples": ""}
+        if any(claim.value > min(expected[claim]) for claim in chosen):
+            explained["copies"] = ""
+        meaning = "The described preparation does not make so many samples of FER-2013."
+        single = [(claim,) for claim in chosen]
+        yield judge(case, SPLIT, chosen, shown, meaning, explained=explained, premises=premises, conflicts=single)
 
 
 def _beside(claim: Claim, expected: dict[int, str]) -> str:
@@ -83,7 +105,7 @@ def _beside(claim: Claim, expected: dict[int, str]) -> str:
 
 
 def _expected(rows: SplitRows | None, emotion: str) -> dict[int, str]:
-    """Counts that may be printed, with their words: of different rows, before copies were made, and with copies."""
+    """Counts that may be printed, with their words: of different samples, before copies were made, and with copies."""
     if rows is None:
         return {}
     distinct: int | None = rows.distinct
@@ -97,7 +119,7 @@ def _expected(rows: SplitRows | None, emotion: str) -> dict[int, str]:
 
 
 def _stated(case: Case, variant: str) -> dict[str, list[Claim]]:
-    """Claims on whole splits of a variant, by split; "" is the data set."""
+    """Claims on whole splits of a variant, by split; "" is the dataset."""
     found: dict[str, list[Claim]] = {}
     for claim in case.of("rows"):
         if claim.variant == variant and not claim.emotion:
@@ -106,7 +128,7 @@ def _stated(case: Case, variant: str) -> dict[str, list[Claim]]:
 
 
 def _parts(case: Case, variant: str) -> Iterator[Finding]:
-    """All splits are stated, and the data set is: the splits must add up to it."""
+    """All splits are stated, and the dataset is: the splits must add up to it."""
     stated = _stated(case, variant)
     wholes = stated.pop("", [])
     if not wholes or not stated or any(len(claims) > 1 for claims in stated.values()):
@@ -115,26 +137,30 @@ def _parts(case: Case, variant: str) -> Iterator[Finding]:
     if set(stated) != set(prepared) or _puts_rows_into_two(case.spec(variant).data.steps):
         return
     if sum(rows.total for rows in prepared.values()) < official_sizes()["all"] - LOST_PER_CUT:
-        return  # a part of the data set is left out
+        return  # a part of the dataset is left out
     parts = [claims[0] for claims in stated.values()]
     windows = [window(part) for part in parts]
     low, high = sum(w.low for w in windows), sum(w.high_if_cut for w in windows)
     total = f"{' + '.join(number(part.value) for part in parts)} = {number(sum(part.value for part in parts))}"
+    premises = data_steps(case, variant)
     for whole in wholes:
-        outcome = window(whole).fit(low, high)
-        yield Finding(
-            check=WHOLE,
-            claims=ids(*parts, whole),
-            outcome=outcome,
-            arithmetic=f"{total}; the data set: {number(whole.value)}",
-            meaning="The splits add up to the data set."
-            if outcome == "consistent"
-            else "The splits do not add up to the size that is given for the data set.",
-        )
+        shown, claims = f"{total}; the dataset: {number(whole.value)}", [*parts, whole]
+        fit = window(whole).fit(low, high)
+        if fit != "no":
+            outcome = "consistent" if fit == "rounded" else "cannot tell"
+            yield plain(WHOLE, claims, outcome, shown, "The splits add up to the dataset.", premises)
+            continue
+        explained: dict[Convention, str] = {} if together(claims) else {"two_things": ""}
+        if high >= window(whole).low:
+            explained["copies"] = "in the splits, not in the dataset"
+        else:
+            explained |= {"other_samples": "samples left out of the splits", "copies": "in the dataset"}
+        meaning = "The splits do not add up to the size that is given for the dataset."
+        yield judge(case, WHOLE, claims, shown, meaning, explained=explained, premises=premises)
 
 
 def _puts_rows_into_two(steps: tuple[Step, ...]) -> bool:
-    """Whether whole splits share their rows; such splits do not add up."""
+    """Whether whole splits share their samples; such splits do not add up."""
     by_usage = [[usage for into in s.into.values() for usage in into] for s in steps if isinstance(s, SplitByUsage)]
     return any(isinstance(s, CopySplit) for s in steps) or any(len(set(u)) < len(u) for u in by_usage)
 
@@ -150,18 +176,25 @@ def _fractions(case: Case, variant: str) -> Iterator[Finding]:
         into, rest = stated.get(step.into), stated.get(step.rest)
         if not into or not rest or into[0].value < 1 or rest[0].value < 1:
             continue
-        part, other = window(into[0]), window(rest[0])
-        least, greatest = part.low / (part.low + other.high_if_cut), part.high_if_cut / (part.high_if_cut + other.low)
-        slack = LOST_PER_CUT / (part.low + other.low)
-        right = least - slack <= step.fraction <= greatest + slack
-        whole = into[0].value + rest[0].value
-        yield Finding(
-            check=FRACTION,
-            claims=ids(into[0], rest[0]),
-            outcome="consistent" if right else "inconsistent",
-            arithmetic=f"{number(into[0].value)} / ({number(into[0].value)} + {number(rest[0].value)}) = "
-            f"{percent(round(into[0].value / whole, 4))}; the data steps cut off {percent(step.fraction)}",
-            meaning="The sizes of the two parts are those of the cut."
-            if right
-            else "Rows were not cut as the program or the text says.",
+        yield _fraction(case, variant, index, step, (into[0], rest[0]))
+
+
+def _fraction(case: Case, variant: str, index: int, step: SplitFraction, sizes: tuple[Claim, Claim]) -> Finding:
+    part, other = (window(claim) for claim in sizes)
+    least, greatest = part.low / (part.low + other.high_if_cut), part.high_if_cut / (part.high_if_cut + other.low)
+    slack = LOST_PER_CUT / (part.low + other.low)
+    share = sizes[0].value / (sizes[0].value + sizes[1].value)
+    premise = step_setting(case, variant, index, ("fraction",), f"a cut of {percent(step.fraction)}")
+    shown = f"{number(sizes[0].value)} / ({number(sizes[0].value)} + {number(sizes[1].value)}) = "
+    shown += f"{percent(round(share, 4))}; the data steps cut off {percent(step.fraction)}"
+    if least - slack <= step.fraction <= greatest + slack:
+        return plain(
+            FRACTION, sizes, "consistent", shown, "The sizes of the two parts are those of the cut.", [premise]
         )
+    explained: dict[Convention, str] = {
+        "two_things": "the sizes are of another run of another program",
+        "other_samples": "samples left out after the cut",
+        "copies": "made after the cut",
+    }
+    meaning = "The samples were not cut as the program or the text says."
+    return judge(case, FRACTION, sizes, shown, meaning, explained=explained, premises=[premise])

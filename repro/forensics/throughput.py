@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fer_jax.layers import Conv, Dense, output_shapes
-from repro.forensics.case import Case, grouped, ids
-from repro.forensics.finding import Finding, Outcome
+from repro.conventions import Convention
+from repro.forensics.case import Case, grouped
+from repro.forensics.finding import Finding
+from repro.forensics.granted import data_steps, judge, layer_sizes, plain
 from repro.forensics.ratios import SECONDS
 from repro.spec import Claim
 
@@ -87,17 +89,27 @@ def _fastest(case: Case, rates: dict[Claim, float]) -> Finding:
     claim = max(rates, key=lambda c: rates[c])
     flops = PASSES * flops_per_image(case, claim.variant) * rates[claim]
     shown = f"the fastest of {len(rates)}: {rates[claim]:,.0f} images/s, {flops / 1e9:,.3g} GFLOP/s"
+    premises = (layer_sizes(case, claim.variant), *data_steps(case, claim.variant))
     hardware = find_hardware(claim.hardware)
     if hardware is None:
-        outcome: Outcome = "cannot tell"
         shown += f"; the peak of {claim.hardware!r} is not known here" if claim.hardware else "; no hardware is named"
-        meaning = "Nothing to compare with."
-    else:
-        share = flops / hardware.peak_flops
-        shown += f", {100 * share:.2g} % of {hardware.peak_flops / 1e9:,.4g} ({hardware.source})"
-        outcome = "consistent" if share <= 1 else "inconsistent"
-        meaning = "The hardware can do that." if share <= 1 else "The hardware cannot compute so fast."
-    return Finding(check=THROUGHPUT, claims=ids(*rates), outcome=outcome, arithmetic=shown, meaning=meaning)
+        return plain(THROUGHPUT, list(rates), "cannot tell", shown, "Nothing to compare with.", premises)
+    share = flops / hardware.peak_flops
+    shown += f", {100 * share:.2g} % of {hardware.peak_flops / 1e9:,.4g} ({hardware.source})"
+    if share <= 1:
+        return plain(THROUGHPUT, list(rates), "consistent", shown, "The hardware can do that.", premises)
+    explained: dict[Convention, str] = {"early_stopping": "", "other_machine": "", "other_samples": ""}
+    return judge(
+        case,
+        THROUGHPUT,
+        list(rates),
+        shown,
+        "The hardware cannot compute so fast.",
+        explained=explained,
+        premises=premises,
+        always=("convolutions that take fewer operations (Winograd, FFT)",),
+        about=[claim],
+    )
 
 
 def find_hardware(name: str) -> Hardware | None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
+from repro.conventions import Convention
 from repro.decode import DEFAULT_VARIANT
-from repro.forensics.case import Case, grouped, ids
+from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding
+from repro.forensics.granted import judge, plain
 from repro.forensics.printed import number, percent, window
 from repro.spec import Claim
 
@@ -18,7 +20,7 @@ def check(case: Case) -> Iterator[Finding]:
     told = (claim for claim in case.claims if claim.quantity != "other")
     for claims in grouped(told, lambda claim: _what(case, claim)).values():
         if len(claims) > 1:
-            yield _told(claims)
+            yield _told(case, claims)
 
 
 def _what(case: Case, claim: Claim) -> tuple[object, ...]:
@@ -31,19 +33,25 @@ def _what(case: Case, claim: Claim) -> tuple[object, ...]:
     return claim.quantity, claim.setting, *place, claim.device, claim.hardware if claim.quantity == "time" else ""
 
 
-def _told(claims: list[Claim]) -> Finding:
+def _told(case: Case, claims: list[Claim]) -> Finding:
+    """Two values in two places are a contradiction only where the paper's words make them the same thing: a paper may
+    well describe two networks, or report a single one here and an ensemble there."""
     odd = [(one, other) for one, other in combinations(claims, 2) if not _agree(one, other)]
     what = claims[0].setting or " ".join(
         word for word in (claims[0].quantity.replace("_", " "), claims[0].split, claims[0].emotion) if word
     )
     values = " and ".join(dict.fromkeys(f"{_shown(claim)} ({claim.place})" for claim in claims))
-    return Finding(
-        check=TWICE,
-        claims=ids(*claims),
-        outcome="inconsistent" if odd else "consistent",
-        arithmetic=f"{what}: {values}",
-        meaning="The document gives two values for the same thing." if odd else "It is the same figure in each place.",
-    )
+    shown = f"{what}: {values}"
+    if not odd:
+        return plain(TWICE, claims, "consistent", shown, "It is the same figure in each place.")
+    explained: dict[Convention, str] = {"two_things": ""}
+    if claims[0].quantity == "accuracy":
+        explained |= {"mean_of_runs": "in one place, a single run in the other", "other_accuracy": "in one place"}
+    if claims[0].quantity == "rows":
+        explained["copies"] = "counted in one place"
+        explained["other_samples"] = ""
+    meaning = "The paper gives two values under one name."
+    return judge(case, TWICE, claims, shown, meaning, explained=explained, conflicts=odd)
 
 
 def _agree(one: Claim, other: Claim) -> bool:

@@ -22,6 +22,7 @@ from repro.report.claims import why_unmeasured
 from repro.report.copies import CopiesFinding
 from repro.report.copies_section import copies_section
 from repro.report.figure_section import figure_section
+from repro.report.forensics_section import findings_section, summary
 from repro.report.groups import PaperRuns
 from repro.report.markdown import Column, escape, table
 from repro.report.protocol_table import protocol_table, verdict_cell
@@ -82,7 +83,7 @@ def render_sheet(
     published = next((one for one in shown.audits if one.protocol == AS_PUBLISHED), None) if shown else None
     answers = leakage_answers(main, published, leakage)
     blocks = [HEADER, f"# {paper.id}", citation(spec.paper), escape(spec.paper.summary)]
-    blocks += [f"## {SHORT_TITLE}", "\n".join(_short(main, findings, published, judgements, answers))]
+    blocks += [f"## {SHORT_TITLE}", "\n".join(_short(main, spec.all_claims, findings, published, judgements, answers))]
     blocks += figure_section(figures, paper.id)
     blocks += [f"## {SETTINGS_TITLE}", *_settings(loaded)]
     blocks += ["## What was assumed", _assumed(loaded)]
@@ -92,7 +93,7 @@ def render_sheet(
     blocks += ["## Rows on two sides", *audit_blocks(paper.id, variant, shown)]
     blocks += copies_section(copies)
     blocks += [f"## {VERDICTS_TITLE}", *_verdicts(paper, spec.single_claims, judgements)]
-    blocks += ["## What the numbers alone say", *_findings(findings)]
+    blocks += ["## What the numbers alone say", *findings_section(spec.all_claims, findings)]
     blocks += ["## Attribution", attribution.strip() or NOT_EXPLAINED.format(id=paper.id)]
     blocks += ["## Model info sheet: leakage", TAXONOMY_LEGEND, _taxonomy(answers)]
     return "\n\n".join(block for block in blocks if block) + "\n"
@@ -103,6 +104,7 @@ def render_sheet(
 
 def _short(
     main: Claim | None,
+    claims: Sequence[Claim],
     findings: Sequence[Finding],
     audit: LeakageAudit | None,
     judgements: Mapping[str, Judgement],
@@ -122,10 +124,8 @@ def _short(
         shared, rows = audit.shared(main.split), audit.rows[main.split]
         share = units.percentage(shared / rows, None)
         yield f"- Trained on as published: {shared:,} of {rows:,} evaluated rows ({share})."
-    counts = Counter(finding.outcome for finding in findings)
-    if counts:
-        said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in ("inconsistent", "consistent", "cannot tell"))
-        yield f"- Checks of the document's own numbers: {said}."
+    if findings:
+        yield summary(claims, findings)
     found, unknown = ([a.number for a in answers if a.answer == said] for said in ("yes", "unknown"))
     rest = f"; not known: {', '.join(unknown)}" if unknown else ""
     yield f"- Kinds of leakage found: {', '.join(found) or 'none'}{rest}."
@@ -248,29 +248,3 @@ def _unjudged(paper: PaperRuns, claims: Sequence[Claim], judgements: Mapping[str
             records = [record for group in paper.comparable for record in group.records]
             why = claim.not_measured or (hardware if timed else why_unmeasured(claim, records))
             yield f"- `{claim.id}`, {describe(claim)}: {escape(why)}"
-
-
-FINDING_COLUMNS = (Column("Check"), Column("Claims"), Column("Arithmetic"), Column("Meaning"))
-
-
-def _findings(findings: Sequence[Finding]) -> Iterator[str]:
-    """What does not fit in full; what fits and what cannot be told behind a heading that the reader opens."""
-    if not findings:
-        yield "No check applies to this document's numbers."
-        return
-    wrong = [finding for finding in findings if finding.outcome == "inconsistent"]
-    yield _finding_table(wrong) if wrong else "Nothing inconsistent was found."
-    for outcome, heading in (("consistent", "Consistent"), ("cannot tell", "Cannot tell")):
-        found = [finding for finding in findings if finding.outcome == outcome]
-        if found:
-            yield f"<details><summary>{heading} ({len(found)})</summary>"
-            yield _finding_table(found)
-            yield "</details>"
-
-
-def _finding_table(findings: Sequence[Finding]) -> str:
-    rows = [
-        [escape(f.check), ", ".join(f"`{id}`" for id in f.claims) or NOTHING, escape(f.arithmetic), escape(f.meaning)]
-        for f in findings
-    ]
-    return table(FINDING_COLUMNS, rows)

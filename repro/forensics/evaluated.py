@@ -1,0 +1,94 @@
+"""Which samples an evaluation was of: the steps of its progress line and the decimals of its accuracy, taken together.
+
+Steps alone tell little: 898 steps are 28,709 samples in batches of 32, and 3,589 in batches of 4. An accuracy that a
+program printed in full tells more: it is a whole number over the number of samples. Both together can leave no test
+part, whatever the batch size.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+
+from repro.conventions import Convention
+from repro.forensics.case import RUNNING, Case, grouped
+from repro.forensics.counts import CROPS, RUNS, official_sizes, other_batch_sizes, test_parts
+from repro.forensics.finding import Finding
+from repro.forensics.granted import judge, plain, together
+from repro.forensics.printed import Window, is_share, precision, window
+from repro.spec import Claim
+
+EVALUATED = "samples that were evaluated"
+
+
+def check(case: Case) -> Iterator[Finding]:
+    steps = [claim for claim in case.of("steps") if claim.split not in RUNNING]
+    ends = (c for c in case.of("accuracy") if not c.emotion and case.moment(c) == ("end", 0))
+    finest = {key: min(claims, key=precision) for key, claims in grouped(ends, lambda c: (c.variant, c.split)).items()}
+    for claim in steps:
+        accuracy = finest.get((claim.variant, claim.split))
+        if accuracy is not None and precision(accuracy) * max(test_parts(case, claim).values()) < 1:
+            yield _evaluated(case, claim, accuracy)
+
+
+def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
+    """Of several claims on one split the finest accuracy is taken. A test part with any batch size is "consistent".
+    Each other convention is tried alone, with any batch size."""
+    printed, count, parts = window(accuracy), int(steps.value), test_parts(case, steps)
+    claims = (accuracy, steps)
+    fits = {
+        name: sizes
+        for name, rows in parts.items()
+        if is_share(printed, rows) and (sizes := other_batch_sizes(count, rows))
+    }
+    shown = f"{accuracy.value:.10g} in {count:,} steps"
+    if fits:
+        words = "; ".join(f"{name} ({parts[name]:,}) in batches of {sizes[0]:,}" for name, sizes in fits.items())
+        return plain(EVALUATED, claims, "consistent", f"{shown}: {words}", "Both are of a test part.")
+    words = ", ".join(
+        f"{name} ({rows:,}): {accuracy.value * rows:,.3f} right"
+        + (f", batches of {sizes[0]:,}" if (sizes := other_batch_sizes(count, rows)) else ", no batch size")
+        for name, rows in parts.items()
+    )
+    shown += f". {words}"
+    whole = official_sizes()["Training"]
+    training = is_share(printed, whole) and other_batch_sizes(count, whole)
+    if training:
+        right = round(accuracy.value * whole)
+        luck = 1 / min(1.0, precision(accuracy) * whole)
+        shown += f". Training ({whole:,}): {right:,} right, batches of {training[0]:,}"
+        shown += f" (such decimals fit by chance once in {luck:,.0f})"
+    meaning = (
+        f"Steps and decimals are those of the {whole:,} training samples, and of no test part with any batch size."
+        if training
+        else "Steps and decimals are those of no test part, whatever the batch size."
+    )
+    return judge(case, EVALUATED, claims, shown, meaning, explained=_explained(printed, count, parts, claims))
+
+
+def _explained(printed: Window, steps: int, parts: dict[str, int], claims: tuple[Claim, ...]) -> dict[Convention, str]:
+    explained: dict[Convention, str] = {"other_samples": "", "other_classes": "", "other_accuracy": ""}
+    if not together(claims):
+        explained["two_things"] = ""
+    for name, rows in parts.items():
+        for batch in other_batch_sizes(steps, rows):
+            if is_share(printed, rows - rows % batch):
+                explained["last_batch_dropped"] = f"{name}, batches of {batch:,}"
+            if is_mean_of_batches(printed, rows, batch):
+                explained["mean_of_batches"] = f"{name}, batches of {batch:,}"
+            if runs := [r for r in RUNS if is_share(printed, r * rows)]:
+                explained["mean_of_runs"] = f"{runs[0]} runs on {name}"
+        for crops in CROPS:
+            in_steps = other_batch_sizes(steps, crops * rows) or (
+                steps % crops == 0 and other_batch_sizes(steps // crops, rows)
+            )
+            if in_steps and (is_share(printed, rows) or is_share(printed, crops * rows)):
+                explained["test_time_augmentation"] = f"{crops} crops of each sample of {name}"
+    return explained
+
+
+def is_mean_of_batches(printed: Window, rows: int, batch: int) -> bool:
+    """Whether a mean over batches, the incomplete last one weighing as much as a full one, prints as this figure."""
+    steps = -(-rows // batch)
+    last = rows - (steps - 1) * batch
+    return is_share(printed, steps * math.lcm(batch, last))

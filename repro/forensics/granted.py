@@ -1,0 +1,176 @@
+"""What a check takes for granted, and which outcome that leaves: nothing assumed can accuse."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from fer_jax.layers import Conv, Dense
+from fer_jax.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
+from repro.conventions import WORDS, Convention
+from repro.decode import DEFAULT_VARIANT
+from repro.forensics.case import Case, ids, where
+from repro.forensics.finding import DISTANCE, Finding, Outcome, Premise, Source, weakest
+from repro.provenance import Sources, variant_sources
+from repro.spec import Claim, RuledOut
+
+Explained = Mapping[Convention, str]  # convention -> how it gives the figures; "" if it can give any
+_SAME_SIZES = (Normalise, RandomFlip, Resize, Shuffle)  # steps that change no number of samples
+_WITHOUT_EFFECT = frozenset({"method", "rounding", "order"})  # settings that change no number of samples
+_LAYER_SIZES = ("filters", "kernel", "units", "padding", "stride", "bias")
+
+
+# --- sources --------------------------------------------------------------------------------------------------------
+
+
+def setting(case: Case, variant: str, dotted: str, words: str) -> Premise:
+    """A setting of the training: "training.batch_size", "training.loss.kind"."""
+    table, _, key = dotted.rpartition(".")
+    return Premise(what=words, source=_source(variant_sources(case.loaded, variant), table, (key,)))
+
+
+def step_setting(case: Case, variant: str, index: int, keys: tuple[str, ...], words: str) -> Premise:
+    """Settings of one data step."""
+    return Premise(what=words, source=_source(variant_sources(case.loaded, variant), f"data.steps[{index}]", keys))
+
+
+def data_steps(case: Case, variant: str = DEFAULT_VARIANT) -> tuple[Premise, ...]:
+    """The data steps that decide how many samples there are, each with its weakest source."""
+    sources, steps = variant_sources(case.loaded, variant), case.spec(variant).data.steps
+    return tuple(
+        Premise(
+            what=f"data step `{name}`",
+            source=_source(
+                sources,
+                f"data.steps[{index}]",
+                ("step", *(field for field in step.__struct_fields__ if field not in _WITHOUT_EFFECT)),
+            ),
+        )
+        for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True))
+        if not isinstance(step, _SAME_SIZES)
+    )
+
+
+def layer_sizes(case: Case, variant: str) -> Premise:
+    """The sizes of the network's layers, with the weakest source among them."""
+    sources = variant_sources(case.loaded, variant)
+    found: list[Source] = [
+        _source(sources, f"model.layers[{index}]", tuple(k for k in _LAYER_SIZES if k in layer.__struct_fields__))
+        for index, layer in enumerate(case.spec(variant).model.layers)
+        if isinstance(layer, Conv | Dense)
+    ]
+    return Premise(what="the sizes of the network's layers", source=weakest(found))
+
+
+def _source(sources: Sources, table: str, keys: tuple[str, ...]) -> Source:
+    """The weakest source of some settings. Of several entries for one setting the strongest counts, because the others
+    add details."""
+    entries = sources.get(table, ())
+    found: list[Source] = []
+    for key in keys:
+        kinds: list[Source] = [entry.kind for entry in entries if key in entry.of] or [
+            e.kind for e in entries if not e.of
+        ]
+        found.append(min(kinds, key=lambda kind: DISTANCE[kind]) if kinds else "assumed")
+    return weakest(found)
+
+
+# --- which convention -----------------------------------------------------------------------------------------------
+
+
+def together(claims: Sequence[Claim]) -> bool:
+    """Whether the paper prints the claims side by side, in one table, one figure or one output, or in one sentence."""
+    return len({where(claim).lower() for claim in claims}) == 1 or len({claim.quote for claim in claims}) == 1
+
+
+def rules_out(case: Case, convention: Convention, claims: Sequence[Claim]) -> RuledOut | None:
+    """The paper's words that rule a convention out for all of these claims."""
+    return next(
+        (
+            item
+            for item in case.loaded.spec.ruled_out
+            if convention in item.conventions and (not item.claims or {c.id for c in claims} <= set(item.claims))
+        ),
+        None,
+    )
+
+
+def plain(
+    check: str,
+    claims: Sequence[Claim],
+    outcome: Outcome,
+    arithmetic: str,
+    meaning: str,
+    premises: Sequence[Premise] = (),
+) -> Finding:
+    """A finding that accuses nobody: "consistent", or "cannot tell"."""
+    return Finding(
+        check=check,
+        claims=ids(*claims),
+        outcome=outcome,
+        arithmetic=arithmetic,
+        meaning=meaning,
+        premises=(*premises, *_unlabelled(claims)),
+    )
+
+
+def _unlabelled(claims: Sequence[Claim]) -> tuple[Premise, ...]:
+    return tuple(Premise(what=f"what `{c.id}` is of: {c.unlabelled}", source="assumed") for c in claims if c.unlabelled)
+
+
+def judge(
+    case: Case,
+    check: str,
+    claims: Sequence[Claim],
+    arithmetic: str,
+    meaning: str,
+    *,
+    explained: Explained,
+    premises: Sequence[Premise] = (),
+    always: Sequence[str] = (),
+    about: Sequence[Claim] = (),
+    conflicts: Sequence[Sequence[Claim]] = (),
+) -> Finding:
+    """The finding on figures that do not follow as the paper states it.
+
+    explained: the conventions that would give them; those that the paper rules out do not count.
+    always: explanations that no paper can rule out. With one, the outcome is never "impossible".
+    about: the claims whose conventions matter; default: all.
+    """
+    about = about or claims
+    excluded: dict[Convention, RuledOut] = {n: item for n in explained if (item := rules_out(case, n, about))}
+    taken = [
+        *premises,
+        *_unlabelled(claims),
+        *(
+            Premise(what=f"not {_short(name)}: '{item.quote}' ({item.place})", source="stated")
+            for name, item in excluded.items()
+        ),
+    ]
+    left = [_words(name, detail) for name, detail in explained.items() if name not in excluded] + list(always)
+    return Finding(
+        check=check,
+        claims=ids(*claims),
+        outcome=_outcome(bool(left), weakest([premise.source for premise in taken])),
+        arithmetic=arithmetic,
+        meaning=meaning,
+        premises=tuple(taken),
+        conventions=tuple(left),
+        conflicts=tuple(ids(*group) for group in conflicts),
+    )
+
+
+def _outcome(explained: bool, source: Source) -> Outcome:
+    """Only the paper's own words can contradict it. Against a reading that follows from them (`inferred`) figures can
+    still be called unlike what is stated; against one that is upstream's or ours nothing can be said."""
+    if source in ("upstream", "assumed"):
+        return "cannot tell"
+    return "not by the stated convention" if explained or source == "inferred" else "impossible"
+
+
+def _short(name: Convention) -> str:
+    return re.split(r"[:(,]", WORDS[name], maxsplit=1)[0].strip()
+
+
+def _words(name: Convention, detail: str) -> str:
+    return f"{WORDS[name]}: {detail}" if detail else WORDS[name]

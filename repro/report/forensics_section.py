@@ -1,0 +1,83 @@
+"""What a paper's numbers alone say, as a section of its page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+
+from repro.forensics.contradictions import Point, points
+from repro.forensics.finding import OUTCOMES, Finding
+from repro.report.markdown import Column, escape, table
+from repro.report.tables import NOTHING
+from repro.spec import Claim
+
+FINDING_COLUMNS = (
+    Column("Check"),
+    Column("Outcome"),
+    Column("Claims"),
+    Column("Arithmetic"),
+    Column("Meaning"),
+    Column("Would follow from"),
+    Column("Takes for granted"),
+)
+LEGEND = """\
+*Impossible*: no convention known here gives the figures, and the check rests on the paper's own words alone. *Not by
+the stated convention*: the figures do not follow as the paper states it, but the named conventions give them. *Cannot
+tell*: the check rests on something that the paper does not state, or the figures are too coarse. A contradiction is a
+passage that must be wrong for the rest to agree; it counts once, however many checks it fails."""
+
+
+def summary(claims: Iterable[Claim], findings: Sequence[Finding]) -> str:
+    """One line: contradictions, open points, checks by outcome."""
+    found, counts = points(claims, findings), Counter(finding.outcome for finding in findings)
+    said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
+    return (
+        f"- Contradictions among the paper's own numbers: {len(found.contradictions)}; points not by the stated "
+        f"convention: {len(found.others)} (checks: {said})."
+    )
+
+
+def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> Iterator[str]:
+    """Contradictions in full; open points, what cannot be told and what fits behind headings that the reader opens."""
+    if not findings:
+        yield "No check applies to this paper's numbers."
+        return
+    yield LEGEND
+    found = points(claims, findings)
+    if not found.contradictions:
+        yield "No contradiction was found."
+    for point in found.contradictions:
+        yield f"**{_passage(point)}**"
+        yield _finding_table(point.findings)
+    if found.others:
+        yield f"<details><summary>Not by the stated convention ({len(found.others)})</summary>"
+        for point in found.others:
+            yield f"**{_passage(point)}**"
+            yield _finding_table(point.findings)
+        yield "</details>"
+    for outcome in ("cannot tell", "consistent"):
+        rest = [finding for finding in findings if finding.outcome == outcome]
+        if rest:
+            yield f"<details><summary>{outcome.capitalize()} ({len(rest)})</summary>"
+            yield _finding_table(rest)
+            yield "</details>"
+
+
+def _passage(point: Point) -> str:
+    return f"{escape(point.place)}: {escape(point.quote)}"
+
+
+def _finding_table(findings: Sequence[Finding]) -> str:
+    rows = [
+        [
+            escape(f.check),
+            f.outcome,
+            ", ".join(f"`{id_}`" for id_ in f.claims),
+            escape(f.arithmetic),
+            escape(f.meaning),
+            escape("; ".join(f.conventions)) or NOTHING,
+            escape("; ".join(f"{p.what} ({p.source})" for p in f.premises)) or NOTHING,
+        ]
+        for f in findings
+    ]
+    return table(FINDING_COLUMNS, rows)
