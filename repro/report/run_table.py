@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from urllib.parse import quote
 
 from repro.report import units
+from repro.report.dead_runs import dead_run
 from repro.report.groups import PaperRuns, Run, devices
 from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING, SYNTHETIC, failure
@@ -32,6 +33,8 @@ def run_table(papers: Sequence[PaperRuns]) -> str:
 def _run_row(run: Run) -> list[str]:
     record = run.record
     status = failure(record) if record.status == "failed" else record.status
+    if why := dead_run(record):
+        status += f"; {why}"
     if record.same_run_as:
         status += f", the same run as {record.same_run_as}"
     if record.data.synthetic:

@@ -9,6 +9,7 @@ from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT, SUSPECT_PREFIX
 from repro.records import RunRecord
 from repro.report import units
 from repro.report.claims import Measured, measure
+from repro.report.dead_runs import dead_run
 from repro.report.groups import Group, PaperRuns, remarks
 from repro.report.markdown import Column, escape, table
 from repro.spec import Claim, Curve, Table
@@ -225,7 +226,8 @@ def _outcomes(group: Group) -> Iterator[tuple[list[RunRecord], str]]:
     for status in ("done", "partial"):
         records = [record for record in group.records if record.status == status]
         if records:
-            yield records, (status if status == "done" else _shortened(records[0])) + notes
+            dead = "".join(f"; {why}" for record in records if (why := dead_run(record)))
+            yield records, (status if status == "done" else _shortened(records[0])) + dead + notes
     for record in group.records:
         if record.status == "failed":
             yield [record], failure(record) + notes
