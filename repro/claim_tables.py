@@ -215,6 +215,24 @@ class Table(SpecStruct, frozen=True, kw_only=True):
         )
 
     @property
+    def as_claim(self) -> Claim:
+        """The whole table under its own id, where something names claims: its words and its place, no number."""
+        return Claim(
+            id=self.id,
+            quantity="other",
+            value=0.0,
+            unit=self.unit,
+            split=self.split,
+            variant=self.variant,
+            quote=self.quote,
+            place=self.place,
+            not_measured=self.not_measured or "A whole table.",
+            note=self.note,
+            flag=self.flag,
+            flag_reason=self.flag_reason,
+        )
+
+    @property
     def cell_claims(self) -> tuple[Claim, ...]:
         """The cells of a matrix of counts as claims ``<id>-<actual>-as-<predicted>``; none for shares."""
         if self.unit != "rows":

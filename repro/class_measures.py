@@ -16,7 +16,7 @@ import numpy as np
 from repro.claims import Claim
 from repro.records import Ranking
 
-Matrix = Sequence[Sequence[float]]
+Matrix = Sequence[Sequence[float]] | np.ndarray  # counts, K x K
 
 
 @dataclass(frozen=True)

@@ -165,3 +165,8 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
         points = (claim for curve in self.curves for claim in curve.points)
         cells = (claim for table in self.tables for claim in table.cell_claims)
         return (*self.single_claims, *points, *cells)
+
+    @property
+    def passages(self) -> tuple[Claim, ...]:
+        """Everything that a finding can name: all claims, and one for each table as a whole."""
+        return (*self.all_claims, *(table.as_claim for table in self.tables))

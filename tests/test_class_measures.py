@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import product
+from typing import Any
 
 import numpy as np
 import pytest
@@ -116,7 +117,7 @@ def test_claims_on_probabilities():
     assert found is not None
     support = np.array([2, 1, 1])
 
-    def value(**fields: object) -> float | None:
+    def value(**fields: Any) -> float | None:
         return from_ranking(claim(**fields), found, support, NAMES)
 
     assert value(quantity="top_k", k=1) == 0.5

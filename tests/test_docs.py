@@ -178,10 +178,19 @@ def test_every_call_can_be_typed(line):
 @pytest.fixture
 def example(tmp_path):
     text = (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
-    (block,) = re.findall(r"```toml\n(.+?)\n```", text, re.S)
+    block, *_ = re.findall(r"```toml\n(.+?)\n```", text, re.S)
     path = tmp_path / "my-paper.toml"
     path.write_text(block, encoding="utf-8")
     return path
+
+
+def test_the_curve_and_the_matrix_of_the_page_fit_its_example(example):
+    blocks = re.findall(r"```toml\n(.+?)\n```", (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8"), re.S)
+    example.write_text("\n\n".join(blocks), encoding="utf-8")
+    loaded = find_paper(str(example))
+    assert (len(blocks), len(loaded.spec.curves), len(loaded.spec.tables)) == (3, 1, 1)
+    checks = {f.check: f.outcome for f in examine(loaded) if "confusion" in f.claims}
+    assert "which samples a confusion matrix is of" in checks and "impossible" not in checks.values()
 
 
 def test_the_example_quotes_its_document(example):

@@ -45,7 +45,7 @@ OTHERWISE = "not by the stated convention"
 
 def test_every_finding_is_about_claims_of_its_paper_and_shows_figures():
     for paper in all_papers():
-        known = {claim.id for claim in paper.spec.all_claims}
+        known = {claim.id for claim in paper.spec.passages}
         for finding in FINDINGS[paper.id]:
             assert finding.claims and set(finding.claims) <= known, finding
             assert finding.outcome in OUTCOMES and finding.meaning.endswith(".") and "\n" not in finding.arithmetic

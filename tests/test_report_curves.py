@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from pathlib import PurePosixPath
+from typing import Any
 
 import msgspec
 import numpy as np
 import pytest
-from report_records import GPU, claim, data, headline, make_record, make_spec, metrics
+from report_records import CPU, GPU, claim, data, headline, make_record, make_spec, metrics
 
 from repro.class_measures import ranking
 from repro.records import Overrides, pack_predictions
@@ -152,7 +153,7 @@ def test_counts_are_scaled_to_the_samples_of_the_paper():
     confusion = [[8, 2, 0, 0, 0, 0, 0], *([0] * 7 for _ in range(5)), [5, 0, 0, 0, 0, 0, 5]]
     record = run_with(confusion)
 
-    def values(**fields: object) -> tuple[float, ...]:
+    def values(**fields: Any) -> tuple[float, ...]:
         measured = measure(claim(unit="rows", emotion="angry", **fields), [record])
         assert measured is not None
         return measured.values
@@ -183,7 +184,7 @@ def test_older_records_get_theirs_from_the_file_beside_them(tmp_path):
     probability[np.arange(9), np.arange(9) % 7] = 0.4
     label = (np.arange(9) % 7).astype(np.uint8)
     arrays = pack_predictions({"test": {"probability": probability, "label": label, "origin": np.arange(9)}})
-    np.savez(tmp_path / "predictions.npz", **arrays)
+    np.savez(tmp_path / "predictions.npz", allow_pickle=False, **arrays)
     path, record = tmp_path / "run.json", make_record(PAPER)
     asking = make_spec(claims=(headline(), claim("top", quantity="top_k", k=1)))
     ((_, filled),) = with_rankings([(path, record)], [asking])
@@ -195,8 +196,8 @@ def test_older_records_get_theirs_from_the_file_beside_them(tmp_path):
 
 def test_a_curve_from_a_gpu_is_a_row_of_its_own():
     runs = [
-        Run(PurePosixPath(f"{i}/run.json"), make_record(PAPER, seed=i, accuracy=0.51, **fields))
-        for i, fields in enumerate(({}, {}, {"device": GPU}))
+        Run(PurePosixPath(f"{i}/run.json"), make_record(PAPER, seed=i, accuracy=0.51, device=device))
+        for i, device in enumerate((CPU, CPU, GPU))
     ]
     (paper,) = collect([PAPER], runs)
     rows = curve_rows(paper)

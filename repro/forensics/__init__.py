@@ -8,14 +8,26 @@ name in ``FAMILIES``.
 from __future__ import annotations
 
 from repro.decode import LoadedSpec
-from repro.forensics import ceilings, confusion, counts, curves, evaluated, network, ratios, sizes, throughput, twice
+from repro.forensics import (
+    ceilings,
+    confusion,
+    counts,
+    curves,
+    evaluated,
+    network,
+    ratios,
+    sizes,
+    tables,
+    throughput,
+    twice,
+)
 from repro.forensics.case import Case
 from repro.forensics.finding import OUTCOMES, Finding, Outcome
 
 __all__ = ["FAMILIES", "OUTCOMES", "Finding", "Outcome", "examine"]
 
 # In the order in which their findings are shown.
-FAMILIES = (counts, evaluated, confusion, sizes, network, ratios, curves, ceilings, throughput, twice)
+FAMILIES = (counts, evaluated, confusion, tables, sizes, network, ratios, curves, ceilings, throughput, twice)
 
 
 def examine(loaded: LoadedSpec) -> tuple[Finding, ...]:

@@ -12,6 +12,7 @@ from repro.catalog import find_paper
 from repro.decode import LoadedSpec
 from repro.forensics import OUTCOMES, Finding, examine
 from repro.forensics.contradictions import Point, points
+from repro.forensics.finding import short_ids
 from repro.options import json_option
 
 EXAMPLE = """\
@@ -35,7 +36,7 @@ def forensics(paper: str, show_all: bool, as_json: bool) -> None:
     loaded = find_paper(paper)
     findings = examine(loaded)
     if as_json:
-        found = points(loaded.spec.all_claims, findings)
+        found = points(loaded.spec.passages, findings)
         document = {
             "paper": loaded.id,
             "contradictions": [_point(point) for point in found.contradictions],
@@ -58,7 +59,7 @@ def _point(point: Point) -> dict[str, object]:
 def findings_text(loaded: LoadedSpec, findings: Sequence[Finding], *, show_all: bool) -> str:
     """The findings as people read them on a terminal: contradictions, then what is not as the paper states it; with
     `show_all` also the rest."""
-    found = points(loaded.spec.all_claims, findings)
+    found = points(loaded.spec.passages, findings)
     counts = {outcome: sum(finding.outcome == outcome for finding in findings) for outcome in OUTCOMES}
     lines = [
         f"{loaded.id}: {_many(len(found.contradictions), 'contradiction')}, "
@@ -90,7 +91,7 @@ def _lines(finding: Finding) -> list[str]:
         lines.append(f"    would follow from: {'; '.join(finding.conventions)}")
     taken = "; ".join(f"{premise.what} ({premise.source})" for premise in finding.premises)
     lines.append(f"    takes for granted: {taken or 'the printed figures alone'}")
-    return [*lines, f"    claims: {', '.join(finding.claims)}"]
+    return [*lines, f"    claims: {', '.join(short_ids(finding.claims))}"]
 
 
 def _many(count: int, word: str) -> str:

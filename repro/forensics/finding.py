@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args
 
 import msgspec
+
+MANY_POINTS = 4  # of one curve; fewer are shown one by one
 
 Outcome = Literal["impossible", "not by the stated convention", "cannot tell", "consistent"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
@@ -59,3 +62,22 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 def weakest(sources: Iterable[Source]) -> Source:
     """The source that is furthest from the paper's own words; "stated" for none."""
     return max(["stated", *sources], key=lambda source: DISTANCE[source])
+
+
+def short_ids(ids: Sequence[str]) -> list[str]:
+    """Ids for readers: many points of one curve (`repro.claim_tables.Curve.points`) as "<id>-1 to -50 (50 points)"."""
+    series: dict[str, list[int]] = {}
+    for id_ in ids:
+        name, _, moment = id_.rpartition("-")
+        if name and re.fullmatch(r"\d+", moment):
+            series.setdefault(name, []).append(int(moment))
+    many = {name: moments for name, moments in series.items() if len(moments) >= MANY_POINTS}
+    shown = []
+    for id_ in ids:
+        name, _, moment = id_.rpartition("-")
+        if name not in many or not moment.isdigit():
+            shown.append(id_)
+        else:
+            moments = many[name]
+            shown.append(f"{name}-{min(moments)} to -{max(moments)} ({len(moments)} points)")
+    return list(dict.fromkeys(shown))

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from repro.forensics.contradictions import Point, points
-from repro.forensics.finding import OUTCOMES, Finding
+from repro.forensics.finding import OUTCOMES, Finding, short_ids
 from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING
 from repro.spec import Claim
@@ -72,7 +72,7 @@ def _finding_table(findings: Sequence[Finding]) -> str:
         [
             escape(f.check),
             f.outcome,
-            ", ".join(f"`{id_}`" for id_ in f.claims),
+            ", ".join(f"`{id_}`" for id_ in short_ids(f.claims)),
             escape(f.arithmetic),
             escape(f.meaning),
             escape("; ".join(f.conventions)) or NOTHING,

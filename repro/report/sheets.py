@@ -83,7 +83,7 @@ def render_sheet(
     published = next((one for one in shown.audits if one.protocol == AS_PUBLISHED), None) if shown else None
     answers = leakage_answers(main, published, leakage)
     blocks = [HEADER, f"# {paper.id}", citation(spec.paper), escape(spec.paper.summary)]
-    blocks += [f"## {SHORT_TITLE}", "\n".join(_short(main, spec.all_claims, findings, published, judgements, answers))]
+    blocks += [f"## {SHORT_TITLE}", "\n".join(_short(main, spec.passages, findings, published, judgements, answers))]
     blocks += figure_section(figures, paper.id)
     blocks += [f"## {SETTINGS_TITLE}", *_settings(loaded)]
     blocks += ["## What was assumed", _assumed(loaded)]
@@ -93,7 +93,7 @@ def render_sheet(
     blocks += ["## Rows on two sides", *audit_blocks(paper.id, variant, shown)]
     blocks += copies_section(copies)
     blocks += [f"## {VERDICTS_TITLE}", *_verdicts(paper, spec.single_claims, judgements)]
-    blocks += ["## What the numbers alone say", *findings_section(spec.all_claims, findings)]
+    blocks += ["## What the numbers alone say", *findings_section(spec.passages, findings)]
     blocks += ["## Attribution", attribution.strip() or NOT_EXPLAINED.format(id=paper.id)]
     blocks += ["## Model info sheet: leakage", TAXONOMY_LEGEND, _taxonomy(answers)]
     return "\n\n".join(block for block in blocks if block) + "\n"
