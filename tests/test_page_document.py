@@ -107,7 +107,9 @@ def test_the_page_says_what_every_source_and_every_claim_quotes(page: Page):
     text = page.text
     for loaded in all_papers():
         entries = [entry for entries in loaded.provenance.values() for entry in entries]
-        quotes = [entry.quote for entry in entries] + [claim.quote for claim in loaded.spec.claims]
+        quotes = [entry.quote for entry in entries] + [
+            claim.quote for claim in (*loaded.spec.single_claims, *loaded.spec.curves)
+        ]
         places = [entry.place for entry in entries] + [entry.reason for entry in entries]
         assert [one for one in quotes + places if squeezed(one) not in text] == []
 

@@ -21,6 +21,8 @@ from repro.report import units
         ({"value": 28709.0, "resolution": 1.0, "unit": "rows"}, "28,709 rows"),
         ({"value": 40000.0, "resolution": 1000.0, "unit": "rows"}, "40,000 rows"),
         ({"value": 5.15, "resolution": 0.01, "unit": "1"}, "5.15"),
+        ({"value": 7, "resolution": 1, "unit": "rank", "quantity": "rank", "emotion": "fear"}, "7"),
+        ({"value": 1.5, "resolution": 0.5, "unit": "rank", "quantity": "rank", "emotion": "fear"}, "1.5"),
     ],
 )
 def test_reported_is_as_exact_as_printed(fields, text):

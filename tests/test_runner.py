@@ -69,6 +69,9 @@ def test_a_run_is_recorded_and_then_skipped(do, dataset):
         for split in ("validation", "test"):
             right = (arrays[f"{split}.predicted"] == arrays[f"{split}.label"]).mean()
             assert right == pytest.approx(record.metrics[split].accuracy)
+    for split, found in record.ranking.items():
+        assert found.top_k[0] == pytest.approx(record.metrics[split].accuracy) and found.top_k[-1] == 1.0
+    assert set(record.ranking) == {"train", "validation", "test"}
     for name, epoch in (("last", 3), ("best", record.reported_epoch)):
         assert [p.name for p in (folder / "checkpoints" / name).iterdir() if p.is_dir()] == [str(epoch)]
 

@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 from urllib.parse import quote
 
 import jinja2
+import msgspec
 from markupsafe import Markup
 
 from repro.bench.table import BENCH_NAME
@@ -24,6 +25,8 @@ from repro.records import RECORD_NAME, find_records, write_atomically
 from repro.report import units
 from repro.report.figure_section import FIGURES_TITLE
 from repro.report.folder import REPORT_NAME, render_folder, sheet_name
+from repro.report.grouped_claims import CURVES_TITLE, MATRICES_TITLE
+from repro.report.markdown import escape
 from repro.report.sheets import PROTOCOLS_TITLE, SETTINGS_TITLE, SHORT_TITLE, VERDICTS_TITLE
 from repro.report.tables import describe
 from repro.spec import Claim
@@ -138,7 +141,10 @@ def write_page(path: Path, results: Path, specs: Sequence[LoadedSpec]) -> Path:
 
 def _paper_page(spec: LoadedSpec, generated: Mapping[str, str], claims: Part, context: Context) -> PaperPage:
     quotes = tuple(_quotes(spec))
-    table = next((part.text for part in claims.part(spec.id).parts if part.title == CLAIMS_TITLE), "")
+    parts = claims.part(spec.id).parts
+    table = next((part.text for part in parts if part.title == CLAIMS_TITLE), "")
+    grouped = (part for part in parts if part.title in (CURVES_TITLE, MATRICES_TITLE))
+    table = "\n\n".join([table, *(f"**{part.title}**\n\n{part.text}" for part in grouped)])
     own = Context(context.link, context.image, {one.claim.id: one.id for one in quotes})
     return PaperPage(spec, parts_of(generated[sheet_name(spec)], spec.id), table, quotes, own)
 
@@ -146,6 +152,16 @@ def _paper_page(spec: LoadedSpec, generated: Mapping[str, str], claims: Part, co
 def _quotes(spec: LoadedSpec) -> Iterator[Quote]:
     for claim in spec.spec.single_claims:
         yield Quote(f"{spec.id}-claim-{claim.id}", claim, inline(describe(claim)), units.reported(claim))
+    for curve in spec.spec.curves:
+        first, last = curve.points[0], msgspec.structs.replace(curve.points[-1], id=curve.id, quote=curve.quote)
+        about = inline(escape(f"{curve.quantity}, {curve.split}, {len(curve.values)} points"))
+        ends = f"{units.reported(first)} to {units.reported(last)}"
+        yield Quote(f"{spec.id}-claim-{curve.id}", last, about, ends)
+    for matrix in spec.spec.tables:
+        if matrix.cells:
+            size = len(matrix.classes)
+            about = inline(escape(f"confusion matrix, {matrix.split}"))
+            yield Quote(f"{spec.id}-claim-{matrix.id}", matrix.as_claim, about, f"{size} x {size}")
 
 
 def _by_paper(runs: Sequence[RunDetails]) -> dict[str, list[RunDetails]]:

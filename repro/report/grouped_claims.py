@@ -15,6 +15,7 @@ from repro.report.markdown import Column, escape, table
 from repro.spec import Curve, Table
 
 NOTHING = "\u2014"
+CURVES_TITLE, MATRICES_TITLE = "Curves", "Confusion matrices"
 CURVE_COLUMNS = (
     Column("Curve"),
     Column("What"),
@@ -142,7 +143,7 @@ def grouped_blocks(paper: PaperRuns) -> list[str]:
     """The tables of curves and of matrices with their headings; empty where the paper has none."""
     blocks: list[str] = []
     if curves := curve_rows(paper):
-        blocks += ["#### Curves", table(CURVE_COLUMNS, curves)]
+        blocks += [f"#### {CURVES_TITLE}", table(CURVE_COLUMNS, curves)]
     if matrices := matrix_rows(paper):
-        blocks += ["#### Confusion matrices", table(MATRIX_COLUMNS, matrices), MATRIX_LEGEND]
+        blocks += [f"#### {MATRICES_TITLE}", table(MATRIX_COLUMNS, matrices), MATRIX_LEGEND]
     return blocks

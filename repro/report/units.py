@@ -10,8 +10,8 @@ from decimal import Decimal
 from repro.spec import Claim
 
 DISPLAY_SCALE = {"fraction": 100.0}
-DISPLAY_UNIT = {"fraction": "%", "1": ""}
-DIFFERENCE_UNIT = {"fraction": "points", "1": ""}
+DISPLAY_UNIT = {"fraction": "%", "1": "", "rank": ""}
+DIFFERENCE_UNIT = {"fraction": "points", "1": "", "rank": "places"}
 FINEST_ADDED_DIGIT = 3  # a figure printed to more places than this gets no further one
 
 
