@@ -109,6 +109,7 @@ def test_a_matrix_of_the_training_part_is_known_by_its_sums(tmp_path, printed):
     unsure = one(paper(tmp_path, matrix, stated=False), SOURCE)
     assert unsure.outcome == "not by the stated convention"
     assert any("trained on" in words for words in unsure.conventions)
+    assert any("cross-validation" in words for words in unsure.conventions), "out-of-fold predictions are honest"
 
 
 def test_shares_of_rows_name_the_training_part_too(tmp_path):

@@ -110,7 +110,10 @@ def _source(case: Case, matrix: _Matrix) -> Iterator[Finding]:
             f"The matrix is said to be of '{table.split}'. Its samples per class are those of {' or '.join(fits)}."
         )
         same = [c for c in case.of("accuracy") if (c.split, c.variant) == (table.split, table.variant)]
-        explained: dict[Convention, str] = {"two_things": "a matrix of the samples that were trained on"}
+        explained: dict[Convention, str] = {
+            "two_things": "a matrix of the samples that were trained on",
+            "mean_of_runs": "predictions of each fold of a cross-validation, put together",
+        }
         if table.unit != "rows":
             explained["other_samples"] = ""
         yield judge(case, SOURCE, [matrix.claim], shown, meaning, explained=explained, about=same[:1])
