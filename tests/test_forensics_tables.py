@@ -219,6 +219,33 @@ def test_a_table_of_margins_alone_is_left_to_the_other_checks(tmp_path):
     assert SOURCE not in checks and checks["true positives / samples is the accuracy"] == "consistent"
 
 
+@pytest.mark.parametrize(
+    ("quantity", "fields", "value"),
+    [
+        ("f1", {"average": "macro"}, TRUTH.f1.mean()),
+        ("f1", {"emotion": "sad"}, TRUTH.f1[4]),
+        ("precision", {"average": "weighted"}, np.average(TRUTH.precision, weights=TRUTH.support)),
+        ("recall", {"emotion": "happy"}, TRUTH.recall[3]),
+        ("balanced_accuracy", {}, TRUTH.recall.mean()),
+        ("recall", {"average": "micro"}, ACCURACY),
+    ],
+)
+def test_measures_beside_margins_without_cells(tmp_path, quantity, fields, value):
+    counts = {"actual": PRIVATE.sum(1), "predicted": PRIVATE.sum(0), "true_positives": np.diag(PRIVATE)}
+    margins = {key: tuple(float(v) for v in each) for key, each in counts.items()}
+
+    def beside(printed: float, **left: Any) -> list[Finding]:
+        matrix = msgspec.structs.replace(table(PRIVATE), cells=(), **margins | left)
+        given = claim(
+            "m", quantity, round(float(printed), 3), unit="fraction", resolution=0.001, split="test", **fields
+        )
+        return found(paper(tmp_path, matrix, given), MEASURES)
+
+    assert [f.outcome for f in beside(value)] == ["consistent"]
+    assert [f.outcome for f in beside(value + 0.02)] == ["impossible"]
+    assert beside(value, true_positives=()) == [], "without the diagonal nothing follows"
+
+
 def test_cells_of_counts_are_held_against_their_margins(tmp_path):
     wrong = [*SPLITS["PrivateTest"]]
     wrong[4] += 7

@@ -41,6 +41,7 @@ class _Matrix:
 def check(case: Case) -> Iterator[Finding]:
     for table in case.loaded.spec.tables:
         if not table.cells:
+            yield from _measures_of_margins(case, table)
             continue
         matrix = _matrix(case, table)
         yield from _sums(case, matrix)
@@ -239,6 +240,36 @@ def _measures(case: Case, matrix: _Matrix) -> Iterator[Finding]:
             what = " ".join(word for word in (claim.average, claim.quantity.replace("_", " "), claim.emotion) if word)
             shown = f"{what} {_span(*found)} by the matrix; printed {percent(claim.value)}"
             yield _against(case, MEASURES, matrix, claim, found, shown, matrix.premises)
+
+
+def _measures_of_margins(case: Case, table: Table) -> Iterator[Finding]:
+    """Precision, recall and F1 from the diagonal and the sums, where the paper prints no cells."""
+    matrix = _Matrix(table, table.as_claim, None, (), ())
+    for claim in case.claims:
+        if claim.quantity not in _DERIVED or not _same_run(case, matrix, claim):
+            continue
+        value = _of_margins(table, claim)
+        if value is not None:
+            what = " ".join(word for word in (claim.average, claim.quantity.replace("_", " "), claim.emotion) if word)
+            shown = f"{what} {percent(value)} by the counts; printed {percent(claim.value)}"
+            yield _against(case, MEASURES, matrix, claim, (value, value), shown, ())
+
+
+def _of_margins(table: Table, claim: Claim) -> float | None:
+    """The measure from counts per class; None where the paper prints too few of them."""
+    hits, actual, predicted = (np.asarray(v, np.float64) for v in (table.true_positives, table.actual, table.predicted))
+    needed = {"precision": (predicted,), "f1": (actual, predicted)}.get(claim.quantity, (actual,))
+    if not len(hits) or not all(len(counts) for counts in needed):
+        return None
+    out_of = sum(needed) / len(needed)  # F1 is hits over the mean of both sums
+    values = np.divide(hits, out_of, out=np.zeros_like(hits), where=out_of > 0)
+    if claim.emotion:
+        return float(values[table.classes.index(claim.emotion)]) if claim.emotion in table.classes else None
+    if claim.average == "micro":
+        return float(hits.sum() / needed[0].sum())
+    if claim.average == "weighted" and not len(actual):
+        return None
+    return float(np.average(values, weights=actual if claim.average == "weighted" else None))
 
 
 def _derived(matrix: _Matrix, bounds: Bounds, claim: Claim) -> Range | None:
