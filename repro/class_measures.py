@@ -1,7 +1,7 @@
 """Precision, recall, F1, balanced accuracy, ranks, top-k and AUC, from a confusion matrix or from probabilities.
 
 Definitions are those of scikit-learn (`precision_recall_fscore_support`, `balanced_accuracy_score`,
-`top_k_accuracy_score`, `roc_auc_score` with `multi_class="ovr"`), and tests compare with them. Ratios of no samples are
+`top_k_accuracy_score`, `roc_auc_score` with `multi_class="ovr"`); tests write them out. Ratios of no samples are
 0, as with `zero_division=0`. A class without any sample has no recall and is left out of means; scikit-learn leaves it
 out of the balanced accuracy only, and counts it as 0 in the others.
 """
