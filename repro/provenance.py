@@ -26,7 +26,7 @@ def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
         table, setting = _place(spec, dotted)
         if setting:
             named = tuple(msgspec.structs.replace(entry, of=(setting,)) for entry in own)
-            sources[table] = named + _without(sources[table], setting)
+            sources[table] = named + _without(sources.get(table, ()), setting)
         else:
             sources = {key: entries for key, entries in sources.items() if not (key + "[").startswith(table + "[")}
             sources |= dict.fromkeys(_tables(spec, table), own)
@@ -34,8 +34,9 @@ def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
 
 
 def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:
-    """What a variant says of its settings (not of its description)."""
-    entries = paper.provenance[f"variants.{variant}"]
+    """What a variant says of its settings (not of its description); nothing for a spec that was put together in memory,
+    without sources."""
+    entries = paper.provenance.get(f"variants.{variant}", ())
     return tuple(msgspec.structs.replace(entry, of=()) for entry in entries if not entry.of or "set" in entry.of)
 
 
