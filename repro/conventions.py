@@ -31,6 +31,8 @@ Convention = Literal[
     "other_loss",
     "other_pixels",
 ]
+# Conventions that give some figures, each alone or several together -> how; "" if they can give any figure.
+Explanations = dict[Convention | tuple[Convention, ...], str]
 WORDS: dict[Convention, str] = {
     "two_things": "two different things under one name: another run, epoch, network or an ensemble",
     "other_samples": "another version of the dataset, or samples left out or added",

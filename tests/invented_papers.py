@@ -26,7 +26,7 @@ def claim(id_: str, quantity: str, value: float = 0.0, **more: Any) -> Claim:
     units = {"accuracy": "fraction", "loss": "nat", "time": "h", "steps": "step"}
     counts = {"rows", "predicted_rows", "true_positives"}
     unit = units.get(quantity, "rows" if quantity in counts else "1")
-    fields = {"unit": unit, "quote": "a number", "place": "Table 1", "not_measured": NOT_MEASURED} | more
+    fields = {"unit": unit, "quote": f"the number {id_}", "place": "Table 1", "not_measured": NOT_MEASURED} | more
     return msgspec.convert({"id": id_, "quantity": quantity, "value": value} | fields, Claim)
 
 
@@ -96,7 +96,7 @@ def invented_paper(folder: Path, draw: random.Random) -> LoadedSpec:
         ("epochs = 5", f"epochs = {EPOCHS[-1]}"),
     )
     test = sum(test_rows)
-    matrix = [_row(draw, index, rows) for index, rows in enumerate(test_rows)]
+    matrix = [confusion_row(draw, index, rows) for index, rows in enumerate(test_rows)]
     accuracy = sum(matrix[i][i] for i in range(7)) / test
     claims = [
         claim("rows-test", "rows", test, split="test"),
@@ -115,7 +115,7 @@ def invented_paper(folder: Path, draw: random.Random) -> LoadedSpec:
     return stating_everything(with_claims(loaded, [*claims, *_confusion(draw, matrix), *_times(draw)]))
 
 
-def _row(draw: random.Random, index: int, rows: int) -> list[int]:
+def confusion_row(draw: random.Random, index: int, rows: int) -> list[int]:
     """How the rows of one emotion are predicted: 30 to 72 % right, the others spread at random."""
     right = int(rows * draw.uniform(0.3, 0.72))
     others = [0] * 7

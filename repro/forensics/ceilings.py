@@ -12,7 +12,7 @@ from typing import Literal
 
 import msgspec
 
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain
@@ -96,5 +96,5 @@ def _highest(case: Case, claims: list[Claim]) -> Finding:
         f"Above the best result that we could confirm ({date}) and above {people.who} ({people.source}): the labels "
         f"are noisy ({LABEL_NOISE}). Samples that were seen in training would explain it."
     )
-    explained: dict[Convention, str] = {"other_classes": "", "other_accuracy": "", "other_samples": ""}
+    explained: Explanations = {"other_classes": "", "other_accuracy": "", "other_samples": ""}
     return judge(case, CEILING, above, shown, meaning, explained=explained, always=(NEW_BEST,))

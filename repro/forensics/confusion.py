@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fer_jax.faces import EMOTIONS
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import Case, grouped
 from repro.forensics.counts import CROPS
 from repro.forensics.finding import Finding, Premise
@@ -22,7 +22,7 @@ HALF = 0.5  # a count that is a mean over runs and then rounded is off by up to 
 _SUM_OF_SHARES = (99.0, 101.0)  # per cent, with rounding
 
 PerEmotion = dict[str, Claim]
-_ELSEWHERE: dict[Convention, str] = {"two_things": "", "other_samples": ""}  # of figures from different tables
+_ELSEWHERE: Explanations = {"two_things": "", "other_samples": ""}  # of figures from different tables
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -69,9 +69,9 @@ def _rows_of_split(case: Case, split: str, variant: str, rows: PerEmotion) -> Si
     return float(known.total), f"samples of '{split}' by the data steps", None, data_steps(case, variant)
 
 
-def _other_counts(total: float, expected: float, cells: int, claims: Sequence[Claim]) -> dict[Convention, str]:
+def _other_counts(total: float, expected: float, cells: int, claims: Sequence[Claim]) -> Explanations:
     """Conventions under which counts that should add up to `expected` add up to `total`."""
-    explained: dict[Convention, str] = {}
+    explained: Explanations = {}
     if not together(claims):
         explained |= _ELSEWHERE
     if abs(total - expected) <= HALF * cells + HALF:
@@ -121,7 +121,7 @@ def _bounds(case: Case, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
         if not over:
             yield plain(BOUNDS, claims, "consistent", shown, f"No emotion has more hits than {word}.")
             continue
-        explained: dict[Convention, str] = {} if together(claims) else _ELSEWHERE.copy()
+        explained: Explanations = {} if together(claims) else _ELSEWHERE.copy()
         if all(hits[e].value <= CROPS[-1] * tables[quantity][e].value for e in over):
             explained["test_time_augmentation"] = "hits counted over the crops"
         if all(claim.value <= 100 for claim in hits.values()):
@@ -167,11 +167,11 @@ def _recalls(case: Case, claim: Claim, tables: dict[str, PerEmotion]) -> Finding
     return _against(case, RECALLS, claims, window(claim).fit(low, high), shown, explained, ())
 
 
-def _other_accuracies(claim: Claim, tables: dict[str, PerEmotion]) -> dict[Convention, str]:
+def _other_accuracies(claim: Claim, tables: dict[str, PerEmotion]) -> Explanations:
     """Kinds of accuracy that the counts of the emotions give, by name where they fit the printed figure. An accuracy
     from elsewhere may be a mean over runs or of another network than the matrix."""
     hits, rows, predicted = (tables[q] for q in ("true_positives", "rows", "predicted_rows"))
-    explained: dict[Convention, str] = {"other_accuracy": "", "mean_of_runs": "", "mean_of_batches": ""}
+    explained: Explanations = {"other_accuracy": "", "mean_of_runs": "", "mean_of_batches": ""}
     if not together([claim, *hits.values(), *tables["accuracy"].values()]):
         explained["two_things"] = ""
     total, kinds = _total(rows), {}
@@ -183,6 +183,9 @@ def _other_accuracies(claim: Claim, tables: dict[str, PerEmotion]) -> dict[Conve
             kinds["weighted precision"] = sum(precisions[e] * rows[e].value for e in EMOTIONS) / total
         wrong = 1 - _total(hits) / total
         kinds["one class against the rest"] = 1 - 2 * wrong / len(EMOTIONS)
+        share = _total(hits) / total
+        if crops := [k for k in CROPS if window(claim).fit(share / k) != "no"]:
+            explained["test_time_augmentation"] = f"hits counted over {crops[0]} crops"
     fitting = [name for name, value in kinds.items() if window(claim).fit(value) != "no"]
     if fitting:
         explained["other_accuracy"] = ", ".join(fitting)
@@ -195,7 +198,7 @@ def _against(
     claims: list[Claim],
     fit: Fit,
     arithmetic: str,
-    explained: dict[Convention, str],
+    explained: Explanations,
     premises: tuple[Premise, ...],
 ) -> Finding:
     if fit == "no":

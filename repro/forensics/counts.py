@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from fer_jax.faces import OFFICIAL_COUNTS
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import data_steps, judge, plain, setting
@@ -69,7 +69,7 @@ def other_batch_sizes(steps: int, rows: int) -> list[int]:
     """Batch sizes with which `rows` take so many steps, with or without the incomplete last batch."""
     if steps < 1:
         return []
-    near = range(max(1, rows // (steps + 1)), -(-rows // max(1, steps - 1)) + 1)
+    near = range(max(1, rows // (steps + 1)), min(rows, -(-rows // max(1, steps - 1))) + 1)
     return [batch for batch in near if steps in _batches(rows, batch)]
 
 
@@ -91,13 +91,15 @@ def _epoch_steps(case: Case, claim: Claim) -> Finding:
     shown += f"; the {own.total:,} training samples take {usual:,}"
     if steps == (dropped if training.last_batch == "drop" else usual):
         return plain(STEPS, [claim], "consistent", shown, "An epoch has as many steps as its samples need.", premises)
-    explained: dict[Convention, str] = {"steps_per_epoch": "", "other_samples": ""}
+    explained: Explanations = {"steps_per_epoch": "", "other_samples": ""}
     if others := other_batch_sizes(steps, own.total):
         explained["other_batch_size"] = _list(others)
     if steps in (usual, dropped):
         explained["last_batch_dropped"] = f"{dropped:,} steps"
     if copies := [k for k in CROPS if steps in _batches(k * own.total, batch)]:
         explained["copies"] = f"{_list(copies)} of each sample"
+    elif more := [k for k in CROPS if other_batch_sizes(steps, k * own.total)]:
+        explained["copies", "other_batch_size"] = f"{_list(more)} of each sample"
     meaning = "These are not the steps of an epoch over the stated training samples."
     return judge(case, STEPS, [claim], shown, meaning, explained=explained, premises=premises)
 
@@ -131,8 +133,14 @@ def _evaluation_steps(case: Case, claim: Claim) -> Finding:
     return judge(case, STEPS, [claim], shown, meaning, explained=_other_steps(steps, batch, parts), premises=premises)
 
 
-def _other_steps(steps: int, batch: int, parts: dict[str, int]) -> dict[Convention, str]:
-    explained: dict[Convention, str] = {"other_samples": ""}
+def crops_and_batches(steps: int, rows: int, crops: int) -> list[int]:
+    """Batch sizes with which so many crops of each sample take so many steps, in one pass or in one for each crop."""
+    passes = other_batch_sizes(steps // crops, rows) if steps % crops == 0 else []
+    return sorted({*other_batch_sizes(steps, crops * rows), *passes})
+
+
+def _other_steps(steps: int, batch: int, parts: dict[str, int]) -> Explanations:
+    explained: Explanations = {"other_samples": ""}
     if sizes := [(name, found) for name, rows in parts.items() if (found := other_batch_sizes(steps, rows))]:
         explained["other_batch_size"] = "; ".join(f"{_list(found)} for {name}" for name, found in sizes)
     crops = [
@@ -143,6 +151,14 @@ def _other_steps(steps: int, batch: int, parts: dict[str, int]) -> dict[Conventi
     ]
     if crops:
         explained["test_time_augmentation"] = ", ".join(crops)
+    both = [
+        f"{k} crops, batches of {found[0]}"
+        for k in CROPS
+        for n in parts.values()
+        if (found := crops_and_batches(steps, n, k))
+    ]
+    if both and not crops:
+        explained["test_time_augmentation", "other_batch_size"] = both[0]
     return explained
 
 
@@ -206,10 +222,10 @@ def _whole_rows(case: Case, claim: Claim, rows: int, who: str) -> Finding:
     return plain(WHOLE, [claim], "cannot tell", shown, meaning, premises)
 
 
-def _other_shares(case: Case, claim: Claim, rows: int) -> dict[Convention, str]:
+def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
     """Folds and batches differ in size, so that a mean over them may be any figure; equal runs and crops are tried."""
     printed, batch = window(claim), case.spec(claim.variant).training.batch_size
-    explained: dict[Convention, str] = {
+    explained: Explanations = {
         "other_samples": "",
         "other_classes": "",
         "other_accuracy": "",
@@ -247,7 +263,7 @@ def _whole_batch(case: Case, variant: str, claims: list[Claim]) -> Finding:
         coarse = all(precision(claim) * batch >= 1 for claim in claims)
         meaning = f"All figures of single batches are whole numbers of {batch} samples."
         return plain(WHOLE, claims, "cannot tell" if coarse else "consistent", shown, meaning, premises)
-    explained: dict[Convention, str] = {"mean_of_batches": "the running mean of the epoch", "other_accuracy": ""}
+    explained: Explanations = {"mean_of_batches": "the running mean of the epoch", "other_accuracy": ""}
     sizes = [b for b in range(1, 1025) if all(is_share(window(claim), b) for claim in claims)]
     if sizes:
         explained["other_batch_size"] = _list(sizes)

@@ -9,7 +9,7 @@ from itertools import combinations
 from fer_jax.faces import OFFICIAL_COUNTS
 from fer_jax.layers import BatchNorm, Dropout
 from fer_jax.step_kinds import CopySplit, Normalise
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.ceilings import NEW_BEST, published
 from repro.forensics.finding import Finding, Premise
@@ -55,7 +55,7 @@ def _losses(case: Case) -> Iterator[Finding]:
             continue
         shown = f"(1 - {number(accuracy.value)}) ln 2 = {least:.4g} > {number(claim.value)}"
         meaning = "So many wrong samples cannot have so small a mean cross-entropy: each costs at least ln 2."
-        explained: dict[Convention, str] = {"other_loss": "", "other_accuracy": ""}
+        explained: Explanations = {"other_loss": "", "other_accuracy": "", "mean_of_runs": "one of the two"}
         if not together((claim, accuracy)):
             explained["two_things"] = ""
         premises = (_loss_kind(case, claim.variant),)
@@ -127,7 +127,7 @@ def _one_curve(case: Case, variant: str, pairs: list[tuple[Claim, Claim]]) -> Fi
         f"Training passed the best confirmed result on unseen faces ({percent(best)}), so samples were learnt by "
         f"heart; '{split}' above it is hardly of unseen samples, though {regularised} lowers training."
     )
-    explained: dict[Convention, str] = {"other_classes": "", "other_accuracy": "", "other_samples": ""}
+    explained: Explanations = {"other_classes": "", "other_accuracy": "", "other_samples": ""}
     always = ("training figures with augmented samples", NEW_BEST)
     return judge(case, ABOVE, claims, arithmetic, meaning, explained=explained, premises=premises, always=always)
 
@@ -203,7 +203,7 @@ def _two_splits(case: Case, claims: list[Claim], one: str, other: str) -> Iterat
         yield plain(IDENTICAL, used, "cannot tell", arithmetic, meaning, premises)
     else:
         meaning = "Splits that share no sample rarely agree so closely: they may hold the same samples."
-        explained: dict[Convention, str] = {"two_things": "one figure printed under two names"}
+        explained: Explanations = {"two_things": "one figure printed under two names"}
         always = (f"chance: at most once in {1 / chance:.0f}",)
         yield judge(case, IDENTICAL, used, arithmetic, meaning, explained=explained, premises=premises, always=always)
 
@@ -249,7 +249,7 @@ def _pixels(case: Case) -> Iterator[Finding]:
             yield plain(PIXELS, (mean, spread), "consistent", shown, meaning, premises)
             continue
         meaning = "Pixels that are normalised as described cannot have this mean and standard deviation."
-        explained: dict[Convention, str] = {"other_pixels": ""}
+        explained: Explanations = {"other_pixels": ""}
         if not together((mean, spread)):
             explained["two_things"] = ""
         yield judge(case, PIXELS, (mean, spread), shown, meaning, explained=explained, premises=premises)
@@ -289,7 +289,7 @@ def _least(case: Case, claim: Claim) -> Finding:
         return plain(LEAST, claims, "consistent", shown, "The least printed loss is where the paper says.")
     if taken and not places:
         return plain(LEAST, claims, "cannot tell", shown, "No loss is printed where the paper says that it is least.")
-    explained: dict[Convention, str] = {"unprinted": "of a smoothed curve, or of losses between"}
+    explained: Explanations = {"unprinted": "of a smoothed curve, or of losses between"}
     if not together(claims):
         explained["two_things"] = ""
     if taken:

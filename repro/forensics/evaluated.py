@@ -10,9 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from repro.conventions import Convention
+from repro.conventions import Convention, Explanations
 from repro.forensics.case import RUNNING, Case, grouped
-from repro.forensics.counts import CROPS, RUNS, official_sizes, other_batch_sizes, test_parts
+from repro.forensics.counts import CROPS, crops_and_batches, official_sizes, other_batch_sizes, test_parts
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain, together
 from repro.forensics.printed import Window, is_share, precision, window
@@ -33,7 +33,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
     """Of several claims on one split the finest accuracy is taken. A test part with any batch size is "consistent".
-    Each other convention is tried alone, with any batch size."""
+    The other conventions are tried with any batch size, and crops together with them."""
     printed, count, parts = window(accuracy), int(steps.value), test_parts(case, steps)
     claims = (accuracy, steps)
     fits = {
@@ -66,25 +66,39 @@ def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
     return judge(case, EVALUATED, claims, shown, meaning, explained=_explained(printed, count, parts, claims))
 
 
-def _explained(printed: Window, steps: int, parts: dict[str, int], claims: tuple[Claim, ...]) -> dict[Convention, str]:
-    explained: dict[Convention, str] = {"other_samples": "", "other_classes": "", "other_accuracy": ""}
+def _explained(printed: Window, steps: int, parts: dict[str, int], claims: tuple[Claim, ...]) -> Explanations:
+    explained: Explanations = {
+        "other_samples": "",
+        "other_classes": "",
+        "other_accuracy": "",
+        "mean_of_runs": "",  # folds differ in size, so that a mean over them may be any figure
+    }
     if not together(claims):
         explained["two_things"] = ""
     for name, rows in parts.items():
         for batch in other_batch_sizes(steps, rows):
-            if is_share(printed, rows - rows % batch):
-                explained["last_batch_dropped"] = f"{name}, batches of {batch:,}"
-            if is_mean_of_batches(printed, rows, batch):
-                explained["mean_of_batches"] = f"{name}, batches of {batch:,}"
-            if runs := [r for r in RUNS if is_share(printed, r * rows)]:
-                explained["mean_of_runs"] = f"{runs[0]} runs on {name}"
+            _add(explained, (), printed, rows, batch, f"{name}, batches of {batch:,}")
         for crops in CROPS:
-            in_steps = other_batch_sizes(steps, crops * rows) or (
-                steps % crops == 0 and other_batch_sizes(steps // crops, rows)
-            )
-            if in_steps and (is_share(printed, rows) or is_share(printed, crops * rows)):
-                explained["test_time_augmentation"] = f"{crops} crops of each sample of {name}"
+            for batch in crops_and_batches(steps, rows, crops):
+                words = f"{crops} crops of {name}, batches of {batch:,}"
+                if is_share(printed, rows) or is_share(printed, crops * rows):
+                    explained["test_time_augmentation"] = words
+                for evaluated in (rows, crops * rows):
+                    _add(explained, ("test_time_augmentation",), printed, evaluated, batch, words)
     return explained
+
+
+def _add(
+    explained: Explanations, crops: tuple[Convention, ...], printed: Window, rows: int, batch: int, words: str
+) -> None:
+    """The conventions on batches that give the printed figure, alone or with crops."""
+    tried: dict[Convention, bool] = {
+        "last_batch_dropped": is_share(printed, rows - rows % batch),
+        "mean_of_batches": is_mean_of_batches(printed, rows, batch),
+    }
+    for name, fits in tried.items():
+        if fits:
+            explained[(*crops, name)] = words
 
 
 def is_mean_of_batches(printed: Window, rows: int, batch: int) -> bool:

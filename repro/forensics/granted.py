@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from fer_jax.layers import Conv, Dense
 from fer_jax.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
-from repro.conventions import WORDS, Convention
+from repro.conventions import WORDS, Convention, Explanations
 from repro.decode import DEFAULT_VARIANT
 from repro.forensics.case import Case, ids, where
 from repro.forensics.finding import DISTANCE, Finding, Outcome, Premise, Source, weakest
 from repro.provenance import Sources, variant_sources
 from repro.spec import Claim, RuledOut
 
-Explained = Mapping[Convention, str]  # convention -> how it gives the figures; "" if it can give any
 _SAME_SIZES = (Normalise, RandomFlip, Resize, Shuffle)  # steps that change no number of samples
 _WITHOUT_EFFECT = frozenset({"method", "rounding", "order"})  # settings that change no number of samples
 _LAYER_SIZES = ("filters", "kernel", "units", "padding", "stride", "bias")
@@ -125,7 +124,7 @@ def judge(
     arithmetic: str,
     meaning: str,
     *,
-    explained: Explained,
+    explained: Explanations,
     premises: Sequence[Premise] = (),
     always: Sequence[str] = (),
     about: Sequence[Claim] = (),
@@ -133,12 +132,17 @@ def judge(
 ) -> Finding:
     """The finding on figures that do not follow as the paper states it.
 
-    explained: the conventions that would give them; those that the paper rules out do not count.
+    explained: the conventions that would give them; those that the paper rules out do not count. Of several together
+        none may be ruled out.
     always: explanations that no paper can rule out. With one, the outcome is never "impossible".
     about: the claims whose conventions matter; default: all.
     """
     about = about or claims
-    excluded: dict[Convention, RuledOut] = {n: item for n in explained if (item := rules_out(case, n, about))}
+    excluded: dict[Convention, RuledOut] = {}
+    for key in explained:
+        for name in _together_with(key):
+            if (item := rules_out(case, name, about)) is not None:
+                excluded[name] = item
     taken = [
         *premises,
         *_unlabelled(claims),
@@ -147,7 +151,8 @@ def judge(
             for name, item in excluded.items()
         ),
     ]
-    left = [_words(name, detail) for name, detail in explained.items() if name not in excluded] + list(always)
+    left = [_words(key, explained[key]) for key in explained if not set(_together_with(key)) & set(excluded)]
+    left += always
     return Finding(
         check=check,
         claims=ids(*claims),
@@ -172,5 +177,10 @@ def _short(name: Convention) -> str:
     return re.split(r"[:(,]", WORDS[name], maxsplit=1)[0].strip()
 
 
-def _words(name: Convention, detail: str) -> str:
-    return f"{WORDS[name]}: {detail}" if detail else WORDS[name]
+def _together_with(key: Convention | tuple[Convention, ...]) -> tuple[Convention, ...]:
+    return key if isinstance(key, tuple) else (key,)
+
+
+def _words(key: Convention | tuple[Convention, ...], detail: str) -> str:
+    words = " and ".join(WORDS[name] for name in _together_with(key))
+    return f"{words}: {detail}" if detail else words

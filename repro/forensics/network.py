@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import msgspec
 
 from fer_jax.layers import Conv, Dense, parameter_count
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, layer_sizes, plain
@@ -47,8 +47,8 @@ def _parameters(case: Case, claim: Claim) -> Finding:
     return judge(case, PARAMETERS, [claim], shown, meaning, explained=explained, premises=premises)
 
 
-def _explained(case: Case, claim: Claim, total: int, trainable: int) -> dict[Convention, str]:
-    explained: dict[Convention, str] = {"two_things": ""}
+def _explained(case: Case, claim: Claim, total: int, trainable: int) -> Explanations:
+    explained: Explanations = {"two_things": ""}
     printed = window(claim)
     for slots in SLOTS:
         if any(printed.fit(total + slots * trainable + extra) != "no" for extra in COUNTERS):

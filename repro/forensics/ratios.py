@@ -7,7 +7,7 @@ import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import judge, plain, together
@@ -21,9 +21,9 @@ LONGER = "more epochs take longer"
 # The same program on the same machine: clocks, caches and other load change an epoch's time by some percent. A quarter
 # leaves room for that, and for a validation that is done now and then, but not for other work or for a slip of the pen.
 EPOCH_TIME_SPREAD = 0.25
-# The mean of the ratios of several runs differs from the ratio of their means by about the square of the spread of the
-# times, and from the ratio of two single runs by about that spread: some percent.
-RUNS_SPREAD = 0.03
+# A mean over the ratios of several runs beside the times of one run: times spread by 2 to 3 %, their ratio by 3 to 4 %.
+# Three standard deviations of that.
+RUNS_SPREAD = 0.1
 SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 
 
@@ -76,7 +76,7 @@ def _speedup(case: Case, claim: Claim, cpu: Claim, gpu: Claim) -> Finding:
         outcome = "consistent" if fit == "rounded" else "cannot tell"
         return plain(SPEEDUP, claims, outcome, shown, "The speed-up is the ratio of the two times.", premises)
     meaning = "The speed-up is not the ratio of the two times."
-    explained: dict[Convention, str] = {} if side_by_side else {"two_things": "", "other_machine": ""}
+    explained: Explanations = {} if side_by_side else {"two_things": "", "other_machine": ""}
     if claim.epoch != cpu.epoch:
         explained["unprinted"] = "the average or another row of a table"
     if _close(claim, low * (1 - RUNS_SPREAD), high * (1 + RUNS_SPREAD)):
@@ -131,7 +131,7 @@ def _average(case: Case, claim: Claim, rows: dict[Claim, tuple[Claim, Claim]]) -
     if "cut" in fits or min(printed + again) <= claim.value <= max(printed + again):
         meaning = "It is none of the averages, but lies among the speed-ups."
         return plain(AVERAGE, claims, "cannot tell", shown, meaning)
-    explained: dict[Convention, str] = {"unprinted": "more speed-ups than those with a claim"}
+    explained: Explanations = {"unprinted": "more speed-ups than those with a claim"}
     if not together(claims):
         explained["two_things"] = ""
     least, most = min(printed + again), max(printed + again)
@@ -144,8 +144,8 @@ def _average(case: Case, claim: Claim, rows: dict[Claim, tuple[Claim, Claim]]) -
 # --- epochs ---------------------------------------------------------------------------------------------------------
 
 
-def _other_times(claims: list[Claim]) -> dict[Convention, str]:
-    explained: dict[Convention, str] = {"early_stopping": "", "other_machine": ""}
+def _other_times(claims: list[Claim]) -> Explanations:
+    explained: Explanations = {"early_stopping": "", "other_machine": ""}
     if not together(claims):
         explained["two_things"] = ""
     return explained

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from fer_jax.faces import EMOTIONS
 from fer_jax.step_kinds import CopySplit, Normalise, RandomFlip, Resize, Shuffle, SplitByUsage, SplitFraction, Step
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import Case, SplitRows, grouped
 from repro.forensics.counts import official_sizes
 from repro.forensics.finding import Finding
@@ -59,7 +59,7 @@ def _data_set(case: Case, claim: Claim) -> Finding:
     if printed.fit(official) == "cut" or (made and printed.fit(made) == "cut"):
         return plain(DATA_SET, [claim], "cannot tell", shown, "Its size only if digits were cut off.", premises)
     known = [words for size, words in VERSIONS.items() if printed.fit(size) != "no"]
-    explained: dict[Convention, str] = {"other_samples": ", ".join(known)}
+    explained: Explanations = {"other_samples": ", ".join(known)}
     if claim.value > official:
         explained["copies"] = ""
     meaning = "FER-2013 does not have so many samples, and the data steps do not make so many of it."
@@ -91,7 +91,7 @@ def _splits(case: Case, claims: list[Claim]) -> Iterator[Finding]:
             outcome = "consistent" if fit == "rounded" else "cannot tell"
             yield plain(SPLIT, chosen, outcome, shown, _FITTING[fit], premises)
             continue
-        explained: dict[Convention, str] = {"other_samples": ""}
+        explained: Explanations = {"other_samples": ""}
         if any(claim.value > min(expected[claim]) for claim in chosen):
             explained["copies"] = ""
         meaning = "The described preparation does not make so many samples of FER-2013."
@@ -150,7 +150,7 @@ def _parts(case: Case, variant: str) -> Iterator[Finding]:
             outcome = "consistent" if fit == "rounded" else "cannot tell"
             yield plain(WHOLE, claims, outcome, shown, "The splits add up to the dataset.", premises)
             continue
-        explained: dict[Convention, str] = {} if together(claims) else {"two_things": ""}
+        explained: Explanations = {} if together(claims) else {"two_things": ""}
         if high >= window(whole).low:
             explained["copies"] = "in the splits, not in the dataset"
         else:
@@ -191,7 +191,7 @@ def _fraction(case: Case, variant: str, index: int, step: SplitFraction, sizes: 
         return plain(
             FRACTION, sizes, "consistent", shown, "The sizes of the two parts are those of the cut.", [premise]
         )
-    explained: dict[Convention, str] = {
+    explained: Explanations = {
         "two_things": "the sizes are of another run of another program",
         "other_samples": "samples left out after the cut",
         "copies": "made after the cut",

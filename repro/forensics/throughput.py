@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from fer_jax.layers import Conv, Dense, output_shapes
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import data_steps, judge, layer_sizes, plain
@@ -98,7 +98,7 @@ def _fastest(case: Case, rates: dict[Claim, float]) -> Finding:
     shown += f", {100 * share:.2g} % of {hardware.peak_flops / 1e9:,.4g} ({hardware.source})"
     if share <= 1:
         return plain(THROUGHPUT, list(rates), "consistent", shown, "The hardware can do that.", premises)
-    explained: dict[Convention, str] = {"early_stopping": "", "other_machine": "", "other_samples": ""}
+    explained: Explanations = {"early_stopping": "", "other_machine": "", "other_samples": ""}
     return judge(
         case,
         THROUGHPUT,

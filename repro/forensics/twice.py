@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.decode import DEFAULT_VARIANT
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding
@@ -44,7 +44,7 @@ def _told(case: Case, claims: list[Claim]) -> Finding:
     shown = f"{what}: {values}"
     if not odd:
         return plain(TWICE, claims, "consistent", shown, "It is the same figure in each place.")
-    explained: dict[Convention, str] = {"two_things": ""}
+    explained: Explanations = {"two_things": ""}
     if claims[0].quantity == "accuracy":
         explained |= {"mean_of_runs": "in one place, a single run in the other", "other_accuracy": "in one place"}
     if claims[0].quantity == "rows":
