@@ -85,7 +85,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     of_rows: of "predicted_rows" and "true_positives": the number of samples that the count is out of in the paper. A
         run that evaluates another number of samples is compared by its share.
     setting: of quantity "setting": which one, as a dotted path (as in `variants`) or in words; two claims with the same
-        `setting` and different values are a contradiction.
+        `setting` are compared: different values are a contradiction if the paper's words make them the same thing.
     actual: of quantity "predicted_rows", one cell of a confusion matrix: samples of this emotion that were predicted as
         `emotion`. A whole matrix is better written as a table (`repro.claim_tables.Table`).
     batch_size: of quantity "steps": samples of a step, where they are not training.batch_size.
