@@ -14,8 +14,8 @@ from repro.options import device_option, json_option, results_option
 EXAMPLE = """\
 \b
 Example:
-  repro explain teta2022
-  repro explain ./my-paper.toml --data fer2013.csv --seeds 3 --json"""
+  repro explain teta2022 --no-train
+  repro explain ./my-paper.toml --data fer2013.csv --json"""
 
 
 @click.command("explain", epilog=EXAMPLE)
@@ -23,20 +23,24 @@ Example:
 @click.option(
     "--seeds",
     type=click.IntRange(min=1),
-    default=1,
+    default=3,
     show_default=True,
-    help="Runs of each protocol, at least; more where they stand in the results folder.",
+    help="Runs of each protocol that is trained. With fewer than 3 no cause is credited.",
 )
+@click.option("--train/--no-train", default=True, help="Train what is missing, or judge from existing runs only.")
 @device_option
 @click.option("--data", help="FER-2013 in any form. Default: the data set imported last, else synthetic faces.")
 @results_option
 @json_option
-def explain(paper: str, seeds: int, device: Any, data: str | None, results: Path, as_json: bool) -> None:
-    """Which fault lifts the honest figure to the reported one: trains the suspects that the honest runs leave possible.
+def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, results: Path, as_json: bool) -> None:
+    """Find the protocol error that explains a reported accuracy, by retraining with each plausible error.
 
-    The honest run is protocol `clean`. Suspects whose figure the honest runs tell to be far from the claim are not
-    trained, and runs that stand in the results folder are not made again. What is found on real data is kept there,
-    for `repro report`.
+    An error is credited if at least 3 runs with it differ from the clean runs (protocol `clean`), if they contain the
+    claim in an interval no wider than its tolerance, and if the paper does not contradict it. Existing runs are reused.
+    Errors that the paper or the clean runs rule out are not trained. docs/explain.md has the rules.
+
+    With --no-train, hypotheses without enough runs are listed with the number of runs and minutes that they need.
+    Results on real data are kept for `repro report`. Exit code 1 if a run failed.
     """
     loaded = find_paper(paper)
 
@@ -47,10 +51,14 @@ def explain(paper: str, seeds: int, device: Any, data: str | None, results: Path
     from repro.explain.search import Search
     from repro.explain.text import explanation_text
 
-    explanation = Search(loaded, data=data, device=device, results=results, seeds=seeds).explain()
+    search = Search(loaded, data=data, device=device, results=results, seeds=seeds, train=train)
+    explanation = search.explain()
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(explanation), indent=2))
     else:
         click.echo(explanation_text(explanation))
-    if explanation.data != SYNTHETIC:
+    if explanation.data not in (SYNTHETIC, ""):
         click.echo(f"wrote {write_explanation(results, explanation)}", err=True)
+    if explanation.failed_runs:
+        click.echo(f"error: {loaded.path}: {explanation.failed_runs[0]}", err=True)
+        raise click.exceptions.Exit(1)

@@ -1,11 +1,12 @@
-"""What speaks for a suspect and against it: the figure it reaches, the rows it evaluates, the shape of its curve. Pure
-functions of a spec's claims and of run records."""
+"""What speaks for a hypothesis and against it beside rules (i) to (iii): the steps and the curve that the paper prints,
+and what the clean runs tell of an error without training with it. Pure functions of a spec's claims and of records."""
 
 from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 
 import msgspec
@@ -13,111 +14,146 @@ import numpy as np
 
 from fer_jax.faces import EMOTIONS
 from repro.decode import LoadedSpec
+from repro.explain.credit import difference
+from repro.explain.hypotheses import p_text
 from repro.explain.records import Evidence
-from repro.protocols import REPORTED_SPLIT
+from repro.explain.stated import Statements
+from repro.judge import LEVEL, MIN_RUNS, decide_curve
+from repro.protocols import BEST_EPOCH_ON_TEST, EVALUATED_ON_TRAINING, TRAINED_ON_ALL
 from repro.records import RunRecord
-from repro.report import units
 from repro.report.claims import metrics_of
 from repro.spec import Claim
-from repro.verdict import MIN_SEEDS, prediction_interval
-
-# An estimate from honest runs leaves something out (other rows, another training set): a suspect is dropped unseen only
-# where its estimate misses the claim by more than this beyond the tolerance.
-ESTIMATE_MARGIN = 0.05
-CURVE_TOLERANCE = 0.05  # root mean square of the differences, of accuracy; between two seeds it is about 0.01
 
 
-def tolerance(claim: Claim) -> float:
-    """How far one run may lie off: the claim's own, and half its last digit."""
-    return (claim.tolerance or 0.0) + claim.resolution / 2
+def steps_evidence(loaded: LoadedSpec, claim: Claim, part: str, samples: int | None) -> Evidence | None:
+    """The samples that a paper evaluates under the error against the steps that it prints for that evaluation; None if
+    it prints none, or if the number of samples is free.
 
-
-def reaches(claim: Claim, accuracies: Sequence[float], rows: int | None) -> bool:
-    """Whether the claim is among what one more such run would give: inside the prediction interval of three or more
-    runs, else within the tolerance of their mean."""
-    if len(accuracies) >= MIN_SEEDS:
-        interval = prediction_interval(accuracies, resolution=claim.resolution, rows=rows)
-        assert interval is not None
-        return interval.holds(claim.value) or abs(interval.centre - claim.value) <= tolerance(claim)
-    return abs(statistics.fmean(accuracies) - claim.value) <= tolerance(claim)
-
-
-def accuracy_evidence(claim: Claim, accuracies: Sequence[float], rows: int | None) -> Evidence:
-    return Evidence(
-        kind="accuracy",
-        fits=reaches(claim, accuracies, rows),
-        text=f"{units.percentage_of(accuracies)}, reported {units.reported(claim)}",
-    )
-
-
-def rows_evidence(loaded: LoadedSpec, claim: Claim, part: str, rows: int) -> Evidence:
-    """The rows that a document evaluates under the suspect against the steps that it prints for that evaluation.
-
-    part, rows: the part of the data set and its size (see `Suspect.evaluated_part`); no part where the size is free.
+    part, samples: the official part and its size (see `Suspect.evaluated_part`); no part if the samples are drawn.
     """
     printed = [
         c for c in loaded.spec.claims if c.quantity == "steps" and (c.split, c.variant) == (claim.split, claim.variant)
     ]
-    if not printed:
-        return Evidence(kind="rows", fits=None, text="the document prints no number of evaluation steps")
-    if not part:
-        return Evidence(kind="rows", fits=None, text="a part that is drawn at random may have any size")
+    if not printed or not part or samples is None:
+        return None
     batch = printed[0].batch_size or loaded.resolve(claim.variant).training.batch_size
-    steps = int(printed[0].value)
-    needed = math.ceil(rows / batch)
+    steps, needed = int(printed[0].value), math.ceil(samples / batch)
     return Evidence(
-        kind="rows",
+        kind="steps",
         fits=needed == steps,
-        text=f"{rows:,} rows of {part} in batches of {batch} take {needed:,} steps; the document prints {steps:,}",
+        text=f"{samples:,} samples of {part} in batches of {batch} take {needed:,} steps; the paper prints {steps:,}",
     )
 
 
-def curve_evidence(loaded: LoadedSpec, claim: Claim, records: Sequence[RunRecord]) -> Evidence:
-    """The suspect's figure after each epoch (or step) against what the document prints for it."""
-    errors = [
-        statistics.fmean(seen) - printed.value
-        for printed in loaded.spec.all_claims
-        if printed.quantity == "accuracy"
-        and printed.variant == claim.variant
-        and printed.split not in ("train", "minibatch")
-        and not printed.emotion
-        and (printed.epoch, printed.step) != (None, None)
-        and (seen := [value for record in records if (value := _validation_accuracy(printed, record)) is not None])
+# --- the curve --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class PrintedCurve:
+    """Accuracy on held-out samples at several epochs or steps, as claims on the validation split."""
+
+    points: tuple[Claim, ...]
+
+    def of(self, record: RunRecord) -> list[float] | None:
+        """The run's accuracy at each point; None if it holds not all of them."""
+        found = [metrics_of(point, record) for point in self.points]
+        return None if None in found else [metrics.accuracy for metrics in found if metrics]
+
+    def distance(self, values: Sequence[float]) -> float:
+        """Root mean square of the differences from the printed points."""
+        return math.sqrt(statistics.fmean((v - p.value) ** 2 for v, p in zip(values, self.points, strict=True)))
+
+
+def printed_curve(loaded: LoadedSpec, claim: Claim) -> PrintedCurve | None:
+    """The longest accuracy curve that the paper prints for the run of a claim, outside its training samples: a curve of
+    the spec, or single claims with an epoch or a step. None if it has fewer than two points."""
+    single = [c for c in loaded.spec.claims if (c.epoch, c.step) != (None, None)]
+    series = [list(curve.points) for curve in loaded.spec.curves]
+    series += [[c for c in single if c.split == split] for split in {c.split for c in single}]
+    kept = [
+        [
+            msgspec.structs.replace(c, split="validation")
+            for c in points
+            if c.quantity == "accuracy" and c.variant == claim.variant and not c.emotion and not c.not_measured
+            if c.split not in ("train", "minibatch")
+        ]
+        for points in series
     ]
-    if len(errors) < 2:
-        return Evidence(kind="curve", fits=None, text="the document prints fewer than two points of the curve")
-    distance = math.sqrt(statistics.fmean(error**2 for error in errors))
-    return Evidence(
-        kind="curve",
-        fits=distance <= CURVE_TOLERANCE,
-        text=f"{100 * distance:.1f} points from the printed curve (root mean square over {len(errors)} of its points)",
+    longest = max(kept, key=len, default=[])
+    return PrintedCurve(tuple(longest)) if len(longest) > 1 else None
+
+
+def curve_evidence(
+    printed: PrintedCurve | None, runs: Sequence[RunRecord], clean: Sequence[RunRecord]
+) -> Evidence | None:
+    """The curve of the runs with the error against the printed one; None if there is nothing to compare.
+
+    For the error: the printed curve could be one more such run, and it could not be a clean run. Against it: it could
+    be no such run, and these runs are no nearer to it than the clean runs are. How far one more run may lie off is
+    told by the spread of the runs (`repro.judge.decide_curve`); which runs are nearer, by the distances of the single
+    runs (`repro.explain.credit.difference`).
+    """
+    if printed is None:
+        return None
+    curves = [values for record in runs if (values := printed.of(record)) is not None]
+    reference = [values for record in clean if (values := printed.of(record)) is not None]
+    if min(len(curves), len(reference)) < MIN_RUNS:
+        return None
+    values, digits = [p.value for p in printed.points], [p.resolution for p in printed.points]
+    with_error = decide_curve(curves, values, resolution=digits)
+    without = decide_curve(reference, values, resolution=digits)
+    own, others = ([printed.distance(one) for one in group] for group in (curves, reference))
+    nearer = difference(own, others)
+    is_nearer = nearer.p < LEVEL and nearer.value < 0
+    fits = None
+    if not with_error.differs and (without.differs or is_nearer):
+        fits = True
+    elif with_error.differs and not is_nearer:
+        fits = False
+    text = (
+        f"{len(values)} printed points: root mean square distance {_points(own)} with the error, {_points(others)} of "
+        f"the clean runs; as one more run {p_text(with_error.p_differs)} and {p_text(without.p_differs)}"
     )
+    return Evidence(kind="curve", fits=fits, text=text)
 
 
-def _validation_accuracy(printed: Claim, record: RunRecord) -> float | None:
-    """At the epoch or step that a claim names; None where the run holds none."""
-    metrics = metrics_of(msgspec.structs.replace(printed, split="validation"), record)
-    return None if metrics is None else metrics.accuracy
+def _points(distances: Sequence[float]) -> str:
+    return f"{100 * statistics.fmean(distances):.1f} points"
 
 
-# --- estimates from the honest runs -----------------------------------------------------------------------------------
+# --- estimates from the clean runs ------------------------------------------------------------------------------------
 
 
 def training_accuracy(record: RunRecord) -> float | None:
-    """The highest figure of the rows that were trained on: evaluated at the end, or the running mean of an epoch."""
+    """The highest accuracy on training samples: evaluated at the end, or the running mean of an epoch."""
     at_end = [record.metrics["train"].accuracy] if "train" in record.metrics else []
     return max([*at_end, *(entry.train.accuracy for entry in record.history)], default=None)
 
 
 def best_epoch(record: RunRecord) -> float | None:
-    """The best figure of any epoch, on PublicTest: what picking the epoch on the reported rows would have given."""
+    """The best accuracy of any epoch on PublicTest: what choosing the epoch on the reported samples would give."""
     found = [entry.splits["validation"].accuracy for entry in record.history if "validation" in entry.splits]
     return max(found, default=None)
 
 
+# What the clean runs tell of an error without training with it. Samples that are trained on are known as well as other
+# training samples, so the training accuracy speaks for both errors that evaluate training samples.
+ESTIMATES: dict[str, Callable[[RunRecord], float | None]] = {
+    EVALUATED_ON_TRAINING: training_accuracy,
+    TRAINED_ON_ALL: training_accuracy,
+    BEST_EPOCH_ON_TEST: best_epoch,
+}
+
+
+def estimated(suspect: str, clean: Sequence[RunRecord]) -> tuple[float, ...]:
+    """One estimate per clean run; empty if they tell nothing of this error."""
+    estimate = ESTIMATES.get(suspect)
+    return tuple(value for record in clean if estimate and (value := estimate(record)) is not None)
+
+
 def best_class_subsets(probability: np.ndarray, labels: np.ndarray) -> list[tuple[int, tuple[str, ...], float]]:
     """(number of classes, which, accuracy) of the best subset of each size from 6 down to 2, with the other classes'
-    rows left out and the other outputs ignored. probability: (N, 7); labels: (N,).
+    samples left out and the other outputs ignored. probability: (N, 7); labels: (N,).
 
     The network was trained on all classes: one trained on the subset alone would do better.
     """
@@ -140,5 +176,33 @@ def _subset_accuracy(probability: np.ndarray, labels: np.ndarray, chosen: tuple[
     return float((predicted == labels[kept]).mean())
 
 
-def evaluated_rows(records: Sequence[RunRecord]) -> int:
-    return records[0].metrics[REPORTED_SPLIT].n
+# --- other reasons ----------------------------------------------------------------------------------------------------
+
+
+def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord]) -> list[str]:
+    """Sample counts that the paper prints and that its own data steps do not give on this data set: the paper's data
+    were not what its description gives here, so its accuracy may differ for that reason alone.
+
+    Counts of the whole data set are compared only if they are printed in full: papers round them freely.
+    published: runs of the paper's own protocol, which all have the same counts.
+    """
+    found = []
+    for printed in loaded.spec.claims if published else ():
+        if printed.quantity != "rows" or printed.variant != claim.variant or printed.not_measured or printed.emotion:
+            continue
+        if not printed.split and printed.resolution > 1:
+            continue
+        data = published[0].data
+        ours = data.splits[printed.split].rows if printed.split in data.splits else data.rows
+        if abs(ours - printed.value) > max(printed.tolerance or 0.0, printed.resolution / 2):
+            where = f" in split {printed.split}" if printed.split else ""
+            found.append(f"the paper prints {int(printed.value):,} samples{where}; its data steps give {ours:,} here")
+    return found
+
+
+def other_network(statements: Statements) -> list[str]:
+    """The sizes of layers that the paper does not tell: its network may be another one."""
+    assumed, layers = statements.assumed_sizes()
+    if not assumed:
+        return []
+    return [f"the sizes of {assumed} of {layers} layers are assumed, because neither the paper nor code tells them"]

@@ -7,14 +7,17 @@ from typing import Literal
 
 import msgspec
 
-from repro.records import decode_record, write_json
+from repro.records import RecordError, decode_record, write_json
 
-EXPLANATION_FORMAT = 1
-Conclusion = Literal["nothing to explain", "not a matter of leakage", "explained", "several fit", "not explained"]
+# 1: a suspect counted if its mean lay within the tolerance, with one run and whether or not it moved anything.
+EXPLANATION_FORMAT = 2
+Conclusion = Literal["proven", "several hypotheses", "not known", "nothing to explain"]
+Standing = Literal["credited", "open", "excluded"]
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """kind: accuracy, rows or curve. fits: whether it speaks for the suspect; None where the document does not say."""
+    """kind: effect, claim, seeds, paper, steps, curve or estimate. fits: whether it speaks for the hypothesis (True),
+    against it (False), or does not tell (None)."""
 
     kind: str
     fits: bool | None
@@ -22,26 +25,34 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SuspectResult(msgspec.Struct, frozen=True, kw_only=True):
-    """One suspect. status: `measured` by runs of its own; `estimated` from the honest runs, where that is enough to
-    tell that it cannot reach the claim; `not applicable`. accuracies: one per seed; empty where it does not apply."""
+    """One hypothesis: a protocol error, or a property of the data.
+
+    standing: credited by all rules of docs/explain.md, excluded by one of them, or open. accuracies: one per run; of an
+    estimate, per clean run. how: whether these are of runs with this error or an estimate from the clean runs.
+    same_runs_as: the protocol that the runs were made under, if it has the same settings. missing_runs, minutes: what a
+    decision needs, and about how long that takes; None if no run of the paper tells.
+    """
 
     suspect: str
     about: str
-    status: Literal["measured", "estimated", "not applicable"]
+    standing: Standing
+    how: Literal["measured", "estimated", "not run", "not applicable"]
     accuracies: tuple[float, ...]
     evidence: tuple[Evidence, ...]
     reason: str
-
-    @property
-    def fits(self) -> bool:
-        """It reaches the claim and nothing speaks against it."""
-        kinds = {one.kind: one.fits for one in self.evidence}
-        return kinds.get("accuracy") is True and False not in kinds.values()
+    same_runs_as: str = ""
+    missing_runs: int = 0
+    minutes: float | None = None
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a paper's main claim. honest: accuracies of the clean runs, by seed. suspects: the likeliest first. settings:
-    `settings_sha256` of every protocol that was run. duplicates_version: of the search for duplicates."""
+    """Of a paper's main claim.
+
+    clean: accuracies of the clean runs, by seed. why: the grounds of the conclusion, in sentences. other_reasons: why
+    the clean accuracy may differ from the claim without any protocol error. next_steps: what would tell the remaining
+    hypotheses apart. suspects: credited first, then open, then excluded. settings: `settings_sha256` of every protocol
+    that runs were read of. duplicates_version: of the search for duplicates. failed_runs: with their errors.
+    """
 
     format: int
     paper: str
@@ -53,26 +64,40 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     data: str
     fingerprint: str
     device: str
-    honest: tuple[float, ...]
+    clean: tuple[float, ...]
     conclusion: Conclusion
     cause: str
-    suspects: tuple[SuspectResult, ...]
+    why: tuple[str, ...]
+    other_reasons: tuple[str, ...] = ()
+    next_steps: tuple[str, ...] = ()
+    suspects: tuple[SuspectResult, ...] = ()
+    failed_runs: tuple[str, ...] = ()
+
+
+class OlderExplanation(msgspec.Struct, frozen=True, kw_only=True):
+    """An explanation by the rules of an older format. Its conclusion does not hold by the present ones."""
+
+    format: int
+    paper: str
 
 
 def write_explanation(results: Path, explanation: Explanation) -> Path:
     return write_json(_path(results, explanation.paper), explanation)
 
 
-def read_explanation(results: Path, paper: str) -> Explanation | None:
-    """None where there is none.
+def read_explanation(results: Path, paper: str) -> Explanation | OlderExplanation | None:
+    """None if there is none.
 
     Raises RecordError for a file that is no explanation.
     """
     path = _path(results, paper)
     if not path.exists():
         return None
-    name = f"paper's explanation of format {EXPLANATION_FORMAT}"
-    return decode_record(path, Explanation, name, "run `repro explain` again")
+    name, remedy = f"paper's explanation of format {EXPLANATION_FORMAT}", "run `repro explain` again"
+    older = decode_record(path, OlderExplanation, name, remedy)
+    if older.format > EXPLANATION_FORMAT:
+        raise RecordError(f"{path}: format {older.format} is of a newer version of the suite; delete it and {remedy}")
+    return older if older.format < EXPLANATION_FORMAT else decode_record(path, Explanation, name, remedy)
 
 
 def _path(results: Path, paper: str) -> Path:

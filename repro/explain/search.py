@@ -1,79 +1,189 @@
-"""The search for the fault behind a reported number: honest runs first, then every suspect that they leave possible."""
+"""The search for the cause of a reported number: clean runs first, then the errors that they leave possible."""
 
 from __future__ import annotations
 
-import statistics
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
-from fer_jax.devices import DeviceKind, choose_devices
+from fer_jax.devices import DeviceKind
 from fer_jax.duplicates import DUPLICATES_VERSION
-from repro.batch import run_plans
 from repro.dataset import open_dataset
 from repro.decode import LoadedSpec, SpecError
+from repro.explain.conclusion import Concluded, conclude, has_gap, without_gap
+from repro.explain.credit import Credit, Trial, credit
 from repro.explain.evidence import (
-    ESTIMATE_MARGIN,
-    accuracy_evidence,
     best_class_subsets,
-    best_epoch,
     curve_evidence,
-    evaluated_rows,
-    reaches,
-    rows_evidence,
-    tolerance,
-    training_accuracy,
+    estimated,
+    other_data,
+    other_network,
+    printed_curve,
+    steps_evidence,
 )
-from repro.explain.records import EXPLANATION_FORMAT, Conclusion, Evidence, Explanation, SuspectResult
-from repro.known_runs import done_before, folder_of
-from repro.plan import RunPlan, make_plan
-from repro.protocols import CLEAN, OFFICIAL, REPORTED_SPLIT, SUSPECTS
+from repro.explain.existing import KnownRuns, accuracies, known_runs, usual_groups
+from repro.explain.hypotheses import Hypothesis, is_far, not_applicable, result
+from repro.explain.records import EXPLANATION_FORMAT, Evidence, Explanation, SuspectResult
+from repro.explain.stated import CLASS_SUBSET, DUPLICATES, Statements
+from repro.judge import MIN_RUNS, Decision, Design, Samples, Target, decide, estimate_prior
+from repro.plan import make_plan
+from repro.protocols import (
+    AS_PUBLISHED,
+    BEST_EPOCH_ON_TEST,
+    CLEAN,
+    COMPLETE_SPLIT,
+    OFFICIAL,
+    REPORTED_SPLIT,
+    SUSPECTS,
+    TRAINED_ON_ALL,
+)
 from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, record_folder
-from repro.report.units import reported
 from repro.spec import Claim
 
-DUPLICATES = "duplicates across the official parts"
-CLASS_SUBSET = "a subset of the classes"
-
-# What the clean runs tell of a suspect without training it. Rows that are trained on are known as well as other trained
-# rows, so that the training accuracy speaks for both suspects whose evaluated rows are trained on.
-_ESTIMATES: dict[str, Callable[[RunRecord], float | None]] = {
-    "suspect-evaluated-on-training-rows": training_accuracy,
-    "suspect-trained-on-all-parts": training_accuracy,
-    "suspect-best-epoch-on-test": best_epoch,
-}
+SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with official parts
+STANDINGS = ("credited", "open", "excluded")
 
 
 class Search:
-    """One paper's main claim on one data set and device. Runs that were made before are read, not made again."""
+    """One paper's main claim at one place (kind of device, precision, data set).
 
-    def __init__(self, loaded: LoadedSpec, *, data: str | None, device: DeviceKind, results: Path, seeds: int) -> None:
-        self.loaded, self.data, self.results, self.seeds = loaded, data, results, seeds
+    train: make the runs that are missing; otherwise judge from those in the results folder.
+    seeds: of each protocol that is trained.
+    """
+
+    def __init__(
+        self, loaded: LoadedSpec, *, data: str | None, device: DeviceKind, results: Path, seeds: int, train: bool
+    ) -> None:
+        self.loaded, self.data, self.results, self.seeds, self.train = loaded, data, results, seeds, train
         self.device: DeviceKind = device
         self.claim = explained_claim(loaded)
-        self.settings: dict[str, str] = {}  # of the protocols that were run
+        self.failed: list[str] = []
+        self.settings: dict[str, str] = {}  # of the protocols whose runs were read
+        self.statements = Statements(loaded, self.claim)
+        self.target = target_of(self.claim)
+
+    # --- runs ---------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def part_rows(self) -> dict[str, int]:
-        """Labelled rows of each official part of the data set."""
-        return {part: sum(counts) for part, counts in open_dataset(self.data).faces.counts().items()}
+    def _runs(self) -> KnownRuns:
+        device = None if self.device == "auto" else self.device
+        fingerprint = None
+        if self.train:
+            from fer_jax.devices import choose_devices, device_kind
+
+            device = device_kind(choose_devices(self.device)[0])
+        if self.train or self.data is not None:
+            fingerprint = open_dataset(self.data).faces.fingerprint
+        return known_runs(self.results, self.loaded, self.claim.variant, device=device, fingerprint=fingerprint)
+
+    def runs_of(self, protocol: str) -> list[RunRecord]:
+        found = self._runs.of(protocol)
+        if found:
+            self.settings[protocol] = self._runs.settings(protocol)
+        return found
+
+    def _make(self, protocol: str, seeds: int) -> None:
+        """Train what is missing of the first `seeds` seeds; runs of the same settings are taken over."""
+        from repro.batch import run_plans
+
+        known = {record.seed for record in self._runs.of(protocol)}
+        plans = [
+            make_plan(self.loaded, variant=self.claim.variant, seed=seed, overrides=Overrides(), protocol=protocol)
+            for seed in sorted(known | set(range(seeds)))
+        ]
+        records = run_plans(plans, device=self.device, data=self.data, results=self.results, fresh=False)
+        self.failed += [
+            f"the run of protocol {protocol}, seed {record.seed}, failed: {record.error}"
+            for record in records
+            if record.status == "failed"
+        ]
+        self.__dict__.pop("_runs", None)
+
+    @cached_property
+    def _part_sizes(self) -> dict[str, int]:
+        """Samples of each official part, as the clean runs counted them before anything was removed."""
+        counted = dict(self.clean[0].data.steps[0][1]) if self.clean and self.clean[0].data.steps else {}
+        names = {"Training": "train", "PublicTest": SELECTION_SPLIT, "PrivateTest": REPORTED_SPLIT}
+        return {part: counted[name] for part, name in names.items() if name in counted}
+
+    # --- the clean runs -----------------------------------------------------------------------------------------------
+
+    @cached_property
+    def clean(self) -> list[RunRecord]:
+        if self.train:
+            self._make(CLEAN, self.seeds)
+        return self.runs_of(CLEAN)
+
+    @cached_property
+    def published(self) -> list[RunRecord]:
+        return self.runs_of(AS_PUBLISHED)
+
+    @cached_property
+    def usual(self) -> list[list[float]]:
+        return usual_groups(self.results)
+
+    @cached_property
+    def _paper_part(self) -> str:
+        """The official part that the paper evaluates whole, by its own data steps; empty if it is none."""
+        share = self.statements.lineage.splits.get(self.claim.split)
+        cells = share.cells if share else frozenset()
+        return str(next(iter(cells))[0]) if len(cells) == 1 and len(next(iter(cells))) == 1 else ""
+
+    def _split(self, protocol: str, records: Sequence[RunRecord], *, complete: bool = False) -> str:
+        """The split of a protocol that is nearest to the samples that the paper evaluates. complete: repeats included,
+        if all of these clean runs evaluated them."""
+        if self._paper_part == "PublicTest" and protocol in (CLEAN, OFFICIAL, TRAINED_ON_ALL):
+            return SELECTION_SPLIT
+        if complete and protocol == CLEAN and all(COMPLETE_SPLIT in record.metrics for record in records):
+            return COMPLETE_SPLIT
+        return REPORTED_SPLIT
+
+    def _design(self, part: str, samples: int) -> Design:
+        """Of the claim and of runs that evaluate an official part; no part: samples drawn anew in each run."""
+        if not part:
+            return Design(Samples.REDRAWN, ours=samples)
+        if part in ("Training", self._paper_part):  # whoever evaluates the training samples evaluates all of them
+            return Design(Samples.FIXED_OWN, ours=samples)
+        metrics = self.published[0].metrics.get(self.claim.split) if self.published else None
+        return Design(Samples.UNKNOWN, ours=samples, theirs=metrics.n if metrics else None)
+
+    def gap(self) -> tuple[tuple[float, ...], Decision]:
+        """Accuracies of the clean runs on the samples nearest to the paper's, and the verdict on the claim by them."""
+        split = self._split(CLEAN, self.clean, complete=self._paper_part == "PrivateTest")
+        values = accuracies(self.clean, split)
+        samples = self.clean[0].metrics[split].n if self.clean else 0
+        design = self._design("PrivateTest" if split == COMPLETE_SPLIT else "other", samples or 1)
+        prior = estimate_prior([group for group in self.usual if tuple(group) != values])
+        return values, decide(values, self.target, design, prior=prior)
+
+    # --- the search ---------------------------------------------------------------------------------------------------
 
     def explain(self) -> Explanation:
         """Raises what `run_plans` raises."""
-        clean = self._run(CLEAN)
-        honest = tuple(record.metrics[REPORTED_SPLIT].accuracy for record in clean)
+        values, decision = self.gap()
         suspects: list[SuspectResult] = []
-        if reaches(self.claim, honest, evaluated_rows(clean)):
-            conclusion: Conclusion = "nothing to explain"
-        elif self.claim.value < statistics.fmean(honest):
-            conclusion = "not a matter of leakage"
+        other = [*other_data(self.loaded, self.claim, self.published), *other_network(self.statements)]
+        if has_gap(decision):
+            suspects = sorted(self._suspects(), key=lambda one: STANDINGS.index(one.standing))
+            concluded = conclude(self.claim, values, decision, suspects, other)
         else:
-            suspects = sorted(self._suspects(clean), key=_rank)
-            fitting = [one for one in suspects if one.fits]
-            conclusion = "not explained" if not fitting else "explained" if len(fitting) == 1 else "several fit"
-        first = clean[0]
+            concluded = without_gap(
+                self.claim,
+                values,
+                decision,
+                outdated=self._runs.outdated(CLEAN),
+                minutes_per_run=self._runs.minutes_per_run,
+            )
+        return self._explanation(values, concluded, suspects, other)
+
+    def _explanation(
+        self, clean: tuple[float, ...], made: Concluded, suspects: Sequence[SuspectResult], other: Sequence[str]
+    ) -> Explanation:
+        records = self.clean or self.published or list(self._runs.records)
+        first = records[0] if records else None
         return Explanation(
             format=EXPLANATION_FORMAT,
             paper=self.loaded.id,
@@ -82,93 +192,119 @@ class Search:
             reported=self.claim.value,
             settings=self.settings,
             duplicates_version=DUPLICATES_VERSION,
-            data=first.data.name,
-            fingerprint=first.data.fingerprint,
-            device=first.device.name,
-            honest=honest,
-            conclusion=conclusion,
-            cause=suspects[0].suspect if conclusion == "explained" else "",
+            data=first.data.name if first else "",
+            fingerprint=first.data.fingerprint if first else "",
+            device=first.device.name if first else "",
+            clean=clean,
+            conclusion=made.conclusion,
+            cause=made.cause,
+            why=made.why,
+            other_reasons=tuple(other),
+            next_steps=made.next_steps,
             suspects=tuple(suspects),
+            failed_runs=tuple(self.failed),
         )
 
-    def _run(self, protocol: str) -> list[RunRecord]:
-        plans = self._plans(protocol)
-        self.settings[protocol] = plans[0].sha256
-        records = run_plans(plans, device=self.device, data=self.data, results=self.results, fresh=False)
-        failed = next((record for record in records if record.status == "failed"), None)
-        if failed:
-            raise SpecError(f"{self.loaded.path}: the run of protocol {protocol} failed: {failed.error}")
-        return records
+    def _suspects(self) -> list[SuspectResult]:
+        spec = self.statements.spec
+        found = [not_applicable(s.name, s.about, why) for s in SUSPECTS.values() if (why := s.needs(spec))]
+        tried = [(DUPLICATES, OFFICIAL, "FER-2013's official parts share images", "PrivateTest")]
+        tried += [(s.name, s.name, s.about, s.evaluated_part) for s in SUSPECTS.values() if not s.needs(spec)]
+        if self.train:
+            for name, protocol, _, _ in tried:
+                self._try(name, protocol)
+        credits = self._credits(tried)
+        measured = [self._hypothesis(*one, credits.get(one[0])) for one in tried]
+        return [*(result(self.claim, one) for one in measured), *found, self._class_subset()]
 
-    def _plans(self, protocol: str) -> list[RunPlan]:
-        """As many seeds as were asked for, and those after them that stand in the results folder."""
+    def _try(self, name: str, protocol: str) -> None:
+        """Train with an error, unless the paper rules it out or the clean runs, or one run, tell that it cannot be."""
+        if self.statements.about(name).fits is False or self._estimate_misses(name):
+            return
+        if not self._runs.of(protocol):
+            self._make(protocol, 1)
+        first = self._runs.of(protocol)[:1]
+        if first and not is_far(self.claim, accuracies(first, self._split(protocol, first))):
+            self._make(protocol, self.seeds)
 
-        def of(seed: int) -> RunPlan:
-            variant = self.claim.variant
-            return make_plan(self.loaded, variant=variant, seed=seed, overrides=Overrides(), protocol=protocol)
+    def _estimate_misses(self, name: str) -> bool:
+        values = estimated(name, self.clean)
+        if name != BEST_EPOCH_ON_TEST or len(values) < MIN_RUNS:
+            return is_far(self.claim, values)
+        # Choosing an epoch needs no training: the clean runs did it on PublicTest, which is other samples.
+        samples = self.clean[0].metrics[SELECTION_SPLIT].n
+        design = self._design("PublicTest", samples)
+        return decide(values, self.target, design, prior=estimate_prior(self.usual)).differs
 
-        dataset, devices = open_dataset(self.data), choose_devices(self.device)
-        plans = [of(seed) for seed in range(self.seeds)]
-        while done_before(folder_of(ahead := of(len(plans)), dataset, self.results, devices), ahead, dataset, devices):
-            plans.append(ahead)
-        return plans
+    def _credits(self, tried: Sequence[tuple[str, str, str, str]]) -> dict[str, Credit]:
+        tested = {}
+        for name, protocol, _, part in tried:
+            records = self.runs_of(protocol)
+            if records:
+                tested[name] = self._tested(protocol, part, records)
+        return credit(self.target, tested, self.usual)
 
-    def _suspects(self, clean: list[RunRecord]) -> list[SuspectResult]:
-        spec = self.loaded.resolve(self.claim.variant)
-        found = [self._measured(OFFICIAL, DUPLICATES, "the official parts share pictures", "PrivateTest")]
-        for name, suspect in SUSPECTS.items():
-            if why := suspect.needs(spec):
-                found.append(_result(name, suspect.about, "not applicable", (), (), why))
-                continue
-            estimate = _ESTIMATES.get(name)
-            values = [value for record in clean if estimate and (value := estimate(record)) is not None]
-            if values and abs(statistics.fmean(values) - self.claim.value) > tolerance(self.claim) + ESTIMATE_MARGIN:
-                found.append(self._estimated(name, suspect.about, values))
-            else:
-                found.append(self._measured(name, name, suspect.about, suspect.evaluated_part))
-        return [*found, self._class_subset(clean)]
-
-    def _measured(self, protocol: str, name: str, about: str, part: str) -> SuspectResult:
-        records = self._run(protocol)
-        accuracies = tuple(record.metrics[REPORTED_SPLIT].accuracy for record in records)
-        evidence = (
-            accuracy_evidence(self.claim, accuracies, evaluated_rows(records)),
-            rows_evidence(self.loaded, self.claim, part, self.part_rows[part] if part else 0),
-            curve_evidence(self.loaded, self.claim, records),
+    def _tested(self, protocol: str, part: str, records: Sequence[RunRecord]) -> Trial:
+        split = self._split(protocol, records)
+        evaluated = "PublicTest" if split == SELECTION_SPLIT else part
+        whole = evaluated == "PrivateTest" and protocol != BEST_EPOCH_ON_TEST  # which keeps to clean's own samples
+        clean_split = self._split(CLEAN, self.clean, complete=whole)
+        samples = records[0].metrics[split].n
+        return Trial(
+            values=accuracies(records, split),
+            clean=accuracies(self.clean, clean_split),
+            design=self._design(evaluated, samples),
+            clean_samples=self.clean[0].metrics[clean_split].n,
+            same_samples=clean_split == COMPLETE_SPLIT or (protocol == BEST_EPOCH_ON_TEST and split == clean_split),
         )
-        return _result(name, about, "measured", accuracies, evidence, "")
 
-    def _estimated(self, name: str, about: str, values: Sequence[float]) -> SuspectResult:
-        evidence = Evidence(
-            kind="accuracy",
-            fits=False,
-            text=f"about {statistics.fmean(values):.1%} by the honest runs, reported {reported(self.claim)}",
+    def _hypothesis(self, name: str, protocol: str, about: str, part: str, made: Credit | None) -> Hypothesis:
+        records = self.runs_of(protocol)
+        said = [
+            self.statements.about(name),
+            steps_evidence(self.loaded, self.claim, part, self._part_sizes.get(part)),
+            curve_evidence(printed_curve(self.loaded, self.claim), records, self.clean),
+        ]
+        others = {record.protocol for record in records} - {protocol}
+        return Hypothesis(
+            name=name,
+            about=about,
+            credit=made,
+            values=accuracies(records, self._split(protocol, records)),
+            estimate=estimated(name, self.clean),
+            estimate_misses=self._estimate_misses(name),
+            said=tuple(one for one in said if one is not None),
+            same_runs_as=", ".join(sorted(others)),
+            minutes_per_run=self._runs.minutes_per_run,
         )
-        return _result(name, about, "estimated", tuple(values), (evidence,), "too far from the claim to be tried")
 
-    def _class_subset(self, clean: list[RunRecord]) -> SuspectResult:
-        """From the probabilities of the clean runs; a document whose network has seven outputs speaks against it."""
-        about = "only some of the seven emotions are used"
-        record = clean[0]
+    def _class_subset(self) -> SuspectResult:
+        """From the probabilities of a clean run. Training on a subset alone would do better, so an accuracy below the
+        claim excludes nothing unless it is far away."""
+        about, record = "only some of the seven emotions are used", self.clean[0]
         predictions = record_folder(self.results, record) / PREDICTIONS_NAME
         arrays = dict(np.load(predictions)) if predictions.exists() else {}
-        key = f"{REPORTED_SPLIT}.probability"
-        if key not in arrays:
-            return _result(CLASS_SUBSET, about, "not applicable", (), (), "the run keeps no probabilities")
-        subsets = best_class_subsets(arrays[key], arrays[f"{REPORTED_SPLIT}.label"])
-        size, names, accuracy = min(subsets, key=lambda one: abs(one[2] - self.claim.value))
-        text = f"{accuracy:.1%} with {size} classes ({', '.join(names)}), reported {reported(self.claim)}"
-        evidence = (
-            Evidence(kind="accuracy", fits=abs(accuracy - self.claim.value) <= tolerance(self.claim), text=text),
-            Evidence(kind="classes", fits=False, text="the document's network tells seven emotions apart"),
-        )
-        return _result(CLASS_SUBSET, about, "estimated", (accuracy,), evidence, "")
+        key, said = f"{REPORTED_SPLIT}.probability", self.statements.about(CLASS_SUBSET)
+        evidence, estimate = [said], ()
+        if key in arrays:
+            subsets = best_class_subsets(arrays[key], arrays[f"{REPORTED_SPLIT}.label"])
+            size, names, accuracy = min(subsets, key=lambda one: abs(one[2] - self.claim.value))
+            text = f"{accuracy:.1%} with the best {size} classes ({', '.join(names)})"
+            evidence, estimate = [Evidence(kind="estimate", fits=None, text=text), said], (accuracy,)
+        made = result(self.claim, Hypothesis(CLASS_SUBSET, about, None, (), estimate, False, (said,)))
+        reason = made.reason if made.standing == "excluded" else "No protocol of this suite trains on fewer classes."
+        return msgspec.structs.replace(made, evidence=tuple(evidence), reason=reason, missing_runs=0, minutes=None)
+
+
+def target_of(claim: Claim) -> Target:
+    tries = claim.tries if claim.selected_from else 1
+    return Target(claim.value, resolution=claim.resolution, tolerance=claim.tolerance, tries=tries)
 
 
 def explained_claim(loaded: LoadedSpec) -> Claim:
-    """The claim that `repro explain` is about: the document's main figure.
+    """The claim that `repro explain` is about: the paper's main number.
 
-    Raises SpecError where there is none, or where it is no accuracy of all classes on a part that runs hold out.
+    Raises SpecError if there is none, or if it is no accuracy of all classes on samples that runs hold out.
     """
     claim = loaded.spec.headline
     if claim is None or claim.quantity != "accuracy" or claim.not_measured or claim.emotion:
@@ -178,20 +314,7 @@ def explained_claim(loaded: LoadedSpec) -> Claim:
         )
     if claim.split in ("train", "minibatch"):
         raise SpecError(
-            f"{loaded.path}: claims ({claim.id}): nothing to explain: by its `split` the figure is of the rows that "
-            "were trained on; an honest figure to compare is that of `repro run --protocol clean`"
+            f"{loaded.path}: claims ({claim.id}): nothing to explain: by its `split` the accuracy is of training "
+            "samples; an accuracy on held-out samples is that of `repro run --protocol clean`"
         )
     return claim
-
-
-def _result(name: str, about: str, status, accuracies, evidence, reason: str) -> SuspectResult:
-    return SuspectResult(
-        suspect=name, about=about, status=status, accuracies=accuracies, evidence=evidence, reason=reason
-    )
-
-
-def _rank(one: SuspectResult) -> tuple[bool, bool, int, int]:
-    """Those that reach the claim and that nothing speaks against, then those that reach it, then by evidence."""
-    said = [evidence.fits for evidence in one.evidence]
-    reached = any(evidence.kind == "accuracy" and evidence.fits for evidence in one.evidence)
-    return not one.fits, not reached, -said.count(True), said.count(False)

@@ -2,39 +2,42 @@
 
 from __future__ import annotations
 
+from repro.explain.hypotheses import missing_text
 from repro.explain.records import Explanation, SuspectResult
 from repro.report.markdown import Column, escape, table
 from repro.report.units import percentage_of
 
-COLUMNS = (Column("Suspect"), Column("Accuracy", "right"), Column("How"), Column("Fits"), Column("Evidence"))
-WORDS = {True: "for", False: "against", None: "says nothing"}
+COLUMNS = (Column("Hypothesis"), Column("Accuracy", "right"), Column("How"), Column("Result"), Column("Evidence"))
+WORDS = {True: "for", False: "against", None: "does not tell"}
+HEADS = {
+    "proven": "Proven",
+    "several hypotheses": "Several hypotheses remain",
+    "not known": "Not known",
+    "nothing to explain": "Nothing to explain",
+}
+
+
+def headline(explanation: Explanation) -> str:
+    """The conclusion in a few words."""
+    cause = next((one.about for one in explanation.suspects if one.suspect == explanation.cause), "")
+    return f"{HEADS[explanation.conclusion]}{f': {cause}' if cause else ''}"
 
 
 def summary(explanation: Explanation) -> str:
-    """The conclusion in a sentence."""
-    honest = percentage_of(explanation.honest)
-    told = f"Reported {explanation.reported:.1%}; honestly (protocol clean) {honest}."
-    match explanation.conclusion:
-        case "nothing to explain":
-            return f"{told} The claim is what an honest run gives: nothing to explain."
-        case "not a matter of leakage":
-            return f"{told} The claim lies below the honest figure: no leak can be the cause."
-        case "explained":
-            return f"{told} One suspect fits: {explanation.suspects[0].about} ({explanation.cause})."
-        case "several fit":
-            fitting = "; ".join(one.about for one in explanation.suspects if one.fits)
-            return f"{told} Several suspects fit, and the document does not tell them apart: {fitting}."
-        case _:
-            return f"{told} No suspect reaches the claim."
+    """The conclusion with its grounds, in sentences."""
+    return " ".join([f"{headline(explanation)}.", *explanation.why])
 
 
 def explanation_text(explanation: Explanation) -> str:
-    """`repro explain`, the likeliest suspect first."""
-    lines = [f"{explanation.paper}, claim {explanation.claim}: {summary(explanation)}", f"  {_place(explanation)}"]
+    """`repro explain`, the credited hypotheses first."""
+    lines = [f"{explanation.paper}, claim {explanation.claim}: {headline(explanation)}"]
+    lines += [f"  {why}" for why in explanation.why]
+    lines += [f"  To decide: {step}" for step in explanation.next_steps]
+    lines += [f"  FAILED: {error}" for error in explanation.failed_runs]
+    lines += [f"  {place}" for place in [_place(explanation)] if place]
     for one in explanation.suspects:
-        lines += ["", f"{_mark(one)} {one.suspect}: {one.about}"]
+        lines += ["", f"[{one.standing}] {_name(one)}", f"    {_reason(one)}"]
         lines += [f"    {evidence.kind}: {WORDS[evidence.fits]}: {evidence.text}" for evidence in one.evidence]
-        lines += [f"    {one.status}: {one.reason}"] if one.reason else []
     return "\n".join(lines)
 
 
@@ -42,25 +45,38 @@ def explanation_blocks(explanation: Explanation) -> str:
     """The section of a paper's page."""
     rows = [
         [
-            escape(f"{one.suspect}: {one.about}"),
+            escape(_name(one)),
             percentage_of(one.accuracies) if one.accuracies else "\u2014",
-            one.status,
-            "**yes**" if one.fits else "no",
-            escape(
-                "; ".join([*(f"{e.kind}, {WORDS[e.fits]}: {e.text}" for e in one.evidence), one.reason]).strip("; ")
-            ),
+            one.how,
+            f"**{one.standing}**" if one.standing == "credited" else one.standing,
+            escape("; ".join([_reason(one), *(f"{e.kind}, {WORDS[e.fits]}: {e.text}" for e in one.evidence)])),
         ]
         for one in explanation.suspects
     ]
-    about = f"{summary(explanation)} {_place(explanation)}"
-    return "\n\n".join([escape(about), *([table(COLUMNS, rows)] if rows else [])])
+    about = escape(f"{' '.join(explanation.why)} {_place(explanation)}".strip())
+    blocks = [f"**{escape(headline(explanation))}.** {about}"]
+    if explanation.next_steps:
+        blocks.append("To decide:\n\n" + "\n".join(f"- {escape(step)}" for step in explanation.next_steps))
+    return "\n\n".join([*blocks, *([table(COLUMNS, rows)] if rows else [])])
+
+
+def _name(one: SuspectResult) -> str:
+    return f"{one.suspect}: {one.about}"
+
+
+def _reason(one: SuspectResult) -> str:
+    """Why it stands as it does, and what is missing."""
+    parts = [one.reason]
+    if one.missing_runs:
+        parts.append(f"To decide: {missing_text(one.missing_runs, one.minutes)}.")
+    if one.same_runs_as:
+        parts.append(f"The runs of protocol {one.same_runs_as} have the same settings.")
+    return " ".join(parts)
 
 
 def _place(explanation: Explanation) -> str:
     """What all figures are of."""
+    if not explanation.device:
+        return ""
     variant = "" if explanation.variant == "default" else f" Variant {explanation.variant}."
     return f"On {explanation.device}, {explanation.data} ({explanation.fingerprint[:8]}).{variant}"
-
-
-def _mark(one: SuspectResult) -> str:
-    return "[fits]" if one.fits else "[no]"

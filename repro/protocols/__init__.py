@@ -18,7 +18,16 @@ from repro.protocols.honest import (
     honest_spec,
     training_steps,
 )
-from repro.protocols.suspects import SUSPECT_PREFIX, SUSPECTS, Suspect
+from repro.protocols.suspects import (
+    AUGMENTED_BEFORE_SPLIT,
+    BEST_EPOCH_ON_TEST,
+    EVALUATED_ON_TRAINING,
+    OVERSAMPLED_BEFORE_SPLIT,
+    SUSPECT_PREFIX,
+    SUSPECTS,
+    TRAINED_ON_ALL,
+    Suspect,
+)
 from repro.spec import Spec
 
 AS_PUBLISHED = "as-published"
@@ -29,16 +38,21 @@ ALL_PROTOCOLS = (*RUNNABLE, *SUSPECTS)
 __all__ = [
     "ALL_PROTOCOLS",
     "AS_PUBLISHED",
+    "AUGMENTED_BEFORE_SPLIT",
+    "BEST_EPOCH_ON_TEST",
     "CLEAN",
     "COMPLETE_SPLIT",
+    "EVALUATED_ON_TRAINING",
     "HONEST",
     "OFFICIAL",
+    "OVERSAMPLED_BEFORE_SPLIT",
     "PLACEBO",
     "PROTOCOLS",
     "REPORTED_SPLIT",
     "RUNNABLE",
     "SUSPECTS",
     "SUSPECT_PREFIX",
+    "TRAINED_ON_ALL",
     "Suspect",
     "training_steps",
     "under_protocol",

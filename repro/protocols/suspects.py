@@ -26,6 +26,11 @@ from repro.protocols.honest import CLEAN, honest_spec, training_steps, with_step
 from repro.spec import Spec
 
 SUSPECT_PREFIX = "suspect-"
+EVALUATED_ON_TRAINING = "suspect-evaluated-on-training-rows"
+TRAINED_ON_ALL = "suspect-trained-on-all-parts"
+OVERSAMPLED_BEFORE_SPLIT = "suspect-oversampled-before-split"
+AUGMENTED_BEFORE_SPLIT = "suspect-augmented-before-split"
+BEST_EPOCH_ON_TEST = "suspect-best-epoch-on-test"
 _ALL = ("Training", "PublicTest", "PrivateTest")
 # Parts of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
 _RANDOM_PARTS: tuple[Step, ...] = (
@@ -36,11 +41,11 @@ _RANDOM_PARTS: tuple[Step, ...] = (
 
 @dataclass(frozen=True)
 class Suspect:
-    """One fault. name: of the protocol. about: what is done wrong, in a few words.
+    """One protocol error. name: of the protocol. about: what is done wrong, in a few words.
 
-    evaluated_part: the part of the data set that the reported figure is of, if one who makes this mistake evaluates it
-        whole, to be compared with what a document's step counts say; empty where the size of the part is free.
-    needs: why it cannot apply to a spec; empty where it can. build: the spec with the fault.
+    evaluated_part: the official part that the reported figure is of, to be compared with the step counts that a paper
+        prints; empty if the evaluated samples are drawn at random.
+    needs: why it cannot apply to a spec; empty if it can. build: the spec with the error.
     """
 
     name: str
@@ -103,36 +108,36 @@ SUSPECTS = {
     suspect.name: suspect
     for suspect in (
         Suspect(
-            "suspect-evaluated-on-training-rows",
-            "the figure is of the rows that were trained on",
+            EVALUATED_ON_TRAINING,
+            "the evaluated samples are the training samples",
             "Training",
             _always,
             _evaluated_on_training,
         ),
         Suspect(
-            "suspect-trained-on-all-parts",
-            "the test rows are among the training rows",
+            TRAINED_ON_ALL,
+            "the test samples are among the training samples",
             "PrivateTest",
             _always,
             _trained_on_all,
         ),
         Suspect(
-            "suspect-oversampled-before-split",
-            "rows are repeated first and divided afterwards",
+            OVERSAMPLED_BEFORE_SPLIT,
+            "samples are repeated first and divided into training and test afterwards",
             "",
-            _needs_step(RepeatClass, "the document repeats no rows"),
+            _needs_step(RepeatClass, "the paper repeats no samples"),
             _before_the_split(RepeatClass),
         ),
         Suspect(
-            "suspect-augmented-before-split",
-            "changed copies are made first and divided afterwards",
+            AUGMENTED_BEFORE_SPLIT,
+            "changed copies are made first and divided into training and test afterwards",
             "",
-            _needs_step(AugmentCopies, "the document adds no changed copies"),
+            _needs_step(AugmentCopies, "the paper adds no changed copies"),
             _before_the_split(AugmentCopies),
         ),
         Suspect(
-            "suspect-best-epoch-on-test",
-            "the epoch with the best figure on the test rows is reported",
+            BEST_EPOCH_ON_TEST,
+            "the epoch with the best test accuracy is reported",
             "PrivateTest",
             _always,
             _best_on_test,

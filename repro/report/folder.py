@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from repro.audit.data import DataAudit
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
 from repro.decode import LoadedSpec
-from repro.explain.records import read_explanation
+from repro.explain.records import Explanation, read_explanation
 from repro.forensics import examine
 from repro.records import RunRecord, find_records, write_atomically
 from repro.report.copies import CopiesFinding, copies_findings
@@ -61,7 +61,7 @@ Times are of training and evaluation, on the device named here, not on the docum
 shortened after the point in question is marked **partial**."""
 
 OUTDATED = """\
-**Outdated**: the main claim or the settings of the spec changed after `repro explain {id}`; it is to be run again."""
+**Outdated**: the main claim, the settings of the spec or the rules changed after `repro explain {id}`. Run it again."""
 
 RUNS_LEGEND = """\
 Load: the machine's load average before the start and before the end of the run, / its cores. A load before the start is
@@ -176,7 +176,9 @@ def _attribution(spec: LoadedSpec, results: Path) -> str:
     found = read_explanation(results, spec.id)
     if found is None:
         return ""
-    return explanation_blocks(found) if is_current(spec, found) else OUTDATED.format(id=spec.id)
+    if isinstance(found, Explanation) and is_current(spec, found):
+        return explanation_blocks(found)
+    return OUTDATED.format(id=spec.id)
 
 
 def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:

@@ -1,0 +1,152 @@
+"""Is a protocol error credited as the cause of a reported accuracy? Rules (i) to (iii) as pure arithmetic.
+
+(i) The runs with the error differ from the clean runs. (ii) They contain the claim in an interval no wider than its
+tolerance. (iii) There are at least three of them. Rule (iv), what the paper says, is in `repro.explain.stated`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from repro.judge import LEVEL, MIN_RUNS, Decision, Design, Prior, Samples, Spread, Target, decide, estimate_prior, holm
+from repro.judge import moderated as moderated_spread
+from repro.judge.quantiles import t_quantile, t_upper_tail
+from repro.judge.scale import EXTREME
+
+ROUND_OFF = 1e-9
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Accuracies of runs with one protocol error, and of the clean runs that they are compared with, one per run.
+
+    design: of the claim's samples and those of these runs. clean_samples: how many samples a clean run evaluates.
+    same_samples: both groups evaluate the same samples, so that a difference cannot come from the choice of samples.
+    """
+
+    values: tuple[float, ...]
+    clean: tuple[float, ...]
+    design: Design
+    clean_samples: int
+    same_samples: bool = False
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Mean of one group minus mean of another. half_width: of its 95 % interval. p: two-sided."""
+
+    value: float
+    half_width: float
+    p: float
+
+
+@dataclass(frozen=True)
+class Credit:
+    """The rules for one protocol error. difference: None for fewer than two runs in one of the groups. p_moves: of the
+    difference, corrected for the number of errors that were tried (Holm)."""
+
+    n: int
+    difference: Difference | None
+    p_moves: float
+    moves: bool
+    decision: Decision
+    contains: bool
+    narrow: bool
+
+    @property
+    def enough(self) -> bool:
+        return self.n >= MIN_RUNS
+
+    @property
+    def credited(self) -> bool:
+        return self.moves and self.contains and self.narrow and self.enough
+
+
+def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence[float]] = ()) -> dict[str, Credit]:
+    """The rules (i) to (iii) for all errors that were tried on one claim.
+
+    usual: accuracies of other groups of runs, which show the usual spread; those that are judged here are left out.
+    All errors are one family: noise alone credits one of them in at most 5 % of papers (Holm 1979).
+    """
+    groups = {name: _prior(usual, one.values, one.clean) for name, one in tested.items()}
+    differences = {name: _difference(one, groups[name]) for name, one in tested.items()}
+    counted = {
+        name: found.p
+        for name, found in differences.items()
+        if found and min(len(tested[name].values), len(tested[name].clean)) >= MIN_RUNS
+    }
+    corrected = holm(counted)
+    credits = {}
+    for name, one in tested.items():
+        decision = decide(one.values, target, one.design, prior=groups[name])
+        found, p = differences[name], corrected.get(name, 1.0)
+        width = math.inf if decision.low is None or decision.high is None else (decision.high - decision.low) / 2
+        credits[name] = Credit(
+            n=len(one.values),
+            difference=found,
+            p_moves=p,
+            moves=found is not None and p < LEVEL and found.value > 0,
+            decision=decision,
+            contains=decision.low is not None and decision.p_differs >= LEVEL,
+            narrow=width <= (target.tolerance or 0.0) * (1 + ROUND_OFF),
+        )
+    return credits
+
+
+def _prior(usual: Sequence[Sequence[float]], *judged: Sequence[float]) -> Prior | None:
+    return estimate_prior([group for group in usual if all(tuple(group) != tuple(one) for one in judged)])
+
+
+def _difference(one: Trial, prior: Prior | None) -> Difference | None:
+    if min(len(one.values), len(one.clean)) < 2:
+        return None
+    drawn = one.design.drawing_variance(_mean(one.values))
+    sampling = 0.0
+    if not one.same_samples:
+        p, q = _mean(one.clean), _mean(one.values)
+        sampling = p * (1 - p) / one.clean_samples
+        if one.design.samples is not Samples.REDRAWN and one.design.ours:
+            sampling += q * (1 - q) / one.design.ours
+    return difference(one.values, one.clean, prior=prior, drawing_variance=drawn, sampling_variance=sampling)
+
+
+def difference(
+    one: Sequence[float],
+    other: Sequence[float],
+    *,
+    prior: Prior | None = None,
+    drawing_variance: float = 0.0,
+    sampling_variance: float = 0.0,
+) -> Difference:
+    """Do two groups of runs differ in their means? Welch's test with moderated spreads.
+
+    The variances of both means add, with degrees of freedom v^2 / sum(v_i^2 / df_i) (Satterthwaite 1946, Biometrics
+    Bulletin 2, 110-114; Welch 1947, Biometrika 34, 28-35).
+    drawing_variance: of one run of the first group, from drawing its samples. sampling_variance: of the difference,
+    because the groups evaluate different samples; it is known, so it has no degrees of freedom to lose.
+
+    Raises ValueError for fewer than two values in a group.
+    """
+    spreads = _spread(one, prior, drawing_variance), _spread(other, prior, 0.0)
+    parts = [spread.sd**2 / len(values) for spread, values in zip(spreads, (one, other), strict=True)]
+    value, variance = _mean(one) - _mean(other), sum(parts) + sampling_variance
+    lost = sum(part**2 / spread.df for part, spread in zip(parts, spreads, strict=True))
+    df = math.inf if lost == 0 else variance**2 / lost
+    error = math.sqrt(variance)
+    if error == 0:
+        return Difference(value, 0.0, 1.0 if value == 0 else 0.0)
+    p = min(1.0, 2 * t_upper_tail(abs(value) / error, df))
+    return Difference(value, t_quantile(1 - LEVEL / 2, df) * error, p)
+
+
+def _spread(values: Sequence[float], prior: Prior | None, drawing_variance: float) -> Spread:
+    """The usual spread is that of accuracies between 5 and 95 %: others keep their own."""
+    usual = 1 - EXTREME <= _mean(values) <= EXTREME
+    why = "" if usual else "beyond 95 %"
+    return moderated_spread(values, prior, drawing_variance=drawing_variance, why_no_prior=why)
+
+
+def _mean(values: Sequence[float]) -> float:
+    return math.fsum(values) / len(values)

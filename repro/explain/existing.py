@@ -1,0 +1,109 @@
+"""The runs that `repro explain` can judge from: those in the results folder that have the settings of the spec."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+from fer_jax import TRAINING_VERSION
+from fer_jax.duplicates import DUPLICATES_VERSION
+from repro.decode import LoadedSpec
+from repro.judge import MIN_RUNS
+from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, PLACEBO, REPORTED_SPLIT
+from repro.records import RECORD_NAME, Overrides, RunRecord, find_records, read_record
+from repro.report.groups import settings_now
+
+USUAL = (0.05, 0.95)  # accuracies whose spread is comparable: closer to 0 or 1 it shrinks
+
+
+class Place(NamedTuple):
+    """What runs must share to be compared: kind of device, precision of products, data set."""
+
+    device: str
+    precision: str
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class KnownRuns:
+    """Complete runs of one variant of a paper at one place."""
+
+    loaded: LoadedSpec
+    variant: str
+    records: tuple[RunRecord, ...]
+
+    def settings(self, protocol: str) -> str:
+        return settings_now(self.loaded, self.variant, protocol)
+
+    def of(self, protocol: str) -> list[RunRecord]:
+        """Of the settings that the protocol has now, one per seed. Runs under another protocol that has the same
+        settings are the same runs."""
+        wanted = self.settings(protocol)
+        found: dict[int, RunRecord] = {}
+        for record in sorted(self.records, key=lambda one: (one.protocol != protocol, one.protocol)):
+            if record.spec_sha256 == wanted and record.data.duplicates_version in (None, DUPLICATES_VERSION):
+                found.setdefault(record.seed, record)
+        return [found[seed] for seed in sorted(found)]
+
+    def outdated(self, protocol: str) -> int:
+        """Number of runs of older settings of the protocol, which say nothing of the present ones."""
+        current = {(one.protocol, one.seed) for one in self.of(protocol)}
+        return sum(one.protocol == protocol and (protocol, one.seed) not in current for one in self.records)
+
+    @cached_property
+    def minutes_per_run(self) -> float | None:
+        """Of the runs of this variant under any protocol; None if there is none."""
+        seconds = [record.time.total_s for record in self.records if not record.same_run_as]
+        return statistics.fmean(seconds) / 60 if seconds else None
+
+
+def known_runs(
+    results: Path, loaded: LoadedSpec, variant: str, *, device: str | None = None, fingerprint: str | None = None
+) -> KnownRuns:
+    """From the results folder. device: cpu or gpu; fingerprint: of the data set. None for the place with most runs of
+    protocol clean, then as published, then of any; synthetic data only if it is named.
+
+    Raises RecordError for a record that cannot be read.
+    """
+    by_place: dict[Place, list[RunRecord]] = {}
+    for path in sorted((results / "runs" / loaded.id / variant).rglob(RECORD_NAME)):
+        record = read_record(path)
+        place = Place(record.device.kind, record.matmul_precision, record.data.fingerprint)
+        usable = record.status == "done" and record.overrides == Overrides()
+        usable = usable and record.training_version == TRAINING_VERSION
+        wanted = device in (None, place.device) and fingerprint in (None, place.fingerprint)
+        if usable and wanted and (fingerprint or not record.data.synthetic):
+            by_place.setdefault(place, []).append(record)
+    groups = [KnownRuns(loaded, variant, tuple(records)) for _, records in sorted(by_place.items())]
+    groups.append(KnownRuns(loaded, variant, ()))
+    return max(groups, key=lambda runs: (*(len(runs.of(p)) for p in (CLEAN, AS_PUBLISHED)), len(runs.records)))
+
+
+def usual_groups(results: Path) -> list[list[float]]:
+    """Accuracies of groups of runs, of any paper, that show how far single runs differ: PrivateTest under protocols
+    that evaluate the same samples in every run, between 5 and 95 %, three runs or more. Runs that stand under two
+    protocols count once.
+
+    Raises RecordError for a record that cannot be read.
+    """
+    groups: dict[tuple[str, ...], dict[int, float]] = {}
+    for _, record in find_records(results):
+        if record.status != "done" or record.overrides != Overrides() or record.data.synthetic:
+            continue
+        if record.protocol not in (*HONEST, PLACEBO) or REPORTED_SPLIT not in record.metrics:
+            continue
+        key = (record.paper, record.variant, record.device.kind, record.matmul_precision, record.spec_sha256)
+        groups.setdefault((*key, record.data.fingerprint), {})[record.seed] = record.metrics[REPORTED_SPLIT].accuracy
+    return [
+        list(group.values())
+        for group in groups.values()
+        if len(group) >= MIN_RUNS and USUAL[0] <= statistics.fmean(group.values()) <= USUAL[1]
+    ]
+
+
+def accuracies(records: Sequence[RunRecord], split: str) -> tuple[float, ...]:
+    return tuple(record.metrics[split].accuracy for record in records)
