@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import msgspec
 from report_records import data, headline, make_record, make_spec, metrics
@@ -27,7 +28,8 @@ OFFICIAL_STEPS = [
 def paper(value: float = 0.60, claims=(), **tables) -> LoadedSpec:
     """An invented paper that reports an accuracy of PrivateTest, without a word on where its settings come from."""
     main = headline(value=value, resolution=0.001)
-    return make_spec(claims=(main, *claims), **({"data": {"steps": OFFICIAL_STEPS}} | tables))
+    given: dict[str, Any] = {"data": {"steps": OFFICIAL_STEPS}} | tables
+    return make_spec(claims=(main, *claims), **given)
 
 
 def run_of(spec: LoadedSpec, protocol: str, seed: int, accuracy: float, **fields) -> RunRecord:

@@ -12,7 +12,7 @@ from repro.judge import Design, Prior, Samples, Target
 SD = 0.0062  # of single runs, as in the committed records of FER-2013
 CLAIM = Target(0.49, resolution=0.001, tolerance=0.03)
 OWN = Design(Samples.FIXED_OWN, ours=3589)
-USUAL = [list(0.5 + SD * np.random.default_rng(seed).standard_normal(3)) for seed in range(11)]
+USUAL = [[0.5 + 0.01 * i - SD, 0.5 + 0.01 * i, 0.5 + 0.01 * i + SD] for i in range(11)]  # s0 = SD, d0 = 8
 CLEAN = (0.449, 0.455, 0.461)
 
 
@@ -82,13 +82,13 @@ def test_the_difference_is_welchs_without_a_prior():
 
 def test_a_prior_gives_three_runs_degrees_of_freedom():
     prior = Prior(sd=SD, df=8, groups=11, pooled_df=22)
-    assert difference((0.46, 0.47, 0.465), CLEAN, prior=prior).p < difference((0.46, 0.47, 0.465), CLEAN).p
+    assert difference((0.46, 0.47, 0.465), CLEAN, priors=(prior, prior)).p < difference((0.46, 0.47, 0.465), CLEAN).p
 
 
 def test_groups_beyond_95_percent_keep_their_own_spread():
     prior = Prior(sd=0.05, df=8, groups=11, pooled_df=22)
     high = (0.981, 0.982, 0.983)
-    assert difference(high, (0.991, 0.992, 0.993), prior=prior).p == difference(high, (0.991, 0.992, 0.993)).p
+    assert difference(high, (0.991, 0.992, 0.993), priors=(prior, prior)).p == difference(high, (0.991, 0.992, 0.993)).p
 
 
 def test_equal_groups_do_not_differ():
@@ -96,14 +96,14 @@ def test_equal_groups_do_not_differ():
     assert difference((0.6, 0.6), (0.5, 0.5)).p == 0.0
 
 
-@pytest.mark.parametrize(("gap", "sd"), [(0.010, SD), (0.020, SD), (0.015, 0.8 * SD)])
+@pytest.mark.parametrize(("gap", "sd"), [(0.010, SD), (0.020, SD), (0.020, 1.5 * SD)])
 def test_noise_alone_is_credited_in_at_most_5_percent_of_papers(gap, sd):
-    """Six errors that move nothing, three runs each, and a claim so near that noise may reach it: any credit is false."""
+    """Six errors that move nothing, three runs each, and a claim that noise may reach: any credit is false."""
     random = np.random.default_rng(7)
-    target, papers, false, contained = Target(round(0.455 + gap, 3), resolution=0.001, tolerance=0.03), 250, 0, 0
+    target, papers, false, contained = Target(round(0.455 + gap, 3), resolution=0.001, tolerance=0.03), 120, 0, 0
     for _ in range(papers):
         clean = tuple(0.455 + sd * random.standard_normal(3))
-        cases = {i: trial(*(0.455 + sd * random.standard_normal(3)), clean=clean) for i in range(6)}
+        cases = {str(i): trial(*(0.455 + sd * random.standard_normal(3)), clean=clean) for i in range(6)}
         made = credit(target, cases, USUAL).values()
         false += any(one.credited for one in made)
         contained += any(one.contains and one.narrow for one in made)
@@ -113,11 +113,11 @@ def test_noise_alone_is_credited_in_at_most_5_percent_of_papers(gap, sd):
 
 def test_a_true_cause_is_found_in_most_papers():
     """It moves the runs by 3.5 points; five other errors move nothing."""
-    random, found, papers = np.random.default_rng(8), 0, 100
+    random, found, papers = np.random.default_rng(8), 0, 60
     for _ in range(papers):
         clean = tuple(0.455 + SD * random.standard_normal(3))
-        cases = {i: trial(*(0.455 + SD * random.standard_normal(3)), clean=clean) for i in range(5)}
-        cases[5] = trial(*(0.49 + SD * random.standard_normal(3)), clean=clean)
+        cases = {str(i): trial(*(0.455 + SD * random.standard_normal(3)), clean=clean) for i in range(5)}
+        cases["5"] = trial(*(0.49 + SD * random.standard_normal(3)), clean=clean)
         credited = [i for i, made in credit(CLAIM, cases, USUAL).items() if made.credited]
-        found += credited == [5]
+        found += credited == ["5"]
     assert found >= 0.85 * papers

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 
 import pytest
 from report_records import headline, make_spec
@@ -27,13 +28,12 @@ OFFICIAL = {"step": "split_by_usage", "into": {"train": ["Training"], "test": ["
 KEYS = ("data.steps[0]", "data.steps[1]", "data.steps[2]", "model.layers[1]", "training")
 
 
-def fits(steps, suspect, entry=SAID, split="test", **training):
-    tables = {"data": {"steps": steps}}
-    spec = make_spec(claims=(headline(split=split),), **tables)
+def fits(steps, suspect, entry: Provenance = SAID, *, training: dict[str, str] | None = None):
+    """What a paper with these data steps says of an error, all settings from one source."""
+    tables: dict[str, Any] = {"data": {"steps": steps}}
     if training:
-        new = dataclasses.replace(spec, spec=spec.spec)
-        tables["training"] = new.raw["training"] | training
-        spec = make_spec(claims=(headline(split=split),), **tables)
+        tables["training"] = make_spec().raw["training"] | training
+    spec = make_spec(claims=(headline(),), **tables)
     spec = dataclasses.replace(spec, provenance={key: (entry,) for key in KEYS})
     return Statements(spec, spec.spec.claims[0]).about(suspect).fits
 
@@ -79,7 +79,7 @@ def test_removed_duplicates_contradict_duplicates():
 def test_the_reported_epoch():
     assert fits([OFFICIAL], BEST_EPOCH_ON_TEST) is False, "the last epoch is reported"
     best = {"report": "best", "report_split": "test"}
-    assert fits([OFFICIAL], BEST_EPOCH_ON_TEST, **best) is True
+    assert fits([OFFICIAL], BEST_EPOCH_ON_TEST, training=best) is True
 
 
 def test_a_network_with_seven_outputs_uses_seven_classes():

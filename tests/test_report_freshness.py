@@ -9,10 +9,16 @@ from test_report_taxonomy import audit, overlap
 
 from fer_jax.duplicates import DUPLICATES_VERSION
 from repro.audit.records import write_audit
-from repro.explain.records import EXPLANATION_FORMAT, Explanation, write_explanation
+from repro.explain.records import (
+    EXPLANATION_FORMAT,
+    Explanation,
+    OlderExplanation,
+    read_explanation,
+    write_explanation,
+)
 from repro.plan import settings_sha256
 from repro.protocols import AS_PUBLISHED, CLEAN, under_protocol
-from repro.records import write_record
+from repro.records import RecordError, write_record
 from repro.report.folder import render_folder
 from repro.report.freshness import current_audit, is_current
 from repro.report.groups import settings_now
@@ -32,10 +38,10 @@ EXPLANATION = Explanation(
     data="fer2013",
     fingerprint="ab12cd34ef",
     device="Test CPU",
-    honest=(0.5,),
-    conclusion="not explained",
+    clean=(0.5,),
+    conclusion="not known",
     cause="",
-    suspects=(),
+    why=("No error that was considered gives the claim.",),
 )
 
 
@@ -82,7 +88,7 @@ def pages(folder, found, explanation, spec=SPEC):
 def test_the_page_shows_what_is_current(tmp_path):
     page = pages(tmp_path, FOUND, EXPLANATION)
     assert "Outdated" not in page and "Audited: fer2013 (ab12cd34), variant `default`." in page
-    assert "500 of 1,000 evaluated rows" in page and "No suspect reaches the claim." in page
+    assert "500 of 1,000 evaluated rows" in page and "No error that was considered gives the claim." in page
     assert "On Test CPU, fer2013 (ab12cd34)." in page, "no figure without its device and data"
 
 
@@ -90,7 +96,20 @@ def test_the_page_says_what_is_outdated(tmp_path):
     old = msgspec.structs.replace(FOUND, settings=dict.fromkeys(NOW, "older"))
     page = pages(tmp_path, old, msgspec.structs.replace(EXPLANATION, reported=0.98))
     assert page.count("**Outdated**") == 2
-    assert "evaluated rows (" not in page and "No suspect reaches the claim." not in page
+    assert "evaluated rows (" not in page and "No error that was considered gives the claim." not in page
+
+
+def test_an_explanation_by_older_rules_is_outdated(tmp_path):
+    """Format 1: a suspect counted with one run, whether or not it moved anything."""
+    pages(tmp_path, FOUND, EXPLANATION)
+    path = tmp_path / "explain" / f"{SPEC.id}.json"
+    path.write_text('{"format": 1, "paper": "someone2020", "conclusion": "explained", "cause": "suspect-x"}')
+    assert read_explanation(tmp_path, SPEC.id) == OlderExplanation(format=1, paper=SPEC.id)
+    page = render_folder(tmp_path, [SPEC])["someone2020.md"]
+    assert "**Outdated**" in page and "suspect-x" not in page
+    path.write_text('{"format": 99, "paper": "someone2020"}')
+    with pytest.raises(RecordError, match="format 99 is of a newer version"):
+        read_explanation(tmp_path, SPEC.id)
 
 
 def test_an_audit_of_another_variant_is_not_shown_for_the_main_figure(tmp_path):

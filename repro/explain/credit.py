@@ -7,8 +7,9 @@ tolerance. (iii) There are at least three of them. Rule (iv), what the paper say
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+import statistics
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from repro.judge import LEVEL, MIN_RUNS, Decision, Design, Prior, Samples, Spread, Target, decide, estimate_prior, holm
 from repro.judge import moderated as moderated_spread
@@ -67,11 +68,13 @@ class Credit:
 def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence[float]] = ()) -> dict[str, Credit]:
     """The rules (i) to (iii) for all errors that were tried on one claim.
 
-    usual: accuracies of other groups of runs, which show the usual spread; those that are judged here are left out.
+    usual: accuracies of groups of runs of other papers, which show the usual spread.
     All errors are one family: noise alone credits one of them in at most 5 % of papers (Holm 1979).
     """
-    groups = {name: _prior(usual, one.values, one.clean) for name, one in tested.items()}
-    differences = {name: _difference(one, groups[name]) for name, one in tested.items()}
+    own = _own_groups(tested)
+    others = [group for group in usual if tuple(group) not in own]
+    priors = {values: _prior(others, own - {values}) for one in tested.values() for values in (one.values, one.clean)}
+    differences = {name: _difference(one, priors) for name, one in tested.items()}
     counted = {
         name: found.p
         for name, found in differences.items()
@@ -80,7 +83,7 @@ def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence
     corrected = holm(counted)
     credits = {}
     for name, one in tested.items():
-        decision = decide(one.values, target, one.design, prior=groups[name])
+        decision = decide(one.values, target, one.design, prior=priors[one.values])
         found, p = differences[name], corrected.get(name, 1.0)
         width = math.inf if decision.low is None or decision.high is None else (decision.high - decision.low) / 2
         credits[name] = Credit(
@@ -95,11 +98,30 @@ def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence
     return credits
 
 
-def _prior(usual: Sequence[Sequence[float]], *judged: Sequence[float]) -> Prior | None:
-    return estimate_prior([group for group in usual if all(tuple(group) != tuple(one) for one in judged)])
+def _own_groups(tested: Mapping[str, Trial]) -> frozenset[tuple[float, ...]]:
+    """The groups of this paper that show how far its single runs differ."""
+    fixed = [one.values for one in tested.values() if one.design.samples is not Samples.REDRAWN]
+    groups = {*fixed, *(one.clean for one in tested.values())}
+    return frozenset(group for group in groups if len(group) > 1 and _is_usual(group))
 
 
-def _difference(one: Trial, prior: Prior | None) -> Difference | None:
+def _prior(usual: Sequence[Sequence[float]], own: Collection[Sequence[float]]) -> Prior | None:
+    """The usual spread of single runs, moderated by the other groups of the paper itself, which may spread more or less
+    than those of other papers. Its weight stays as it was.
+
+    s0^2 becomes (d0 s0^2 + sum (n - 1) s^2) / (d0 + sum (n - 1)), summed over the groups `own`.
+    """
+    prior = estimate_prior(usual)
+    if prior is None:
+        return estimate_prior(list(own))
+    if not own:
+        return prior
+    df = sum(len(group) - 1 for group in own)
+    squares = sum((len(group) - 1) * statistics.variance(group) for group in own)
+    return replace(prior, sd=math.sqrt((prior.df * prior.sd**2 + squares) / (prior.df + df)))
+
+
+def _difference(one: Trial, priors: Mapping[tuple[float, ...], Prior | None]) -> Difference | None:
     if min(len(one.values), len(one.clean)) < 2:
         return None
     drawn = one.design.drawing_variance(_mean(one.values))
@@ -109,14 +131,20 @@ def _difference(one: Trial, prior: Prior | None) -> Difference | None:
         sampling = p * (1 - p) / one.clean_samples
         if one.design.samples is not Samples.REDRAWN and one.design.ours:
             sampling += q * (1 - q) / one.design.ours
-    return difference(one.values, one.clean, prior=prior, drawing_variance=drawn, sampling_variance=sampling)
+    return difference(
+        one.values,
+        one.clean,
+        priors=(priors[one.values], priors[one.clean]),
+        drawing_variance=drawn,
+        sampling_variance=sampling,
+    )
 
 
 def difference(
     one: Sequence[float],
     other: Sequence[float],
     *,
-    prior: Prior | None = None,
+    priors: tuple[Prior | None, Prior | None] = (None, None),
     drawing_variance: float = 0.0,
     sampling_variance: float = 0.0,
 ) -> Difference:
@@ -129,7 +157,7 @@ def difference(
 
     Raises ValueError for fewer than two values in a group.
     """
-    spreads = _spread(one, prior, drawing_variance), _spread(other, prior, 0.0)
+    spreads = _spread(one, priors[0], drawing_variance), _spread(other, priors[1], 0.0)
     parts = [spread.sd**2 / len(values) for spread, values in zip(spreads, (one, other), strict=True)]
     value, variance = _mean(one) - _mean(other), sum(parts) + sampling_variance
     lost = sum(part**2 / spread.df for part, spread in zip(parts, spreads, strict=True))
@@ -143,9 +171,12 @@ def difference(
 
 def _spread(values: Sequence[float], prior: Prior | None, drawing_variance: float) -> Spread:
     """The usual spread is that of accuracies between 5 and 95 %: others keep their own."""
-    usual = 1 - EXTREME <= _mean(values) <= EXTREME
-    why = "" if usual else "beyond 95 %"
+    why = "" if _is_usual(values) else "beyond 95 %"
     return moderated_spread(values, prior, drawing_variance=drawing_variance, why_no_prior=why)
+
+
+def _is_usual(values: Sequence[float]) -> bool:
+    return 1 - EXTREME <= _mean(values) <= EXTREME
 
 
 def _mean(values: Sequence[float]) -> float:

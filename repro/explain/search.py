@@ -211,21 +211,26 @@ class Search:
         tried = [(DUPLICATES, OFFICIAL, "FER-2013's official parts share images", "PrivateTest")]
         tried += [(s.name, s.name, s.about, s.evaluated_part) for s in SUSPECTS.values() if not s.needs(spec)]
         if self.train:
-            for name, protocol, _, _ in tried:
-                self._try(name, protocol)
+            for name, protocol, _, part in tried:
+                self._try(name, protocol, part)
         credits = self._credits(tried)
         measured = [self._hypothesis(*one, credits.get(one[0])) for one in tried]
         return [*(result(self.claim, one) for one in measured), *found, self._class_subset()]
 
-    def _try(self, name: str, protocol: str) -> None:
+    def _try(self, name: str, protocol: str, part: str) -> None:
         """Train with an error, unless the paper rules it out or the clean runs, or one run, tell that it cannot be."""
-        if self.statements.about(name).fits is False or self._estimate_misses(name):
+        if any(one.fits is False for one in self._said(name, part)) or self._estimate_misses(name):
             return
         if not self._runs.of(protocol):
             self._make(protocol, 1)
         first = self._runs.of(protocol)[:1]
         if first and not is_far(self.claim, accuracies(first, self._split(protocol, first))):
             self._make(protocol, self.seeds)
+
+    def _said(self, name: str, part: str) -> list[Evidence]:
+        """What the paper says of an error: in words or code, and by the steps that it prints."""
+        steps = steps_evidence(self.loaded, self.claim, part, self._part_sizes.get(part))
+        return [self.statements.about(name), *([steps] if steps else [])]
 
     def _estimate_misses(self, name: str) -> bool:
         values = estimated(name, self.clean)
@@ -260,11 +265,7 @@ class Search:
 
     def _hypothesis(self, name: str, protocol: str, about: str, part: str, made: Credit | None) -> Hypothesis:
         records = self.runs_of(protocol)
-        said = [
-            self.statements.about(name),
-            steps_evidence(self.loaded, self.claim, part, self._part_sizes.get(part)),
-            curve_evidence(printed_curve(self.loaded, self.claim), records, self.clean),
-        ]
+        curve = curve_evidence(printed_curve(self.loaded, self.claim), records, self.clean)
         others = {record.protocol for record in records} - {protocol}
         return Hypothesis(
             name=name,
@@ -273,7 +274,7 @@ class Search:
             values=accuracies(records, self._split(protocol, records)),
             estimate=estimated(name, self.clean),
             estimate_misses=self._estimate_misses(name),
-            said=tuple(one for one in said if one is not None),
+            said=(*self._said(name, part), *([curve] if curve else [])),
             same_runs_as=", ".join(sorted(others)),
             minutes_per_run=self._runs.minutes_per_run,
         )
