@@ -18,7 +18,7 @@ from repro.explain.search import Search, explained_claim
 from repro.explain.stated import CLASS_SUBSET, DUPLICATES
 from repro.protocols import BEST_EPOCH_ON_TEST, EVALUATED_ON_TRAINING, TRAINED_ON_ALL
 
-EPOCHS = 8
+EPOCHS = 12
 CLAIM = """
 [[claims]]
 id = "main"
@@ -146,15 +146,15 @@ def test_an_error_that_one_run_shows_to_be_far_is_trained_once(paper, data, resu
     assert far.standing == "excluded" and len(far.accuracies) == 1 and "too far" in far.reason
 
 
-def test_a_clean_claim_needs_no_explanation_and_one_below_is_no_overlap(paper, data, results):
+def test_a_claim_below_the_clean_accuracy_is_no_matter_of_overlap(paper, data, results):
     below = explain(paper(0.01), data, results)
     assert below.conclusion == "not known" and below.suspects == () and "above the claim" in below.why[0]
 
 
 def test_the_command_keeps_what_it_finds_and_trains_nothing_twice(paper, data, results):
-    path = str(paper(1.0, steps=21))
+    path = paper(1.0, steps=21)
     explain(path, data, results)
-    call = ["explain", path, "--data", str(data), "--results", str(results), "--device", "cpu"]
+    call = ["explain", str(path), "--data", str(data), "--results", str(results), "--device", "cpu"]
     before = {p: p.stat().st_mtime_ns for p in results.rglob("run.json")}
     for more in ([], ["--no-train"]):
         done = CliRunner().invoke(main, [*call, *more], catch_exceptions=False)
@@ -167,14 +167,6 @@ def test_the_command_keeps_what_it_finds_and_trains_nothing_twice(paper, data, r
     as_json = json.loads(CliRunner().invoke(main, [*call, "--json"]).stdout)
     assert as_json["conclusion"] == "proven" and as_json["format"] == 2
     assert {p: p.stat().st_mtime_ns for p in results.rglob("run.json")} == before
-
-
-def test_without_training_the_missing_runs_have_a_price(paper, data, results):
-    """On a folder where only the clean runs are."""
-    explain(paper(1.0), data, results)
-    found = explain(paper(0.99), data, results, train=False)
-    by_name = {one.suspect: one for one in found.suspects}
-    assert by_name[DUPLICATES].how == "measured" and found.conclusion == "several hypotheses"
 
 
 def test_no_train_makes_no_run(paper, data, tmp_path):

@@ -91,6 +91,14 @@ def test_groups_beyond_95_percent_keep_their_own_spread():
     assert difference(high, (0.991, 0.992, 0.993), priors=(prior, prior)).p == difference(high, (0.991, 0.992, 0.993)).p
 
 
+def test_runs_that_are_all_right_hold_a_claim_of_100_percent():
+    """63 samples, of which half a one is 0.8 %."""
+    few = Design(Samples.FIXED_OWN, ours=63)
+    made = one(trial(1.0, 1.0, 1.0, design=few), Target(1.0, resolution=0.01, tolerance=0.03))
+    assert made.credited
+    assert not one(trial(0.9, 0.9, 0.9, design=few), Target(1.0, resolution=0.01, tolerance=0.03)).contains
+
+
 def test_equal_groups_do_not_differ():
     assert difference((0.5, 0.5), (0.5, 0.5)).p == 1.0
     assert difference((0.6, 0.6), (0.5, 0.5)).p == 0.0

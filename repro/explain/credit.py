@@ -92,10 +92,16 @@ def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence
             p_moves=p,
             moves=found is not None and p < LEVEL and found.value > 0,
             decision=decision,
-            contains=decision.low is not None and decision.p_differs >= LEVEL,
+            contains=decision.low is not None and (decision.p_differs >= LEVEL or _prints(target, one.values)),
             narrow=width <= (target.tolerance or 0.0) * (1 + ROUND_OFF),
         )
     return credits
+
+
+def _prints(target: Target, values: Sequence[float]) -> bool:
+    """Whether the mean rounds to the claim. Runs that are all right, or all wrong, have no spread, and the logit scale
+    moves them inward by half a sample: 100 % of few samples would then rule out a claim of 100 %."""
+    return abs(_mean(values) - target.value) <= target.rounding * (1 + ROUND_OFF)
 
 
 def _own_groups(tested: Mapping[str, Trial]) -> frozenset[tuple[float, ...]]:

@@ -15,10 +15,10 @@ import numpy as np
 from fer_jax.faces import EMOTIONS
 from repro.decode import LoadedSpec
 from repro.explain.credit import difference
-from repro.explain.hypotheses import p_text
+from repro.explain.hypotheses import counted, p_text
 from repro.explain.records import Evidence
 from repro.explain.stated import Statements
-from repro.judge import LEVEL, MIN_RUNS, decide_curve
+from repro.judge import LEVEL, MIN_RUNS, Decision, decide_curve
 from repro.protocols import BEST_EPOCH_ON_TEST, EVALUATED_ON_TRAINING, TRAINED_ON_ALL
 from repro.records import RunRecord
 from repro.report.claims import metrics_of
@@ -206,3 +206,14 @@ def other_network(statements: Statements) -> list[str]:
     if not assumed:
         return []
     return [f"the sizes of {assumed} of {layers} layers are assumed, because neither the paper nor code tells them"]
+
+
+def unknown_tries(claim: Claim, clean: Decision) -> list[str]:
+    """A claim that is the best of an unknown number of tries: chance alone may have raised it."""
+    if not claim.selected_from or claim.tries is not None:
+        return []
+    words = f"the claim is the best of an unknown number of tries ({claim.selected_from})"
+    if clean.chance is None or math.isinf(clean.chance.tries_even):
+        return [words]
+    tries = counted(math.ceil(clean.chance.tries_even), "clean run")
+    return [f"{words}; the best of {tries} reaches it with even chance"]

@@ -23,6 +23,7 @@ from repro.explain.evidence import (
     other_network,
     printed_curve,
     steps_evidence,
+    unknown_tries,
 )
 from repro.explain.existing import KnownRuns, accuracies, known_runs, usual_groups
 from repro.explain.hypotheses import Hypothesis, is_far, not_applicable, result
@@ -165,7 +166,8 @@ class Search:
         """Raises what `run_plans` raises."""
         values, decision = self.gap()
         suspects: list[SuspectResult] = []
-        other = [*other_data(self.loaded, self.claim, self.published), *other_network(self.statements)]
+        other = other_data(self.loaded, self.claim, self.published) + other_network(self.statements)
+        other += unknown_tries(self.claim, decision)
         if has_gap(decision):
             suspects = sorted(self._suspects(), key=lambda one: STANDINGS.index(one.standing))
             concluded = conclude(self.claim, values, decision, suspects, other)
@@ -298,8 +300,8 @@ class Search:
 
 
 def target_of(claim: Claim) -> Target:
-    tries = claim.tries if claim.selected_from else 1
-    return Target(claim.value, resolution=claim.resolution, tolerance=claim.tolerance, tries=tries)
+    """The claim as a single run, or as the best of a known number; an unknown one is `evidence.unknown_tries`."""
+    return Target(claim.value, resolution=claim.resolution, tolerance=claim.tolerance, tries=claim.tries or 1)
 
 
 def explained_claim(loaded: LoadedSpec) -> Claim:

@@ -1,0 +1,56 @@
+"""repro.explain.existing: which runs show the usual spread, and which runs are those of a protocol now."""
+
+from __future__ import annotations
+
+import msgspec
+from explain_runs import paper, run_of, write_runs
+from report_records import GPU, data
+
+from repro.explain.existing import known_runs, usual_groups
+from repro.protocols import AS_PUBLISHED, CLEAN, EVALUATED_ON_TRAINING, OFFICIAL, PLACEBO
+from repro.records import record_folder, write_record
+
+THREE = (0.45, 0.46, 0.47)
+
+
+def test_the_usual_spread_is_of_fixed_samples_and_three_runs(tmp_path):
+    spec = paper()
+    beyond, two = (0.98, 0.981, 0.982), (0.5, 0.51)
+    write_runs(tmp_path, spec, {CLEAN: THREE, OFFICIAL: two, PLACEBO: beyond, EVALUATED_ON_TRAINING: THREE})
+    assert usual_groups(tmp_path) == [list(THREE)]
+
+
+def test_runs_that_stand_under_two_protocols_count_once(tmp_path):
+    spec = paper()
+    write_runs(tmp_path, spec, {CLEAN: THREE})
+    for seed, value in enumerate(THREE):
+        other = msgspec.structs.replace(run_of(spec, CLEAN, seed, value), protocol=OFFICIAL, same_run_as=CLEAN)
+        write_record(record_folder(tmp_path, other), other)
+    assert usual_groups(tmp_path) == [list(THREE)]
+
+
+def test_the_place_with_most_clean_runs_is_chosen_unless_one_is_named(tmp_path):
+    spec = paper()
+    write_runs(tmp_path, spec, {CLEAN: THREE[:2], AS_PUBLISHED: THREE})
+    for seed, value in enumerate(THREE):
+        record = msgspec.structs.replace(run_of(spec, CLEAN, seed, value), device=GPU)
+        write_record(record_folder(tmp_path, record), record)
+    assert {r.device.kind for r in known_runs(tmp_path, spec, "default").records} == {"gpu"}
+    cpu = known_runs(tmp_path, spec, "default", device="cpu")
+    assert len(cpu.of(CLEAN)) == 2 and len(cpu.of(AS_PUBLISHED)) == 3
+    assert known_runs(tmp_path, spec, "default", fingerprint="another").records == ()
+
+
+def test_synthetic_runs_count_only_if_their_data_are_named(tmp_path):
+    spec = paper()
+    record = msgspec.structs.replace(run_of(spec, AS_PUBLISHED, 0, 0.5), data=data(synthetic=True))
+    write_record(record_folder(tmp_path, record), record)
+    assert known_runs(tmp_path, spec, "default").records == ()
+    assert len(known_runs(tmp_path, spec, "default", fingerprint="5" * 10).records) == 1
+
+
+def test_minutes_come_from_runs_that_were_trained(tmp_path):
+    spec = paper()
+    assert known_runs(tmp_path, spec, "default").minutes_per_run is None
+    write_runs(tmp_path, spec, {AS_PUBLISHED: THREE})
+    assert known_runs(tmp_path, spec, "default").minutes_per_run == 44 / 60
