@@ -75,7 +75,8 @@ def test_the_difference_is_welchs_without_a_prior():
     a, b = (0.51, 0.53, 0.52, 0.55), (0.50, 0.49, 0.47)
     expected = stats.ttest_ind(a, b, equal_var=False)
     found = difference(a, b)
-    assert found.p == pytest.approx(expected.pvalue) and found.value == pytest.approx(0.0408333, abs=1e-6)
+    p = expected.pvalue  # pyright: ignore[reportAttributeAccessIssue]
+    assert found.p == pytest.approx(p) and found.value == pytest.approx(0.0408333, abs=1e-6)
     low, high = expected.confidence_interval(0.95)
     assert found.half_width == pytest.approx((high - low) / 2)
 
