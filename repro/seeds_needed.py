@@ -13,45 +13,26 @@ from typing import Any
 
 import msgspec
 
+from repro.audit.records import AuditRecord
 from repro.catalog import paper_files
+from repro.judge import LEVEL, MIN_RUNS, decide_comparison
 from repro.report import units
 from repro.report.groups import PaperRuns
-from repro.report.judgements import done, most_runs, rows_behind
+from repro.report.judgements import done, judge_claims, most_runs, rows_behind
+from repro.report.verdicts import Judgement, Word, word_of
 from repro.spec import Claim
-from repro.verdict import (
-    LEVEL,
-    MAX_SEEDS,
-    MIN_SEEDS,
-    Verdict,
-    binomial_rows,
-    fewest_seeds,
-    has_verdict,
-    judge,
-    limit_interval,
-    narrow_enough,
-    size,
-)
-
-
-class Outlook(msgspec.Struct, frozen=True, kw_only=True):
-    """Numbers of seeds in all, with the present mean and spread; None where no number does it.
-
-    to_verdict: until the verdict is no longer inconclusive, with `expected` as that verdict (None while fewer than two
-    runs tell no spread). to_exclude: until the claim lies outside the interval of one new run.
-    """
-
-    to_verdict: int | None
-    to_exclude: int | None
-    expected: Verdict | None
-    reason: str
+from repro.verdict import has_verdict
 
 
 class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One claim: the verdict now, and what a verdict would take.
 
-    rows: evaluated rows behind each value. n_needed, n_to_exclude: see `Outlook`. hours_needed: the mean machine time
-    of the runs at hand (`Times.total_s`: where seeds shared one program, each one's share) times the seeds that are
-    missing to `n_needed`; None where nothing was run, or no number of seeds does it.
+    rows: evaluated samples behind each value. verdict_now: as on the paper's page, with what an open one misses.
+    n_needed: seeds in all that decide the claim if mean and spread stay; None if no number does, or if no tolerance was
+    fixed; for a decided claim the number that is there. expected: the verdict then; None while fewer than two runs
+    show no spread. hours_needed: the mean machine time of the runs that are there (`Times.total_s`: if seeds shared one
+    program, each one's share) times the seeds that are missing to `n_needed`; None if nothing was run, or if no number
+    of seeds does it.
     """
 
     claim: str
@@ -60,109 +41,85 @@ class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
     reported: str
     measured: str
     rows: int | None
-    verdict_now: Verdict
+    verdict_now: str
+    decided: bool
     n_now: int
     n_needed: int | None
-    n_to_exclude: int | None
-    expected: Verdict | None
+    expected: Word | None
     hours_needed: float | None
     reason: str
 
 
-def seeds_needed(values: Sequence[float], claim: Claim, rows: int | None) -> int | None:
-    """The smallest number of seeds, 3 or more, with which `judge` gives another verdict than inconclusive.
+def seed_plans(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> list[SeedPlan]:
+    """A plan for every accuracy that a run can measure, each from the group with the most runs that are done.
 
-    values: one per run in the claim's unit; their mean and deviation are taken to stay. That is the number that puts
-    the claim outside the interval of one new run, or the number that makes the interval as narrow as the claim's
-    tolerance, whichever comes first. None where the spread of single runs, the test set's size and the claim's rounding
-    are too much for any number (up to 10,000). With fewer than two values: 3, which no verdict can do without.
+    The verdicts are those of the paper's page. audits: as for `judge_claims`.
     """
-    return outlook(values, claim, rows).to_verdict
-
-
-def outlook(values: Sequence[float], claim: Claim, rows: int | None) -> Outlook:
-    """`seeds_needed` with the verdict to be expected, and the reason in one sentence."""
-    if len(values) < 2:
-        runs = "One run tells nothing of the spread over seeds" if values else "There is no run yet"
-        reason = f"{runs}; a verdict needs at least {MIN_SEEDS}."
-        return Outlook(to_verdict=MIN_SEEDS, to_exclude=None, expected=None, reason=reason)
-    exclude = fewest_seeds(lambda interval: not interval.holds(claim.value), claim, values, rows)
-    narrow = fewest_seeds(lambda interval: narrow_enough(claim, interval), claim, values, rows)
-    if exclude is None and narrow is None:
-        return Outlook(to_verdict=None, to_exclude=None, expected=None, reason=_never(values, claim, rows))
-    if narrow is None or (exclude is not None and exclude <= narrow):
-        side: Verdict = "below the claim" if statistics.fmean(values) < claim.value else "above the claim"
-        reason = f"With this mean and spread, {exclude:,} seeds put the reported figure outside the interval."
-        return Outlook(to_verdict=exclude, to_exclude=exclude, expected=side, reason=reason)
-    assert claim.tolerance is not None
-    reason = f"With this mean and spread, {narrow:,} seeds bring the interval within the tolerance of "
-    reason += f"{size(claim, claim.tolerance)}, the reported figure inside."
-    if exclude is not None:
-        reason += f" To put it outside takes {exclude:,}."
-    return Outlook(to_verdict=narrow, to_exclude=exclude, expected="reproduced", reason=reason)
-
-
-def _never(values: Sequence[float], claim: Claim, rows: int | None) -> str:
-    """Why no number of seeds settles it."""
-    mean, std = statistics.fmean(values), statistics.stdev(values)
-    limit = limit_interval(mean, std, resolution=claim.resolution, rows=binomial_rows(claim, rows))
-    parts = [f"{size(claim, limit.seeds)} from the spread of single runs"]
-    if limit.binomial:
-        parts.append(f"{size(claim, limit.binomial)} from the test set's {rows:,} rows")
-    if limit.rounding:
-        parts.append(f"{size(claim, limit.rounding)} from the rounding")
-    tolerance = "no tolerance was fixed" if claim.tolerance is None else f"tolerance {size(claim, claim.tolerance)}"
-    return (
-        f"No number up to {MAX_SEEDS:,} settles it: ever more seeds leave {size(claim, limit.half_width)} "
-        f"({', '.join(parts)}), and the reported figure is {size(claim, abs(mean - claim.value))} off; {tolerance}."
-    )
-
-
-def seed_plans(paper: PaperRuns) -> list[SeedPlan]:
-    """A plan for every accuracy that a run can measure, each from the group with the most runs that are done."""
     claims = paper.loaded.spec.claims if paper.loaded else ()
-    return [_plan(claim, paper) for claim in claims if claim.quantity == "accuracy" and has_verdict(claim)]
+    judged = judge_claims(paper, audits)
+    wanted = [claim for claim in claims if claim.quantity == "accuracy" and has_verdict(claim)]
+    return [_plan(claim, paper, judged.get(claim.id)) for claim in wanted]
 
 
-def _plan(claim: Claim, paper: PaperRuns) -> SeedPlan:
+def _plan(claim: Claim, paper: PaperRuns, judged: Judgement | None) -> SeedPlan:
     group, measured = most_runs(claim, paper)
     records = done(group) if group else []
     values = measured.values if measured else ()
-    rows = rows_behind(claim, records)
-    ahead = outlook(values, claim, rows)
+    needed = _needed(judged, len(values))
     hours = None
-    if records and ahead.to_verdict is not None:
-        hours = statistics.fmean(record.time.total_s for record in records) / 3600
-        hours *= max(0, ahead.to_verdict - len(values))
+    if records and needed is not None:
+        hours = statistics.fmean(record.time.total_s for record in records) / 3600 * max(0, needed - len(values))
     return SeedPlan(
         claim=claim.id,
         variant=claim.variant,
         device=group.key.device_label if group else "",
         reported=units.reported(claim),
         measured=units.mean_and_spread(claim, measured.mean, measured.std) if measured else "",
-        rows=rows,
-        verdict_now=judge(claim, values, rows=rows).verdict,
+        rows=rows_behind(claim, records),
+        verdict_now=judged.verdict if judged else f"open: {MIN_RUNS} more seeds",
+        decided=judged is not None and judged.word != "open",
         n_now=len(values),
-        n_needed=ahead.to_verdict,
-        n_to_exclude=ahead.to_exclude,
-        expected=ahead.expected,
+        n_needed=needed,
+        expected=_expected(judged, needed),
         hours_needed=hours,
-        reason=ahead.reason,
+        reason=judged.reason if judged else f"There is no run yet; a verdict needs {MIN_RUNS}.",
     )
+
+
+def _needed(judged: Judgement | None, n: int) -> int | None:
+    if judged is None:
+        return MIN_RUNS
+    if judged.word != "open":
+        return n
+    return judged.published.seeds_needed if judged.published else MIN_RUNS
+
+
+def _expected(judged: Judgement | None, needed: int | None) -> Word | None:
+    """The verdict with `needed` seeds of this mean and spread; a claim that is decided keeps its own."""
+    if judged is None:
+        return None
+    if judged.word != "open":
+        return judged.word
+    decision = judged.published
+    if decision is None or needed is None or decision.comparison is None:
+        return None
+    plain = decision.comparison.p_differs
+    factor = decision.p_differs / plain if plain > 0 else 1.0
+    return word_of(decide_comparison(decision.comparison.with_runs(needed), factor=factor))
 
 
 # --- repro plan -------------------------------------------------------------------------------------------------------
 
 
-def plan_document(paper: PaperRuns) -> dict[str, Any]:
+def plan_document(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> dict[str, Any]:
     """`repro plan --json`."""
-    plans = [msgspec.to_builtins(plan) for plan in seed_plans(paper)]
-    return {"paper": paper.id, "level": LEVEL, "min_seeds": MIN_SEEDS, "claims": plans}
+    plans = [msgspec.to_builtins(plan) for plan in seed_plans(paper, audits)]
+    return {"paper": paper.id, "level": LEVEL, "min_seeds": MIN_RUNS, "claims": plans}
 
 
-def plan_text(paper: PaperRuns) -> str:
+def plan_text(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> str:
     """`repro plan`."""
-    plans = seed_plans(paper)
+    plans = seed_plans(paper, audits)
     if not plans:
         return f"{paper.id}: no accuracy that a run can measure is claimed."
     lines = [f"{paper.id}: seeds that each accuracy needs for a verdict, as published", ""]
@@ -185,11 +142,11 @@ def _word(paper: PaperRuns) -> str:
 
 
 def _need(plan: SeedPlan) -> str:
+    if plan.decided:
+        return f"enough: {plan.n_now} seeds"
     if plan.n_needed is None:
         return "no number of seeds is enough"
     missing = max(0, plan.n_needed - plan.n_now)
-    if not missing:
-        return f"enough: {plan.n_now} of {plan.n_needed:,} seeds"
     hours = "" if plan.hours_needed is None else f", about {plan.hours_needed:.1f} h"
     expected = f"; then expected: {plan.expected}" if plan.expected else ""
     return f"needed: {plan.n_needed:,} seeds, {missing:,} more{hours}{expected}"

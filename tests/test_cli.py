@@ -123,7 +123,10 @@ def test_show_and_validate_a_file_anywhere(tmp_path):
     assert "One convolution and one dense layer." in call("show", path).stdout
     assert json.loads(call("show", path, "--variant", "tanh", "--json").stdout)["parameters"] == 531
     result = call("validate", path)
-    assert (result.exit_code, result.stdout) == (0, "tiny: valid; 2 claims, 0 curves, 0 tables, 1 variants besides the default\n")
+    assert (result.exit_code, result.stdout) == (
+        0,
+        "tiny: valid; 2 claims, 0 curves, 0 tables, 1 variants besides the default\n",
+    )
 
 
 def test_validate_all():

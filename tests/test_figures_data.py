@@ -25,7 +25,7 @@ from repro.records import Metrics
 from repro.report.claims import measure
 from repro.report.folder import render_results
 from repro.report.groups import PaperRuns, Run, collect
-from repro.report.protocol_table import headline_runs
+from repro.report.headline_runs import headline_runs
 
 
 def record(spec, seed=0, accuracy=0.6, protocol=AS_PUBLISHED, **fields):
@@ -72,10 +72,12 @@ class TestAccuracy:
         reported, ours, honest = row.marks
         (told,) = cells(render_results([spec], placed(*records)).split("## Every variant")[0], holding="[someone2020]")
         assert (reported.value, ours.value, honest.value) == pytest.approx((61, 61.333333, 51))
-        assert (ours.note, honest.note, row.note.replace("\n", " ")) == (told[3], told[5], told[7])
-        judged = headline_runs(paper, ())[0].judgement()
-        assert judged and judged.interval
-        assert (ours.low, ours.high) == pytest.approx((100 * judged.interval.low, 100 * judged.interval.high))
+        assert (ours.note, honest.note) == (told[3], told[5])
+        answers = f"as published: {told[8]} without overlap: {told[9]}".replace("**", "")
+        assert row.note.replace("\n", " ") == answers
+        judged = headline_runs(paper, ())[0].judgement
+        assert judged and judged.published and judged.published.low and judged.published.high
+        assert (ours.low, ours.high) == pytest.approx((100 * judged.published.low, 100 * judged.published.high))
         assert honest.low is None, "two runs tell no interval"
         assert ours.runs == pytest.approx([100 * a for a in published])
 
@@ -83,7 +85,8 @@ class TestAccuracy:
         other = make_spec("other2021", claims=(headline(value=0.7),))
         papers = [paper_of(spec, record(spec)), paper_of(other)]
         rows = panel(accuracy_figure(papers, ()), 0, 0, Dots).rows
-        assert [(len(row.marks), row.note) for row in rows] == [(2, "inconclusive"), (1, "not run")]
+        assert [len(row.marks) for row in rows] == [2, 1]
+        assert "open: 2\nmore seeds" in rows[0].note and rows[1].note == "not run"
 
     def test_synthetic_outdated_and_shortened_runs_are_no_data(self, spec):
         other = make_record(spec, spec_sha256="another")

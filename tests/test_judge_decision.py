@@ -68,8 +68,10 @@ def test_open_claims_say_why_and_what_would_decide_them():
     assert (small.why_open, small.seeds_needed) == (Open.OWN_SAMPLES, None)
     other = decide(N3, Target(0.61, 0.001, 0.03), Design(Samples.UNKNOWN, 1000, 1000), prior=USUAL)
     assert (other.why_open, other.seeds_needed) == (Open.OTHER_SAMPLES, None)
-    tries = decide(N3, Target(0.65, 0.001, 0.03, tries=None), FIXED, prior=USUAL)
+    tries = decide(N3, Target(0.63, 0.001, 0.03, tries=None), FIXED, prior=USUAL)
     assert (tries.outcome, tries.why_open) == ("open", Open.UNKNOWN_TRIES)
+    assert tries.comparison and 1 < tries.comparison.tries_allowed < 100
+    assert decide(N3, Target(0.7, 0.001, 0.03, tries=None), FIXED, prior=USUAL).outcome == "lower"
 
 
 def test_the_number_of_seeds_is_the_first_that_decides():

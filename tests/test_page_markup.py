@@ -73,7 +73,7 @@ def test_cells_carry_what_they_are_sorted_and_filtered_by():
     text = table(
         COLUMNS,
         [
-            ["[one](one.md)", "45.41 ± 1.07 % (n = 8)", "**below the claim** (it leaks)"],
+            ["[one](one.md)", "45.41 ± 1.07 % (n = 8)", "**lower** (it leaks)"],
             ["", "1,234", ""],
             ["two", "not run", "reproduced"],
         ],
@@ -83,7 +83,7 @@ def test_cells_carry_what_they_are_sorted_and_filtered_by():
     assert "style=" not in html
     one, more, two = rows_of(html)
     assert 'data-paper="one"' in one and 'href="#one.md"' in one
-    assert 'data-value="45.41"' in one and 'data-verdict="below the claim"' in one
+    assert 'data-value="45.41"' in one and 'data-verdict="lower"' in one
     assert "45.41\N{NO-BREAK SPACE}±\N{NO-BREAK SPACE}1.07\N{NO-BREAK SPACE}% (n" in one
     assert 'class="more"' in more and 'data-paper="one"' in more and 'data-value="1234"' in more
     assert "data-value" not in two and 'data-verdict="reproduced"' in two and 'class="more"' not in two

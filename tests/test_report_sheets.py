@@ -13,13 +13,14 @@ from tiny_paper import load_tiny
 
 from repro.decode import LoadedSpec
 from repro.forensics.finding import Finding
+from repro.judge import Target, decide
 from repro.leakage_sheet import LeakageAnswer, LeakageSheet
 from repro.protocols import CLEAN
 from repro.records import RunRecord
 from repro.report.groups import PaperRuns, Run
 from repro.report.sheets import render_sheet, source_counts
-from repro.spec import Provenance
-from repro.verdict import Judgement, judge
+from repro.report.verdicts import Judgement, missing, sentence, word_of
+from repro.spec import Claim, Provenance
 
 CLAIMS = (
     headline(),
@@ -38,7 +39,13 @@ def paper(loaded: LoadedSpec, *records: RunRecord) -> PaperRuns:
 
 
 def judged(values: tuple[float, ...], **fields: object) -> dict[str, Judgement]:
-    return {"main": judge(headline(**fields), values, rows=None)}
+    return {"main": judgement(headline(**fields), values)}
+
+
+def judgement(of: Claim, values: tuple[float, ...]) -> Judgement:
+    decision = decide(values, Target(of.value, of.resolution, of.tolerance))
+    open_for = "" if decision.decided else missing(of, decision)
+    return Judgement(word_of(decision), decision, sentence(of, decision), missing=open_for)
 
 
 def render(of: PaperRuns, **fields: object) -> str:
@@ -84,10 +91,10 @@ def test_paper_without_a_spec_has_no_page():
 
 def test_verdict_stands_with_its_figures_and_in_short():
     text = render(paper(make_spec(claims=CLAIMS)), judgements=judged((0.50, 0.51, 0.52)))
-    assert "**below the claim**" in section(text, "In short")
+    assert "**no (lower).**" in section(text, "In short") and "**open: not run.**" in section(text, "In short")
     [row] = cells(section(text, "Verdicts"), holding="`main`")
-    assert row[2:4] == ["61 %", "**below the claim**"]
-    assert "51.0 %" in row[4] and "not among them" in row[4]
+    assert row[2:4] == ["61 %", "**lower**"]
+    assert "51.0 %" in row[4] and "is not one of these (p = 0.014)" in row[4]
     assert "chance alone" not in section(text, "Verdicts"), "one figure is no series of tests"
 
 
@@ -198,7 +205,7 @@ def test_tables_are_closed_and_folds_are_balanced(tmp_path: Path):
         paper(load_tiny(tmp_path)),
         findings=(finding("cannot tell", arithmetic="a | b"),),
         audits=[audited(audit(overlap("near duplicate", 3)))],
-        judgements={"accuracy": judge(claim("accuracy", tolerance=0.03), (0.6, 0.61, 0.62), rows=100)},
+        judgements={"accuracy": judgement(claim("accuracy", tolerance=0.03), (0.6, 0.61, 0.62))},
     )
     assert text.count("<details>") == text.count("</details>") > 0
     tables = [block for block in text.split("\n\n") if block.startswith("|")]

@@ -8,22 +8,23 @@ from collections.abc import Iterator, Sequence
 
 from repro.audit.records import AuditRecord
 from repro.figures.figure_data import Dots, FigureData, Mark, Row
-from repro.protocols import AS_PUBLISHED, PROTOCOLS, REPORTED_SPLIT
+from repro.judge import MIN_RUNS
+from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS
 from repro.report import units
-from repro.report.claims import figure_rows, measure
+from repro.report.claims import measure
 from repro.report.groups import PaperRuns
-from repro.report.judgements import rows_behind
-from repro.report.protocol_table import HeadlineRuns, headline_runs, verdict_cell
+from repro.report.headline_runs import HeadlineRuns, headline_runs
 from repro.report.tables import headline, measured_cell
+from repro.report.verdicts import holds, reproduces
 from repro.spec import Claim
-from repro.verdict import LEVEL, MIN_SEEDS, binomial_rows, prediction_interval
 
 NAME = "accuracy"
 CAPTION = (
-    "Diamond: the document's figure. Marker: mean over n runs, beside it ± sample standard deviation. Bar: "
-    f"{100 * LEVEL:g} % prediction interval of one more run, from {MIN_SEEDS} runs on (spread over seeds, size of the "
-    "test set, rounding of the printed figure). Ticks: single runs. Official and clean are measured on PrivateTest. At "
-    "the right: the verdict on the document's figure. Measured on {places}."
+    "Diamond: the paper's number. Marker: mean over n runs, beside it ± sample standard deviation. Bar: where one run "
+    "of the paper is expected (95 % prediction interval, rounding included; for official and clean, which evaluate "
+    "other samples, with the error of the test sets). Ticks: single runs. Official and clean: on PrivateTest. "
+    "At the right: does the number reproduce as published, and does it hold without train/test overlap? Measured on "
+    "{places}."
 )
 VERDICT_WIDTH = 22  # characters
 
@@ -69,26 +70,26 @@ def _marks(runs: HeadlineRuns) -> Iterator[Mark]:
         values = list(runs.figures(protocol).values())
         if not values:
             continue
-        found = None
-        if len(values) >= MIN_SEEDS:
-            rows = binomial_rows(runs.claim, _rows(runs, protocol))
-            found = prediction_interval(values, resolution=runs.claim.resolution, rows=rows)
+        low, high = _limits(runs, protocol)
         yield Mark(
             series=protocol,
             value=100 * statistics.fmean(values),
-            low=100 * max(found.low, 0.0) if found else None,
-            high=100 * min(found.high, 1.0) if found else None,
+            low=None if low is None else 100 * max(low, 0.0),
+            high=None if high is None else 100 * min(high, 1.0),
             runs=tuple(100 * value for value in values),
             note=_words(runs.claim, protocol, runs, values),
         )
 
 
-def _rows(runs: HeadlineRuns, protocol: str) -> int | None:
-    """Size of the test set behind the values, as the verdicts count it."""
-    records = runs.by_protocol[protocol]
-    if protocol == AS_PUBLISHED:
-        return rows_behind(runs.claim, records)
-    return min(figure_rows(runs.claim, record.metrics[REPORTED_SPLIT]) for record in records)
+def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | None]:
+    """Where one run of the paper is expected, from three runs of the protocol on."""
+    judged = runs.judgement
+    if judged is None:
+        return None, None
+    decision = {AS_PUBLISHED: judged.published, OFFICIAL: judged.official, CLEAN: judged.clean}[protocol]
+    if decision is None or decision.n < MIN_RUNS or (protocol == OFFICIAL and runs.same_runs):
+        return None, None
+    return decision.low, decision.high
 
 
 def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[float]) -> str:
@@ -97,5 +98,8 @@ def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[flo
 
 
 def _verdict(runs: HeadlineRuns) -> str:
-    judged = runs.judgement()
-    return textwrap.fill(verdict_cell(judged, ""), VERDICT_WIDTH) if judged else ""
+    judged = runs.judgement
+    if judged is None:
+        return ""
+    answers = f"as published: {reproduces(judged)}", f"without overlap: {holds(runs.claim, judged)}"
+    return "\n".join(textwrap.fill(answer, VERDICT_WIDTH) for answer in answers)

@@ -11,7 +11,7 @@ from repro.figures.figure_data import Dots, FigureData, Mark, Matrix, Row
 from repro.figures.shown_runs import counted, end_metrics, end_split, protocol_runs, spread
 from repro.protocols import PROTOCOLS
 from repro.records import Metrics
-from repro.report.protocol_table import HeadlineRuns
+from repro.report.headline_runs import HeadlineRuns
 
 COLUMNS = 2  # matrices beside each other: with three, their numbers could not be read
 CONFUSION_CAPTION = (

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 
 from repro.figures.figure_data import Line
 from repro.records import Epoch, Metrics, RunRecord
-from repro.report.protocol_table import HeadlineRuns
+from repro.report.headline_runs import HeadlineRuns
 from repro.spec import Claim
 
 AXES = {"accuracy": "accuracy (%)", "loss": "loss (nat)"}

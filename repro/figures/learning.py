@@ -10,7 +10,7 @@ from repro.figures.shown_runs import counted, protocol_runs
 from repro.protocols import AS_PUBLISHED
 from repro.records import RunRecord
 from repro.report import units
-from repro.report.protocol_table import HeadlineRuns
+from repro.report.headline_runs import HeadlineRuns
 
 TRAINING = (
     "Training rows: running mean over the {stretch} while the parameters moved, dropout included, as Keras prints it; "

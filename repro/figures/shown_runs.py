@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from repro.protocols import AS_PUBLISHED, PROTOCOLS, REPORTED_SPLIT
 from repro.records import Metrics, RunRecord
 from repro.report.groups import PaperRuns
-from repro.report.protocol_table import HeadlineRuns, headline_runs
+from repro.report.headline_runs import HeadlineRuns, headline_runs
 
 
 def shown_runs(paper: PaperRuns) -> HeadlineRuns | None:

@@ -6,7 +6,7 @@ from repro.figures.curves import AXES, BAND, band, claims_of, evaluated_split, f
 from repro.figures.figure_data import Curves, FigureData, Line
 from repro.protocols import AS_PUBLISHED
 from repro.report import units
-from repro.report.protocol_table import HeadlineRuns
+from repro.report.headline_runs import HeadlineRuns
 
 MINIBATCH = "minibatch"
 TITLES = {"accuracy": "Accuracy by step", "loss": "Loss of the minibatch by step"}

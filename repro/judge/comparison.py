@@ -25,10 +25,11 @@ from functools import cached_property
 
 from repro.judge.quantiles import normal_quantile, t_quantile, t_upper_tail
 from repro.judge.samples import NOT_SAMPLED, Design
-from repro.judge.scale import PLAIN, Scale, scale_for
+from repro.judge.scale import Scale, scale_for
 from repro.judge.spread import Prior, Spread, moderated
 
 LEVEL = 0.05
+UNKNOWN_TRIES = 100  # the most tries that a claim of unknown selection is given the benefit of
 _ROUND_OFF = 1e-9
 
 
@@ -38,7 +39,7 @@ class Target:
 
     resolution: worth of the last printed digit (0: not rounded). tolerance: how far the same result may lie off, fixed
     before any run; None: not fixed. fraction: an accuracy from 0 to 1. tries: the claim is the best of so many; None:
-    the best of an unknown number, so that no run of ours can be said to be lower.
+    the best of an unknown number, which counts as up to `UNKNOWN_TRIES`.
     """
 
     value: float
@@ -58,6 +59,10 @@ class Target:
     @property
     def rounding(self) -> float:
         return self.resolution / 2
+
+    @property
+    def most_tries(self) -> int:
+        return UNKNOWN_TRIES if self.tries is None else self.tries
 
 
 @dataclass(frozen=True)
@@ -135,10 +140,14 @@ class Comparison:
         above = self.scale.to(self.target.value - r) - self.mean
         below = self.mean - self.scale.to(self.target.value + r)
         if above > 0:
-            if self.target.tries is None:
-                return 1.0
-            return min(1.0, 2 * -math.expm1(self.target.tries * math.log1p(-min(self.tail(above), 1 - 1e-12))))
+            return min(1.0, 2 * -math.expm1(self.target.most_tries * math.log1p(-min(self.tail(above), 1 - 1e-12))))
         return min(1.0, 2 * self.tail(below)) if below > 0 else 1.0
+
+    @property
+    def tries_allowed(self) -> float:
+        """The fewest tries whose best could be the claim: with one less it differs at 5 %. 1 if one try is enough."""
+        p = self.one_run
+        return math.inf if p <= 0 else max(1.0, math.ceil(math.log1p(-LEVEL / 2) / math.log1p(-p)) if p < 1 else 1.0)
 
     def is_same(self, level: float = LEVEL) -> bool:
         """Whether both one-sided tests at `level` rule out a difference of the tolerance or more.
@@ -161,7 +170,7 @@ class Comparison:
     def limits(self, level: float = LEVEL) -> tuple[float, float]:
         """Where the claim is expected, in its own unit: the prediction interval of one run of the paper, widened by the
         rounding; the upper limit is that of the best of its tries."""
-        upper = 1 - level / 2 if self.target.tries is None else (1 - level / 2) ** (1 / self.target.tries)
+        upper = (1 - level / 2) ** (1 / self.target.most_tries)
         low = self.scale.back(self.mean - self.half_width(1 - level / 2)) - self.target.rounding
         high = self.scale.back(self.mean + self.half_width(upper)) + self.target.rounding
         return low, high
@@ -197,7 +206,7 @@ def compare(
         raise ValueError(f"accuracies are fractions from 0 to 1, not {list(values)}")
     if len(values) < 2:
         raise ValueError("one run has no spread")
-    scale = scale_for(values, target.value, fraction=target.fraction, samples=design.ours) if values else PLAIN
+    scale = scale_for(values, fraction=target.fraction, samples=design.ours)
     moved = [scale.measured(value) for value in values]
     mean = math.fsum(moved) / len(moved)
     if not why_no_prior:

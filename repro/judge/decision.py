@@ -87,11 +87,11 @@ def decide(
     """The verdict on a claim from runs, one value each in the claim's unit.
 
     prior, why_no_prior: see `compare`. look: the planned look (`LOOKS`) if seeds are added until the claim is decided;
-    it must equal the number of values. None: the number of seeds was fixed beforehand.
+    the last one that was reached. None: the number of seeds was fixed beforehand.
 
-    Raises ValueError for a look that is not planned or not of this number of runs, and as `compare` does.
+    Raises ValueError for a look that is not planned or not reached, and as `compare` does.
     """
-    if look is not None and (look not in LOOKS or look != len(values)):
+    if look is not None and (look not in LOOKS or look > len(values)):
         raise ValueError(f"looks are planned at {LOOKS} seeds; there are {len(values)} and the look is {look}")
     if len(values) < 2:
         mean = values[0] if values else None
@@ -105,10 +105,11 @@ def decide(
     return replace(made, mean=sum(values) / len(values))
 
 
-def decide_comparison(comparison: Comparison, *, look: int | None = None, p_differs: float | None = None) -> Decision:
-    """`decide` for a comparison that was made. p_differs: corrected for a family of claims (`repro.judge.families`)."""
+def decide_comparison(comparison: Comparison, *, look: int | None = None, factor: float = 1.0) -> Decision:
+    """`decide` for a comparison that was made. factor: by which a family of claims raises the p-value
+    (`repro.judge.families.holm`, adjusted over plain)."""
     level, level_same = levels(look)
-    p = comparison.p_differs if p_differs is None else p_differs
+    p = min(1.0, factor * comparison.p_differs)
     differs, same = p < level, comparison.is_same(level_same)
     enough = comparison.n >= MIN_RUNS
     low, high = comparison.limits()
@@ -125,7 +126,7 @@ def decide_comparison(comparison: Comparison, *, look: int | None = None, p_diff
         look=look,
         comparison=comparison,
     )
-    return made if made.decided else _priced(made, comparison, enough)
+    return made if made.decided else _priced(made, comparison, enough, factor)
 
 
 def levels(look: int | None) -> tuple[float, float]:
@@ -147,15 +148,15 @@ def _outcome(comparison: Comparison, differs: bool, same: bool) -> Outcome:
 # --- the price of an open verdict -------------------------------------------------------------------------------------
 
 
-def seeds_to_decide(comparison: Comparison, *, look: int | None = None) -> int | None:
+def seeds_to_decide(comparison: Comparison, *, look: int | None = None, factor: float = 1.0) -> int | None:
     """The fewest seeds in all that decide a claim if mean and spread stay; None if no number up to 10,000 does.
 
     look: the planned look that was made last, if seeds are added until the claim is decided; the answer is then one of
-    the later looks, or None if none of them decides."""
+    the later looks, or None if none of them decides. factor: see `decide_comparison`."""
 
     def decided(n: int, at: int | None = None) -> bool:
         later, (level, level_same) = comparison.with_runs(n), levels(at)
-        return later.p_differs < level or later.is_same(level_same)
+        return factor * later.p_differs < level or later.is_same(level_same)
 
     if look is not None:
         return next((n for n in LOOKS if n > look and decided(n, n)), None)
@@ -168,11 +169,14 @@ def seeds_to_decide(comparison: Comparison, *, look: int | None = None) -> int |
     return high
 
 
-def _priced(made: Decision, comparison: Comparison, enough: bool) -> Decision:
-    needed = seeds_to_decide(comparison, look=made.look)
+def _priced(made: Decision, comparison: Comparison, enough: bool, factor: float) -> Decision:
+    needed = seeds_to_decide(comparison, look=made.look, factor=factor)
     limit = comparison.with_all_runs()
     left = (limit.limits()[1] - limit.limits()[0]) / 2
-    if needed is None:
+    single = replace(comparison, target=replace(comparison.target, tries=1))
+    if comparison.target.tries is None and single.p_differs < LEVEL:
+        why, needed = Open.UNKNOWN_TRIES, None
+    elif needed is None:
         why = _obstacle(comparison)
     else:
         needed = max(needed, MIN_RUNS)
@@ -182,8 +186,6 @@ def _priced(made: Decision, comparison: Comparison, enough: bool) -> Decision:
 
 def _obstacle(comparison: Comparison) -> Open:
     """What keeps any number of seeds from deciding: the largest part of the error that does not shrink."""
-    if comparison.target.tries is None and comparison.mean < comparison.scale.to(comparison.target.value):
-        return Open.UNKNOWN_TRIES
     if comparison.target.tolerance is None:
         return Open.NO_TOLERANCE
     p = min(max(comparison.scale.back(comparison.mean), 0.0), 1.0)

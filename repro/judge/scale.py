@@ -45,11 +45,11 @@ class Scale:
 PLAIN = Scale()
 
 
-def scale_for(values: Sequence[float], claim: float, *, fraction: bool, samples: int | None) -> Scale:
-    """The logit if the claim or the mean of the runs lies above 95 % or below 5 %; else plain."""
+def scale_for(values: Sequence[float], *, fraction: bool, samples: int | None) -> Scale:
+    """The logit if the mean of the runs lies above 95 % or below 5 %; else plain."""
     if not fraction or not values:
         return PLAIN
     centre = math.fsum(values) / len(values)
-    if all(1 - EXTREME <= value <= EXTREME for value in (centre, claim)):
+    if 1 - EXTREME <= centre <= EXTREME:
         return PLAIN
     return Scale(logit=True, margin=0.5 / samples if samples else 1e-4)

@@ -9,13 +9,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import get_args
 
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup, escape
 
-from repro.verdict import Verdict
+from repro.report.protocol_table import HOLDS, REPRODUCES
 
 MARKDOWN = MarkdownIt("commonmark", {"xhtmlOut": False}).enable("table")
 OUR_HTML = re.compile(r"<details><summary>[^<>]*</summary>|</details>|<!--[^>]*-->")
@@ -23,7 +22,9 @@ OUR_HTML = re.compile(r"<details><summary>[^<>]*</summary>|</details>|<!--[^>]*-
 QUOTE_BUTTON = Markup(
     '<button type="button" class="quote" popovertarget="{}" popovertargetaction="show"><code>{}</code></button>'
 )
-VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
+# Headings of columns whose cells begin with a verdict, and the words that a cell may begin with: longer ones first.
+VERDICT_COLUMNS = ("Verdict", "Verdict on the headline", REPRODUCES, HOLDS)
+VERDICTS = ("reproduced", "only as published", "lower", "higher", "consistent", "open", "yes", "no", "only with")
 LONG_TEXT, LONG_NUMBER = 60, 30  # characters in a cell
 SECONDS = {"h": 3600.0, "min": 60.0, "s": 1.0}
 NUMBER = r"[+-]?\d[\d,]*(?:\.\d+)?"
@@ -197,9 +198,14 @@ def _mark_table(tokens: Sequence[Token]) -> None:
                 token.attrSet("data-value", f"{value:.12g}")
             if len(text) > (LONG_NUMBER if number else LONG_TEXT):
                 token.attrJoin("class", "long")
-            if headings[column] == "Verdict" and (found := next((v for v in VERDICTS if text.startswith(v)), None)):
+            if headings[column] in VERDICT_COLUMNS and (found := _verdict(text)):
                 token.attrSet("data-verdict", found)
             column += 1
+
+
+def _verdict(text: str) -> str | None:
+    """The verdict that a cell begins with; the style sheet colours it."""
+    return next((word for word in VERDICTS if re.match(rf"{word}\b", text)), None)
 
 
 def _align(token: Token) -> bool:

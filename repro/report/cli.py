@@ -75,16 +75,16 @@ def report(results: Path, check: bool, html: Path | None, mistakes: bool, data: 
 @json_option
 def plan(paper: str, results: Path, as_json: bool) -> None:
     """How many seeds would decide each claim, and how long they would take."""
-    from repro.report.folder import paper_runs
+    from repro.report.folder import paper_audits, paper_runs
     from repro.seeds_needed import plan_document, plan_text
 
     loaded = find_paper(paper)
     _must_exist(results)
-    runs = paper_runs(loaded, results)
+    runs, audits = paper_runs(loaded, results), paper_audits(loaded, results)
     if as_json:
-        click.echo(json.dumps(plan_document(runs), indent=2, ensure_ascii=False))
+        click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
     else:
-        click.echo(plan_text(runs))
+        click.echo(plan_text(runs, audits))
 
 
 def _write_html(path: Path, results: Path) -> None:

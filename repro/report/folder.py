@@ -15,6 +15,7 @@ from repro.forensics import examine
 from repro.records import RunRecord, find_records, write_atomically
 from repro.report.copies import CopiesFinding, copies_findings
 from repro.report.copies_section import copies_section
+from repro.report.curve_verdicts import judge_curves
 from repro.report.data_section import data_section
 from repro.report.figure_section import figure_section
 from repro.report.frame import csv_text, frame_of
@@ -112,7 +113,7 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
 
     found = with_rankings(find_records(results), specs)
     records = [(path.relative_to(results), record) for path, record in found]
-    audits = {spec.id: _audits(spec, results) for spec in specs}
+    audits = {spec.id: paper_audits(spec, results) for spec in specs}
     shown = gallery(results, specs)
     copies = copies_findings(collect(specs, [Run(PurePosixPath(p.as_posix()), r) for p, r in records]), results)
     figures = [entry for entry in map(index_entry, shown.figures) if (results / entry.svg).exists()]
@@ -126,7 +127,7 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
     return files | render_bench_folder(results)
 
 
-def _audits(spec: LoadedSpec, results: Path) -> tuple[AuditRecord, ...]:
+def paper_audits(spec: LoadedSpec, results: Path) -> tuple[AuditRecord, ...]:
     """Of the paper's variants, as far as they are current."""
     found = (read_audit(results, spec.id, variant) for variant in spec.variant_names())
     return tuple(current_audit(spec, audit) for audit in found if audit)
@@ -144,8 +145,11 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
     """
     records = with_rankings(find_records(results), [spec])
     found = [Run(PurePosixPath(p.relative_to(results).as_posix()), r) for p, r in records]
-    (paper,) = collect([spec], [run for run in found if run.record.paper == spec.id])
-    return paper
+    return _one_paper(spec, found)
+
+
+def _one_paper(spec: LoadedSpec, runs: Sequence[Run]) -> PaperRuns:
+    return next(paper for paper in collect([spec], runs) if paper.id == spec.id)
 
 
 def _sheet(
@@ -156,12 +160,13 @@ def _sheet(
     figures: Sequence[IndexEntry],
     copies: Sequence[CopiesFinding],
 ) -> str:
-    (paper,) = collect([spec], [Run(PurePosixPath(p.as_posix()), r) for p, r in records if r.paper == spec.id])
+    paper = _one_paper(spec, [Run(PurePosixPath(p.as_posix()), r) for p, r in records])
     return render_sheet(
         paper,
         findings=examine(spec),
         audits=audits,
         judgements=judge_claims(paper, audits),
+        curves=judge_curves(paper),
         attribution=_attribution(spec, results),
         leakage=spec.spec.leakage,
         figures=figures,

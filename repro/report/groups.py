@@ -4,7 +4,7 @@ code."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from repro.decode import LoadedSpec
 from repro.plan import settings_sha256
 from repro.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 from repro.records import Overrides, RunRecord
+from repro.report.usual_spread import UsualSpread, usual_spread
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,15 @@ class Group:
 
 @dataclass(frozen=True)
 class PaperRuns:
-    """All runs of one paper. `loaded` is None for a paper whose spec is not at hand (`repro run ./my-paper.toml`)."""
+    """All runs of one paper. `loaded` is None for a paper without a spec here (`repro run ./my-paper.toml`).
+
+    usual: the spread of single runs over all papers, which the verdicts borrow from.
+    """
 
     id: str
     loaded: LoadedSpec | None
     runs: tuple[Run, ...]
+    usual: UsualSpread = field(default_factory=UsualSpread)
 
     @cached_property
     def variants(self) -> list[str]:
@@ -153,13 +158,18 @@ def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
 
 
 def collect(specs: Sequence[LoadedSpec], runs: Iterable[Run]) -> list[PaperRuns]:
-    """The papers by id with their runs; papers that only records name come last."""
+    """The papers by id with their runs; papers that only records name come last.
+
+    runs: of all papers, because the verdicts on each borrow the spread of all (`repro.report.usual_spread`).
+    """
     found: dict[str, list[Run]] = {}
+    runs = list(runs)
+    usual = usual_spread(run.record for run in runs)
     for run in runs:
         found.setdefault(run.record.paper, []).append(run)
     loaded = {spec.id: spec for spec in specs}
     ids = [*sorted(loaded), *sorted(set(found) - set(loaded))]
-    return [PaperRuns(id, loaded.get(id), tuple(found.get(id, ()))) for id in ids]
+    return [PaperRuns(id, loaded.get(id), tuple(found.get(id, ())), usual) for id in ids]
 
 
 def remarks(key: GroupKey) -> list[str]:

@@ -1,27 +1,50 @@
-"""A verdict for every claim of a paper that its runs measured."""
+"""A verdict for every claim of a paper that its runs measured, by the statistics of `repro.judge`."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
+from fer_jax.step_kinds import SplitByUsage
 from repro.audit.records import AuditRecord
+from repro.judge import LOOKS, MIN_RUNS, Decision, Design, Samples, Target, decide, decide_comparison, holm
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, REPORTED_SPLIT
 from repro.records import RunRecord
+from repro.report.assumptions import assumptions
 from repro.report.claims import Measured, figure, figure_rows, measure, metrics_of
+from repro.report.dead_runs import dead_run
+from repro.report.designs import design_of, other_design
 from repro.report.groups import Group, PaperRuns
+from repro.report.judged_facts import judge_fact, judge_rank
+from repro.report.verdicts import (
+    LEAK_UNKNOWN,
+    LEAK_UNSETTLED,
+    LEAK_UNTESTED,
+    REPRODUCED,
+    Judgement,
+    misses,
+    missing,
+    sentence,
+    word_of,
+)
 from repro.spec import Claim
-from repro.verdict import MIN_SEEDS, Judgement, has_verdict, judge
+from repro.verdict import has_verdict, is_fact
+
+UNTIL_DECIDED = "--until-decided"  # of `repro run`: seeds were added until the claim was decided
 
 
 def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, Judgement]:
     """By claim id, of the claims that full runs measured and that get a verdict.
 
-    Each from the device and data set with the most runs; the honest runs are of the same. audits: of any variants and
-    data sets; those of the published protocol tell which splits leak.
+    Each from the device and data set with the most runs; the runs without overlap are of the same. All claims but the
+    headline are one family, whose p-values are corrected (`repro.judge.holm`). audits: of any variants and data sets;
+    those of the published protocol tell which splits leak.
     """
     found: dict[str, Judgement] = {}
     audits = list(audits)
-    for claim in paper.loaded.spec.single_claims if paper.loaded else ():
+    claims = {claim.id: claim for claim in (paper.loaded.spec.single_claims if paper.loaded else ())}
+    for claim in claims.values():
         group, _ = most_runs(claim, paper)
         if group is None:
             continue
@@ -30,47 +53,170 @@ def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, J
         judged = judge_runs(claim, by_protocol, paper, leaky=leaks(claim, group.key.fingerprint, audits))
         if judged:
             found[claim.id] = judged
-    return found
+    return found | _corrected(found, claims)
 
 
 def judge_runs(
     claim: Claim, by_protocol: Mapping[str, Sequence[RunRecord]], paper: PaperRuns, *, leaky: bool | None
 ) -> Judgement | None:
-    """The verdict from full runs of the claim's variant on one device and data set, by protocol; None where the claim
-    gets none, or where no run as published measured it.
+    """The verdict from full runs of the claim's variant on one device and data set, by protocol; None if the claim gets
+    none, or if no run as published measured it.
 
     leaky: see `leaks`.
     """
     published = by_protocol.get(AS_PUBLISHED, ())
     measured = measure(claim, published)
-    if measured is None or not has_verdict(claim):
+    if measured is None or paper.loaded is None or not has_verdict(claim):
         return None
-    protocol = honest_protocol(by_protocol)
-    runs = by_protocol.get(protocol, ()) if _speaks_of_unseen_rows(claim) and is_at_end(claim, paper) else ()
-    ends = [record.metrics[REPORTED_SPLIT] for record in runs]
-    return judge(
-        claim,
+    if is_fact(claim, measured.values):
+        return judge_fact(claim, measured.values)
+    if claim.quantity == "rank":
+        return judge_rank(claim, measured.values)
+    decision = decide(
         measured.values,
-        [value for metrics in ends if (value := figure(claim, metrics)) is not None],
-        rows=rows_behind(claim, published),
-        honest_rows=min((figure_rows(claim, metrics) for metrics in ends), default=None),
-        honest_name=f"protocol {protocol}",
-        leaky=leaky,
+        target_of(claim, paper),
+        design_of(claim, paper.loaded, published),
+        prior=paper.usual.without(published),
+        why_no_prior=_why_no_prior(claim, paper),
+        look=_look(published, measured.n),
     )
+    same_runs = _same_runs(by_protocol)
+    others = {
+        protocol: _without_overlap(claim, by_protocol.get(protocol, ()), published, paper)
+        for protocol in (OFFICIAL, CLEAN)
+    }
+    if same_runs and is_at_end(claim, paper) and _speaks_of_unseen_samples(claim):
+        others[OFFICIAL] = decision
+    judged = Judgement(
+        word_of(decision),
+        decision,
+        sentence(claim, decision),
+        missing="" if decision.decided else missing(claim, decision),
+        official=others[OFFICIAL],
+        clean=others[CLEAN],
+        assumed=assumptions(claim, paper.loaded),
+        dead=sum(bool(dead_run(record)) for record in published),
+        same_runs=same_runs,
+    )
+    return _with_leak(claim, judged, leaky)
 
 
-def honest_protocol(by_protocol: Mapping[str, Sequence[RunRecord]]) -> str:
-    """The cleanest protocol with enough runs for a verdict, else the cleanest that was run."""
-    for least in (MIN_SEEDS, 1):
-        for protocol in (CLEAN, OFFICIAL):
-            if len(by_protocol.get(protocol, ())) >= least:
-                return protocol
-    return CLEAN
+def target_of(claim: Claim, paper: PaperRuns) -> Target:
+    """The claim in numbers. An accuracy without a tolerance takes that of the headline, if that is an accuracy too."""
+    main = paper.loaded.spec.headline if paper.loaded else None
+    tolerance = claim.tolerance
+    if tolerance is None and main is not None and claim.quantity == main.quantity == "accuracy" and not claim.emotion:
+        tolerance = main.tolerance
+    tries = claim.tries if claim.selected_from else 1
+    return Target(claim.value, claim.resolution, tolerance, fraction=claim.unit == "fraction", tries=tries)
+
+
+def _why_no_prior(claim: Claim, paper: PaperRuns) -> str:
+    """Why runs of this claim do not spread as usual (`repro.report.usual_spread`); empty if they do."""
+    if claim.quantity != "accuracy":
+        return "another quantity than accuracy"
+    if claim.emotion:
+        return "the recall of one emotion"
+    if claim.split in ("train", "minibatch"):
+        return "training samples"
+    return "" if is_at_end(claim, paper) else "before the end of the run"
+
+
+def _look(records: Sequence[RunRecord], n: int) -> int | None:
+    """The last planned look that was reached, if seeds were added until the claim was decided; else None."""
+    if not any(UNTIL_DECIDED in record.command for record in records):
+        return None
+    return max((look for look in LOOKS if look <= n), default=None)
+
+
+def _without_overlap(
+    claim: Claim, runs: Sequence[RunRecord], published: Sequence[RunRecord], paper: PaperRuns
+) -> Decision | None:
+    """The decision on the runs of a protocol without overlap; None if there are none, or if the claim is not about
+    unseen samples at the end of a run."""
+    if not runs or not _speaks_of_unseen_samples(claim) or not is_at_end(claim, paper):
+        return None
+    assert paper.loaded is not None
+    ends = [record.metrics[REPORTED_SPLIT] for record in runs]
+    values = [value for metrics in ends if (value := figure(claim, metrics)) is not None]
+    if not values:
+        return None
+    ours = min(figure_rows(claim, metrics) for metrics in ends)
+    if _is_private_test(claim, paper):
+        design = Design(Samples.FIXED_OWN, ours, ours)
+    else:
+        design = other_design(claim, published, ours, runs[0].data.rows)
+    prior = paper.usual.without(runs)
+    why = "" if claim.quantity == "accuracy" and not claim.emotion else "another quantity than accuracy"
+    return decide(values, target_of(claim, paper), design, prior=prior, why_no_prior=why, look=_look(runs, len(values)))
+
+
+def _is_private_test(claim: Claim, paper: PaperRuns) -> bool:
+    """Whether the claim's split as published is PrivateTest, which the runs without overlap evaluate too."""
+    assert paper.loaded is not None
+    steps = paper.loaded.resolve(claim.variant).data.steps
+    return any(isinstance(step, SplitByUsage) and step.into.get(claim.split) == ("PrivateTest",) for step in steps)
+
+
+def _with_leak(claim: Claim, judged: Judgement, leaky: bool | None) -> Judgement:
+    """What the runs without overlap say of a claim that runs as published reproduce."""
+    if judged.word not in REPRODUCED:
+        return judged
+    if leaky is None:
+        return replace(judged, caveat=LEAK_UNKNOWN)
+    if not leaky:
+        return judged
+    official, clean = judged.official, judged.clean
+    if official is None and clean is None:
+        return replace(judged, caveat=LEAK_UNTESTED)
+    told = [f"{name}: {sentence(claim, one)}" for name, one in (("Official", official), ("Clean", clean)) if one]
+    reason = " ".join([judged.reason, *told])
+    if official is not None and clean is not None and misses(claim, official) and misses(claim, clean):
+        return replace(judged, word="only as published", reason=reason)
+    settled = clean is not None and clean.decided and not misses(claim, clean)
+    return replace(judged, reason=reason, caveat="" if settled else LEAK_UNSETTLED)
+
+
+def _corrected(found: Mapping[str, Judgement], claims: Mapping[str, Claim]) -> dict[str, Judgement]:
+    """The judgements that change if all claims but the headline are one family."""
+    family = {
+        id: judged.published
+        for id, judged in found.items()
+        if judged.published
+        and judged.published.comparison
+        and judged.published.n >= MIN_RUNS
+        and not claims[id].headline
+    }
+    adjusted = holm({id: decision.p_differs for id, decision in family.items()})
+    changed: dict[str, Judgement] = {}
+    for id, decision in family.items():
+        judged, p = found[id], adjusted[id]
+        if decision.differs and p >= 0.05 and decision.comparison is not None:
+            factor = p / decision.p_differs if decision.p_differs > 0 else math.inf
+            again = decide_comparison(decision.comparison, look=decision.look, factor=factor)
+            again = replace(again, mean=decision.mean)
+            note = f"Alone p = {decision.p_differs:.2g}; corrected for {len(family)} claims, {p:.2g}."
+            judged = replace(
+                judged,
+                word=word_of(again),
+                published=again,
+                reason=f"{sentence(claims[id], again)} {note}",
+                missing="" if again.decided else missing(claims[id], again),
+            )
+        changed[id] = replace(judged, p_family=p)
+    return changed
+
+
+def _same_runs(by_protocol: Mapping[str, Sequence[RunRecord]]) -> bool:
+    """Whether the runs as published and official have the same settings."""
+    published, official = ({r.spec_sha256 for r in by_protocol.get(name, ())} for name in (AS_PUBLISHED, OFFICIAL))
+    return bool(published) and published == official
 
 
 def leaks(claim: Claim, fingerprint: str, audits: Iterable[AuditRecord]) -> bool | None:
-    """Whether the audit of the claim's variant as published, on the data set with this fingerprint, found rows of the
-    claim's split among the training rows; None where there is no such audit. Figures of training rows have no leak."""
+    """Whether the audit of the claim's variant as published, on the data set with this fingerprint, found samples of
+    the claim's split among the training samples; None if there is no such audit. Figures of training samples have no
+    leak."""
     if claim.split in ("train", "minibatch"):
         return False
     shared = [
@@ -98,7 +244,7 @@ def done(group: Group) -> list[RunRecord]:
 
 
 def rows_behind(claim: Claim, records: Sequence[RunRecord]) -> int | None:
-    """Rows that the accuracy or loss of a claim was measured on: the fewest of any run; None where no run holds it."""
+    """Samples that the accuracy or loss of a claim was measured on: the fewest of any run; None if no run holds it."""
     found = [figure_rows(claim, metrics) for record in records if (metrics := metrics_of(claim, record)) is not None]
     return min(found, default=None)
 
@@ -112,8 +258,8 @@ def _beside(published: Group, protocol: str, paper: PaperRuns) -> list[RunRecord
     return []
 
 
-def _speaks_of_unseen_rows(claim: Claim) -> bool:
-    """Whether the claim is a figure on rows that were held out, as PrivateTest is."""
+def _speaks_of_unseen_samples(claim: Claim) -> bool:
+    """Whether the claim is a figure on samples that were held out, as PrivateTest is."""
     return claim.quantity in ("accuracy", "loss") and claim.split not in ("train", "minibatch")
 
 

@@ -1,104 +1,47 @@
-"""The main table: what each document reports, beside the same network under the published and the honest protocols."""
+"""The main table: what each paper reports, what the same network gives, and the answers to two questions."""
 
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
 from repro.audit.records import AuditRecord
-from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, PROTOCOLS, REPORTED_SPLIT
-from repro.records import RunRecord
+from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.report import units
-from repro.report.claims import figure, measure, why_unmeasured
-from repro.report.groups import Group, GroupKey, PaperRuns, remarks
-from repro.report.judgements import done, is_at_end, judge_runs, leaks
+from repro.report.claims import measure, why_unmeasured
+from repro.report.groups import PaperRuns
+from repro.report.headline_runs import HeadlineRuns, headline_runs
+from repro.report.inflation import Difference
 from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING, describe, headline, measured_cell, reported_cell
-from repro.spec import Claim
-from repro.verdict import Judgement
+from repro.report.verdicts import Judgement, holds, reproduces
 
-LEGEND = """\
-As published: the document's own order of data steps and its own evaluation. Official: the same network trained on the
-Training rows, any selection on PublicTest, the figure on PrivateTest. Clean: official, without pictures that stand on
-two sides or twice. Each mean ± sample standard deviation over n seeds. Inflation: as published minus clean, seed by
-seed. Verdict: whether the figure as published reproduces the reported one; the paper's page has the interval. *It
-leaks*: the audit found evaluated rows as published, or their duplicates, among the training rows."""
+REPRODUCES, HOLDS = "Reproduces as published?", "Holds without train/test overlap?"
+LEGEND = f"""\
+{REPRODUCES} Whether runs of the published protocol give the reported number: *yes* if a difference of the tolerance or
+more is ruled out, *no* if the number is not one that such a run prints (5 % level), *open* with what is missing if
+neither. {HOLDS} Whether the number also comes out of official and of clean runs; *no* only if both miss it. As
+published: the paper's own order of data steps and its own evaluation. Official: trained on Training, any selection on
+PublicTest, accuracy on PrivateTest. Clean: official with duplicates removed, so that no evaluated image has a copy in
+the training set or twice in its split. Each is mean ± sample standard deviation over n seeds. Inflation by the paper:
+as published minus official. Inflation by the dataset: official minus clean. Both with the 95 % confidence interval of
+the difference. How a verdict is made, and how often it errs: docs/verdicts.md."""
 
 COLUMNS = (
     Column("Paper"),
-    Column("Figure"),
+    Column("Number"),
     Column("Reported", "right"),
     Column("As published", "right"),
     Column("Official", "right"),
     Column("Clean", "right"),
-    Column("Inflation", "right"),
-    Column("Verdict"),
+    Column("Inflation by the paper", "right"),
+    Column("Inflation by the dataset", "right"),
+    Column(REPRODUCES),
+    Column(HOLDS),
     Column("Device and data set"),
 )
 NOT_RUN = "not run"
-
-
-@dataclass(frozen=True)
-class HeadlineRuns:
-    """The full runs of a paper's headline variant on one device and data set, by protocol, in the order of their seeds.
-
-    leaky: see `leaks`.
-    """
-
-    paper: PaperRuns
-    claim: Claim
-    place: str
-    by_protocol: Mapping[str, Sequence[RunRecord]]
-    leaky: bool | None
-
-    def figures(self, protocol: str) -> dict[int, float]:
-        """By seed: as published, of the claim's split; under an honest protocol, the same quantity of PrivateTest."""
-        runs = self.by_protocol.get(protocol, ())
-        if protocol == AS_PUBLISHED:
-            measured = {r.seed: measure(self.claim, [r]) for r in runs}
-            return {seed: one.mean for seed, one in measured.items() if one}
-        if self.claim.quantity not in ("accuracy", "loss"):
-            return {}
-        found = {r.seed: figure(self.claim, r.metrics[REPORTED_SPLIT]) for r in runs}
-        return {seed: value for seed, value in found.items() if value is not None}
-
-    def inflation(self) -> list[float]:
-        """As published minus clean, of the seeds that ran under both; of the accuracy at the end alone."""
-        if self.claim.quantity != "accuracy" or not is_at_end(self.claim, self.paper):
-            return []
-        published, clean = self.figures(AS_PUBLISHED), self.figures(CLEAN)
-        return [published[seed] - clean[seed] for seed in sorted(published.keys() & clean.keys())]
-
-    def judgement(self) -> Judgement | None:
-        return judge_runs(self.claim, self.by_protocol, self.paper, leaky=self.leaky)
-
-
-def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord]) -> list[HeadlineRuns]:
-    """One per device and data set on which the headline was run in full; empty where no claim is the headline."""
-    claim = headline(paper)
-    if claim is None:
-        return []
-    found: dict[tuple[object, ...], list[Group]] = {}
-    for group in paper.groups:
-        if group.variant == claim.variant and not group.synthetic and not group.key.outdated:
-            found.setdefault(_place(group.key), []).append(group)
-    return [
-        HeadlineRuns(paper, claim, _place_label(groups[0].key), by_protocol, leaks(claim, fingerprint, audits))
-        for _, groups in sorted(found.items(), key=lambda item: str(item[0]))
-        for fingerprint in [groups[0].key.fingerprint]
-        if (by_protocol := {group.key.protocol: full for group in groups if (full := done(group))})
-        and not by_protocol.keys().isdisjoint(PROTOCOLS)
-    ]
-
-
-def _place(key: GroupKey) -> tuple[object, ...]:
-    """What the figures of a row must share."""
-    return key._replace(protocol="", settings="", outdated=False)
-
-
-def _place_label(key: GroupKey) -> str:
-    return "; ".join([f"{key.device_label}, {key.data_label}", *remarks(key._replace(protocol=AS_PUBLISHED))])
+SAME_RUNS = "same runs as published"
 
 
 def protocol_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> str:
@@ -110,27 +53,48 @@ def _rows(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Iterator[list[str]
     claim = headline(paper)
     if claim is None:
         if paper.loaded is not None:
-            yield [f"[{paper.id}]({paper.id}.md)", "no figure is claimed", *[NOTHING] * 7]
+            yield [f"[{paper.id}]({paper.id}.md)", "no number is claimed", *[NOTHING] * (len(COLUMNS) - 2)]
         return
     first = [f"[{paper.id}]({paper.id}.md)", describe(claim), reported_cell(claim)]
     runs = headline_runs(paper, [audit for audit in audits if audit.paper == paper.id])
     for one in runs:
-        judged = one.judgement()
         yield [
             *first,
             _published_cell(one),
-            *(_honest_cell(one, protocol) for protocol in HONEST),
-            _inflation_cell(one),
-            verdict_cell(judged, "") if judged else NOTHING,
+            _other_cell(one, OFFICIAL),
+            _other_cell(one, CLEAN),
+            SAME_RUNS if one.same_runs else difference_cell(one.inflation_of_paper()),
+            difference_cell(one.inflation_of_dataset()),
+            *answer_cells(one),
             escape(one.place),
         ]
     if not runs:
-        yield [*first, NOT_RUN, *[NOTHING] * 5]
+        yield [*first, NOT_RUN, *[NOTHING] * 4, "open: not run", "open: not run", NOTHING]
+
+
+def answer_cells(one: HeadlineRuns) -> tuple[str, str]:
+    """The answers to the two questions, with what they take for granted."""
+    judged = one.judgement
+    if judged is None:
+        return (NOTHING, NOTHING) if one.by_protocol.get(AS_PUBLISHED) else ("open: not run", NOTHING)
+    assumed = f" (assumed: {'; '.join(judged.assumed)})" if judged.assumed else ""
+    asked = one.claim.quantity in ("accuracy", "loss") and one.claim.split not in ("train", "minibatch")
+    return _bold(reproduces(judged) + assumed), _bold(holds(one.claim, judged)) if asked else NOTHING
+
+
+def _bold(answer: str) -> str:
+    """The one word of an answer in bold."""
+    word, space, rest = answer.partition(" ")
+    return f"**{word.removesuffix(':')}**{':' if word.endswith(':') else ''}{space}{escape(rest)}"
 
 
 def verdict_cell(judged: Judgement, mark: str = "**") -> str:
     """The verdict, with what it leaves open."""
-    return f"{mark}{judged.verdict}{mark}" + (f" ({judged.caveat})" if judged.caveat else "")
+    rest = f": {judged.missing}" if judged.missing and judged.word == "open" else ""
+    notes = [judged.caveat] if judged.caveat else []
+    if judged.dead:
+        notes.append(f"{judged.dead} dead run{'' if judged.dead == 1 else 's'}")
+    return f"{mark}{judged.word}{mark}{escape(rest)}" + (f" ({'; '.join(notes)})" if notes else "")
 
 
 def _published_cell(one: HeadlineRuns) -> str:
@@ -139,22 +103,24 @@ def _published_cell(one: HeadlineRuns) -> str:
     return measured_cell(one.claim, measured) if measured else why_unmeasured(one.claim, runs)
 
 
-def _honest_cell(one: HeadlineRuns, protocol: str) -> str:
+def _other_cell(one: HeadlineRuns, protocol: str) -> str:
     values = list(one.figures(protocol).values())
     if not values:
         return NOTHING if one.by_protocol.get(protocol) else NOT_RUN
     mean, std = _spread(values)
     shown = units.percentage(mean, std) if one.claim.unit == "fraction" else units.mean_and_spread(one.claim, mean, std)
-    return f"{shown} (n = {len(values)})"
+    same = f"; {SAME_RUNS}, on PrivateTest" if protocol == OFFICIAL and one.same_runs else ""
+    return f"{shown} (n = {len(values)}{same})"
 
 
-def _inflation_cell(one: HeadlineRuns) -> str:
-    values = one.inflation()
-    if not values:
+def difference_cell(found: Difference | None) -> str:
+    """In points, with the interval; fewer seeds on one side are named."""
+    if found is None:
         return NOTHING
-    mean, std = _spread(values)
-    spread = "" if std is None else f" ± {units.number(100 * std, 1)}"
-    return f"{units.signed(100 * mean, 1)}{spread} points (n = {len(values)})"
+    width = "" if found.half_width is None else f" ± {units.number(100 * found.half_width, 1)}"
+    first, second = found.n
+    n = f"n = {first}" if first == second else f"n = {first}, {second}"
+    return f"{units.signed(100 * found.mean, 1)}{width} points ({n})"
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float | None]:

@@ -18,19 +18,22 @@ from repro.leakage_sheet import LeakageSheet
 from repro.protocols import AS_PUBLISHED
 from repro.report import units
 from repro.report.audit_section import audit_blocks
-from repro.report.claims import why_unmeasured
 from repro.report.copies import CopiesFinding
 from repro.report.copies_section import copies_section
+from repro.report.curve_verdicts import CurveJudgement
 from repro.report.figure_section import figure_section
 from repro.report.forensics_section import findings_section, summary
 from repro.report.groups import PaperRuns
 from repro.report.markdown import Column, escape, table
-from repro.report.protocol_table import protocol_table, verdict_cell
+from repro.report.protocol_table import protocol_table
+from repro.report.readings import readings_section
 from repro.report.sections import citation, contradiction_item, folded
 from repro.report.tables import NOTHING, describe, flag_note, headline, reported_cell
 from repro.report.taxonomy import Answer, leakage_answers
+from repro.report.verdict_section import short_answers, verdict_section
+from repro.report.verdicts import Judgement
 from repro.spec import Claim, Provenance, Spec
-from repro.verdict import LEVEL, MIN_SEEDS, Judgement, has_verdict
+from repro.verdict import has_verdict
 
 if TYPE_CHECKING:
     from repro.audit.leakage import LeakageAudit
@@ -61,6 +64,7 @@ def render_sheet(
     findings: Sequence[Finding],
     audits: Sequence[AuditRecord],
     judgements: Mapping[str, Judgement],
+    curves: Mapping[str, CurveJudgement] | None = None,
     attribution: str = "",
     leakage: LeakageSheet | None = None,
     figures: Sequence[IndexEntry] = (),
@@ -69,7 +73,7 @@ def render_sheet(
     """The page as Markdown; the same for the same arguments.
 
     findings: of the checks on the document's numbers. audits: of the paper's variants, with the protocols of which they
-    are current; the page shows that of the headline's. judgements: by claim id. attribution: blocks of Markdown that
+    are current; the page shows that of the headline's. judgements, curves: by id. attribution: blocks of Markdown that
     say which suspect reaches the claim; empty where none was tried. leakage: the spec's own answers to what cannot be
     computed. figures: those that are drawn, of any papers. copies: of this paper.
 
@@ -92,7 +96,8 @@ def render_sheet(
     blocks += [f"## {PROTOCOLS_TITLE}", protocol_table([paper], audits)]
     blocks += ["## Rows on two sides", *audit_blocks(paper.id, variant, shown)]
     blocks += copies_section(copies)
-    blocks += [f"## {VERDICTS_TITLE}", *_verdicts(paper, spec.single_claims, judgements)]
+    blocks += [f"## {VERDICTS_TITLE}", *verdict_section(paper, judgements, curves or {})]
+    blocks += readings_section(paper)
     blocks += ["## What the numbers alone say", *findings_section(spec.passages, findings)]
     blocks += ["## Attribution", attribution.strip() or NOT_EXPLAINED.format(id=paper.id)]
     blocks += ["## Model info sheet: leakage", TAXONOMY_LEGEND, _taxonomy(answers)]
@@ -113,11 +118,10 @@ def _short(
     if main:
         yield f"- Reported: {describe(main)}, {reported_cell(main)}."
         judged = judgements.get(main.id)
-        yield (
-            f"- Verdict: {verdict_cell(judged)}. {escape(judged.reason)}"
-            if judged
-            else f"- Verdict: {_no_verdict(main)}."
-        )
+        if judged:
+            yield from short_answers(main, judged)
+        else:
+            yield f"- Verdict: {_no_verdict(main)}."
         if main.flag:
             yield flag_note(main, f"`{main.id}`")
     if main and audit and main.split in audit.rows:
@@ -214,37 +218,3 @@ def _taxonomy(answers: Sequence[Answer]) -> str:
 def _code(text: str) -> str:
     """Text of our own, in which `names` in backticks stay code."""
     return escape(text).replace("\\`", "`")
-
-
-# --- verdicts and findings --------------------------------------------------------------------------------------------
-
-
-def _verdicts(paper: PaperRuns, claims: Sequence[Claim], judgements: Mapping[str, Judgement]) -> Iterator[str]:
-    judged = [(claim, judgements[claim.id]) for claim in claims if claim.id in judgements]
-    if not judged:
-        yield "No claim was measured yet."
-    else:
-        rows = [
-            [f"`{claim.id}`", describe(claim), reported_cell(claim), verdict_cell(found), escape(found.reason)]
-            for claim, found in judged
-        ]
-        columns = [Column("Claim"), Column("What"), Column("Reported", "right"), Column("Verdict"), Column("Why")]
-        yield table(columns, rows)
-        tested = sum(found.interval is not None and found.interval.n >= MIN_SEEDS for _, found in judged)
-        if tested > 1:
-            yield (
-                f"An interval holds at least {100 * LEVEL:g} % of new runs: of the {tested} figures here that were "
-                f"held against one, chance alone would put at most about {(1 - LEVEL) * tested:.1f} outside if all "
-                "were right, and often several together or none, because figures of the same runs move together."
-            )
-    yield from folded("Without a verdict", list(_unjudged(paper, claims, judgements)))
-
-
-def _unjudged(paper: PaperRuns, claims: Sequence[Claim], judgements: Mapping[str, Judgement]) -> Iterator[str]:
-    for claim in claims:
-        if claim.id not in judgements:
-            timed = claim.quantity in ("time", "speedup")
-            hardware = "a time gets a ratio with the hardware beside it, in RESULTS.md"
-            records = [record for group in paper.comparable for record in group.records]
-            why = claim.not_measured or (hardware if timed else why_unmeasured(claim, records))
-            yield f"- `{claim.id}`, {describe(claim)}: {escape(why)}"

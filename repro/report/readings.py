@@ -1,0 +1,180 @@
+"""The readings that a paper allows, side by side: its headline under the default and under every variant that was run.
+
+Which reading is right is for the paper's *other* accuracies to say: each has a likelihood under the runs of a reading
+(a Student t density about the mean of the runs, of one more run), and their product is compared. Numbers of one run
+move together, so such a ratio is an upper limit of the evidence; the page says so.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+import msgspec
+
+from repro.judge import Decision, Prior, Spread, decide, moderated
+from repro.records import RunRecord
+from repro.report import units
+from repro.report.claims import measure
+from repro.report.dead_runs import dead_run
+from repro.report.designs import design_of
+from repro.report.groups import Group, PaperRuns
+from repro.report.judgements import done, is_at_end, target_of
+from repro.report.markdown import Column, escape, table
+from repro.report.tables import NOTHING, describe
+from repro.report.verdicts import missing, word_of
+from repro.spec import Claim
+
+TITLE = "Readings of the paper"
+LEGEND = """\
+The headline under each reading that was run: the default and the variants. Support: log10 of the likelihood of the
+paper's other accuracies under a reading, less that of the best reading; 0 is the best, -2 is a hundred times less
+likely. Only numbers that every compared reading measured count. Numbers of one run move together, so the true evidence
+is weaker than the ratio."""
+COLUMNS = (
+    Column("Reading"),
+    Column("What"),
+    Column("Measured", "right"),
+    Column("Verdict on the headline"),
+    Column("Support by the other numbers", "right"),
+)
+USED = ("accuracy",)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """variant: its name. decision: on the headline. values: of the runs. dead: runs
+    that ended no better than the constant answer. support: log10 likelihood of the other numbers
+    minus that of the best reading; None if there is none to compare. others: how many numbers that rests on."""
+
+    variant: str
+    decision: Decision
+    values: tuple[float, ...]
+    dead: int = 0
+    support: float | None = None
+    others: int = 0
+
+
+def readings(paper: PaperRuns) -> list[Reading]:
+    """Of the headline's variant and of every other variant whose full runs measured the headline's split."""
+    main = paper.loaded.spec.headline if paper.loaded else None
+    if paper.loaded is None or main is None or main.quantity not in USED:
+        return []
+    groups = {variant: group for variant in paper.variants if (group := _largest(paper, variant, main)) is not None}
+    if main.variant not in groups:
+        return []
+    found = [_reading(paper, main, variant, group) for variant, group in groups.items()]
+    support, others = _support(paper, main, groups)
+    return [replace(one, support=support.get(one.variant), others=others) for one in found]
+
+
+def _largest(paper: PaperRuns, variant: str, main: Claim) -> Group | None:
+    """The group of a variant as published with the most runs that measured the headline's quantity and split."""
+    claim = msgspec.structs.replace(main, variant=variant)
+    groups = [g for g in paper.comparable if g.variant == variant and measure(claim, done(g)) is not None]
+    return max(groups, key=lambda group: len(done(group)), default=None)
+
+
+def _reading(paper: PaperRuns, main: Claim, variant: str, group: Group) -> Reading:
+    assert paper.loaded is not None
+    claim, records = msgspec.structs.replace(main, variant=variant), done(group)
+    measured = measure(claim, records)
+    assert measured is not None
+    why = "" if is_at_end(claim, paper) else "before the end of the run"
+    decision = decide(
+        measured.values,
+        target_of(claim, paper),
+        design_of(claim, paper.loaded, records),
+        prior=paper.usual.without(records),
+        why_no_prior=why,
+    )
+    return Reading(variant, decision, measured.values, sum(bool(dead_run(record)) for record in records))
+
+
+def _support(paper: PaperRuns, main: Claim, groups: dict[str, Group]) -> tuple[dict[str, float], int]:
+    """(log10 likelihood less the best one, by variant; how many numbers all of them measured)."""
+    assert paper.loaded is not None
+    spec = paper.loaded.spec
+    points = [point for curve in spec.curves if curve.quantity in USED for point in curve.points]
+    others = [
+        claim
+        for claim in (*spec.claims, *points)
+        if claim.quantity in USED
+        and claim.variant == main.variant
+        and not (claim.not_measured or claim.emotion or claim.headline or claim.split == "minibatch")
+        and (claim.split, claim.value, claim.epoch, claim.step) != (main.split, main.value, main.epoch, main.step)
+    ]
+    scores: dict[str, list[float | None]] = {
+        variant: [_log_likelihood(claim, variant, done(group), paper) for claim in others]
+        for variant, group in groups.items()
+    }
+    used = [index for index in range(len(others)) if all(score[index] is not None for score in scores.values())]
+    if len(groups) < 2 or not used:
+        return {}, 0
+    totals = {variant: math.fsum(score[index] or 0.0 for index in used) for variant, score in scores.items()}
+    best = max(totals.values())
+    return {variant: total - best for variant, total in totals.items()}, len(used)
+
+
+def _log_likelihood(claim: Claim, variant: str, records: Sequence[RunRecord], paper: PaperRuns) -> float | None:
+    """log10 of the probability that one more run prints the claim, a density times the last digit's worth."""
+    assert paper.loaded is not None
+    measured = measure(msgspec.structs.replace(claim, variant=variant), records)
+    prior = paper.usual.without(records)
+    if measured is None or prior is None:
+        return None
+    there = msgspec.structs.replace(claim, variant=variant)
+    drawing = design_of(there, paper.loaded, records).drawing_variance(min(max(measured.mean, 0.0), 1.0))
+    spread = _spread(measured.values, prior, drawing)
+    error = math.sqrt(spread.sd**2 * (1 + 1 / measured.n) + claim.resolution**2 / 12)
+    return _log10_t_density((claim.value - measured.mean) / error, spread.df) - math.log10(error)
+
+
+def _spread(values: Sequence[float], prior: Prior, drawing: float) -> Spread:
+    """The moderated spread; of a single run the prior's."""
+    if len(values) > 1:
+        return moderated(values, prior, drawing_variance=drawing)
+    sd = math.sqrt(prior.sd**2 + drawing)
+    return Spread(sd, prior.df, 0.0, 0, True)
+
+
+def _log10_t_density(t: float, df: float) -> float:
+    constant = math.lgamma((df + 1) / 2) - math.lgamma(df / 2) - 0.5 * math.log(df * math.pi)
+    return (constant - (df + 1) / 2 * math.log1p(t * t / df)) / math.log(10)
+
+
+def readings_section(paper: PaperRuns) -> Iterator[str]:
+    """The table with its heading; nothing if only one reading was run."""
+    found = readings(paper)
+    main = paper.loaded.spec.headline if paper.loaded else None
+    if len(found) < 2 or main is None or paper.loaded is None:
+        return
+    variants = paper.loaded.spec.variants
+    yield f"## {TITLE}"
+    rows = []
+    for one in found:
+        about = variants[one.variant].about if one.variant in variants else "the default settings"
+        word = word_of(one.decision)
+        rest = f": {missing(main, one.decision)}" if word == "open" else ""
+        rest += f" ({one.dead} dead run{'' if one.dead == 1 else 's'})" if one.dead else ""
+        support = NOTHING if one.support is None else f"{one.support:.1f} ({one.others} numbers)"
+        rows.append(
+            [f"`{one.variant}`", escape(about), units.percentage_of(one.values), f"{word}{escape(rest)}", support]
+        )
+    yield f"{describe(main)}, reported {units.reported(main)}."
+    yield table(COLUMNS, rows)
+    yield LEGEND + _best(found, main)
+
+
+def _best(found: Sequence[Reading], main: Claim) -> str:
+    """Whether the default is the reading that the other numbers support best."""
+    scored = [one for one in found if one.support is not None]
+    if not scored:
+        return " No other number was measured under all of these readings."
+    best = max(scored, key=lambda one: one.support or 0.0)
+    default = next(one for one in scored if one.variant == main.variant)
+    if best.variant == main.variant:
+        return " The other numbers support the default best."
+    assert default.support is not None
+    return f" The other numbers support `{best.variant}` best, up to {10**-default.support:,.0f} times the default."

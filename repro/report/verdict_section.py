@@ -1,0 +1,93 @@
+"""The verdicts on a paper's page: the two questions, every claim and curve, and how many differences chance gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from repro.judge import MIN_RUNS, by_chance
+from repro.report.claims import why_unmeasured
+from repro.report.curve_verdicts import CurveJudgement
+from repro.report.groups import PaperRuns
+from repro.report.markdown import Column, escape, table
+from repro.report.protocol_table import HOLDS, REPRODUCES, verdict_cell
+from repro.report.sections import folded
+from repro.report.tables import describe, reported_cell
+from repro.report.verdicts import Judgement, holds, reproduces, sentence
+from repro.spec import Claim
+
+COLUMNS = (Column("Claim"), Column("What"), Column("Reported", "right"), Column("Verdict"), Column("Why"))
+CURVE_COLUMNS = (Column("Curve"), Column("What"), Column("Points", "right"), Column("Verdict"), Column("Why"))
+
+
+def short_answers(main: Claim, judged: Judgement) -> Iterator[str]:
+    """The two questions about the headline, as list items with the figures behind the answers."""
+    reason = escape(sentence(main, judged.published) if judged.published else judged.reason)
+    assumed = f" Assumed: {escape('; '.join(judged.assumed))}." if judged.assumed else ""
+    yield f"- {REPRODUCES} **{escape(reproduces(judged))}.** {reason}{assumed}"
+    if main.quantity not in ("accuracy", "loss") or main.split in ("train", "minibatch"):
+        return
+    told = [(name, one) for name, one in (("Official", judged.official), ("Clean", judged.clean)) if one is not None]
+    if judged.same_runs:
+        told = [one for one in told if one[0] != "Official"]
+    figures = [f"{name}: {escape(sentence(main, one))}" for name, one in told]
+    if judged.same_runs:
+        figures.append("The runs as published and official are the same.")
+    yield " ".join([f"- {HOLDS} **{escape(holds(main, judged))}.**", *figures])
+    if judged.dead:
+        yield f"- {judged.dead} of the runs as published ended no better than always answering with one class."
+
+
+def verdict_section(
+    paper: PaperRuns, judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudgement]
+) -> Iterator[str]:
+    """The tables, the totals, and what has no verdict."""
+    assert paper.loaded is not None
+    claims = paper.loaded.spec.single_claims
+    judged = [(claim, judgements[claim.id]) for claim in claims if claim.id in judgements]
+    if not judged and not curves:
+        yield "No claim was measured yet."
+    if judged:
+        rows = [
+            [f"`{claim.id}`", describe(claim), reported_cell(claim), verdict_cell(found), escape(found.reason)]
+            for claim, found in judged
+        ]
+        yield table(COLUMNS, rows)
+    if curves:
+        yield table(CURVE_COLUMNS, [_curve_row(one) for one in curves.values()])
+    if total := _totals(judgements, curves):
+        yield total
+    yield from folded("Without a verdict", list(_unjudged(paper, claims, judgements)))
+
+
+def _curve_row(one: CurveJudgement) -> list[str]:
+    what = f"{one.curve.quantity}, {one.curve.split}, variant {one.curve.variant}"
+    rest = f": {escape(one.missing)}" if one.missing else ""
+    return [f"`{one.curve.id}`", escape(what), str(len(one.curve.values)), f"**{one.word}**{rest}", escape(one.reason)]
+
+
+def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudgement]) -> str:
+    """How many differ before any correction, beside what chance gives if all were true."""
+    tested = [
+        found.published.comparison.p_differs
+        for found in judgements.values()
+        if found.published and found.published.comparison and found.published.n >= MIN_RUNS
+    ]
+    tested += [one.decision.p_differs for one in curves.values() if one.decision.n >= MIN_RUNS]
+    if len(tested) < 2:
+        return ""
+    total = by_chance(tested)
+    return (
+        f"{total.claims} numbers and curves were compared with the spread of runs; {total.found} differ at 5 %. "
+        f"If all were true, chance alone would give about {total.expected:.1f}. The verdicts on single claims, but for "
+        "the headline, are corrected for their number (Holm)."
+    )
+
+
+def _unjudged(paper: PaperRuns, claims: tuple[Claim, ...], judgements: Mapping[str, Judgement]) -> Iterator[str]:
+    for claim in claims:
+        if claim.id not in judgements:
+            timed = claim.quantity in ("time", "speedup")
+            hardware = "a time gets a ratio with the hardware beside it, in RESULTS.md"
+            records = [record for group in paper.comparable for record in group.records]
+            why = claim.not_measured or (hardware if timed else why_unmeasured(claim, records))
+            yield f"- `{claim.id}`, {describe(claim)}: {escape(why)}"
