@@ -1,8 +1,9 @@
-"""Which faces of a data set are the same picture: identical pixels, or a copy that was changed a little.
+"""Which images of a data set show the same photograph: identical pixels, or a copy that was changed a little.
 
-A near duplicate is a picture that another becomes by brightness, contrast, JPEG compression, mirroring and a shift of
-up to two pixels, in any combination; most crops that are a little larger or turned are found too (see
-``fer_jax.correlation``). No JAX until it is searched for.
+A near duplicate is a copy with another brightness, contrast, JPEG compression, crop (scale 0.82 to 1.22, up to eight of
+48 pixels off), mirrored or not, in any combination. A caption or border along an edge may cover part of it. Another
+photograph of the same person is not a duplicate. docs/duplicates.md says how well this works. No JAX until it is
+searched for.
 """
 
 from __future__ import annotations
@@ -21,12 +22,16 @@ import numpy as np
 from fer_jax.faces import Faces
 from fer_jax.nearest import InvertedLists, faiss_module
 
-DUPLICATES_VERSION = 1  # to be raised whenever other pairs may be found: kept results are then computed again
-# Chosen on planted copies of drawn faces (tests/test_duplicates.py): above every pair of different drawings, below
-# nearly every copy. FER-2013's pairs between 0.84 and this that we looked at were one picture too: other crops of it.
-THRESHOLD = 0.92
-# Product of descriptors from which pictures are compared pixel by pixel: 8 of 5,435 near pairs of FER-2013 lie below.
-CANDIDATE_CUT = 0.75
+DUPLICATES_VERSION = 2  # to be raised whenever other pairs may be found: kept results are then computed again
+# Least score of a near pair (see `registration.fine_match`). Of FER-2013's pairs just above, 48 of 48 that we looked at
+# show one photograph; between 0.86 and 0.90 a quarter are two photographs of one person (docs/duplicates.md). Different
+# synthetic faces reach 0.907, or mirrored 0.927 because faces are symmetric, hence the margin.
+THRESHOLD = 0.91
+MIRRORED_MARGIN = 0.03
+# Least products of descriptors for which pairs are compared pixel by pixel: of whole images, and of the middle of one
+# with a corner of the other. Lower ones give many more candidates and hardly more copies.
+CANDIDATE_CUT, CORNER_CUT = 0.60, 0.66
+COARSE_CUT = 0.75  # least correlation in the coarse comparison for which pairs are compared in detail
 # Gray levels. JPEG at quality 50 and rounding leave errors of about this size: below, noise would be compared.
 MIN_STD = 3.0
 PART = 4096  # pictures whose deviations are computed at once: as float32 they take 38 MB
@@ -39,8 +44,8 @@ class Pairs:
     """P pairs of rows that show the same picture, sorted by row_a, then row_b; row_a < row_b.
 
     row_a, row_b: int32 (P,). exact: bool (P,), all pixels are equal; else near. score: float32 (P,), the normalised
-    correlation, 1 for exact pairs. mirrored: bool (P,). dx, dy: int8 (P,), pixels: what is at (y, x) in row_a is at
-    (y + dy, x + dx) in row_b, after mirroring row_b where mirrored.
+    correlation of `registration.fine_match`, 1 for exact pairs. mirrored: bool (P,). dx, dy: int16 (P,), pixels: what
+    is at the centre of row_a is at (dy, dx) from the centre of row_b, after mirroring row_b where mirrored.
     """
 
     row_a: np.ndarray
@@ -68,14 +73,14 @@ def find_duplicates(
 ) -> Pairs:
     """All pairs of rows that show the same picture.
 
-    images: uint8 (N, H, W). threshold: least score of a near pair (see `correlation.best_correlation`). candidates: how
-    the pairs are sought that are then compared pixel by pixel, by all products in blocks, or in the inverted lists of
-    `fer_jax.nearest`, which can miss a pair. report is called with the number of searches done and of all: one for each
-    of two orientations and four shifts. Almost constant pictures are never near another.
+    images: uint8 (N, H, W). threshold: least score of a near pair; MIRRORED_MARGIN more for a mirrored one. candidates:
+    how the pairs are sought that are then compared pixel by pixel, by all products in blocks, or in the inverted lists
+    of `fer_jax.nearest`, which can miss a pair. report is called with the number of searches done and of all: for each
+    of two orientations one of whole images and one for each corner. Almost constant images are never near another.
 
-    In blocks the cost grows as N^2: the eight searches take 8 x 48 products for each of the N^2 / 2 pairs, 0.5 x 10^12
+    In blocks the cost grows as N^2: the ten searches take 10 x 64 products for each of the N^2 / 2 pairs, 0.8 x 10^12
     operations for the 35,887 faces of FER-2013. With the index they grow as N^1.5. The candidates to compare are either
-    way a share of all pairs: of FER-2013's 5 in 100,000. So are different faces that are taken for the same.
+    way a share of all pairs: of FER-2013's 13 in 100,000. So are different faces that are taken for the same.
     K identical rows make K^2 / 2 pairs.
 
     Raises ValueError for images of another shape or type, or too small to be shifted, or for other candidates;
@@ -98,7 +103,7 @@ def find_duplicates(
 
 def _unchanged(pairs: int) -> tuple[np.ndarray, ...]:
     """What the fields of exact pairs say, row_a and row_b left out."""
-    shift = np.zeros(pairs, np.int8)
+    shift = np.zeros(pairs, np.int16)
     return np.ones(pairs, bool), np.ones(pairs, np.float32), np.zeros(pairs, bool), shift, shift
 
 
@@ -132,42 +137,54 @@ def _identical(images: np.ndarray) -> list[list[int]]:
 def _near(
     images: np.ndarray, threshold: float, candidates: Candidates, report: Callable[[int, int], None] | None
 ) -> Pairs:
-    """The near pairs among different pictures."""
-    from fer_jax.correlation import alike, best_correlation, describe
+    """The near pairs among different images."""
+    from fer_jax.descriptors import SIZE, resized
+    from fer_jax.registration import coarse_match, fine_match
 
     if len(images) < 2:
         none = np.zeros(0, np.int32)
-        return Pairs(
-            none, none, none == 1, none.astype(np.float32), none == 1, none.astype(np.int8), none.astype(np.int8)
-        )
-    middle, corners = describe(images)
-    structured = ~almost_constant(images)[:, None]
-    middle, corners = middle * structured, corners * structured
-    search = InvertedLists(middle).alike if candidates == "index" else partial(alike, middle)
-    keys = [np.zeros(0, np.int64)]
-    for mirrored, corner in np.ndindex(2, 4):
-        a, b = search(corners[mirrored, corner], CANDIDATE_CUT)
-        keys.append((a.astype(np.int64) * len(images) + b) * 2 + mirrored)
-        if report:
-            report(4 * mirrored + corner + 1, 8)
-    key = np.unique(np.concatenate(keys))
-    a, b, mirrored = key // 2 // len(images), key // 2 % len(images), (key % 2).astype(bool)
-    score, dx, dy = best_correlation(images, a, b, mirrored)
-    # Symmetric pictures are found in both orientations: the better one is kept.
+        shift = none.astype(np.int16)
+        return Pairs(none, none, none == 1, none.astype(np.float32), none == 1, shift, shift)
+    small = resized(images)
+    a, b, mirrored = _candidates(small, almost_constant(images), candidates, report)
+    coarse, maps = coarse_match(small, a, b, mirrored)
+    a, b, mirrored, maps = (values[coarse >= COARSE_CUT] for values in (a, b, mirrored, maps))
+    score, maps = fine_match(small, a, b, mirrored, maps)
+    # Symmetric images are found in both orientations: the better one is kept.
     order = np.lexsort((-score, b, a))
-    order = order[score[order] >= threshold]
+    order = order[score[order] >= threshold + MIRRORED_MARGIN * mirrored[order]]
     new = np.ones(len(order), bool)
     new[1:] = (np.diff(a[order]) != 0) | (np.diff(b[order]) != 0)
     kept = order[new]
-    return Pairs(
-        a[kept].astype(np.int32),
-        b[kept].astype(np.int32),
-        np.zeros(len(kept), bool),
-        score[kept],
-        mirrored[kept],
-        dx[kept],
-        dy[kept],
-    )
+    height, width = images.shape[1:]
+    dy, dx = (np.rint(maps[kept, k] * (size / SIZE)).astype(np.int16) for k, size in ((1, height), (3, width)))
+    near = np.zeros(len(kept), bool)
+    return Pairs(a[kept].astype(np.int32), b[kept].astype(np.int32), near, score[kept], mirrored[kept], dx, dy)
+
+
+def _candidates(
+    images: np.ndarray, constant: np.ndarray, candidates: Candidates, report: Callable[[int, int], None] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs to compare: rows a < b, (P,), and whether b is mirrored, bool (P,)."""
+    from fer_jax.correlation import alike
+    from fer_jax.descriptors import describe
+
+    as_is, mirrored = (windows * ~constant[:, None] for windows in describe(images))
+    # Whole images with whole ones, the middle of one with the corners of the other.
+    searches = [
+        (InvertedLists(rows).alike if candidates == "index" else partial(alike, rows), windows, cut)
+        for rows, windows, cut in ((as_is[0], [0], CANDIDATE_CUT), (as_is[1], [2, 3, 4, 5], CORNER_CUT))
+    ]
+    keys = [np.zeros(0, np.int64)]
+    for turned, columns in enumerate((as_is, mirrored)):
+        for search, windows, cut in searches:
+            for window in windows:
+                a, b = search(columns[window], cut)
+                keys.append((a.astype(np.int64) * len(images) + b) * 2 + turned)
+                if report:
+                    report(len(keys) - 1, 10)
+    key = np.unique(np.concatenate(keys))
+    return key // 2 // len(images), key // 2 % len(images), (key % 2).astype(bool)
 
 
 def almost_constant(images: np.ndarray) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_jax.duplicates import (
     DUPLICATES_VERSION,
+    MIRRORED_MARGIN,
     THRESHOLD,
     Candidates,
     Pairs,
@@ -56,7 +57,8 @@ class LabelConflicts(msgspec.Struct, frozen=True):
 
 class DataAudit(msgspec.Struct, frozen=True):
     """What was found; rows are counted from 0, in the order of the imported file. pictures: how many different ones.
-    almost_constant: not counting the constant ones. not_faces: None when no votes of FER+ were given."""
+    almost_constant: not counting the constant ones. not_faces: None when no votes of FER+ were given. threshold: of
+    near pairs; mirrored_threshold: of mirrored ones, None in older records, where it is the same."""
 
     data: str
     fingerprint: str
@@ -76,6 +78,7 @@ class DataAudit(msgspec.Struct, frozen=True):
     almost_constant: tuple[int, ...]
     not_faces: tuple[int, ...] | None
     not_faces_by_split: tuple[int, ...] | None
+    mirrored_threshold: float | None = None
 
 
 def search_duplicates(faces: Faces, candidates: Candidates) -> Pairs:
@@ -109,6 +112,7 @@ def audit_data(
         duplicates_version=DUPLICATES_VERSION,
         candidates=candidates,
         threshold=THRESHOLD,
+        mirrored_threshold=THRESHOLD + MIRRORED_MARGIN,
         pictures=len(np.unique(pictures)),
         exact=_pair_counts(faces, exact),
         near=_pair_counts(faces, pairs.take(~pairs.exact)),
@@ -184,12 +188,13 @@ def audit_data_document(audit: DataAudit) -> dict[str, Any]:
 
 def audit_data_text(audit: DataAudit) -> str:
     """`repro audit data`."""
+    least = f"{audit.threshold:g}, mirrored {audit.mirrored_threshold or audit.threshold:g}"
     lines = [
         f"{audit.data}: {audit.rows:,} rows, {audit.pictures:,} different pictures "
-        f"(near: correlation of details at least {audit.threshold:g})",
+        f"(near: correlation of details at least {least})",
         "",
         *_pair_lines("Exact pairs (identical pixels)", audit.exact),
-        *_pair_lines("Near pairs (mirrored, shifted, brightened, compressed)", audit.near),
+        *_pair_lines("Near pairs (mirrored, cropped, shifted, captioned, brightened, compressed)", audit.near),
         "Evaluation rows with their own copy in Training:",
         f"  {'':<12}{'rows':>8}{'exact':>16}{'exact or near':>18}{'repeated inside':>18}",
     ]

@@ -12,13 +12,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_jax.duplicates import THRESHOLD, almost_constant, find_duplicates
+from fer_jax.duplicates import almost_constant, find_duplicates
 from repro.bench.machine import peak_memory_bytes
 from repro.bench.records import AuditComparison, AuditWay, Timing
 from repro.bench.worker import Worker, thread_environment
 
 OWN = "find_duplicates"
 BLOCK = 2048
+PIXEL_CORRELATION = 0.92  # a usual bound for "the same image"
 # Bits of 64 that may differ: the usual bound for "the same picture" with this hash.
 HAMMING = 6
 HASH_SIZE = 8
@@ -40,11 +41,11 @@ def our_pairs(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def correlated_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures whose pixels correlate by our own threshold, from products of matrices in NumPy."""
+    """Pictures whose pixels correlate from a usual bound, by products of matrices in NumPy."""
     flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
     flat *= ~almost_constant(images)[:, None] / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
-    return _in_blocks(len(images), lambda a, b: flat[a] @ flat[b].T >= THRESHOLD)
+    return _in_blocks(len(images), lambda a, b: flat[a] @ flat[b].T >= PIXEL_CORRELATION)
 
 
 def near_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -74,7 +75,7 @@ def _in_blocks(rows: int, alike: Callable[[slice, slice], np.ndarray]) -> tuple[
 
 WAYS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
     OWN: our_pairs,
-    f"NumPy, correlation of pixels from {THRESHOLD:g}": correlated_pixels,
+    f"NumPy, correlation of pixels from {PIXEL_CORRELATION:g}": correlated_pixels,
     f"NumPy, perceptual hash of 64 bits, at most {HAMMING} differ": near_hashes,
 }
 
