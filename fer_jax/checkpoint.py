@@ -32,8 +32,10 @@ class Checkpoints:
     def save(self, name: str, epoch: int, state: Any, meta: dict[str, Any]) -> None:
         """Write `state` (a pytree of arrays) and `meta` (JSON) as the checkpoint of `epoch`."""
         manager = self._managers[name]
-        if epoch in manager.all_steps():  # written by a process that was killed before it could write what follows
-            manager.delete(epoch)
+        # Written by a process that was killed before it could write what follows. A later epoch than this one would
+        # otherwise count as the newest.
+        for later in [step for step in manager.all_steps() if step >= epoch]:
+            manager.delete(later)
         items = ocp.args.Composite(state=ocp.args.StandardSave(state), meta=ocp.args.JsonSave(meta))
         manager.save(epoch, args=items, force=True)
 

@@ -83,7 +83,7 @@ class Run:
         self.error = ""
         self.failed_step: int | None = None
         self._failed_state: TrainState | None = None
-        self._best_in_memory: TrainState | None = None
+        self._best_in_memory: TrainState | None = None  # and not on disk, or not yet
 
     def reported_epoch(self) -> int:
         if self.training.report == "best" and self.training.report_split in self.best:
@@ -109,14 +109,24 @@ class Run:
         split = self.training.report_split
         return split in self.best and self.best[split]["epoch"] == len(self.history)
 
+    def keeps_best(self) -> bool:
+        """Whether the epoch that just ended is the best so far, and its parameters may be reported."""
+        return self._is_best() and (self.training.report == "best" or self.checkpoints is not None)
+
+    def keep_best(self, state: TrainState) -> None:
+        """Hold a copy of the best epoch's state in memory until `save` writes it."""
+        self._best_in_memory = jax.tree.map(lambda a: a.copy(), state)
+
     def save(self, state: TrainState) -> None:
-        if self.checkpoints is None:
-            if self._is_best() and self.training.report == "best":
-                self._best_in_memory = jax.tree.map(lambda a: a.copy(), state)
-            return
+        """Write the checkpoints of the epoch that just ended; the best one first, if it is not on disk yet."""
+        assert self.checkpoints is not None
         epoch = len(self.history)
         if self._is_best():
             self.checkpoints.save("best", epoch, state, {"epoch": epoch})
+        elif self._best_in_memory is not None:
+            best = int(self.best[self.training.report_split]["epoch"])
+            self.checkpoints.save("best", best, jax.device_get(self._best_in_memory), {"epoch": best})
+        self._best_in_memory = None
         meta = {
             "history": self.history,
             "best": self.best,
@@ -139,7 +149,7 @@ class Run:
         return state
 
     def best_state(self, last: TrainState) -> TrainState:
-        if self.checkpoints is None:
+        if self.checkpoints is None or self._best_in_memory is not None:
             return self._best_in_memory or last
         found = self.checkpoints.restore("best", last)
         return found[0] if found else last

@@ -24,6 +24,9 @@ from fer_jax.settings import Precision
 # the fastest for teta2022 and zhaqsylyq and within 5 % of the fastest for basani2017 and chavan2020); a GPU takes more.
 EVALUATION_BATCH = {"cpu": 128, "gpu": 2048}
 _FEWEST_EVALUATED = 64
+# Least seconds between two checkpoints of a run. Writing one takes 0.1 to 0.3 s on a CPU's machine, a fraction of an
+# epoch there, but several times as long as an epoch of a small network on a GPU.
+CHECKPOINT_EVERY_S = {"cpu": 0.0, "gpu": 30.0}
 
 
 class SplitsDiffer(ValueError):
@@ -52,18 +55,28 @@ def fit(
     devices: list[jax.Device],
     precision: Precision | None = None,
     checkpoints: Checkpoints | None = None,
+    checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> TrainResult:
     """Train on splits["train"] and evaluate every split.
 
     With `checkpoints`, goes on from the last epoch found there and ends with the same parameters and history as an
-    uninterrupted run (bit for bit on CPU). asked_at: by time.perf_counter, from when the time to the first update
-    counts; by default from now.
+    uninterrupted run (bit for bit on CPU). checkpoint_every_s: least seconds between two checkpoints, 0 for one after
+    every epoch; by default `CHECKPOINT_EVERY_S` of the device. The last epoch is always written. asked_at: by
+    time.perf_counter, from when the time to the first update counts; by default from now.
     Raises TooFewRows when there are too few training rows for one batch, PrecisionError.
     """
     given = SeedData(seed, splits, checkpoints)
-    return fit_seeds(network, [given], devices=devices, precision=precision, report=report, asked_at=asked_at)[0]
+    return fit_seeds(
+        network,
+        [given],
+        devices=devices,
+        precision=precision,
+        checkpoint_every_s=checkpoint_every_s,
+        report=report,
+        asked_at=asked_at,
+    )[0]
 
 
 def fit_seeds(
@@ -72,6 +85,7 @@ def fit_seeds(
     *,
     devices: list[jax.Device],
     precision: Precision | None = None,
+    checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> list[TrainResult]:
@@ -85,7 +99,9 @@ def fit_seeds(
     engine = Engine(network, devices, seeds=len(given) if len(given) > 1 else None, precision=precision)
     runs = [Run(network, of_seed) for of_seed in given]
     plan = stretches(network.training, len(given[0].splits["train"]))
-    together = _SideBySide(engine, runs, _stacked_rows(engine, given), asked_at)
+    if checkpoint_every_s is None:
+        checkpoint_every_s = CHECKPOINT_EVERY_S[device_kind(devices[0])]
+    together = _SideBySide(engine, runs, _stacked_rows(engine, given), asked_at, checkpoint_every_s)
     state = engine.join([run.resume(engine.init_state(run.seed)) for run in runs])
 
     while moving := _furthest_behind(runs, len(plan)):
@@ -111,7 +127,7 @@ def fit_seeds(
         for k in going:
             entry = history_entry(stretch, runs[k].rate.value, figures[k], evaluated[k])
             runs[k].take(entry, {"train_s": train_s / len(moving), "eval_s": eval_s / len(moving)})
-        together.save(state, going, charged=moving)
+        together.save(state, going, charged=moving, last=stretch.epoch == len(plan))
         if report and going:
             entry = _mean([runs[k].history[-1] for k in going])
             images = sum(float(figures[k].examples.sum()) for k in moving)
@@ -123,9 +139,17 @@ def fit_seeds(
 class _SideBySide:
     """The runs of one program, and its seconds dealt out among them."""
 
-    def __init__(self, engine: Engine, runs: list[Run], data: dict[str, DeviceRows], asked_at: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        runs: list[Run],
+        data: dict[str, DeviceRows],
+        asked_at: float,
+        checkpoint_every_s: float,
+    ) -> None:
         self.engine, self.runs, self.data, self.asked_at = engine, runs, data, asked_at
         self.training = engine.network.training
+        self.checkpoint_every_s, self._saved_at = checkpoint_every_s, time.perf_counter()
         self._charged_until = time.perf_counter()
         self._charged_compiling = 0.0
 
@@ -192,17 +216,23 @@ class _SideBySide:
                 out[k][name] = figures
         return out, time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
 
-    def save(self, state: TrainState, going: list[int], *, charged: list[int]) -> None:
-        """The checkpoints of the runs that go on, with their clocks as they stand."""
+    def save(self, state: TrainState, going: list[int], *, charged: list[int], last: bool) -> None:
+        """The checkpoints of the runs that go on, with their clocks as they stand, if one is due or the epoch is the
+        last. What is best until the next checkpoint stays on the device."""
         self.charge(charged)
         begin = time.perf_counter()
-        kept = [k for k in going if self.runs[k].checkpoints]
-        if kept:
-            state = jax.device_get(state)  # once for all; without checkpoints the best parameters stay on the device
+        due = last or begin - self._saved_at >= self.checkpoint_every_s
+        written = [k for k in going if due and self.runs[k].checkpoints]
         for k in going:
-            self.runs[k].save(self.engine.part(state, k))
-        for k in kept:
-            self.runs[k].clock.checkpoint_s += (time.perf_counter() - begin) / len(kept)
+            if k not in written and self.runs[k].keeps_best():
+                self.runs[k].keep_best(self.engine.part(state, k))
+        if written:
+            state = jax.device_get(state)  # once for all
+            for k in written:
+                self.runs[k].save(self.engine.part(state, k))
+            self._saved_at = time.perf_counter()
+        for k in written:
+            self.runs[k].clock.checkpoint_s += (self._saved_at - begin) / len(written)
 
     def finish(self, state: TrainState) -> list[TrainResult]:
         """The reported parameters of each run on every split."""

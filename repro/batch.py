@@ -6,9 +6,9 @@ from __future__ import annotations
 import time
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import click
-import jax
 
 from fer_jax.batches import TooFewRows
 from fer_jax.checkpoint import CheckpointError
@@ -37,11 +37,13 @@ def run_plans(
     results: Path,
     fresh: bool,
     seeds_at_once: int | None = None,
+    checkpoint_every_s: float | None = None,
 ) -> list[RunRecord]:
     """Do all plans; a failed one stays visible and the others go on. Words go to standard error.
 
     seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so many; by
     default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is gained.
+    checkpoint_every_s: as for `fer_jax.train.fit`.
     Raises what the user can mend before anything was trained (DataError, DeviceError, PrecisionError), and with a
     single plan also what concerns that plan alone.
     """
@@ -54,7 +56,8 @@ def run_plans(
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
     if seeds_at_once is None:
         seeds_at_once = len(plans) if device_kind(devices[0]) == "gpu" else 1
-    batch = _Batch(dataset, results, devices, fresh, len(plans))
+    settings = {"results": results, "devices": devices, "fresh": fresh, "checkpoint_every_s": checkpoint_every_s}
+    batch = _Batch(dataset, settings, len(plans))
     records: list[RunRecord] = []
     for _, alike in groupby(plans, key=_all_but_seed):
         same = list(alike)
@@ -68,10 +71,11 @@ def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
 
 
 class _Batch:
-    """What all runs of a call share. `asked_at`: from when the next run's time to the first update counts."""
+    """What all runs of a call share. settings: of `runner.run`. `asked_at`: from when the next run's time to the first
+    update counts."""
 
-    def __init__(self, dataset: Dataset, results: Path, devices: list[jax.Device], fresh: bool, plans: int) -> None:
-        self.dataset, self.results, self.devices, self.fresh, self.plans = dataset, results, devices, fresh, plans
+    def __init__(self, dataset: Dataset, settings: dict[str, Any], plans: int) -> None:
+        self.dataset, self.settings, self.plans = dataset, settings, plans
         self.asked_at = STARTED_AT
 
     def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
@@ -83,13 +87,7 @@ class _Batch:
         try:
             with progress:
                 outcomes = run_seeds(
-                    plans,
-                    self.dataset,
-                    results=self.results,
-                    devices=self.devices,
-                    fresh=self.fresh,
-                    report=progress.epoch,
-                    asked_at=self._asked(),
+                    plans, self.dataset, **self.settings, report=progress.epoch, asked_at=self._asked()
                 )
         except (SplitsDiffer, *_INPUT_ERRORS) as error:
             parts, why = [[plan] for plan in plans], error
@@ -113,15 +111,7 @@ class _Batch:
         progress = ProgressLine(title)
         try:
             with progress:
-                outcome = run(
-                    plan,
-                    self.dataset,
-                    results=self.results,
-                    devices=self.devices,
-                    fresh=self.fresh,
-                    report=progress.epoch,
-                    asked_at=self._asked(),
-                )
+                outcome = run(plan, self.dataset, **self.settings, report=progress.epoch, asked_at=self._asked())
         except _INPUT_ERRORS as error:
             if self.plans == 1:
                 raise
@@ -141,7 +131,8 @@ class _Batch:
 
     def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
         click.secho(f"{title}: FAILED: {error}", fg="red", err=True)
-        return write_failure(plan, self.dataset, results=self.results, devices=self.devices, error=error)
+        results, devices = self.settings["results"], self.settings["devices"]
+        return write_failure(plan, self.dataset, results=results, devices=devices, error=error)
 
 
 def _name(plan: RunPlan) -> str:

@@ -185,6 +185,11 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
             results_option,
             click.option("--fresh", is_flag=True, help="Run again what was done, from the start."),
+            click.option(
+                "--checkpoint-every",
+                type=click.FloatRange(min=0),
+                help="Least seconds between checkpoints. Default: 0 on a CPU (one after each epoch), 30 on a GPU.",
+            ),
             json_option,
         ]
     ):
@@ -233,6 +238,7 @@ def _run_plans(
     limit_train: int | None,
     results: Path,
     fresh: bool,
+    checkpoint_every: float | None,
     as_json: bool,
 ) -> None:
     from repro.plan import make_plan
@@ -248,7 +254,15 @@ def _run_plans(
 
     from repro.batch import run_plans
 
-    records = run_plans(plans, device=device, data=data, results=results, fresh=fresh, seeds_at_once=seeds_at_once)
+    records = run_plans(
+        plans,
+        device=device,
+        data=data,
+        results=results,
+        fresh=fresh,
+        seeds_at_once=seeds_at_once,
+        checkpoint_every_s=checkpoint_every,
+    )
     if as_json:
         _print_json([msgspec.to_builtins(record) for record in records])
     if any(record.status == "failed" for record in records):

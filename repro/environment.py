@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
@@ -30,8 +31,12 @@ def git_state() -> Git:
     """The commit of the code that runs, and whether files that git follows differ from it (results apart: a run writes
     those itself)."""
     here = Path(__file__).parent.parent
+    if not (here / ".git").exists():
+        # A copy of the sources on another machine: whoever copied them may say which commit they are of.
+        named = os.environ.get("REPRO_GIT_COMMIT", "").strip()
+        return Git(commit=named if re.fullmatch(r"[0-9a-f]{40}", named) else "", dirty=False)
     commit = _git(here, "rev-parse", "HEAD")
-    if not commit or not (here / ".git").exists():
+    if not commit:
         return Git(commit="", dirty=False)
     changed = _git(here, "status", "--porcelain", "--untracked-files=no", "--", ".", ":!results")
     return Git(commit=commit, dirty=bool(changed))

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -48,17 +49,25 @@ def run(
     results: Path,
     devices: list[jax.Device],
     fresh: bool = False,
+    checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> Outcome:
     """Do a run, go on with one that was stopped, or return the record of one that was done.
 
-    A second process that wants the same run waits for the first. asked_at: by time.perf_counter, from when the time to
-    the first update counts; by default from now.
+    A second process that wants the same run waits for the first. checkpoint_every_s: as for `fer_jax.train.fit`.
+    asked_at: by time.perf_counter, from when the time to the first update counts; by default from now.
     Raises StepError or TooFewRows when data and spec do not fit, PrecisionError.
     """
     (outcome,) = run_seeds(
-        [plan], dataset, results=results, devices=devices, fresh=fresh, report=report, asked_at=asked_at
+        [plan],
+        dataset,
+        results=results,
+        devices=devices,
+        fresh=fresh,
+        checkpoint_every_s=checkpoint_every_s,
+        report=report,
+        asked_at=asked_at,
     )
     return outcome
 
@@ -70,6 +79,7 @@ def run_seeds(
     results: Path,
     devices: list[jax.Device],
     fresh: bool = False,
+    checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> list[Outcome]:
@@ -91,7 +101,8 @@ def run_seeds(
             if known and not fresh:
                 outcomes[plan.seed] = Outcome(known, folders[plan.seed], skipped=True)
         ahead = [plan for plan in plans if plan.seed not in outcomes]
-        for plan, record, result in _train(ahead, dataset, devices, folders, report, asked_at, fresh=fresh):
+        fit = partial(fit_seeds, checkpoint_every_s=checkpoint_every_s, report=report, asked_at=asked_at)
+        for plan, record, result in _train(ahead, dataset, devices, folders, fit, fresh=fresh):
             folder = folders[plan.seed]
             write_predictions(folder, result)
             write_record(folder, record)
@@ -145,12 +156,11 @@ def _train(
     dataset: Dataset,
     devices: list[jax.Device],
     folders: dict[int, Path],
-    report: Callable[[Progress], None] | None,
-    asked_at: float,
+    fit: Callable[..., list[TrainResult]],
     *,
     fresh: bool,
 ) -> list[tuple[RunPlan, RunRecord, TrainResult]]:
-    """Each plan with its record and result, trained in one program."""
+    """Each plan with its record and result, trained in one program by `fit`, which is `fit_seeds`."""
     asked = [asked_record(plan, dataset, devices) for plan in plans]
     timed = [_timed_prepare(plan, dataset) for plan in plans]
     if not plans:
@@ -164,8 +174,7 @@ def _train(
             SeedData(plan.seed, prepared.splits, kept)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
         ]
-        precision = plans[0].precision
-        results = fit_seeds(network, given, devices=devices, precision=precision, report=report, asked_at=asked_at)
+        results = fit(network, given, devices=devices, precision=plans[0].precision)
     counted = parameter_count(network.layers, (network.image_size, network.image_size, 1))
     done = []
     for plan, start, (prepared, prepare_s), result in zip(plans, asked, timed, results, strict=True):

@@ -2,11 +2,13 @@
 
 import hashlib
 import json
+from types import SimpleNamespace
 
 import jax
 import numpy as np
 import pytest
 
+from fer_jax import train
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.layers import Dropout
 from fer_jax.network import Network
@@ -175,6 +177,51 @@ def test_interrupted_after_every_epoch(tiny_network, splits, tmp_path, report):
     assert json.dumps(resumed.metrics) == json.dumps(whole.metrics)
     assert len(resumed.clock.epochs) == 6 and resumed.trained_images == 6 * 203
     assert resumed.clock.checkpoint_s > 0
+
+
+def test_checkpoints_some_epochs_apart_change_nothing(tiny_network, splits, tmp_path, monkeypatch):
+    """Each epoch takes a second of this clock, and a checkpoint is due every 2.5: after epochs 3 and 6, and at the end.
+    What is best in between is kept in memory, and written with the next checkpoint."""
+    network = tiny_network(epochs=7, report="best", optimizer=Sgd(learning_rate=0.5, momentum=0.9))
+    whole = fit(network, splits, seed=1, devices=CPU[:1])
+    assert whole.reported_epoch not in (3, 6, 7), "or the best epoch would have a checkpoint of its own"
+    now = [0.0]
+    monkeypatch.setattr(train, "time", SimpleNamespace(perf_counter=lambda: now[0]))
+    seen = []
+
+    def until(last):
+        def told(progress):
+            now[0] += 1
+            seen.append((progress.entry["epoch"], checkpoints.epochs()))
+            if progress.entry["epoch"] == last:
+                raise Killed
+
+        return told
+
+    def run(last):
+        return fit(
+            *(network, splits),
+            seed=1,
+            devices=CPU[:1],
+            checkpoints=checkpoints,
+            checkpoint_every_s=2.5,
+            report=until(last),
+        )
+
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(Killed):
+        run(5)
+    checkpoints.close()
+    checkpoints = Checkpoints(tmp_path)
+    resumed = run(None)
+    assert [epoch for epoch, _ in seen] == [1, 2, 3, 4, 5, 5, 6, 7], "it goes on behind epoch 4, the last one written"
+    assert [written.get("last") for _, written in seen] == [None, None, None, 4, 4, 4, 4, 7]
+    assert checkpoints.epochs() == {"last": 7, "best": whole.reported_epoch}
+    found = checkpoints.restore("best", whole.state)
+    checkpoints.close()
+    assert found is not None and digest(found[0]) == digest(resumed.state) == digest(whole.state)
+    assert json.dumps(resumed.history) == json.dumps(whole.history)
+    assert json.dumps(resumed.metrics) == json.dumps(whole.metrics)
 
 
 def test_best_is_that_of_the_best_accuracy(tiny_network, splits):

@@ -12,7 +12,7 @@ from repro.catalog import all_papers, find_paper
 from repro.options import device_option
 
 EXIT_BENCH_FAILED = 1
-COMPARISONS = ("train", "predict", "import", "audit", "growth")
+COMPARISONS = ("train", "predict", "import", "audit", "growth", "seeds")
 
 EXAMPLE = """\
 \b
@@ -35,11 +35,11 @@ def _comparisons(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 
 
 def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """None where the user names none, which means all that are installed."""
+    """None where the user names none, which means all that there are."""
     if value is None:
         return None
     if not _words(value):
-        raise click.BadParameter("name a rival, such as torch")
+        raise click.BadParameter(f"name one, such as {'torch' if parameter.name == 'against' else 'eager'}")
     return _words(value)
 
 
@@ -57,6 +57,16 @@ def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     show_default=True,
     callback=_comparisons,
     help=f"Separated by commas: {', '.join(COMPARISONS)}.",
+)
+@click.option(
+    "--modes",
+    callback=_rivals,
+    help="Modes of the rivals to try, separated by commas, such as eager,cuda-graph. Default: all; the fastest counts.",
+)
+@click.option(
+    "--agreements",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Another folder of results, whose checks that both sides learn alike are used where they still hold.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=5, show_default=True, help="Alternating rounds.")
 @click.option(

@@ -18,7 +18,7 @@ from fer_jax.settings import Precision
 from fer_jax.step_kinds import StepError
 from repro.bench import growth
 from repro.bench.audit import compare_audits
-from repro.bench.comparison import BenchError, Settings, choose_rivals, compare
+from repro.bench.comparison import BenchError, Settings, choose_rivals, chosen_modes, compare
 from repro.bench.import_csv import compare_imports, write_csv
 from repro.bench.known_agreements import agreements_with, stored_agreements
 from repro.bench.machine import MatmulRate
@@ -39,7 +39,8 @@ HIGH_LOAD_SHARE = 0.25
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. against: None means every rival that is installed. device: auto, cpu or gpu."""
+    """What the user asked for. against: None means every rival that is installed. device: auto, cpu or gpu. modes: of
+    the rivals; None means all. agreements: a second folder with records of what learns alike."""
 
     papers: tuple[LoadedSpec, ...]
     what: tuple[What, ...]
@@ -50,6 +51,8 @@ class Request:
     precision: Precision
     data: str | None
     results: Path
+    modes: tuple[str, ...] | None = None
+    agreements: Path | None = None
 
 
 @dataclass(frozen=True)
@@ -77,8 +80,17 @@ def bench(request: Request) -> Outcome:
     compared = any(what in ("train", "predict") for what in request.what)
     rivals = choose_rivals(request.against) if compared else ()
     place = _Place.find(request)
-    known = stored_agreements(record for record in find_bench(request.results) if record.device == place.device)
-    settings = Settings(place.device.kind, rivals, request.rounds, request.seconds, threads=place.device.host_cores)
+    folders = [folder for folder in (request.results, request.agreements) if folder is not None]
+    records_there = (record for folder in folders for record in find_bench(folder))
+    known = stored_agreements(record for record in records_there if record.device == place.device)
+    settings = Settings(
+        place.device.kind,
+        rivals,
+        request.rounds,
+        request.seconds,
+        threads=place.device.host_cores,
+        modes=chosen_modes(request.modes, rivals, place.device.kind),
+    )
     jobs: list[tuple[str, Callable[[], BenchRecord]]] = []
     for what in request.what:
         if what == "import":
@@ -86,7 +98,11 @@ def bench(request: Request) -> Outcome:
         elif what == "audit":
             jobs.append((what, partial(_audit, request, place)))
         elif what == "growth":
-            jobs.append((f"{what}, {growth.PAPER}", partial(_growth, request, place)))
+            jobs.append((f"{what}, {growth.PAPER}", partial(_growth, request, place, find_paper(growth.PAPER), what)))
+        elif what == "seeds":
+            jobs += [
+                (f"{what}, {loaded.id}", partial(_growth, request, place, loaded, what)) for loaded in request.papers
+            ]
         else:
             for loaded in request.papers:
                 job = partial(_compare, request, place, settings, loaded, what, known)
@@ -220,11 +236,12 @@ def _audit(request: Request, place: _Place) -> BenchRecord:
     return place.record("audit", started=started, rows=rows, image_size=size, matmul=0.0, audited=audited)
 
 
-def _growth(request: Request, place: _Place) -> BenchRecord:
+def _growth(request: Request, place: _Place, loaded: LoadedSpec, what: What) -> BenchRecord:
+    """Every axis, or of "seeds" that one alone."""
     started = datetime.now(UTC)
-    workload = _workload(find_paper(growth.PAPER), place, request.precision)
+    workload = _workload(loaded, place, request.precision)
     device = place.device
     settings = growth.GrowthSettings(device.kind, device.host_cores, request.seconds, devices=device.count)
-    measured = growth.measure_growth(workload, settings, say)
+    measured = growth.measure_growth(workload, growth.seeds_alone(settings) if what == "seeds" else settings, say)
     rows, size = workload.images.shape[:2]
-    return place.record("growth", started=started, rows=rows, image_size=size, matmul=0.0, growth=measured)
+    return place.record(what, started=started, rows=rows, image_size=size, matmul=0.0, growth=measured)

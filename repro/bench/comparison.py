@@ -28,7 +28,8 @@ class BenchError(Exception):
 
 @dataclass(frozen=True)
 class Settings:
-    """How to compare. device: cpu or gpu. rivals: by name, as in `contenders.NAMES`. seconds: of one timing."""
+    """How to compare. device: cpu or gpu. rivals: by name, as in `contenders.NAMES`. seconds: of one timing. modes: of
+    the rivals, which are tried; by default all."""
 
     device: str
     rivals: tuple[str, ...]
@@ -37,6 +38,12 @@ class Settings:
     threads: int
     pause_s: float = PAUSE_S
     predict_batches: tuple[int, ...] = PREDICT_BATCHES
+    modes: tuple[str, ...] | None = None
+
+    def modes_of(self, name: str) -> tuple[str, ...]:
+        """The modes of a contender that are tried."""
+        there_are = contenders.modes(name, self.device)
+        return there_are if name == OWN or self.modes is None else tuple(m for m in there_are if m in self.modes)
 
 
 def choose_rivals(asked: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -55,6 +62,17 @@ def choose_rivals(asked: tuple[str, ...] | None) -> tuple[str, ...]:
     if not chosen:
         raise BenchError(f"none of the rivals ({', '.join(known)}) is installed here; install them with {install}")
     return chosen
+
+
+def chosen_modes(asked: tuple[str, ...] | None, rivals: tuple[str, ...], device: str) -> tuple[str, ...] | None:
+    """The modes that were asked for; None for all. Raises BenchError for one that no rival has on the device."""
+    known = [mode for rival in rivals for mode in contenders.modes(rival, device)]
+    for mode in asked or ():
+        if mode not in known:
+            raise BenchError(
+                f"--modes: no mode {mode!r} of {', '.join(rivals)} on {device}; there are: {', '.join(known)}"
+            )
+    return asked
 
 
 def start_worker(name: str, mode: str, workload: Workload, settings: Settings) -> Worker:
@@ -121,7 +139,7 @@ def _scout(
     with ExitStack() as stack:
         entrants: list[Entrant] = []
         for name in (OWN, *settings.rivals):
-            for mode in contenders.modes(name, settings.device):
+            for mode in settings.modes_of(name):
                 try:
                     worker = stack.enter_context(start_worker(name, mode, workload, settings))
                 except WorkerError as error:
@@ -129,7 +147,10 @@ def _scout(
                     found += [Candidate(name=name, mode=mode, batch_size=size, error=error.reason) for size in sizes]
                     continue
                 entrants += [_new_entrant(worker, name, mode, what, size, workload, settings) for size in sizes]
-        scout(entrants, rounds=SCOUTING_ROUNDS, seconds=settings.seconds * SCOUTING_SHARE, say=say)
+        # On a GPU the rivals' compilers each take minutes of one core, and none of the figures that count.
+        together = settings.threads if settings.device == "gpu" else 1
+        seconds = settings.seconds * SCOUTING_SHARE
+        scout(entrants, rounds=SCOUTING_ROUNDS, seconds=seconds, say=say, together=together)
         found += [entrant.candidate() for entrant in entrants]
     return found
 

@@ -28,6 +28,7 @@ IMAGE_SIZES = (28, 48, 64, 96)
 IMAGES = (1_000, 10_000, 100_000, 1_000_000)
 DEVICES = (1, 2, 4)
 SEEDS = (1, 2, 4, 8, 16, 32, 64)
+FEW_SEEDS = (1, 4, 16)
 SEED_ROWS = 2_048  # each seed has its own copy
 
 # The rows in the process and their copy on the device, which on a CPU is the same memory.
@@ -103,7 +104,16 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
         axis("devices", (_device_point(workload, n, settings, measure) for n in settings.device_counts)),
         axis("seeds", (_seed_point(workload, n, settings, measure) for n in settings.seeds)),
     )
-    return Growth(paper=workload.name, seconds=settings.seconds, axes=axes)
+    measured = tuple(one for one in axes if one.points)
+    return Growth(paper=workload.name, precision=workload.precision, seconds=settings.seconds, axes=measured)
+
+
+def seeds_alone(settings: GrowthSettings) -> GrowthSettings:
+    """One seed, and several in one program; no other axis."""
+    nothing: tuple[int, ...] = ()
+    return dataclasses.replace(
+        settings, batch_sizes=nothing, image_sizes=nothing, images=nothing, device_counts=nothing, seeds=FEW_SEEDS
+    )
 
 
 def _too_large(workload: Workload, rows: int) -> Point | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -65,6 +66,12 @@ class Entrant:
             self._call(steps)  # another number of steps may be another program: compiled here
             again = self._call(steps)
 
+    def recalibrate(self, seconds: float) -> None:
+        """`calibrate` once more, keeping the time to compile. Raises WorkerError."""
+        compile_s = self.compile_s
+        self.calibrate(seconds)
+        self.compile_s = compile_s
+
     def time(self) -> Timing:
         """One timing from fresh weights, after a pause. Raises WorkerError."""
         assert self._rows_SB is not None, "calibrate comes first"
@@ -104,11 +111,29 @@ class Entrant:
         )
 
 
-def scout(entrants: list[Entrant], *, rounds: int, seconds: float, say: Callable[[str], None]) -> None:
-    """Give every entrant its timings, in interleaved rounds. One that fails keeps its error and takes no more part."""
+def scout(
+    entrants: list[Entrant], *, rounds: int, seconds: float, say: Callable[[str], None], together: int = 1
+) -> None:
+    """Give every entrant its timings, in interleaved rounds. One that fails keeps its error and takes no more part.
+
+    together: so many workers compile at the same time, each the entrants that it holds one after another; timings are
+    taken alone all the same, with the number of steps found again if it was found among others.
+    """
+    by_worker: dict[int, list[Entrant]] = {}
     for entrant in entrants:
-        if _guarded(entrant, lambda e: e.calibrate(seconds), say):
-            say(f"  {entrant}: compiled in {entrant.compile_s:.1f} s")
+        by_worker.setdefault(id(entrant.worker), []).append(entrant)
+
+    def compile_all(of_worker: list[Entrant]) -> None:
+        for entrant in of_worker:
+            if _guarded(entrant, lambda e: e.calibrate(seconds), say):
+                say(f"  {entrant}: compiled in {entrant.compile_s:.1f} s")
+
+    with ThreadPoolExecutor(together) as pool:
+        list(pool.map(compile_all, by_worker.values()))
+    if together > 1:
+        for entrant in entrants:
+            if not entrant.error:
+                _guarded(entrant, lambda e: e.recalibrate(seconds), say)
     for number in range(1, rounds + 1):
         for entrant in entrants:
             if entrant.error or not _guarded(entrant, lambda e: e.timings.append(e.time()), say):

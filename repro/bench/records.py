@@ -18,7 +18,7 @@ from repro.records import Device, Git, decode_record, write_atomically
 
 BENCH_FORMAT = 1
 
-What = Literal["train", "predict", "import", "audit", "growth"]
+What = Literal["train", "predict", "import", "audit", "growth", "seeds"]
 
 
 class BenchStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -203,6 +203,7 @@ class Growth(BenchStruct, frozen=True, kw_only=True):
     """Our cost alone, with one paper's network."""
 
     paper: str
+    precision: str = "float32"
     seconds: float
     axes: tuple[Axis, ...]
 
@@ -246,10 +247,9 @@ class BenchRecord(BenchStruct, frozen=True, kw_only=True):
         if self.what in ("import", "audit"):
             return f"fer2013-{self.what}.json"
         if self.growth is not None:
-            return f"{self.growth.paper}-growth.json"
+            return f"{self.growth.paper}-{self.what}{_precision(self.growth.precision)}.json"
         assert self.comparison is not None
-        precision = "" if self.comparison.precision == "float32" else f"-{self.comparison.precision}"
-        return f"{self.comparison.paper}-{self.what}{precision}.json"
+        return f"{self.comparison.paper}-{self.what}{_precision(self.comparison.precision)}.json"
 
 
 _PART: dict[What, str] = {
@@ -258,7 +258,13 @@ _PART: dict[What, str] = {
     "import": "imported",
     "audit": "audited",
     "growth": "growth",
+    "seeds": "growth",
 }
+
+
+def _precision(precision: str) -> str:
+    """What a file name says about it: nothing of the default."""
+    return "" if precision == "float32" else f"-{precision}"
 
 
 def bench_folder(results: Path) -> Path:

@@ -91,7 +91,7 @@ def machine_section(records: Records) -> list[str]:
             blocks += ["### Searching for duplicates", audit_table(record)]
     for record in records:
         if record.growth is not None:
-            blocks += ["### How cost grows", *growth_tables(record)]
+            blocks += ["### Seeds at once" if record.what == "seeds" else "### How cost grows", *growth_tables(record)]
     return [*(block for block in blocks if block), "### Records", record_table(records)]
 
 
