@@ -11,7 +11,7 @@ from fer_jax import TRAINING_VERSION
 from repro.figures.sweeps import SWEEPS
 from repro.gpu.jobs import Settings, run_job
 from repro.gpu.stages import LIMITS, optimizer_variants, stages
-from repro.protocols import AS_PUBLISHED, PROTOCOLS, SUSPECT_PREFIX
+from repro.protocols import AS_PUBLISHED, PLACEBO, RUNNABLE, SUSPECT_PREFIX
 
 
 @pytest.fixture
@@ -40,8 +40,9 @@ def test_every_protocol_of_the_code_runs_and_no_suspect(settings):
     jobs = jobs_of(settings, "protocols").values()
     found = {(plan.paper, plan.protocol) for job in jobs for plan in job.plans}
     papers = {loaded.id for loaded in settings.loaded}
-    assert found == {(paper, protocol) for paper in papers for protocol in PROTOCOLS if protocol != AS_PUBLISHED}
-    assert not any(protocol.startswith(SUSPECT_PREFIX) for _, protocol in found)
+    assert found == {(paper, protocol) for paper in papers for protocol in RUNNABLE if protocol != AS_PUBLISHED}
+    protocols = {protocol for _, protocol in found}
+    assert PLACEBO in protocols and not any(p.startswith(SUSPECT_PREFIX) for p in protocols)
     assert all(len(job.plans) == 5 for job in jobs if not job.beside)
 
 
@@ -62,7 +63,7 @@ def test_variants_of_sweeps_claims_and_optimizers_run_once_each(settings):
     assert len(plans) == len(jobs)
     for loaded in settings.loaded:
         swept = {v for sweep in SWEEPS.get(loaded.id, ()) for v in sweep.variants} - {"default"}
-        for variant in swept | {claim.variant for claim in loaded.spec.claims} - {"default"}:
+        for variant in swept | {claim.variant for claim in loaded.spec.all_claims} - {"default"}:
             assert plans[loaded.id, variant] == 3
         for variant in set(optimizer_variants(loaded)) - swept:
             assert plans[loaded.id, variant] == 5

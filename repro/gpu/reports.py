@@ -119,8 +119,8 @@ def _ratio(one: dict[str, Any]) -> float:
 def _reported_split(settings: Settings, paper: str) -> str:
     """Of the paper's main claim."""
     for loaded in settings.loaded:
-        if loaded.id == paper:
-            return next((claim.split for claim in loaded.spec.claims if claim.headline), REPORTED_SPLIT)
+        if loaded.id == paper and loaded.spec.headline:
+            return loaded.spec.headline.split or REPORTED_SPLIT
     return REPORTED_SPLIT
 
 

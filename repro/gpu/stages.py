@@ -10,7 +10,7 @@ from repro.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.figures.sweeps import SWEEPS
 from repro.gpu.jobs import REPORTS, Job, Settings, Stage, common_options, run_job
 from repro.gpu.reports import seeds_side_by_side
-from repro.protocols import AS_PUBLISHED, PROTOCOLS
+from repro.protocols import AS_PUBLISHED, RUNNABLE
 
 CHECKED_AGAIN = "basani2017"  # the paper that is killed, and trained on a CPU too: the fastest
 # The launch of a whole loop, not only of each step, as one CUDA graph.
@@ -87,7 +87,7 @@ def _at_once(settings: Settings, loaded: LoadedSpec) -> list[str]:
 def _protocols(settings: Settings) -> Iterator[Job]:
     if (settings.device == "gpu" or settings.limit_train is None) and _wanted(settings, "speed"):
         yield from _warm_up(settings)
-    for protocol in (p for p in PROTOCOLS if p != AS_PUBLISHED):
+    for protocol in (p for p in RUNNABLE if p != AS_PUBLISHED):
         for loaded in settings.loaded:
             more = _at_once(settings, loaded)
             yield run_job(settings, loaded, protocol=protocol, seeds=settings.seeds, more=more)
@@ -114,7 +114,7 @@ def sweep_variants(loaded: LoadedSpec) -> list[str]:
 
 
 def claim_variants(loaded: LoadedSpec) -> list[str]:
-    return _without_default(claim.variant for claim in loaded.spec.claims)
+    return _without_default(claim.variant for claim in loaded.spec.all_claims)
 
 
 def optimizer_variants(loaded: LoadedSpec) -> list[str]:
