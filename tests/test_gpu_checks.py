@@ -44,10 +44,11 @@ class TensorFloat(NhwcBackend):
 
 @dataclass(frozen=True)
 class Wrong(NhwcBackend):
-    """A convolution that is off by two parts in a thousand."""
+    """A convolution whose positive values are too large by two parts in a thousand; batch norm would hide a factor."""
 
     def conv(self, x, kernel_HWIO, bias, stage):
-        return super().conv(x, kernel_HWIO * 1.002, bias, stage)
+        y = super().conv(x, kernel_HWIO, bias, stage)
+        return jnp.where(y > 0, 1.002 * y, y)
 
 
 def rounded(x):

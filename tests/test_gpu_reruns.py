@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +21,7 @@ def tiny(tmp_path, tiny_paper, tiny_faces, monkeypatch):
     faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
     data = tmp_path / "tiny.npz"
     np.savez(data, images=faces.images, labels=faces.labels, usage=faces.usage)
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]))
     monkeypatch.setenv("JAX_PLATFORMS", "cpu")
     monkeypatch.delenv("JAX_NUM_CPU_DEVICES", raising=False)
     return str(paper), str(data)

@@ -27,6 +27,7 @@ from fer_jax.engine import Engine
 from fer_jax.layers import Dropout, Layer
 from fer_jax.precision import default_precision, products_in
 from fer_jax.settings import Precision
+from repro.bench.arithmetic import multiply_adds
 from repro.bench.contenders.own import Own
 from repro.bench.growth_contenders import SeedsTogether, with_rows
 from repro.bench.workload import Workload, draw_batches, make_workload
@@ -40,15 +41,18 @@ LOGITS_ERROR: dict[str, float] = {"float32": 1e-4, "tensorfloat32": 2e-2}
 GRADIENT_ERROR: dict[str, float] = {"float32": 1e-2, "tensorfloat32": 2e-1}
 # Of the loss of one seed among others, by its value alone: of the first update (forward pass), and the mean of all.
 FIRST_LOSS_ERROR, MEAN_LOSS_ERROR = 1e-4, 2e-3
+FEWEST_ROWS = 6  # batch norm over fewer enlarges rounding
 TOGETHER, WATCHED = 4, 2  # seeds in the program, and the one that is trained alone too
 STEPS = 12
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is computed. rows: of a gradient. timed_seeds, timed_steps: of the speed."""
+    """How much is computed. rows: of a gradient, at most. multiply_adds: of a gradient, about; float64 is slow on a
+    CPU. timed_seeds, timed_steps: of the speed."""
 
     rows: int = 32
+    multiply_adds: float = 10e9
     rows_kept: int = 2048
     timed_seeds: int = 5
     timed_steps: int = 100
@@ -100,7 +104,9 @@ def loss_and_gradients(
 def check_gradients(workload: Workload, device: jax.Device, sizes: Sizes) -> list[dict[str, Any]]:
     """One entry per precision that the device has."""
     network = workload.network
-    layers, rows = without_dropout(network.layers), sizes.rows
+    layers = without_dropout(network.layers)
+    per_row = multiply_adds(network.layers, network.image_size).train
+    rows = max(FEWEST_ROWS, min(sizes.rows, int(sizes.multiply_adds / per_row)))
     images = (workload.images[:rows].astype(np.float64) - network.subtract) / network.divide
     labels = workload.labels[:rows].astype(np.int32)
     given = (workload.variables[0], images, labels)
@@ -144,8 +150,8 @@ def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> 
     alone, together = losses([WATCHED]), losses(list(range(TOGETHER)))
     apart = np.abs(together[WATCHED] - alone) / np.abs(alone)
     mean = abs(float(together[WATCHED].mean() / alone.mean()) - 1)
-    others = np.delete(np.arange(TOGETHER), WATCHED)
-    distinct = bool((np.abs(together[others, 0] - alone[0]) > FIRST_LOSS_ERROR * abs(alone[0])).all())
+    # With the same start, or the same random numbers, all would follow the first seed.
+    distinct = bool((np.diff(np.sort(together[:, 0])) > 0).all())
     passed = bool(apart[0] <= FIRST_LOSS_ERROR and mean <= MEAN_LOSS_ERROR and distinct)
     return {
         "name": "one seed alone and among four",

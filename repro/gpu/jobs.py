@@ -141,8 +141,9 @@ def _recorded(plan: RunPlan, settings: Settings) -> dict[str, Any] | None:
         except ValueError:
             continue
         wanted = {"epochs": plan.overrides.epochs, "limit_train": plan.overrides.limit_train}
+        found = {"epochs": None, "limit_train": None, **record.get("overrides", {})}
         same = record.get("spec_sha256") == plan.sha256 and record.get("training_version") == TRAINING_VERSION
         precise = not path.parent.parent.name.endswith(("-float32", "-bfloat16"))
-        if same and precise and {**wanted, **record.get("overrides", {})} == wanted and record["status"] != "failed":
+        if same and precise and found == wanted and record["status"] != "failed":
             return record
     return None
