@@ -1,4 +1,4 @@
-"""repro.explain.existing: which runs show the usual spread, and which runs are those of a protocol now."""
+"""repro.explain.existing: which runs are those of a protocol now, and where."""
 
 from __future__ import annotations
 
@@ -6,27 +6,11 @@ import msgspec
 from explain_runs import paper, run_of, write_runs
 from report_records import GPU, data
 
-from repro.explain.existing import known_runs, usual_groups
-from repro.protocols import AS_PUBLISHED, CLEAN, EVALUATED_ON_TRAINING, OFFICIAL, PLACEBO
+from repro.explain.existing import known_runs
+from repro.protocols import AS_PUBLISHED, CLEAN
 from repro.records import record_folder, write_record
 
 THREE = (0.45, 0.46, 0.47)
-
-
-def test_the_usual_spread_is_of_fixed_samples_and_three_runs(tmp_path):
-    spec = paper()
-    beyond, two = (0.98, 0.981, 0.982), (0.5, 0.51)
-    write_runs(tmp_path, spec, {CLEAN: THREE, OFFICIAL: two, PLACEBO: beyond, EVALUATED_ON_TRAINING: THREE})
-    assert usual_groups(tmp_path) == [list(THREE)]
-
-
-def test_runs_that_stand_under_two_protocols_count_once(tmp_path):
-    spec = paper()
-    write_runs(tmp_path, spec, {CLEAN: THREE})
-    for seed, value in enumerate(THREE):
-        other = msgspec.structs.replace(run_of(spec, CLEAN, seed, value), protocol=OFFICIAL, same_run_as=CLEAN)
-        write_record(record_folder(tmp_path, other), other)
-    assert usual_groups(tmp_path) == [list(THREE)]
 
 
 def test_the_place_with_most_clean_runs_is_chosen_unless_one_is_named(tmp_path):

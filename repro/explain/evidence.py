@@ -17,10 +17,10 @@ from repro.decode import LoadedSpec
 from repro.explain.credit import difference
 from repro.explain.hypotheses import counted, p_text
 from repro.explain.records import Evidence
-from repro.explain.stated import Statements
 from repro.judge import LEVEL, MIN_RUNS, Decision, decide_curve
 from repro.protocols import BEST_EPOCH_ON_TEST, EVALUATED_ON_TRAINING, TRAINED_ON_ALL
 from repro.records import RunRecord
+from repro.report.assumptions import assumptions
 from repro.report.claims import metrics_of
 from repro.spec import Claim
 
@@ -200,12 +200,10 @@ def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord])
     return found
 
 
-def other_network(statements: Statements) -> list[str]:
+def other_network(loaded: LoadedSpec, claim: Claim) -> list[str]:
     """The sizes of layers that the paper does not tell: its network may be another one."""
-    assumed, layers = statements.assumed_sizes()
-    if not assumed:
-        return []
-    return [f"the sizes of {assumed} of {layers} layers are assumed, because neither the paper nor code tells them"]
+    sizes = [one for one in assumptions(claim, loaded) if one.endswith("layer sizes")]
+    return [f"{one} are assumed, because neither the paper nor code tells them" for one in sizes]
 
 
 def unknown_tries(claim: Claim, clean: Decision) -> list[str]:

@@ -12,12 +12,9 @@ from typing import NamedTuple
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates import DUPLICATES_VERSION
 from repro.decode import LoadedSpec
-from repro.judge import MIN_RUNS
-from repro.protocols import AS_PUBLISHED, CLEAN, HONEST, PLACEBO, REPORTED_SPLIT
-from repro.records import RECORD_NAME, Overrides, RunRecord, find_records, read_record
+from repro.protocols import AS_PUBLISHED, CLEAN
+from repro.records import RECORD_NAME, Overrides, RunRecord, read_record
 from repro.report.groups import settings_now
-
-USUAL = (0.05, 0.95)  # accuracies whose spread is comparable: closer to 0 or 1 it shrinks
 
 
 class Place(NamedTuple):
@@ -81,28 +78,6 @@ def known_runs(
     groups = [KnownRuns(loaded, variant, tuple(records)) for _, records in sorted(by_place.items())]
     groups.append(KnownRuns(loaded, variant, ()))
     return max(groups, key=lambda runs: (*(len(runs.of(p)) for p in (CLEAN, AS_PUBLISHED)), len(runs.records)))
-
-
-def usual_groups(results: Path) -> list[list[float]]:
-    """Accuracies of groups of runs, of any paper, that show how far single runs differ: PrivateTest under protocols
-    that evaluate the same samples in every run, between 5 and 95 %, three runs or more. Runs that stand under two
-    protocols count once.
-
-    Raises RecordError for a record that cannot be read.
-    """
-    groups: dict[tuple[str, ...], dict[int, float]] = {}
-    for _, record in find_records(results):
-        if record.status != "done" or record.overrides != Overrides() or record.data.synthetic:
-            continue
-        if record.protocol not in (*HONEST, PLACEBO) or REPORTED_SPLIT not in record.metrics:
-            continue
-        key = (record.paper, record.variant, record.device.kind, record.matmul_precision, record.spec_sha256)
-        groups.setdefault((*key, record.data.fingerprint), {})[record.seed] = record.metrics[REPORTED_SPLIT].accuracy
-    return [
-        list(group.values())
-        for group in groups.values()
-        if len(group) >= MIN_RUNS and USUAL[0] <= statistics.fmean(group.values()) <= USUAL[1]
-    ]
 
 
 def accuracies(records: Sequence[RunRecord], split: str) -> tuple[float, ...]:

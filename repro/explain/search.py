@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 
@@ -25,11 +26,11 @@ from repro.explain.evidence import (
     steps_evidence,
     unknown_tries,
 )
-from repro.explain.existing import KnownRuns, accuracies, known_runs, usual_groups
+from repro.explain.existing import KnownRuns, accuracies, known_runs
 from repro.explain.hypotheses import Hypothesis, is_far, not_applicable, result
 from repro.explain.records import EXPLANATION_FORMAT, Evidence, Explanation, SuspectResult
 from repro.explain.stated import CLASS_SUBSET, DUPLICATES, Statements
-from repro.judge import MIN_RUNS, Decision, Design, Samples, Target, decide, estimate_prior
+from repro.judge import MIN_RUNS, Decision, Design, Open, Samples, Target, decide
 from repro.plan import make_plan
 from repro.protocols import (
     AS_PUBLISHED,
@@ -41,7 +42,10 @@ from repro.protocols import (
     SUSPECTS,
     TRAINED_ON_ALL,
 )
-from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, record_folder
+from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, find_records, record_folder
+from repro.report.designs import other_design
+from repro.report.judgements import look_of
+from repro.report.usual_spread import UsualSpread, usual_spread
 from repro.spec import Claim
 
 SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with official parts
@@ -123,8 +127,8 @@ class Search:
         return self.runs_of(AS_PUBLISHED)
 
     @cached_property
-    def usual(self) -> list[list[float]]:
-        return usual_groups(self.results)
+    def usual(self) -> UsualSpread:
+        return usual_spread(record for _, record in find_records(self.results))
 
     @cached_property
     def _paper_part(self) -> str:
@@ -148,26 +152,32 @@ class Search:
             return Design(Samples.REDRAWN, ours=samples)
         if part in ("Training", self._paper_part):  # whoever evaluates the training samples evaluates all of them
             return Design(Samples.FIXED_OWN, ours=samples)
-        metrics = self.published[0].metrics.get(self.claim.split) if self.published else None
-        return Design(Samples.UNKNOWN, ours=samples, theirs=metrics.n if metrics else None)
+        return other_design(self.claim, self.published, samples, self.clean[0].data.rows if self.clean else samples)
 
-    def gap(self) -> tuple[tuple[float, ...], Decision]:
-        """Accuracies of the clean runs on the samples nearest to the paper's, and the verdict on the claim by them."""
-        split = self._split(CLEAN, self.clean, complete=self._paper_part == "PrivateTest")
-        values = accuracies(self.clean, split)
-        samples = self.clean[0].metrics[split].n if self.clean else 0
-        design = self._design("PrivateTest" if split == COMPLETE_SPLIT else "other", samples or 1)
-        prior = estimate_prior([group for group in self.usual if tuple(group) != values])
-        return values, decide(values, self.target, design, prior=prior)
+    def gap(self) -> tuple[tuple[float, ...], Decision, list[str]]:
+        """Accuracies of the clean runs, and the verdict on the claim by them: the one that a paper's page shows.
+
+        If the verdict is open because the claim is the best of an unknown number of tries, the claim is judged as a
+        single run, and the tries are another reason for the gap (third value).
+        """
+        values = accuracies(self.clean, REPORTED_SPLIT)
+        samples = self.clean[0].metrics[REPORTED_SPLIT].n if self.clean else 1
+        design, prior = self._design("PrivateTest", samples), self.usual.without(self.clean)
+        tries = self.claim.tries if self.claim.selected_from else 1
+        target = replace(self.target, tries=tries)
+        made = decide(values, target, design, prior=prior, look=look_of(self.clean, len(values)))
+        if made.why_open is not Open.UNKNOWN_TRIES:
+            return values, made, []
+        made = decide(values, self.target, design, prior=prior)
+        return values, made, unknown_tries(self.claim, made)
 
     # --- the search ---------------------------------------------------------------------------------------------------
 
     def explain(self) -> Explanation:
         """Raises what `run_plans` raises."""
-        values, decision = self.gap()
+        values, decision, chance = self.gap()
         suspects: list[SuspectResult] = []
-        other = other_data(self.loaded, self.claim, self.published) + other_network(self.statements)
-        other += unknown_tries(self.claim, decision)
+        other = other_data(self.loaded, self.claim, self.published) + other_network(self.loaded, self.claim) + chance
         if has_gap(decision):
             suspects = sorted(self._suspects(), key=lambda one: STANDINGS.index(one.standing))
             concluded = conclude(self.claim, values, decision, suspects, other)
@@ -241,7 +251,7 @@ class Search:
         # Choosing an epoch needs no training: the clean runs did it on PublicTest, which is other samples.
         samples = self.clean[0].metrics[SELECTION_SPLIT].n
         design = self._design("PublicTest", samples)
-        return decide(values, self.target, design, prior=estimate_prior(self.usual)).differs
+        return decide(values, self.target, design, prior=self.usual.prior).differs
 
     def _credits(self, tried: Sequence[tuple[str, str, str, str]]) -> dict[str, Credit]:
         tested = {}
@@ -249,7 +259,8 @@ class Search:
             records = self.runs_of(protocol)
             if records:
                 tested[name] = self._tested(protocol, part, records)
-        return credit(self.target, tested, self.usual)
+        others = [values for key, values in self.usual.groups.items() if key[0] != self.loaded.id]
+        return credit(self.target, tested, others)
 
     def _tested(self, protocol: str, part: str, records: Sequence[RunRecord]) -> Trial:
         split = self._split(protocol, records)
@@ -300,7 +311,7 @@ class Search:
 
 
 def target_of(claim: Claim) -> Target:
-    """The claim as a single run, or as the best of a known number; an unknown one is `evidence.unknown_tries`."""
+    """The claim as a single run, or as the best of a known number of tries."""
     return Target(claim.value, resolution=claim.resolution, tolerance=claim.tolerance, tries=claim.tries or 1)
 
 

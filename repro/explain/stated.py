@@ -6,7 +6,7 @@ infers or assumes is neither for a hypothesis nor against it.
 
 from __future__ import annotations
 
-from fer_jax.layers import Conv, Dense
+from fer_jax.layers import Dense
 from fer_jax.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step
 from repro.decode import LoadedSpec
 from repro.explain.lineage import CHANGED, CLEANED, REPEATED, Lineage, follow_lineage
@@ -49,17 +49,6 @@ class Statements:
             return Evidence(kind=KIND, fits=None, text=NOT_SAID)
         fits, text = self._overlap(suspect)
         return Evidence(kind=KIND, fits=fits, text=text if fits is None else f"{text} ({words(entry)})")
-
-    def assumed_sizes(self) -> tuple[int, int]:
-        """(layers with weights whose size is assumed, all such layers). The last one, with an output per class, does
-        not count."""
-        found = []
-        for index, layer in enumerate(self.spec.model.layers):
-            key = {Conv: "filters", Dense: "units"}.get(type(layer))
-            if key is not None:
-                kinds = {entry.kind for entry in _entries(self.sources, f"model.layers[{index}]", key)}
-                found.append(bool(kinds) and kinds <= {"assumed"})
-        return sum(found[:-1]), len(found[:-1])
 
     # --- which samples ------------------------------------------------------------------------------------------------
 

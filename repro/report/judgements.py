@@ -78,7 +78,7 @@ def judge_runs(
         design_of(claim, paper.loaded, published),
         prior=paper.usual.without(published),
         why_no_prior=_why_no_prior(claim, paper),
-        look=_look(published, measured.n),
+        look=look_of(published, measured.n),
     )
     same_runs = _same_runs(by_protocol)
     others = {
@@ -122,7 +122,7 @@ def _why_no_prior(claim: Claim, paper: PaperRuns) -> str:
     return "" if is_at_end(claim, paper) else "before the end of the run"
 
 
-def _look(records: Sequence[RunRecord], n: int) -> int | None:
+def look_of(records: Sequence[RunRecord], n: int) -> int | None:
     """The last planned look that was reached, if seeds were added until the claim was decided; else None."""
     if not any(UNTIL_DECIDED in record.command for record in records):
         return None
@@ -148,7 +148,9 @@ def _without_overlap(
         design = other_design(claim, published, ours, runs[0].data.rows)
     prior = paper.usual.without(runs)
     why = "" if claim.quantity == "accuracy" and not claim.emotion else "another quantity than accuracy"
-    return decide(values, target_of(claim, paper), design, prior=prior, why_no_prior=why, look=_look(runs, len(values)))
+    return decide(
+        values, target_of(claim, paper), design, prior=prior, why_no_prior=why, look=look_of(runs, len(values))
+    )
 
 
 def _is_private_test(claim: Claim, paper: PaperRuns) -> bool:
