@@ -42,11 +42,11 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def put(results: Path, protocol: str, seed: int, right: float, **fields) -> Run:
+def put(results: Path, protocol: str, seed: int, right: float) -> Run:
     """A run of 400 samples of class 3 (happy), in a shuffled order; answers class 4 where wrong."""
     settings = settings_sha256(under_protocol(SPEC.spec, protocol))
-    fields = {"data": msgspec.structs.replace(data(), duplicates_version=DUPLICATES_VERSION)} | fields
-    record = make_record(SPEC, seed=seed, **{"protocol": protocol, "spec_sha256": settings} | fields)
+    found = msgspec.structs.replace(data(), duplicates_version=DUPLICATES_VERSION)
+    record = make_record(SPEC, seed=seed, protocol=protocol, spec_sha256=settings, data=found)
     folder = record_folder(results, record)
     folder.mkdir(parents=True)
     random = np.random.default_rng([seed, len(protocol)])
