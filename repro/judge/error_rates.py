@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from repro.judge.comparison import Target, compare
+from repro.judge.curves import decide_curve
 from repro.judge.decision import levels
 from repro.judge.looks import LOOKS
 from repro.judge.samples import Design, Samples
@@ -154,8 +155,61 @@ def table(rows: Sequence[tuple[Scenario, Rates]], replicates: int) -> str:
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def main(replicates: int = 4000) -> None:
+@dataclass(frozen=True)
+class CurveScenario:
+    """n runs and one printed curve of `points` points; rho: correlation between any two points of a run."""
+
+    n: int
+    points: int
+    rho: float
+
+
+def curve_scenarios() -> list[CurveScenario]:
+    return [CurveScenario(n, points, rho) for n in (3, 5) for points in (4, 20) for rho in (0.0, 0.6, 0.95)]
+
+
+def simulate_curve(scenario: CurveScenario, replicates: int, seed: int = 0) -> tuple[float, float, float]:
+    """(false "differs" for a true curve, false "same" for one that is off by the tolerance everywhere, undecided for a
+    true curve). The deviation falls from twice the usual at the first point to the usual one at the last."""
+    random = np.random.default_rng(seed)
+    prior = Prior(USUAL_SD, 8.0, OTHER_GROUPS, OTHER_GROUPS * (OTHER_RUNS - 1))
+    true = [_judge_curve(scenario, 0.0, random, prior) for _ in range(replicates)]
+    edge = [_judge_curve(scenario, TOLERANCE, random, prior) for _ in range(replicates)]
+    return (
+        float(np.mean([differs for differs, _ in true])),
+        float(np.mean([same for _, same in edge])),
+        float(np.mean([not (differs or same) for differs, same in true])),
+    )
+
+
+def _judge_curve(
+    scenario: CurveScenario, offset: float, random: np.random.Generator, prior: Prior
+) -> tuple[bool, bool]:
+    n, points = scenario.n + 1, scenario.points
+    noise = math.sqrt(scenario.rho) * random.standard_normal((n, 1))
+    noise = noise + math.sqrt(1 - scenario.rho) * random.standard_normal((n, points))
+    drawn = 0.4 + np.linspace(0, 0.2, points) + USUAL_SD * np.linspace(2, 1, points) * noise
+    made = decide_curve(drawn[1:], drawn[0] + offset, tolerance=TOLERANCE, prior=prior)
+    return made.differs, made.same
+
+
+def curve_table(rows: Sequence[tuple[CurveScenario, tuple[float, float, float]]], replicates: int) -> str:
+    lines = [
+        '| Points | Correlation within a run | Seeds | False "differs" | False "same" at the edge | '
+        "Undecided, true curve |",
+        "|---:|---:|---:|---:|---:|---:|",
+    ]
+    for one, rates in rows:
+        cells = [str(one.points), f"{one.rho:g}", str(one.n), *(f"{100 * rate:.1f} %" for rate in rates)]
+        lines.append("| " + " | ".join(cells) + " |")
+    error = 100 * math.sqrt(0.05 * 0.95 / replicates)
+    note = f"{replicates:,} simulated curves of each kind per row; the standard error at 5 % is {error:.1f} points."
+    return "\n".join([*lines, "", note]) + "\n"
+
+
+def main(replicates: int = 4000, curves: int = 1000) -> None:
     text = table([(one, simulate(one, replicates)) for one in scenarios()], replicates)
+    text += "\n" + curve_table([(one, simulate_curve(one, curves)) for one in curve_scenarios()], curves)
     before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     DOCUMENT.write_text("".join([before, begin, text, end, after]), encoding="utf-8")
