@@ -143,6 +143,14 @@ def test_bad_input_is_refused():
 
 
 @settings(deadline=None, max_examples=60)
+@given(st.floats(0.56, 0.64), st.sampled_from([1, 5, None]), st.sampled_from([None, 500]), st.floats(0.01, 0.2))
+def test_the_limits_and_the_p_value_say_the_same(claim, tries, theirs, level):
+    design = Design(Samples.UNKNOWN, 3589, theirs) if theirs else FIXED
+    made = compare(N3, Target(claim, 0.001, tries=tries), design, prior=USUAL)
+    assert made.differs(level) is (made.p_differs < level) or abs(made.p_differs - level) < 1e-6
+
+
+@settings(deadline=None, max_examples=60)
 @given(st.floats(0.1, 0.9), st.floats(0.001, 0.03), st.floats(0, 0.02), st.floats(0.001, 0.1))
 def test_outcomes_do_not_depend_on_the_side(claim, sd, off, tolerance):
     if not 0.06 < claim < 0.9:

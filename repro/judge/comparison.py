@@ -143,6 +143,13 @@ class Comparison:
             return min(1.0, 2 * -math.expm1(self.target.most_tries * math.log1p(-min(self.tail(above), 1 - 1e-12))))
         return min(1.0, 2 * self.tail(below)) if below > 0 else 1.0
 
+    def differs(self, level: float = LEVEL) -> bool:
+        """Whether `p_differs` is below the level, without computing it: the claim is outside its limits."""
+        low = self.mean - self.half_width(1 - level / 2)
+        high = self.mean + self.half_width((1 - level / 2) ** (1 / self.target.most_tries))
+        r = self.target.rounding * (1 + _ROUND_OFF)
+        return not low <= self.scale.to(self.target.value + r) or not self.scale.to(self.target.value - r) <= high
+
     @property
     def tries_allowed(self) -> float:
         """The fewest tries whose best could be the claim: with one less it differs at 5 %. 1 if one try is enough."""

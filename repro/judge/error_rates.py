@@ -113,7 +113,7 @@ def _judge(scenario: Scenario, offset: float, random: np.random.Generator) -> tu
     for look in scenario.looks:
         level, level_same = levels(look if len(scenario.looks) > 1 else None)
         comparison = compare(runs[:look].tolist(), target, design, prior=prior)
-        differs, same = comparison.p_differs < level, comparison.is_same(level_same)
+        differs, same = comparison.differs(level), comparison.is_same(level_same)
         if differs or same:
             return differs, same, look
     return differs, same, most
@@ -207,7 +207,7 @@ def curve_table(rows: Sequence[tuple[CurveScenario, tuple[float, float, float]]]
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def main(replicates: int = 4000, curves: int = 1000) -> None:
+def main(replicates: int = 2000, curves: int = 200) -> None:
     text = table([(one, simulate(one, replicates)) for one in scenarios()], replicates)
     text += "\n" + curve_table([(one, simulate_curve(one, curves)) for one in curve_scenarios()], curves)
     before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)
