@@ -77,7 +77,11 @@ def test_checks_and_runs_leave_records_that_a_second_call_takes_as_done(tmp_path
 
 
 def test_data_that_is_not_there_is_a_failed_row_with_its_reason(tmp_path):
-    done = call(tmp_path, "out", "missing.npz", 120, "--papers", PAPER, "--stages", "published", "--limit-train", 96)
+    (tmp_path / "broken.tgz").write_bytes(b"no archive")
+    words = ["--papers", PAPER, "--stages", "published", "--limit-train", 96]
+    archives = ["--archive", "nowhere.tgz", "--archive", "broken.tgz"]
+    done = call(tmp_path, "out", "missing.npz", 120, *words, *archives)
     assert done.returncode == 1
+    assert done.stderr.count("nothing taken from it") == 2
     assert "1 FAILED" in done.stdout and "missing.npz: no such file or folder" in done.stdout
     assert (tmp_path / "out" / "results.tgz").exists(), "the log comes back"

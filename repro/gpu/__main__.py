@@ -6,8 +6,10 @@ import os
 import shlex
 import signal
 import sys
+import tarfile
 import tempfile
 import time
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def main(out: Path, archives: tuple[Path, ...], dry_run: bool, **options: Any) -
     """
     begin = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that jobs are ended too
-    with tempfile.TemporaryDirectory(prefix="repro-gpu-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="repro-gpu-", ignore_cleanup_errors=True) as scratch:
         settings = Settings(out=out, scratch=Path(scratch), **options)
         unknown = [name for name in settings.stages if name not in LIMITS]
         if unknown or len(settings.papers or settings.loaded) != len(settings.loaded):
@@ -75,9 +77,11 @@ def main(out: Path, archives: tuple[Path, ...], dry_run: bool, **options: Any) -
             _list(settings)
             return
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share the device
-        given = [*archives, *sorted(out.glob("results*.tgz"))]
-        if count := restore(given, settings.results):
-            _say(f"{count} files of earlier calls are there")
+        for path in (*archives, *sorted(out.glob("results*.tgz"))):
+            try:
+                _say(f"{path}: {restore([path], settings.results)} files of an earlier call")
+            except (OSError, tarfile.TarError, EOFError, zlib.error) as error:  # costs time, but no result
+                _say(f"{path}: nothing taken from it ({error})")
         failed = _run(settings, begin)
     sys.exit(EXIT_FAILED if failed else 0)
 
