@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -10,6 +11,7 @@ import numpy as np
 
 from fer_jax.batches import Stretch
 from fer_jax.checkpoint import Checkpoints
+from fer_jax.constant_answer import ConstantAnswer, constant_answer, never_learned
 from fer_jax.engine import EpochFigures, TrainState
 from fer_jax.faces import EMOTIONS, Faces
 from fer_jax.network import Network
@@ -41,9 +43,10 @@ class Clock:
 class TrainResult:
     """history: one entry per epoch, plain numbers. metrics and predictions: every split, with the reported parameters.
 
-    predictions[split]: probability (N, 7) float32, label (N,), origin (N,). failed_step: the update (from 0) whose
-    loss, or whose evaluation afterwards, was not finite, and `error` says so; the history then ends before that epoch
-    and metrics are empty.
+    predictions[split]: probability (N, 7) float32, label (N,), origin (N,). Both are empty if the run failed; `error`
+    then says why. failed_step: the update (from 0) whose loss, or whose evaluation afterwards, was not finite; the
+    history ends before that epoch. Or the last update of a run that `never_learned` stopped; the history then includes
+    its epoch. failed_epoch: the epoch (from 1) of failed_step.
     """
 
     history: list[dict[str, Any]]
@@ -58,6 +61,7 @@ class TrainResult:
     resumed: int
     error: str = ""
     failed_step: int | None = None
+    failed_epoch: int | None = None
 
 
 @dataclass(frozen=True)
@@ -82,6 +86,7 @@ class Run:
         self.resumed = 0
         self.error = ""
         self.failed_step: int | None = None
+        self.failed_epoch: int | None = None
         self._failed_state: TrainState | None = None
         self._best_in_memory: TrainState | None = None  # and not on disk, or not yet
 
@@ -101,9 +106,18 @@ class Run:
                 self.best[name] = {"epoch": entry["epoch"], "accuracy": figures["accuracy"]}
         self.rate.after_epoch(entry["splits"])
 
-    def fail(self, error: str, step: int, state: TrainState) -> None:
+    def fail(self, error: str, epoch: int, step: int, state: TrainState) -> None:
         """The run ends here; others that go side by side with it go on."""
-        self.error, self.failed_step, self._failed_state = error, step, state
+        self.error, self.failed_step, self.failed_epoch, self._failed_state = error, step, epoch, state
+
+    def never_learned(self, planned_updates: int) -> str:
+        """See `fer_jax.constant_answer.never_learned`."""
+        return never_learned(self.history, self._constant_answers, planned_updates=planned_updates)
+
+    @cached_property
+    def _constant_answers(self) -> dict[str, ConstantAnswer]:
+        evaluated = ("train", *self.training.evaluate)
+        return {name: constant_answer(self.splits[name].labels, self.training.loss) for name in evaluated}
 
     def _is_best(self) -> bool:
         split = self.training.report_split
@@ -176,6 +190,7 @@ class Run:
             resumed=self.resumed,
             error=self.error,
             failed_step=self.failed_step,
+            failed_epoch=self.failed_epoch,
         )
 
 

@@ -58,13 +58,16 @@ def fit(
     checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
+    stop_failed: bool = False,
 ) -> TrainResult:
     """Train on splits["train"] and evaluate every split.
 
     With `checkpoints`, goes on from the last epoch found there and ends with the same parameters and history as an
     uninterrupted run (bit for bit on CPU). checkpoint_every_s: least seconds between two checkpoints, 0 for one after
     every epoch; by default `CHECKPOINT_EVERY_S` of the device. The last epoch is always written. asked_at: by
-    time.perf_counter, from when the time to the first update counts; by default from now.
+    time.perf_counter, from when the time to the first update counts; by default from now. stop_failed: end the run with
+    an error as soon as it has plainly failed, by `fer_jax.constant_answer.never_learned`; a loss that is not finite
+    always ends it.
     Raises TooFewRows when there are too few training rows for one batch, PrecisionError.
     """
     given = SeedData(seed, splits, checkpoints)
@@ -76,6 +79,7 @@ def fit(
         checkpoint_every_s=checkpoint_every_s,
         report=report,
         asked_at=asked_at,
+        stop_failed=stop_failed,
     )[0]
 
 
@@ -88,6 +92,7 @@ def fit_seeds(
     checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
+    stop_failed: bool = False,
 ) -> list[TrainResult]:
     """`fit` for several seeds, which go side by side in one program: each with its own data, order of rows, dropout,
     schedule, best epoch and checkpoints. One that fails ends alone.
@@ -114,20 +119,24 @@ def fit_seeds(
             state = engine.put_back(state, kept, moving)
         for k in moving:
             if broken := _broken_step(stretch, figures[k]):
-                runs[k].fail(*broken, engine.part(state, k))
+                error, step = broken
+                runs[k].fail(error, stretch.epoch, step, engine.part(state, k))
 
         evaluated, eval_s = together.evaluate_after(state, stretch, moving)
         for k in moving:
             if not runs[k].error and (split := _not_finite(evaluated[k])):
                 step = stretch.first + stretch.steps - 1
                 error = f"the loss on {split} after step {step} (epoch {stretch.epoch}) is not finite"
-                runs[k].fail(error, step, engine.part(state, k))
+                runs[k].fail(error, stretch.epoch, step, engine.part(state, k))
 
         going = [k for k in moving if not runs[k].error]
         for k in going:
             entry = history_entry(stretch, runs[k].rate.value, figures[k], evaluated[k])
             runs[k].take(entry, {"train_s": train_s / len(moving), "eval_s": eval_s / len(moving)})
-        together.save(state, going, charged=moving, last=stretch.epoch == len(plan))
+            if stop_failed and (why := runs[k].never_learned(plan[-1].first + plan[-1].steps)):
+                runs[k].fail(why, stretch.epoch, entry["step"] - 1, engine.part(state, k))
+        alive = [k for k in going if not runs[k].error]
+        together.save(state, alive, charged=moving, last=stretch.epoch == len(plan))
         if report and going:
             entry = _mean([runs[k].history[-1] for k in going])
             images = sum(float(figures[k].examples.sum()) for k in moving)
@@ -256,9 +265,10 @@ class _SideBySide:
             run = self.runs[k]
             run.clock.eval_s += eval_s / len(going)
             if split := _not_finite(metrics[k]):
-                step = run.history[run.reported_epoch() - 1]["step"] - 1
-                error = f"the loss on {split} after step {step} (epoch {run.reported_epoch()}) is not finite"
-                run.fail(error, step, self.engine.part(state, k))
+                epoch = run.reported_epoch()
+                step = run.history[epoch - 1]["step"] - 1
+                error = f"the loss on {split} after step {step} (epoch {epoch}) is not finite"
+                run.fail(error, epoch, step, self.engine.part(state, k))
         self.charge(going)
         return [run.result(self.engine.part(state, k), metrics[k], predictions[k]) for k, run in enumerate(self.runs)]
 

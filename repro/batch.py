@@ -4,17 +4,20 @@ pays, all else after one another."""
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import click
+import jax
 
 from fer_jax.batches import TooFewRows
 from fer_jax.checkpoint import CheckpointError
 from fer_jax.compilation import keep_compiled_programs
 from fer_jax.devices import DeviceKind, choose_devices, device_kind
 from fer_jax.precision import choose_precision
+from fer_jax.settings import Precision
 from fer_jax.step_kinds import StepError
 from fer_jax.train import SplitsDiffer
 from repro import STARTED_AT
@@ -27,6 +30,13 @@ from repro.runner import Outcome, run, run_seeds, write_failure
 
 _INPUT_ERRORS = (StepError, TooFewRows, CheckpointError, RecordError)
 _XLA_ERRORS = (RuntimeError, MemoryError)  # such as a GPU without enough memory
+_process_start = [STARTED_AT]  # empty once a run of this process has taken it
+
+
+def _asked_at() -> float:
+    """From when the time to a run's first update counts, by time.perf_counter: the start of the process for its first
+    run, and now for later ones. A process may call `run_plans` several times."""
+    return _process_start.pop() if _process_start else time.perf_counter()
 
 
 def run_plans(
@@ -39,30 +49,77 @@ def run_plans(
     seeds_at_once: int | None = None,
     checkpoint_every_s: float | None = None,
 ) -> list[RunRecord]:
-    """Do all plans; a failed one stays visible and the others go on. Words go to standard error.
+    """`open_setting` and `run_in`."""
+    precisions = {plan.precision for plan in plans}
+    setting = open_setting(
+        precisions,
+        device=device,
+        data=data,
+        results=results,
+        fresh=fresh,
+        seeds_at_once=seeds_at_once,
+        checkpoint_every_s=checkpoint_every_s,
+    )
+    return run_in(setting, plans)
 
-    seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so many; by
-    default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is gained.
-    checkpoint_every_s: as for `fer_jax.train.fit`.
-    Raises what the user can mend before anything was trained (DataError, DeviceError, PrecisionError), and with a
-    single plan also what concerns that plan alone.
+
+@dataclass(frozen=True)
+class Setting:
+    """What all runs of a command share. seeds_at_once, and checkpoint_every_s (as of `fer_jax.train.fit`): as the user
+    asked; None for the default of the device."""
+
+    dataset: Dataset
+    devices: list[jax.Device]
+    results: Path
+    fresh: bool
+    seeds_at_once: int | None = None
+    checkpoint_every_s: float | None = None
+
+
+def open_setting(
+    precisions: Iterable[Precision | None],
+    *,
+    device: DeviceKind,
+    data: str | None,
+    results: Path,
+    fresh: bool,
+    seeds_at_once: int | None = None,
+    checkpoint_every_s: float | None = None,
+) -> Setting:
+    """Devices and data set, with a warning on standard error if the faces are synthetic.
+
+    Raises what the user can mend before anything is trained: DataError, DeviceError, PrecisionError.
     """
     devices = choose_devices(device)
-    for plan in plans:
-        choose_precision(plan.precision, devices[0])
+    for precision in precisions:
+        choose_precision(precision, devices[0])
     keep_compiled_programs()
     dataset = open_dataset(data)
     if dataset.faces.synthetic:
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
+    return Setting(dataset, devices, results, fresh, seeds_at_once, checkpoint_every_s)
+
+
+def run_in(
+    setting: Setting, plans: list[RunPlan], *, first: int = 1, of: int | None = None, alone: bool | None = None
+) -> list[RunRecord]:
+    """Do all plans; a failed one stays visible and the others go on. Words go to standard error.
+
+    Setting.seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so
+    many; by default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is
+    gained.
+    first, of: number of the first plan, and of all, in what is shown. alone: raise an error of the input (StepError,
+    TooFewRows, CheckpointError, RecordError) instead of recording it as a failed run; by default with a single plan.
+    """
+    seeds_at_once = setting.seeds_at_once
     if seeds_at_once is None:
-        seeds_at_once = len(plans) if device_kind(devices[0]) == "gpu" else 1
-    settings = {"results": results, "devices": devices, "fresh": fresh, "checkpoint_every_s": checkpoint_every_s}
-    batch = _Batch(dataset, settings, len(plans))
+        seeds_at_once = len(plans) if device_kind(setting.devices[0]) == "gpu" else 1
+    batch = _Batch(setting, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
     records: list[RunRecord] = []
     for _, alike in groupby(plans, key=_all_but_seed):
         same = list(alike)
-        for first in range(0, len(same), seeds_at_once):
-            records += batch.do(same[first : first + seeds_at_once], number=len(records) + 1)
+        for start in range(0, len(same), seeds_at_once):
+            records += batch.do(same[start : start + seeds_at_once], number=first + len(records))
     return records
 
 
@@ -71,12 +128,10 @@ def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
 
 
 class _Batch:
-    """What all runs of a call share. settings: of `runner.run`. `asked_at`: from when the next run's time to the first
-    update counts."""
+    """What all runs of a call share."""
 
-    def __init__(self, dataset: Dataset, settings: dict[str, Any], plans: int) -> None:
-        self.dataset, self.settings, self.plans = dataset, settings, plans
-        self.asked_at = STARTED_AT
+    def __init__(self, setting: Setting, plans: int, *, alone: bool) -> None:
+        self.setting, self.plans, self.alone = setting, plans, alone
 
     def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
         """Plans that differ in their seed alone, the first of which is the `number`-th of all."""
@@ -87,7 +142,14 @@ class _Batch:
         try:
             with progress:
                 outcomes = run_seeds(
-                    plans, self.dataset, **self.settings, report=progress.epoch, asked_at=self._asked()
+                    plans,
+                    self.setting.dataset,
+                    results=self.setting.results,
+                    devices=self.setting.devices,
+                    fresh=self.setting.fresh,
+                    checkpoint_every_s=self.setting.checkpoint_every_s,
+                    report=progress.epoch,
+                    asked_at=_asked_at(),
                 )
         except (SplitsDiffer, *_INPUT_ERRORS) as error:
             parts, why = [[plan] for plan in plans], error
@@ -96,7 +158,7 @@ class _Batch:
             parts, why = [plans[:half], plans[half:]], error
         else:
             for place, outcome in enumerate(outcomes):
-                _say(self._title(plans[place], number + place), outcome, self.dataset)
+                _say(self._title(plans[place], number + place), outcome, self.setting.dataset)
             return [outcome.record for outcome in outcomes]
         message = str(why).partition("\n")[0]
         del why  # its traceback holds what lies on the device
@@ -111,28 +173,33 @@ class _Batch:
         progress = ProgressLine(title)
         try:
             with progress:
-                outcome = run(plan, self.dataset, **self.settings, report=progress.epoch, asked_at=self._asked())
+                outcome = run(
+                    plan,
+                    self.setting.dataset,
+                    results=self.setting.results,
+                    devices=self.setting.devices,
+                    fresh=self.setting.fresh,
+                    checkpoint_every_s=self.setting.checkpoint_every_s,
+                    report=progress.epoch,
+                    asked_at=_asked_at(),
+                )
         except _INPUT_ERRORS as error:
-            if self.plans == 1:
+            if self.alone:
                 raise
             return self._failed(title, error, plan)
         except _XLA_ERRORS as error:
             return self._failed(title, error, plan)
-        _say(title, outcome, self.dataset)
+        _say(title, outcome, self.setting.dataset)
         return outcome.record
-
-    def _asked(self) -> float:
-        """The start of the process for the first run, and for the others their own."""
-        asked_at, self.asked_at = self.asked_at, 0.0
-        return asked_at or time.perf_counter()
 
     def _title(self, plan: RunPlan, number: int) -> str:
         return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"
 
     def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
         click.secho(f"{title}: FAILED: {error}", fg="red", err=True)
-        results, devices = self.settings["results"], self.settings["devices"]
-        return write_failure(plan, self.dataset, results=results, devices=devices, error=error)
+        return write_failure(
+            plan, self.setting.dataset, results=self.setting.results, devices=self.setting.devices, error=error
+        )
 
 
 def _name(plan: RunPlan) -> str:

@@ -184,11 +184,18 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
             click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
             results_option,
-            click.option("--fresh", is_flag=True, help="Run again what was done, from the start."),
+            click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
             click.option(
                 "--checkpoint-every",
                 type=click.FloatRange(min=0),
                 help="Least seconds between checkpoints. Default: 0 on a CPU (one after each epoch), 30 on a GPU.",
+            ),
+            click.option(
+                "--keep-going",
+                is_flag=True,
+                help="Train to the end even if the network learns nothing. By default a run fails if after 10 passes "
+                "over the training samples and a fifth of its updates no epoch beats the constant answer (the most "
+                "frequent class).",
             ),
             json_option,
         ]
@@ -239,6 +246,7 @@ def _run_plans(
     results: Path,
     fresh: bool,
     checkpoint_every: float | None,
+    keep_going: bool,
     as_json: bool,
 ) -> None:
     from repro.plan import make_plan
@@ -246,7 +254,15 @@ def _run_plans(
 
     overrides = Overrides(epochs=epochs, limit_train=limit_train)
     plans = [
-        make_plan(loaded, variant=v, seed=s, overrides=overrides, protocol=p, precision=precision)
+        make_plan(
+            loaded,
+            variant=v,
+            seed=s,
+            overrides=overrides,
+            protocol=p,
+            precision=precision,
+            keep_going=keep_going,
+        )
         for loaded, v in jobs
         for p in _protocols(protocol)
         for s in range(seeds)

@@ -92,18 +92,35 @@ def done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax
     return record if same and record.status != "failed" else None
 
 
+def is_done(results: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> bool:
+    """Whether the run needs no training: it was done, or the same run was under another protocol."""
+    own = done_before(folder_of(plan, dataset, results, devices), plan, dataset, devices)
+    return own is not None or _elsewhere(results, plan, dataset, devices) is not None
+
+
 def taken_over(results: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
     """The record of the same run under another protocol, kept as one of this protocol too: where a document evaluates
     honestly, its own protocol and the official one are the same settings, and training them again gives the same."""
+    found = _elsewhere(results, plan, dataset, devices)
+    if found is None:
+        return None
+    other, known = found
+    folder = folder_of(plan, dataset, results, devices)
+    predictions = other / PREDICTIONS_NAME
+    if predictions.exists():
+        write_atomically(folder / PREDICTIONS_NAME, predictions.read_bytes())
+    record = msgspec.structs.replace(known, protocol=plan.protocol, same_run_as=known.same_run_as or known.protocol)
+    write_record(folder, record)
+    return record
+
+
+def _elsewhere(
+    results: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]
+) -> tuple[Path, RunRecord] | None:
+    """The folder and record of the same run under another protocol."""
     for protocol in ALL_PROTOCOLS:
         other = folder_of(replace(plan, protocol=protocol), dataset, results, devices)
         known = done_before(other, plan, dataset, devices) if protocol != plan.protocol else None
         if known:
-            folder = folder_of(plan, dataset, results, devices)
-            predictions = other / PREDICTIONS_NAME
-            if predictions.exists():
-                write_atomically(folder / PREDICTIONS_NAME, predictions.read_bytes())
-            record = msgspec.structs.replace(known, protocol=plan.protocol, same_run_as=known.same_run_as or protocol)
-            write_record(folder, record)
-            return record
+            return other, known
     return None

@@ -21,6 +21,8 @@ class RunPlan:
     """One paper, one variant, one protocol, one seed, with every setting in place.
 
     precision: of products, as `fer_jax.precision` names them; None for the default of the device that runs it.
+    keep_going: train to the end even if the run has plainly failed by `fer_jax.constant_answer.never_learned`. It is no
+    part of a run's identity, because it changes no figure of a run that reaches its end without it.
     """
 
     spec: Spec
@@ -31,6 +33,7 @@ class RunPlan:
     seed: int
     overrides: Overrides
     precision: Precision | None = None
+    keep_going: bool = False
 
     @property
     def paper(self) -> str:
@@ -60,6 +63,7 @@ def make_plan(
     overrides: Overrides,
     protocol: str = AS_PUBLISHED,
     precision: Precision | None = None,
+    keep_going: bool = False,
 ) -> RunPlan:
     """Resolve a spec to one run. Overrides that shorten nothing are dropped, so that such a run is a full one.
 
@@ -68,7 +72,7 @@ def make_plan(
     spec = under_protocol(loaded.resolve(variant), protocol)
     if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
         overrides = msgspec.structs.replace(overrides, epochs=None)
-    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision)
+    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision, keep_going)
 
 
 def evaluations(training: Training) -> int:

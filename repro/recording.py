@@ -98,6 +98,7 @@ def ended_record(
         status="failed" if result.error else "partial" if short else "done",
         error=result.error,
         failed_step=result.failed_step,
+        failed_epoch=result.failed_epoch,
         data=_data_record(dataset, prepared, asked.data.duplicates_version),
         parameters=result.parameters[0],
         trainable_parameters=result.parameters[1],

@@ -155,6 +155,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     one program with this one (itself counted); images_per_s is then the program's, of all of them together.
     ranking: by split, at the reported end; empty in older records, for which predictions.npz may hold what it takes.
     same_run_as: the protocol that it was run under, where this one has the same settings and it was not run again.
+    failed_step, failed_epoch: of a run that training itself ended, the last update (from 0) and its epoch (from 1);
+    failed_epoch is None in older records.
     """
 
     format: int
@@ -165,6 +167,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     status: Status
     error: str
     failed_step: int | None
+    failed_epoch: int | None = None
     spec_sha256: str
     spec_file_sha256: str
     spec: dict[str, Any]

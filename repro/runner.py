@@ -165,8 +165,8 @@ def _train(
     timed = [_timed_prepare(plan, dataset) for plan in plans]
     if not plans:
         return []
-    network = _network(plans[0], timed[0][0])
-    if any(_network(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
+    network = network_of(plans[0], timed[0][0])
+    if any(network_of(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
         raise SplitsDiffer("the seeds' data steps end in different networks")
     with _open_checkpoints(plans, dataset, devices, folders, fresh=fresh) as checkpoints:
         asked = [_register(folders[plan.seed], record) for plan, record in zip(plans, asked, strict=True)]
@@ -174,7 +174,13 @@ def _train(
             SeedData(plan.seed, prepared.splits, kept)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
         ]
-        results = fit(network, given, devices=devices, precision=plans[0].precision)
+        results = fit(
+            network,
+            given,
+            devices=devices,
+            precision=plans[0].precision,
+            stop_failed=not plans[0].keep_going,
+        )
     counted = parameter_count(network.layers, (network.image_size, network.image_size, 1))
     done = []
     for plan, start, (prepared, prepare_s), result in zip(plans, asked, timed, results, strict=True):
@@ -203,7 +209,8 @@ def _timed_prepare(plan: RunPlan, dataset: Dataset) -> tuple[Prepared, float]:
     return prepare(plan, dataset), time.perf_counter() - begin
 
 
-def _network(plan: RunPlan, prepared: Prepared) -> Network:
+def network_of(plan: RunPlan, prepared: Prepared) -> Network:
+    """What a plan trains on data that are prepared."""
     return Network(
         layers=plan.spec.model.layers,
         training=plan.training,
