@@ -50,7 +50,7 @@ def run_plans(
     checkpoint_every_s: float | None = None,
 ) -> list[RunRecord]:
     """`open_setting` and `run_in`."""
-    precisions = {plan.precision for plan in plans}
+    precisions: set[Precision | None] = {plan.precision for plan in plans}
     setting = open_setting(
         precisions,
         device=device,

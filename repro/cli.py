@@ -5,23 +5,17 @@ from __future__ import annotations
 import importlib
 import json
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
-import msgspec
 
-from fer_jax.settings import PRECISIONS
 from repro import __version__
 from repro.catalog import all_papers, find_paper, paper_files
-from repro.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
-from repro.options import device_option, json_option, results_option
-from repro.protocols import AS_PUBLISHED, RUNNABLE
+from repro.decode import DEFAULT_VARIANT, SpecError
+from repro.options import json_option
 
-EXIT_RUN_FAILED = 1
 EXIT_BAD_INPUT = 2
-ALL = "all"
 
 
 # Commands in files of their own, imported when they are called for.
@@ -34,6 +28,8 @@ ELSEWHERE = {
     "plan": "repro.report.cli",
     "predict": "repro.recognition.cli",
     "report": "repro.report.cli",
+    "run": "repro.run_cli",
+    "run-all": "repro.run_cli",
     "serve": "repro.serve.cli",
     "webcam": "repro.recognition.cli",
 }
@@ -47,7 +43,7 @@ class _Commands(click.Group):
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in ELSEWHERE:
-            return getattr(importlib.import_module(ELSEWHERE[cmd_name]), cmd_name)
+            return getattr(importlib.import_module(ELSEWHERE[cmd_name]), cmd_name.replace("-", "_"))
         return super().get_command(ctx, cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -144,150 +140,6 @@ def validate(papers: tuple[str, ...]) -> None:
         click.echo(f"{loaded.id}: valid; {parts}, {len(spec.variants)} variants besides the default")
     if wrong:
         sys.exit(EXIT_BAD_INPUT)
-
-
-# --- runs -----------------------------------------------------------------------------------------------------------
-
-
-def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags that `run` and `run-all` share."""
-    for option in reversed(
-        [
-            click.option(
-                "--protocol",
-                type=click.Choice([*RUNNABLE, ALL]),
-                default=AS_PUBLISHED,
-                show_default=True,
-                help="`as-published`: the paper's own data steps. `official`: train on Training, report PrivateTest. "
-                "`clean`: official without train/test overlap. "
-                "`placebo`: official with as few samples as clean. `all`: each.",
-            ),
-            click.option(
-                "--seeds", type=click.IntRange(min=1), default=1, show_default=True, help="Runs seeds 0 to N-1."
-            ),
-            click.option(
-                "--seeds-at-once",
-                type=click.IntRange(min=1),
-                help="Trains up to N seeds side by side in one program. Default: all on a GPU, 1 on a CPU.",
-            ),
-            device_option,
-            click.option(
-                "--precision",
-                type=click.Choice(PRECISIONS),
-                help="In which a GPU multiplies. Default: tensorfloat32 on one that has it. A CPU has float32 alone.",
-            ),
-            click.option(
-                "--data",
-                help="FER-2013: a csv, zip, tar, npz, parquet file or a folder; or the word `synthetic`. "
-                "Default: the data set imported last, else synthetic faces.",
-            ),
-            click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
-            click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
-            results_option,
-            click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
-            click.option(
-                "--checkpoint-every",
-                type=click.FloatRange(min=0),
-                help="Least seconds between checkpoints. Default: 0 on a CPU (one after each epoch), 30 on a GPU.",
-            ),
-            click.option(
-                "--keep-going",
-                is_flag=True,
-                help="Train to the end even if the network learns nothing. By default a run fails if after 10 passes "
-                "over the training samples and a fifth of its updates no epoch beats the constant answer (the most "
-                "frequent class).",
-            ),
-            json_option,
-        ]
-    ):
-        function = option(function)
-    return function
-
-
-@main.command(
-    epilog=_example(
-        "repro run chavan2020",
-        "repro run teta2022 --data fer2013.csv --seeds 3",
-        "repro run ./my-paper.toml --epochs 1",
-    )
-)
-@click.argument("paper")
-@click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="`repro list` names them; `all` runs each.")
-@_run_options
-def run(paper: str, variant: str, **options: Any) -> None:
-    """Train and evaluate one paper, as it was published or under an honest protocol; go on where a run was stopped."""
-    loaded = find_paper(paper)
-    names = loaded.variant_names() if variant == ALL else (variant,)
-    _run_plans([(loaded, name) for name in names], **options)
-
-
-@main.command(
-    "run-all", epilog=_example("repro run-all --data fer2013.csv --seeds 3", "repro run-all --device gpu --seeds 5")
-)
-@click.option("--variants", is_flag=True, help="Every variant too, not only the default of each paper.")
-@_run_options
-def run_all(variants: bool, **options: Any) -> None:
-    """Every paper that comes with the suite. Goes on after a failed run and exits 1 at the end."""
-    jobs = [(p, name) for p in all_papers() for name in (p.variant_names() if variants else (DEFAULT_VARIANT,))]
-    _run_plans(jobs, **options)
-
-
-def _run_plans(
-    jobs: list[tuple[LoadedSpec, str]],
-    *,
-    protocol: str,
-    seeds: int,
-    seeds_at_once: int | None,
-    device: Any,
-    precision: Any,
-    data: str | None,
-    epochs: int | None,
-    limit_train: int | None,
-    results: Path,
-    fresh: bool,
-    checkpoint_every: float | None,
-    keep_going: bool,
-    as_json: bool,
-) -> None:
-    from repro.plan import make_plan
-    from repro.records import Overrides
-
-    overrides = Overrides(epochs=epochs, limit_train=limit_train)
-    plans = [
-        make_plan(
-            loaded,
-            variant=v,
-            seed=s,
-            overrides=overrides,
-            protocol=p,
-            precision=precision,
-            keep_going=keep_going,
-        )
-        for loaded, v in jobs
-        for p in _protocols(protocol)
-        for s in range(seeds)
-    ]
-
-    from repro.batch import run_plans
-
-    records = run_plans(
-        plans,
-        device=device,
-        data=data,
-        results=results,
-        fresh=fresh,
-        seeds_at_once=seeds_at_once,
-        checkpoint_every_s=checkpoint_every,
-    )
-    if as_json:
-        _print_json([msgspec.to_builtins(record) for record in records])
-    if any(record.status == "failed" for record in records):
-        sys.exit(EXIT_RUN_FAILED)
-
-
-def _protocols(word: str) -> tuple[str, ...]:
-    """Those that `--protocol` names."""
-    return tuple(protocol for protocol in RUNNABLE if word in (protocol, ALL))
 
 
 # --- data -----------------------------------------------------------------------------------------------------------

@@ -77,7 +77,7 @@ def judge_runs(
         target_of(claim, paper),
         design_of(claim, paper.loaded, published),
         prior=paper.usual.without(published),
-        why_no_prior=_why_no_prior(claim, paper),
+        why_no_prior=why_no_prior(claim, paper),
         look=look_of(published, measured.n),
     )
     same_runs = _same_runs(by_protocol)
@@ -111,7 +111,7 @@ def target_of(claim: Claim, paper: PaperRuns) -> Target:
     return Target(claim.value, claim.resolution, tolerance, fraction=claim.unit == "fraction", tries=tries)
 
 
-def _why_no_prior(claim: Claim, paper: PaperRuns) -> str:
+def why_no_prior(claim: Claim, paper: PaperRuns) -> str:
     """Why runs of this claim do not spread as usual (`repro.report.usual_spread`); empty if they do."""
     if claim.quantity != "accuracy":
         return "another quantity than accuracy"
@@ -142,7 +142,7 @@ def _without_overlap(
     if not values:
         return None
     ours = min(figure_rows(claim, metrics) for metrics in ends)
-    if _is_private_test(claim, paper):
+    if is_private_test(claim, paper):
         design = Design(Samples.FIXED_OWN, ours, ours)
     else:
         design = other_design(claim, published, ours, runs[0].data.rows)
@@ -153,7 +153,7 @@ def _without_overlap(
     )
 
 
-def _is_private_test(claim: Claim, paper: PaperRuns) -> bool:
+def is_private_test(claim: Claim, paper: PaperRuns) -> bool:
     """Whether the claim's split as published is PrivateTest, which the runs without overlap evaluate too."""
     assert paper.loaded is not None
     steps = paper.loaded.resolve(claim.variant).data.steps

@@ -1,0 +1,99 @@
+"""The runs of `--until-decided`: `repro.decide.course.Trainer` on real data and devices."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Sequence
+from typing import Any
+
+import click
+import msgspec
+
+from fer_jax.batches import TooFewRows
+from fer_jax.devices import device_kind
+from fer_jax.step_kinds import StepError
+from repro.batch import Setting, run_in
+from repro.decide.answer import answer_document, answer_text, asked_text, look_text, total_text
+from repro.decide.course import Course, Judge, open_course, run_courses
+from repro.decide.question import Question
+from repro.decide.time_estimate import TimeEstimate, recorded_time, trial_time
+from repro.known_runs import is_done
+from repro.records import RunRecord, find_records
+
+
+class Runs:
+    """Trains in a `Setting`. `alone`: the only question, so that an error of its input ends the command."""
+
+    def __init__(self, setting: Setting, *, alone: bool) -> None:
+        self.setting, self.alone = setting, alone
+        given, gpu = setting.seeds_at_once, device_kind(setting.devices[0]) == "gpu"
+        self.seeds_at_once = given if given is not None else None if gpu else 1
+
+    def exists(self, question: Question, seed: int) -> bool:
+        setting = self.setting
+        plan = question.plan(seed)
+        return not setting.fresh and is_done(setting.results, plan, setting.dataset, setting.devices)
+
+    def train(self, question: Question, seeds: Sequence[int], *, look: int) -> list[RunRecord]:
+        plans = [question.plan(seed) for seed in seeds]
+        return run_in(self.setting, plans, first=seeds[0] + 1, of=max(look, seeds[-1] + 1), alone=self.alone)
+
+    def seconds_per_seed(self, question: Question) -> TimeEstimate:
+        setting, plan = self.setting, question.plan(0)
+        kind, fingerprint = device_kind(setting.devices[0]), setting.dataset.faces.fingerprint
+        known = recorded_time(plan, kind, fingerprint, (record for _, record in find_records(setting.results)))
+        if known:
+            return known
+        click.echo(f"{question.name}: no earlier run says how long it takes; a short trial does", err=True)
+        try:
+            return trial_time(plan, setting.dataset, setting.devices)
+        except (StepError, TooFewRows):
+            if self.alone:
+                raise
+            return TimeEstimate(0.0, "data and spec do not fit")  # each run will say so, as a row
+
+
+def until_decided(
+    questions: Sequence[Question],
+    setting: Setting,
+    judge: Judge,
+    *,
+    looks: tuple[int, ...],
+    budget_s: float | None,
+    began: float,
+    json: bool,
+) -> list[Course]:
+    """Say what it may take, add seeds, say what came out. Answers go to standard output, or with `json`, which needs it
+    for the document, to standard error; all else goes to standard error.
+
+    budget_s: seconds from `began` (by time.monotonic) in which everything must fit, the trials included.
+    """
+    runs = Runs(setting, alone=len(questions) == 1)
+    courses = []
+    for question in questions:
+        courses.append(open_course(question, runs, looks))
+        click.echo(asked_text(courses[-1]), err=True)
+    click.echo(total_text(courses, budget_s), err=True)
+
+    def seconds_left() -> float:
+        return math.inf if budget_s is None else budget_s - (time.monotonic() - began)
+
+    def report(course: Course) -> None:
+        if course.stopped_by:
+            click.echo(answer_text(course), err=json)
+        else:
+            click.echo(look_text(course), err=True)
+
+    run_courses(courses, runs, judge, seconds_left=seconds_left, report=report)
+    return courses
+
+
+def document(courses: Sequence[Course], budget_s: float | None) -> dict[str, Any]:
+    """For `--json`: the answers, and every run behind them."""
+    runs = [record for course in courses for record in (*course.records.values(), *course.failed.values())]
+    return {
+        "budget_s": budget_s,
+        "answers": [answer_document(course) for course in courses],
+        "runs": [msgspec.to_builtins(record) for record in runs],
+    }
