@@ -287,6 +287,7 @@ def test_the_clean_protocol_trains_on_no_picture_that_it_evaluates(tiny_paper, d
         "train": 130,
         "validation": 50,
         "test": 50,
+        "test_all": 50,
     }
     assert record.data.duplicates_version == DUPLICATES_VERSION
     assert under("official", tiny_paper, copied, tmp_path).record.data.duplicates_version is None
