@@ -47,20 +47,21 @@ def test_only_runs_of_the_same_kind_count(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "edit",
+    "edits",
     [
-        ("epochs = 5", "epochs = 60"),
-        ("epochs = 5", 'steps = 6001\nevaluate_every_steps = 1000\norder = "offset_modulo"'),
+        [("epochs = 5", "epochs = 20")],
+        [("epochs = 5", 'steps = 2001\nevaluate_every_steps = 400\norder = "offset_modulo"')],
     ],
     ids=["epochs", "steps"],
 )
-def test_a_trial_foretells_the_run(tmp_path, edit):
-    """To a factor of three, on a machine that may be busy: hours are told from minutes. It leaves no trace."""
-    faces = concatenate([draw_tiny_faces(400, size=48), draw_tiny_faces(200, size=48, usage=2)])
-    dataset = Dataset(faces.changed(origin=np.arange(600, dtype=np.int32)), "fer2013")
-    plan = plan_of(load_tiny(tmp_path, edit))
+def test_a_trial_foretells_the_run(tmp_path, edits):
+    """To a factor of five, on a machine that may be busy: minutes are told from hours. It leaves no trace."""
+    faces = concatenate([draw_tiny_faces(400, size=48), draw_tiny_faces(400, size=48, usage=2)])
+    dataset = Dataset(faces.changed(origin=np.arange(800, dtype=np.int32)), "fer2013")
+    plan = plan_of(load_tiny(tmp_path, ("size = 8", "size = 48"), ("filters = 2", "filters = 16"), *edits))
     before = sorted(tmp_path.iterdir())
     estimate = trial_time(plan, dataset, CPU)
-    assert estimate.source == "from a trial of 21 updates" and sorted(tmp_path.iterdir()) == before
+    assert estimate.source.startswith("from a trial of ") and sorted(tmp_path.iterdir()) == before
     took = run(plan, dataset, results=tmp_path / "results", devices=CPU).record.time
-    assert 1 / 3 < estimate.seconds / (took.total_s - took.checkpoint_s) < 3, (estimate, took)
+    real = took.prepare_s + took.compile_s + took.train_s + took.eval_s
+    assert took.train_s > 0.5 and 1 / 5 < estimate.seconds / real < 5, (estimate, took)

@@ -63,7 +63,7 @@ def test_decided_after_three_seeds(tmp_path, run):
     assert [record["seed"] for record in document["runs"]] == [0, 1, 2] == seeds_in(tmp_path / "results")
     assert answer["values"] == [record["metrics"]["test"]["accuracy"] for record in document["runs"]]
     price, total, *_, last = [line for line in done.stderr.splitlines() if "preparing" not in line][1:]
-    assert "does it give 99 % (claim accuracy)? 0 of 20 seeds exist" in price and "from a trial of 21 updates" in price
+    assert "does it give 99 % (claim accuracy)? 0 of 20 seeds exist" in price and "from a trial of " in price
     assert "at best" in total and "budget" in total
     assert done.stderr.index(total) < done.stderr.index("[1/3] tiny default seed 0"), "before anything is trained"
     assert last == answer["text"] and last.startswith("tiny default: LOWER after 3 seeds: 3 runs, mean ")

@@ -5,14 +5,13 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import msgspec
 import numpy as np
 
 from fer_jax.batches import stretches
-from fer_jax.history import TrainResult
 from fer_jax.network import Network
 from fer_jax.settings import Constant, Training
 from fer_jax.steps import Prepared
@@ -23,9 +22,11 @@ from repro.preparation import prepare
 from repro.records import Overrides, RunRecord
 from repro.runner import network_of
 
-# Updates of a trial, besides the first: four stretches of five, of which the median counts. That is less than a tenth
-# of an epoch of every bundled paper.
-TRIAL_STRETCHES, TRIAL_UPDATES = 4, 5
+# A trial makes one update and then four stretches, of which the median counts. Five updates are less than a tenth of an
+# epoch of every bundled paper; a small network makes them in milliseconds, most of which are not its own, so that it is
+# timed again over half a second.
+STRETCHES, FEWEST_UPDATES, MOST_UPDATES = 4, 5, 2000
+SHORT_S, LONG_S = 0.2, 0.5
 
 
 @dataclass(frozen=True)
@@ -65,37 +66,47 @@ def trial_time(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> Ti
     begin = time.perf_counter()
     prepared = prepare(plan, dataset)
     prepare_s = time.perf_counter() - begin
-    network, training = network_of(plan, prepared), plan.training
+    planned = stretches(plan.training, len(prepared.splits["train"]))
+    network = network_of(plan, prepared)
+    updates = FEWEST_UPDATES
+    trial = _trial(network, prepared, plan, devices, updates)
+    compile_s = trial.compile_s
+    if trial.stretch_s < SHORT_S:
+        updates = min(max(updates, round(updates * LONG_S / trial.stretch_s)), MOST_UPDATES)
+        trial = _trial(network, prepared, plan, devices, updates)
+    seconds = prepare_s + compile_s
+    seconds += (planned[-1].first + planned[-1].steps) * trial.stretch_s / updates
+    seconds += _evaluated(plan.training, prepared) * trial.sample_s
+    return TimeEstimate(seconds, f"from a trial of {1 + STRETCHES * updates:,} updates")
+
+
+@dataclass(frozen=True)
+class _Trial:
+    """Seconds of compiling, of one stretch of updates, and of evaluating one sample."""
+
+    compile_s: float
+    stretch_s: float
+    sample_s: float
+
+
+def _trial(network: Network, prepared: Prepared, plan: RunPlan, devices: list[jax.Device], updates: int) -> _Trial:
+    """updates: of each stretch. Only the training samples that these updates see are used, and evaluated once."""
     train = prepared.splits["train"]
-    planned = stretches(training, len(train))
-    updates = 1 + TRIAL_STRETCHES * TRIAL_UPDATES
-    some = train.take(np.arange(min(len(train), (updates + 1) * training.batch_size)))
-    short = Network(
-        layers=network.layers,
-        training=_short(training),
-        image_size=network.image_size,
-        subtract=network.subtract,
-        divide=network.divide,
-        random_flip=network.random_flip,
-    )
-    result = fit(short, {"train": some}, seed=plan.seed, devices=devices, precision=plan.precision)
-    seconds = prepare_s + _extrapolated(
-        result, len(some), planned[-1].first + planned[-1].steps, _evaluated(training, prepared)
-    )
-    return TimeEstimate(seconds, f"from a trial of {updates} updates")
-
-
-def _short(training: Training) -> Training:
-    updates = 1 + TRIAL_STRETCHES * TRIAL_UPDATES
-    return msgspec.structs.replace(
-        training,
+    steps = 1 + STRETCHES * updates
+    some = train.take(np.arange(min(len(train), (steps + 1) * network.training.batch_size)))
+    training = msgspec.structs.replace(
+        network.training,
         epochs=None,
-        steps=updates,
-        evaluate_every_steps=TRIAL_UPDATES,
+        steps=steps,
+        evaluate_every_steps=updates,
         evaluate=(),
         report="last",
         schedule=Constant(),
     )
+    short = replace(network, training=training)
+    clock = fit(short, {"train": some}, seed=plan.seed, devices=devices, precision=plan.precision).clock
+    stretch_s = statistics.median(stretch["train_s"] for stretch in clock.epochs[1:])
+    return _Trial(clock.compile_s, stretch_s, clock.eval_s / len(some))
 
 
 def _evaluated(training: Training, prepared: Prepared) -> int:
@@ -103,10 +114,3 @@ def _evaluated(training: Training, prepared: Prepared) -> int:
     rows = {name: len(part) for name, part in prepared.splits.items()}
     epochs = len(stretches(training, rows["train"]))
     return epochs * sum(rows[name] for name in training.evaluate) + sum(rows.values())
-
-
-def _extrapolated(result: TrainResult, trial_samples: int, updates: int, evaluated: int) -> float:
-    clock = result.clock
-    of_update = statistics.median(stretch["train_s"] for stretch in clock.epochs[1:]) / TRIAL_UPDATES
-    of_sample = clock.eval_s / trial_samples
-    return clock.compile_s + updates * of_update + evaluated * of_sample

@@ -6,11 +6,10 @@ import math
 
 import numpy as np
 
+from fer_jax.constant_answer import STANDARD_ERRORS
 from fer_jax.faces import EMOTIONS
 from repro.records import Metrics, RunRecord
 from repro.report import units
-
-STANDARD_ERRORS = 3.0  # of a binomial share: an accuracy this close to that of the constant answer is not above it
 
 
 def dead_run(record: RunRecord) -> str:
