@@ -162,6 +162,13 @@ def test_a_budget_that_is_too_small_for_the_first_look_trains_nothing(question):
     assert answer_document(course)["n"] == 0 and answer_document(course)["values"] == []
 
 
+def test_a_look_at_runs_that_exist_fits_in_any_budget(question):
+    """Also where reading the data took longer than the budget."""
+    judge = Judge()
+    (course,) = ask(Machine(range(3)), judge, question, budget=-1)
+    assert [look for look, _ in judge.seen] == [3] and course.stopped_by == "budget"
+
+
 def test_what_is_measured_replaces_what_was_estimated(question):
     """Each seed takes ten times as long as was said: it stops after the seed that shows it, whose run counts later."""
     machine = Machine(said=10, seconds=100)
@@ -206,6 +213,24 @@ def test_of_several_questions_the_cheapest_next_look_goes_first(question, tmp_pa
     order = [variant for variant, _, _ in machine.trained]
     assert order == ["tanh"] * 5 + ["default"] * 3
     assert [course.stopped_by for course in courses] == ["budget", "decided"]
+
+
+def test_a_question_that_more_seeds_will_not_decide_comes_last(question):
+    """Its looks would cost less, because seven of its runs exist; the other can be decided, and gets the time first."""
+    other = question_of(question.loaded, "tanh", AS_PUBLISHED)
+
+    class Unequal(Machine):
+        def exists(self, question, seed):
+            return question.variant == "tanh" and seed < 7
+
+    def judge(asked, records, look):
+        return Look(look, "open", "the reason.", None if asked.variant == "tanh" else 8)
+
+    machine = Unequal()
+    courses = [open_course(one, machine, (3, 5, 8)) for one in (question, other)]
+    run_courses(courses, machine, judge, seconds_left=lambda: math.inf, report=lambda course: None)
+    order = [variant for variant, seeds, _ in machine.trained for _ in seeds]
+    assert order == ["tanh"] * 5 + ["default"] * 8 + ["tanh"] * 3
 
 
 def test_the_price_is_told_before_it_starts(question):

@@ -74,6 +74,11 @@ class Course:
         return statistics.fmean(self._measured_s) if self._measured_s else self.estimate.seconds
 
     @property
+    def hopeless(self) -> bool:
+        """After a look that says that no later one decides. The mean may still move, so it is no reason to stop."""
+        return self.look is not None and self.look.seeds_needed is None
+
+    @property
     def target(self) -> int | None:
         """The number of seeds of the next look; None after the last."""
         if self.look is not None:
@@ -121,14 +126,15 @@ def run_courses(
     report: Callable[[Course], None],
 ) -> None:
     """Add seeds to all questions until each is decided, has had its last look, or its next look does not fit in the
-    time left. Of several questions the one whose next look costs least goes first, so that little time decides many.
+    time left. Of several questions the one whose next look costs least goes first, so that little time decides many;
+    those that no later look would decide if mean and spread stay come last.
 
     A run that has started is finished. Before each one, what is still to be trained for the look must fit.
 
     report: called with a course after each look, and when it stops otherwise.
     """
     while going := [course for course in courses if course.stopped_by is None]:
-        course = min(going, key=lambda one: one.seconds_to(one.target or 0))
+        course = min(going, key=lambda one: (one.hopeless, one.seconds_to(one.target or 0)))
         target = course.target
         assert target is not None
         if not _reach(course, target, trainer, seconds_left):
@@ -146,7 +152,7 @@ def run_courses(
 def _reach(course: Course, target: int, trainer: Trainer, seconds_left: Callable[[], float]) -> bool:
     """Train up to the look. False if it was stopped on the way, with the reason in `stopped_by`."""
     while seeds := course.seeds_to(target):
-        if course.seconds_to(target) > seconds_left():
+        if course.seconds_to(target) > max(0.0, seconds_left()):  # a look that trains nothing always fits
             course.stopped_by = "budget"
             return False
         together = seeds[: trainer.seeds_at_once or len(seeds)]
