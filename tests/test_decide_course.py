@@ -209,7 +209,7 @@ def test_of_several_questions_the_cheapest_next_look_goes_first(question, tmp_pa
             return super().train(question, seeds, look=look)
 
     machine = Unequal()
-    courses = ask(machine, Judge(decides_at=5), question, other, budget=45)
+    courses = ask(machine, Judge(decides_at=5, needed=5), question, other, budget=45)
     order = [variant for variant, _, _ in machine.trained]
     assert order == ["tanh"] * 5 + ["default"] * 3
     assert [course.stopped_by for course in courses] == ["budget", "decided"]
