@@ -12,6 +12,8 @@ from decimal import Decimal
 import msgspec
 import pytest
 from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from fer_jax.faces import OFFICIAL_COUNTS
 from fer_jax.step_kinds import Step
@@ -20,6 +22,7 @@ from repro.forensics import OUTCOMES, Finding, examine
 from repro.forensics.case import Case
 from repro.forensics.cli import forensics
 from repro.forensics.contradictions import points
+from repro.forensics.counts import other_batch_sizes
 
 FINDINGS = {paper.id: examine(paper) for paper in all_papers()}
 
@@ -86,6 +89,19 @@ def test_without_the_papers_words_tetas_decimals_accuse_nobody():
     teta = find_paper("teta2022")
     silent = replace(teta, spec=msgspec.structs.replace(teta.spec, ruled_out=()))
     assert not [f for f in examine(silent) if f.outcome == "impossible"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.integers(1, 3000), st.integers(1, 3005))
+def test_batch_sizes_for_a_number_of_steps_are_those_of_a_trial_of_all(rows: int, steps: int) -> None:
+    tried = [batch for batch in range(1, rows + 1) if steps in (-(-rows // batch), rows // batch)]
+    assert other_batch_sizes(steps, rows) == tried
+
+
+def test_a_paper_that_prints_a_huge_number_costs_no_time() -> None:
+    assert other_batch_sizes(57, 10**12) == [17_241_379_311]
+    assert other_batch_sizes(1, 10**12) == [500_000_000_001]
+    assert len(other_batch_sizes(2, 10**5)) < 70_000
 
 
 def test_teta_is_above_the_best_confirmed_result():

@@ -15,6 +15,7 @@ from repro.spec import Claim
 STEPS = "steps x batch size"
 WHOLE = "accuracy x samples is a whole number"
 CROPS = range(2, 11)  # copies of a sample at test time: ten crops are the usual most (Krizhevsky et al. 2012, sec. 4.1)
+MAX_BATCH = 65_536  # nobody evaluates in larger batches
 RUNS = range(2, 11)  # runs or folds that people average
 
 
@@ -66,11 +67,19 @@ def _batches(rows: int, batch: int) -> tuple[int, int]:
 
 
 def other_batch_sizes(steps: int, rows: int) -> list[int]:
-    """Batch sizes with which `rows` take so many steps, with or without the incomplete last batch."""
-    if steps < 1:
+    """Batch sizes with which `rows` take so many steps, with or without the incomplete last batch.
+
+    All of them up to MAX_BATCH; if every one is larger, the smallest alone, so that the list never depends on how large
+    a number a paper prints.
+    """
+    if steps < 1 or rows < 1:
         return []
-    near = range(max(1, rows // (steps + 1)), min(rows, -(-rows // max(1, steps - 1))) + 1)
-    return [batch for batch in near if steps in _batches(rows, batch)]
+    # ceil(rows / batch) == steps, and floor(rows / batch) == steps
+    with_last = range(-(-rows // steps), rows + 1 if steps == 1 else -(-rows // (steps - 1)))
+    without = range(rows // (steps + 1) + 1, rows // steps + 1)
+    both = [sizes for sizes in (with_last, without) if sizes]
+    found = {batch for sizes in both for batch in sizes[: max(0, MAX_BATCH + 1 - sizes.start)]}
+    return sorted(found or {min(sizes.start for sizes in both)}) if both else []
 
 
 def _steps_words(steps: int, batch: int) -> str:
