@@ -21,7 +21,7 @@ def curves(random: np.random.Generator, count: int, points: int, rho: float) -> 
 @pytest.mark.parametrize("rho", [0.0, 0.6, 0.95])
 @pytest.mark.parametrize(("n", "points"), [(3, 4), (5, 4), (3, 20)])
 def test_a_true_curve_is_called_different_in_at_most_5_per_cent(n, points, rho):
-    random, tried = np.random.default_rng(11), 150
+    random, tried = np.random.default_rng(11), 100
     found = 0
     for _ in range(tried):
         drawn = curves(random, n + 1, points, rho)
@@ -50,12 +50,27 @@ def test_a_curve_of_the_same_network_is_the_same_and_one_far_off_is_lower():
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])
 def test_a_curve_that_is_off_by_the_tolerance_is_rarely_called_the_same(rho):
-    random, tried = np.random.default_rng(5), 150
+    random, tried = np.random.default_rng(5), 100
     found = 0
     for _ in range(tried):
         drawn = curves(random, 4, 6, rho)
         found += decide_curve(drawn[1:], drawn[0] + 0.03, tolerance=0.03, prior=USUAL).same
     assert found <= 0.05 * tried + 3 * np.sqrt(0.05 * 0.95 * tried)
+
+
+@pytest.mark.parametrize("rho", [0.0, 0.9])
+def test_the_error_of_drawing_is_a_floor_that_keeps_the_size_and_finds_more(rho):
+    random, tried, drawing = np.random.default_rng(13), 100, 0.0150**2
+    false = found = without = 0
+    for _ in range(tried):
+        noise = np.sqrt(rho) * random.standard_normal((4, 1)) + np.sqrt(1 - rho) * random.standard_normal((4, 4))
+        drawn = np.array([0.4, 0.5, 0.55, 0.56]) + np.hypot(0.006, 0.015) * noise
+        false += decide_curve(drawn[1:], drawn[0], drawing=drawing).differs
+        far = drawn[0] + np.array([0.08, 0.0, 0.0, 0.0])
+        found += decide_curve(drawn[1:], far, drawing=drawing).differs
+        without += decide_curve(drawn[1:], far).differs
+    assert false <= 0.05 * tried + 3 * np.sqrt(0.05 * 0.95 * tried)
+    assert found > without + 0.1 * tried
 
 
 def test_what_is_missing_is_said():

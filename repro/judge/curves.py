@@ -67,13 +67,16 @@ def decide_curve(
     tolerance: float | None = None,
     fraction: bool = True,
     prior: Prior | None = None,
+    drawing: Sequence[float] | np.ndarray | float = 0.0,
     seed: int = 0,
 ) -> CurveDecision:
     """The verdict on a printed curve.
 
     runs: one sequence per run, each with as many values as `printed`, at the same epochs or steps. resolution: worth of
     the last printed digit, one for all points or one each. tolerance: for the root mean square of the differences.
-    prior: of single runs (`estimate_prior`), used for `same` alone. seed: of the simulation.
+    prior: of single runs (`estimate_prior`), used for `same` alone. drawing: variance of a run's value that comes from
+    drawing its samples anew (`Design.drawing_variance`), one for all points or one each: the spread is never taken for
+    less. seed: of the simulation.
 
     Raises ValueError if the curves differ in length, for values that are not finite, and for an empty curve.
     """
@@ -86,21 +89,27 @@ def decide_curve(
     n, points = y.shape
     if n < MIN_RUNS:
         return CurveDecision("open", False, False, 1.0, n, points, 0, why_open=Open.FEW_RUNS)
-    made = _difference(y, c, r, fraction, seed)
-    return _with_sameness(made, y, c, float(r.max()), tolerance, prior)
+    drawn = np.broadcast_to(np.asarray(drawing, dtype=float), c.shape)
+    made = _difference(y, c, r, drawn, fraction, seed)
+    return _with_sameness(made, y, c, float(r.max()), drawn, tolerance, prior)
 
 
-def _difference(y: np.ndarray, c: np.ndarray, r: np.ndarray, fraction: bool, seed: int) -> CurveDecision:
+def _difference(
+    y: np.ndarray, c: np.ndarray, r: np.ndarray, drawn: np.ndarray, fraction: bool, seed: int
+) -> CurveDecision:
     low, high = (_scaled(c + sign * r, fraction) for sign in (-1, 1))
+    if fraction:  # the slope of arcsin(sqrt(p)) is 1 / sqrt(4 p (1 - p))
+        p = np.clip(y.mean(0), 1e-6, 1 - 1e-6)
+        drawn = drawn / (4 * p * (1 - p))
     y = _scaled(y, fraction)
     n, points = y.shape
     mean, variances = y.mean(0), y.var(0, ddof=1)
     weight = _weight(y)
-    spread = np.sqrt(_shrunk(variances, n, weight) * (1 + 1 / n))
+    spread = np.sqrt(_shrunk(variances, n, weight, drawn) * (1 + 1 / n))
     excess = np.maximum(0, np.maximum(low - mean, mean - high))
     distances = _ratio(excess, spread)
     worst = int(distances.argmax())
-    null = [_null(np.sqrt(variances), n, weight, rho, seed) for rho in CORRELATIONS]
+    null = [_null(np.sqrt(np.maximum(variances, drawn)), n, weight, drawn, rho, seed) for rho in CORRELATIONS]
     p = max((1 + int((one >= distances[worst]).sum())) / (1 + len(one)) for one in null)
     critical = max(float(np.quantile(one, 1 - LEVEL)) for one in null)
     own = _ratio(excess, np.sqrt(variances * (1 + 1 / n)))
@@ -110,14 +119,20 @@ def _difference(y: np.ndarray, c: np.ndarray, r: np.ndarray, fraction: bool, see
 
 
 def _with_sameness(
-    made: CurveDecision, y: np.ndarray, c: np.ndarray, r: float, tolerance: float | None, prior: Prior | None
+    made: CurveDecision,
+    y: np.ndarray,
+    c: np.ndarray,
+    r: float,
+    drawn: np.ndarray,
+    tolerance: float | None,
+    prior: Prior | None,
 ) -> CurveDecision:
     n = len(y)
     difference = y.mean(0) - c
     distance = math.sqrt(float(np.mean(difference**2)))
     # Values with the root-mean-square deviation of the points: what one perfectly correlated point would show.
     rms = math.sqrt(float(y.var(0, ddof=1).mean()))
-    spread = moderated(_with_deviation(rms, n), prior)
+    spread = moderated(_with_deviation(rms, n), prior, drawing_variance=float(drawn.mean()))
     limit = distance + t_quantile(1 - LEVEL, spread.df) * spread.sd * math.sqrt(1 + 1 / n) + r
     same = tolerance is not None and limit <= tolerance
     lower = float(difference.mean()) < 0
@@ -142,20 +157,20 @@ def _weight(y: np.ndarray) -> float:
     return min(prior.heterogeneity, MAX_PRIOR_DF) if prior else 0.0
 
 
-def _shrunk(variances: np.ndarray, n: int, weight: float) -> np.ndarray:
-    """variances: (..., points)."""
+def _shrunk(variances: np.ndarray, n: int, weight: float, drawn: np.ndarray) -> np.ndarray:
+    """variances: (..., points). drawn: (points,), the least that they can be."""
     pooled = variances.mean(-1, keepdims=True)
-    return (weight * pooled + (n - 1) * variances) / (weight + n - 1)
+    return np.maximum((weight * pooled + (n - 1) * variances) / (weight + n - 1), drawn)
 
 
-def _null(sd: np.ndarray, n: int, weight: float, rho: float, seed: int) -> np.ndarray:
+def _null(sd: np.ndarray, n: int, weight: float, drawn: np.ndarray, rho: float, seed: int) -> np.ndarray:
     """(REPLICATES,) largest standardised distances of one more run from n runs. sd: (points,)."""
     random = np.random.default_rng(seed)
     shape = (REPLICATES, n + 1)
     curves = math.sqrt(rho) * random.standard_normal((*shape, 1))
     curves = (curves + math.sqrt(1 - rho) * random.standard_normal((*shape, len(sd)))) * sd
     runs, claim = curves[:, 1:], curves[:, 0]
-    spread = np.sqrt(_shrunk(runs.var(1, ddof=1), n, weight) * (1 + 1 / n))
+    spread = np.sqrt(_shrunk(runs.var(1, ddof=1), n, weight, drawn) * (1 + 1 / n))
     return _ratio(np.abs(runs.mean(1) - claim), spread).max(-1)
 
 

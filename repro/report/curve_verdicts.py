@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from repro.decode import LoadedSpec
 from repro.judge import CurveDecision, Open, decide_curve
+from repro.records import RunRecord
 from repro.report.curves import MeasuredCurve, measure_curve
+from repro.report.designs import design_of
 from repro.report.groups import PaperRuns
 from repro.report.judgements import done
 from repro.report.verdicts import WORDS, Word, size
@@ -45,9 +49,21 @@ def judge_curves(paper: PaperRuns) -> dict[str, CurveJudgement]:
             tolerance=tolerance,
             fraction=accuracy,
             prior=paper.usual.without(records) if accuracy else None,
+            drawing=_drawing(curve, runs, paper.loaded, records) if accuracy and paper.loaded else 0.0,
         )
         found[curve.id] = _judgement(curve, runs, decision)
     return found
+
+
+def _drawing(curve: Curve, runs: MeasuredCurve, loaded: LoadedSpec, records: Sequence[RunRecord]) -> list[float]:
+    """Variance of each point that comes from drawing its samples; of a running mean over an epoch nothing is known."""
+    if curve.split == "train":
+        return [0.0] * len(curve.points)
+    designs = [design_of(point, loaded, records) for point in curve.points]
+    return [
+        design.drawing_variance(min(max(float(mean), 0.0), 1.0))
+        for design, mean in zip(designs, runs.mean, strict=True)
+    ]
 
 
 def _judgement(curve: Curve, runs: MeasuredCurve, decision: CurveDecision) -> CurveJudgement:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 
-from repro.judge import MIN_RUNS, by_chance
+from repro.judge import LEVEL, MIN_RUNS, by_chance
+from repro.judge.quantiles import normal_quantile
 from repro.report.claims import why_unmeasured
 from repro.report.curve_verdicts import CurveJudgement
 from repro.report.groups import PaperRuns
@@ -12,7 +14,7 @@ from repro.report.markdown import Column, escape, table
 from repro.report.protocol_table import HOLDS, REPRODUCES, verdict_cell
 from repro.report.sections import folded
 from repro.report.tables import describe, reported_cell
-from repro.report.verdicts import Judgement, holds, reproduces, sentence
+from repro.report.verdicts import Judgement, holds, reproduces, sentence, size
 from repro.spec import Claim
 
 COLUMNS = (Column("Claim"), Column("What"), Column("Reported", "right"), Column("Verdict"), Column("Why"))
@@ -56,6 +58,7 @@ def verdict_section(
         yield table(CURVE_COLUMNS, [_curve_row(one) for one in curves.values()])
     if total := _totals(judgements, curves):
         yield total
+    yield from folded("Tolerances that are too small", list(_small_tolerances(paper, judgements)))
     yield from folded("Without a verdict", list(_unjudged(paper, claims, judgements)))
 
 
@@ -81,6 +84,25 @@ def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudge
         f"If all were true, chance alone would give about {total.expected:.1f}. The verdicts on single claims, but for "
         "the headline, are corrected for their number (Holm)."
     )
+
+
+def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> Iterator[str]:
+    """Claims whose own samples leave more than their tolerance, so that no number of runs shows sameness."""
+    assert paper.loaded is not None
+    for claim in paper.loaded.spec.single_claims:
+        judged = judgements.get(claim.id)
+        compared = judged.published.comparison if judged and judged.published else None
+        if compared is None or compared.target.tolerance is None or not compared.target.fraction:
+            continue
+        p = min(max(compared.scale.back(compared.mean), 0.0), 1.0)
+        error = normal_quantile(1 - LEVEL / 2) * math.sqrt(compared.design.drawing_variance(p))
+        if error > compared.target.tolerance:
+            allowed = size(claim, compared.target.tolerance)
+            yield (
+                f"- `{paper.loaded.path.name}`, claim `{claim.id}`, `tolerance`: {allowed} is less than the error of "
+                f"its own {compared.design.ours:,} samples, ±{size(claim, error)}; no number of runs can show that it is "
+                "the same."
+            )
 
 
 def _unjudged(paper: PaperRuns, claims: tuple[Claim, ...], judgements: Mapping[str, Judgement]) -> Iterator[str]:
