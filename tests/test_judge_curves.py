@@ -45,7 +45,7 @@ def test_a_curve_of_the_same_network_is_the_same_and_one_far_off_is_lower():
     assert same.inside >= 8
     lower = decide_curve(drawn[1:], drawn[0] + 0.1, resolution=0.001, tolerance=0.03, prior=USUAL)
     assert (lower.outcome, lower.p_differs < 0.01) == ("lower", True)
-    assert lower.distance == pytest.approx(0.1, abs=0.02)
+    assert lower.difference == pytest.approx(-0.1, abs=0.02)
 
 
 @pytest.mark.parametrize("rho", [0.0, 0.9])

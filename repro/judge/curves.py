@@ -12,9 +12,9 @@ the place of genes), because a deviation of three values at one of fifty points 
 
 Accuracies are compared as arcsin(sqrt(p)), whose deviation does not depend on p for a binomial fraction.
 
-`same`: the root mean square of the true differences is below the tolerance. |m - c| of one value becomes the root mean
-square over the points: with perfectly correlated points that is the test of a single value, and with less correlation
-it is stricter.
+`same`: no point differs, and a mean difference over the points of the tolerance or more is ruled out. The mean over
+the points is one number per run, so its test is that of a single value, whatever the correlation. A difference that
+changes its sign along the curve is for the first test to find.
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ from repro.judge.quantiles import t_quantile
 from repro.judge.spread import MAX_PRIOR_DF, Prior, estimate_prior, moderated
 
 CORRELATIONS = (0.0, 0.5, 0.9, 0.99)  # between any two points of a run
+MAX_RUNS = 500  # the search for a number of seeds ends here
 REPLICATES = 2000  # for each correlation; the error of a p-value of 0.05 is then 0.005
 
 
@@ -39,8 +40,10 @@ class CurveDecision:
     """The verdict on a curve.
 
     p_differs: of the largest standardised distance. worst: index of that point. standardised: the distance there.
-    critical: what it exceeds with probability 0.05 if the curve is one more run. distance, limit: root mean square of
-    the differences, and its upper limit that `same` compares with the tolerance, in the claim's unit. inside: points
+    critical: what it exceeds with probability 0.05 if the curve is one more run. difference: mean of the runs minus the
+    curve, mean over the points, in the claim's unit; limit: the upper limit of its size, which `same` compares with the
+    tolerance. seeds_needed: number of seeds in all that would make an open curve the same if mean and spread stay; None
+    if no number up to 500 does. inside: points
     whose own 95 % interval holds the printed value, without a correction.
     """
 
@@ -54,9 +57,10 @@ class CurveDecision:
     worst: int | None = None
     standardised: float | None = None
     critical: float | None = None
-    distance: float | None = None
+    difference: float | None = None
     limit: float | None = None
     why_open: Open | None = None
+    seeds_needed: int | None = None
 
 
 def decide_curve(
@@ -73,10 +77,11 @@ def decide_curve(
     """The verdict on a printed curve.
 
     runs: one sequence per run, each with as many values as `printed`, at the same epochs or steps. resolution: worth of
-    the last printed digit, one for all points or one each. tolerance: for the root mean square of the differences.
-    prior: of single runs (`estimate_prior`), used for `same` alone. drawing: variance of a run's value that comes from
-    drawing its samples anew (`Design.drawing_variance`), one for all points or one each: the spread is never taken for
-    less. seed: of the simulation.
+    the last printed digit, one for all points or one each. tolerance: for the mean difference.
+    prior: of runs that spread like these (`estimate_prior`), used for `same` alone; the usual one is of the end of a
+    run and fits no early points. drawing: variance of a run's value that comes from drawing its samples anew
+    (`Design.drawing_variance`), one for all points or one each: the spread is never taken for less. seed: of the
+    simulation.
 
     Raises ValueError if the curves differ in length, for values that are not finite, and for an empty curve.
     """
@@ -88,7 +93,7 @@ def decide_curve(
     r = np.broadcast_to(np.asarray(resolution, dtype=float) / 2, c.shape)
     n, points = y.shape
     if n < MIN_RUNS:
-        return CurveDecision("open", False, False, 1.0, n, points, 0, why_open=Open.FEW_RUNS)
+        return CurveDecision("open", False, False, 1.0, n, points, 0, why_open=Open.FEW_RUNS, seeds_needed=MIN_RUNS)
     drawn = np.broadcast_to(np.asarray(drawing, dtype=float), c.shape)
     made = _difference(y, c, r, drawn, fraction, seed)
     return _with_sameness(made, y, c, float(r.max()), drawn, tolerance, prior)
@@ -127,24 +132,31 @@ def _with_sameness(
     tolerance: float | None,
     prior: Prior | None,
 ) -> CurveDecision:
-    n = len(y)
-    difference = y.mean(0) - c
-    distance = math.sqrt(float(np.mean(difference**2)))
-    # Values with the root-mean-square deviation of the points: what one perfectly correlated point would show.
-    rms = math.sqrt(float(y.var(0, ddof=1).mean()))
-    spread = moderated(_with_deviation(rms, n), prior, drawing_variance=float(drawn.mean()))
-    limit = distance + t_quantile(1 - LEVEL, spread.df) * spread.sd * math.sqrt(1 + 1 / n) + r
-    same = tolerance is not None and limit <= tolerance
-    lower = float(difference.mean()) < 0
+    n, difference = len(y), float(y.mean() - c.mean())
+    # The points of a run share its samples, so the error of drawing these does not average out over the points.
+    spread = moderated(y.mean(1).tolist(), prior, drawing_variance=float(drawn.mean()))
+
+    def limit_with(runs: int) -> float:
+        """The limit, had there been so many runs with this mean and spread."""
+        return abs(difference) + t_quantile(1 - LEVEL, spread.df - n + runs) * spread.sd * math.sqrt(1 + 1 / runs) + r
+
+    limit = limit_with(n)
+    within = tolerance is not None and limit <= tolerance
+    side = "lower" if difference < 0 else "higher"
     outcome: Outcome = "open"
-    if made.differs and same:
-        outcome = "same, though lower" if lower else "same, though higher"
-    elif made.differs:
-        outcome = "lower" if lower else "higher"
-    elif same:
+    if made.differs:
+        outcome = "same, though lower" if within and side == "lower" else "lower"
+        if side == "higher":
+            outcome = "same, though higher" if within else "higher"
+    elif within:
         outcome = "same"
-    why = (Open.NO_TOLERANCE if tolerance is None else Open.SEEDS) if outcome == "open" else None
-    return replace(made, outcome=outcome, same=same, distance=distance, limit=limit, why_open=why)
+    why, needed = None, None
+    if outcome == "open":
+        needed = next((more for more in range(n + 1, MAX_RUNS) if limit_with(more) <= (tolerance or 0.0)), None)
+        why = Open.NO_TOLERANCE if tolerance is None else Open.SEEDS if needed else Open.SINGLE_RUN
+    return replace(
+        made, outcome=outcome, same=within, difference=difference, limit=limit, why_open=why, seeds_needed=needed
+    )
 
 
 def _scaled(value: np.ndarray, fraction: bool) -> np.ndarray:
@@ -178,9 +190,3 @@ def _ratio(distance: np.ndarray, spread: np.ndarray) -> np.ndarray:
     """Distance in units of the spread; infinite if all runs agree and the claim does not."""
     apart = np.where(spread > 0, distance / np.maximum(spread, 1e-300), np.inf)
     return np.where(distance > 0, apart, 0.0)
-
-
-def _with_deviation(sd: float, n: int) -> list[float]:
-    """n values with exactly this sample standard deviation."""
-    base = np.arange(n, dtype=float)
-    return list((base - base.mean()) / base.std(ddof=1) * sd)

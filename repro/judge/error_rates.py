@@ -172,9 +172,8 @@ def simulate_curve(scenario: CurveScenario, replicates: int, seed: int = 0) -> t
     """(false "differs" for a true curve, false "same" for one that is off by the tolerance everywhere, undecided for a
     true curve). The deviation falls from twice the usual at the first point to the usual one at the last."""
     random = np.random.default_rng(seed)
-    prior = Prior(USUAL_SD, 8.0, OTHER_GROUPS, OTHER_GROUPS * (OTHER_RUNS - 1))
-    true = [_judge_curve(scenario, 0.0, random, prior) for _ in range(replicates)]
-    edge = [_judge_curve(scenario, TOLERANCE, random, prior) for _ in range(replicates)]
+    true = [_judge_curve(scenario, 0.0, random) for _ in range(replicates)]
+    edge = [_judge_curve(scenario, TOLERANCE, random) for _ in range(replicates)]
     return (
         float(np.mean([differs for differs, _ in true])),
         float(np.mean([same for _, same in edge])),
@@ -182,14 +181,12 @@ def simulate_curve(scenario: CurveScenario, replicates: int, seed: int = 0) -> t
     )
 
 
-def _judge_curve(
-    scenario: CurveScenario, offset: float, random: np.random.Generator, prior: Prior
-) -> tuple[bool, bool]:
+def _judge_curve(scenario: CurveScenario, offset: float, random: np.random.Generator) -> tuple[bool, bool]:
     n, points = scenario.n + 1, scenario.points
     noise = math.sqrt(scenario.rho) * random.standard_normal((n, 1))
     noise = noise + math.sqrt(1 - scenario.rho) * random.standard_normal((n, points))
     drawn = 0.4 + np.linspace(0, 0.2, points) + USUAL_SD * np.linspace(2, 1, points) * noise
-    made = decide_curve(drawn[1:], drawn[0] + offset, tolerance=TOLERANCE, prior=prior)
+    made = decide_curve(drawn[1:], drawn[0] + offset, tolerance=TOLERANCE)
     return made.differs, made.same
 
 
@@ -207,7 +204,7 @@ def curve_table(rows: Sequence[tuple[CurveScenario, tuple[float, float, float]]]
     return "\n".join([*lines, "", note]) + "\n"
 
 
-def main(replicates: int = 2000, curves: int = 200) -> None:
+def main(replicates: int = 3000, curves: int = 300) -> None:
     text = table([(one, simulate(one, replicates)) for one in scenarios()], replicates)
     text += "\n" + curve_table([(one, simulate_curve(one, curves)) for one in curve_scenarios()], curves)
     before, begin, rest = DOCUMENT.read_text(encoding="utf-8").partition(BEGIN)

@@ -48,7 +48,6 @@ def judge_curves(paper: PaperRuns) -> dict[str, CurveJudgement]:
             resolution=curve.resolution,
             tolerance=tolerance,
             fraction=accuracy,
-            prior=paper.usual.without(records) if accuracy else None,
             drawing=_drawing(curve, runs, paper.loaded, records) if accuracy and paper.loaded else 0.0,
         )
         found[curve.id] = _judgement(curve, runs, decision)
@@ -56,8 +55,9 @@ def judge_curves(paper: PaperRuns) -> dict[str, CurveJudgement]:
 
 
 def _drawing(curve: Curve, runs: MeasuredCurve, loaded: LoadedSpec, records: Sequence[RunRecord]) -> list[float]:
-    """Variance of each point that comes from drawing its samples; of a running mean over an epoch nothing is known."""
-    if curve.split == "train":
+    """Variance of each point that comes from drawing its samples; of a running mean over an
+    epoch nothing is known, and batches, which are drawn for each point anew, show theirs by the spread."""
+    if curve.split in ("train", "minibatch"):
         return [0.0] * len(curve.points)
     designs = [design_of(point, loaded, records) for point in curve.points]
     return [
@@ -76,15 +76,18 @@ def _judgement(curve: Curve, runs: MeasuredCurve, decision: CurveDecision) -> Cu
         return CurveJudgement(
             curve, word, missing, f"{runs.n} run{'' if runs.n == 1 else 's'}; a verdict needs 3.", decision
         )
-    assert decision.worst is not None and decision.distance is not None and decision.limit is not None
+    assert decision.worst is not None and decision.difference is not None and decision.limit is not None
     point = curve.points[0]
     when = "epoch" if curve.epochs else "step"
     reason = (
         f"{decision.inside} of {decision.points} points lie in the interval of their own {decision.n} runs. Largest "
         f"distance {decision.standardised:.1f} standard errors, at {when} {curve.moments[decision.worst]:,} "
-        f"({decision.critical:.1f} is exceeded by one curve in twenty; p = {decision.p_differs:.2g}). Root mean square "
-        f"of the differences {size(point, decision.distance)}, at most {size(point, decision.limit)}."
+        f"({decision.critical:.1f} is exceeded by one curve in twenty; p = {decision.p_differs:.2g}). Mean difference "
+        f"{size(point, abs(decision.difference))}, at most {size(point, decision.limit)}."
     )
-    if word == "open":
-        missing = f"a difference of up to {size(point, decision.limit)} is not ruled out"
+    if word == "open" and decision.seeds_needed is not None:
+        more = decision.seeds_needed - decision.n
+        missing = f"{more} more seed{'' if more == 1 else 's'}"
+    elif word == "open":
+        missing = f"a mean difference of up to {size(point, decision.limit)} is not ruled out"
     return CurveJudgement(curve, word, missing, reason, decision)

@@ -100,8 +100,8 @@ def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> 
             allowed = size(claim, compared.target.tolerance)
             yield (
                 f"- `{paper.loaded.path.name}`, claim `{claim.id}`, `tolerance`: {allowed} is less than the error of "
-                f"its own {compared.design.ours:,} samples, ±{size(claim, error)}; no number of runs can show that it is "
-                "the same."
+                f"its own {compared.design.ours:,} samples, ±{size(claim, error)}; no number of runs can show that it "
+                "is the same."
             )
 
 
