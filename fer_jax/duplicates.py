@@ -1,9 +1,9 @@
 """Which images of a data set show the same photograph: identical pixels, or a copy that was changed a little.
 
-A near duplicate is a copy with another brightness, contrast, JPEG compression, crop (scale 0.82 to 1.22, up to eight of
+A near duplicate is a copy with another brightness, contrast, JPEG compression or crop (scale 0.7 to 1.4, up to eight of
 48 pixels off), mirrored or not, in any combination. A caption or border along an edge may cover part of it. Another
-photograph of the same person is not a duplicate. docs/duplicates.md says how well this works. No JAX until it is
-searched for.
+photograph of the same person is not a duplicate. docs/duplicates.md says how well this works. The import does not load
+JAX; the search does.
 """
 
 from __future__ import annotations

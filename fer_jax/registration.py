@@ -3,7 +3,8 @@
 Two steps. A coarse one tries five scales and all shifts of up to 8 pixels on smoothed images. A fine one starts there,
 moves by Gauss-Newton steps (Lucas and Kanade 1981, An iterative image registration technique) and gives the score: the
 multiple correlation of the details of b with those of a and their changes under small affine maps, over the region
-that both show, without the quarter of its blocks that fits worst, where a caption may be.
+that both show. Of the 20 blocks along the edges the 11 that fit worst are left out: a caption or border may be there.
+Blocks away from the edges always count, or two photographs of one person that differ in the mouth alone would agree.
 
 Letters: P pairs, H, W pixels (SIZE), B blocks per axis, T terms of the regression.
 """
@@ -27,7 +28,7 @@ WINDOWS = 2 * SHIFTS + 1  # per axis
 SCALES = (0.71, 0.84, 1.0, 1.19, 1.41)
 SMOOTH_STEPS, FINE_STEPS = 2, 3
 BLOCKS = 6  # of 8 x 8 pixels
-LEFT_OUT = 11  # blocks: two edges that meet
+LEFT_OUT = 11  # blocks along the edges: as many as two edges that meet have
 LEAST_OVERLAP = 0.5  # share of a that b must show
 MIN_DETAIL_STD = 1.0  # gray levels: below lie the errors of rounding and compression, which correlate with nothing
 BATCH, COARSE_BATCH = 32, 64  # pairs compared at once, few enough for a processor's cache

@@ -10,6 +10,7 @@ import planted
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 from planted import Planted, plant
 
 from fer_jax import correlation, duplicates
@@ -190,6 +191,29 @@ def test_kept_pairs_are_read_again_and_a_damaged_file_is_computed_again(
         again = duplicates_of(faces, tmp_path)
     assert planted.rows(again) == {(7, 60), (9, 61)}
     assert len(list((tmp_path / "duplicates").iterdir())) == 2, "another version is kept beside, nothing else is left"
+
+
+def test_pairs_that_an_earlier_search_kept_are_not_read(tmp_path: Path) -> None:
+    faces = clean_faces(9).take(np.r_[np.arange(40), 3])
+    assert planted.rows(duplicates_of(faces, tmp_path)) == {(3, 40)}
+    (kept,) = (tmp_path / "duplicates").iterdir()
+    assert kept.name == f"{faces.fingerprint}-v{duplicates.DUPLICATES_VERSION}.npz"
+    none = {field.name: np.zeros(0, np.int32) for field in fields(Pairs)}
+    for version in range(1, duplicates.DUPLICATES_VERSION):
+        np.savez(kept.with_name(f"{faces.fingerprint}-v{version}.npz"), **none)  # type: ignore[arg-type]
+    kept.unlink()
+    assert planted.rows(duplicates_of(faces, tmp_path)) == {(3, 40)}
+
+
+@pytest.mark.parametrize(("height", "width"), [(96, 96), (30, 40)])
+def test_copies_among_images_of_other_sizes_are_found(height: int, width: int) -> None:
+    faces = clean_faces(14).images[:120]
+    images = np.stack([np.asarray(Image.fromarray(image).resize((width, height))) for image in faces])
+    moved = np.roll(images[:40], (height // 24, -(width // 12)), (1, 2))
+    pairs = find_duplicates(np.concatenate([images, moved]))
+    found = planted.rows(pairs)
+    assert found <= {(k, 120 + k) for k in range(40)} and len(found) >= 36
+    assert (np.abs(pairs.dy - height // 24) <= 1).all() and (np.abs(pairs.dx + width // 12) <= 1).all()
 
 
 def test_pairs_out_of_range_are_taken_for_damage(tmp_path: Path) -> None:

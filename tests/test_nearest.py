@@ -21,7 +21,7 @@ from fer_jax.nearest import InvertedLists
 from fer_jax.synthetic import draw_faces
 
 SMALL_SHARE = 45  # about 800 of the official 35,887 rows
-COPIES = 20  # of each of the seven kinds
+COPIES = 20  # of each of the twelve kinds
 needs_faiss = pytest.mark.skipif(importlib.util.find_spec("faiss") is None, reason="needs the extra audit-large")
 pytestmark = pytest.mark.filterwarnings("ignore:builtin type .* has no __module__:DeprecationWarning")  # of SWIG
 
@@ -40,8 +40,8 @@ def test_the_index_finds_the_pairs_of_the_blocks(small: tuple[Planted, Pairs]) -
     found = find_duplicates(mixed.images, candidates="index", report=lambda done, of: reports.append((done, of)))
     for field in fields(Pairs):
         np.testing.assert_array_equal(getattr(found, field.name), getattr(expected, field.name), field.name)
-    assert len(expected) >= 0.95 * len(mixed.truth)
-    assert reports == [(k, 8) for k in range(1, 9)]
+    assert len(expected) >= 0.9 * len(mixed.truth)
+    assert reports == [(k, 10) for k in range(1, 11)]
 
 
 @needs_faiss
