@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 import textwrap
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from repro.audit.records import AuditRecord
 from repro.figures.figure_data import Dots, FigureData, Mark, Row
@@ -89,7 +90,11 @@ def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | No
     decision = {AS_PUBLISHED: judged.published, OFFICIAL: judged.official, CLEAN: judged.clean}[protocol]
     if decision is None or decision.n < MIN_RUNS or (protocol == OFFICIAL and runs.same_runs):
         return None, None
-    return decision.low, decision.high
+    if decision.comparison is None:
+        return decision.low, decision.high
+    # Of a single run, even if the claim is the best of many: the best of 100 would reach to the end of the axis.
+    target = replace(decision.comparison.target, tries=1)
+    return replace(decision.comparison, target=target).limits()
 
 
 def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[float]) -> str:
