@@ -20,8 +20,8 @@ WORDS = {
 CAPTION = (
     "Accuracy on test samples of PrivateTest, by the labels of their copies in Training. Square: official, trained "
     "with the copies. Triangle: clean, trained without them. Bars: 95 % intervals, bootstrap over images and seeds. "
-    "Networks that saw the copies are right where these carry the sample's label and wrong where they carry another. "
-    "{counts}"
+    "A network that recalls the copies is right where these carry the sample's label and wrong where they carry "
+    "another. {counts}"
 )
 
 
@@ -39,7 +39,7 @@ def copies_figure(findings: Sequence[CopiesFinding]) -> FigureData | None:
     )
     return FigureData(
         name=NAME,
-        title="Networks recall the copies of test images",
+        title="Do networks recall the copies of test images?",
         paper=None,
         alternative=f"Dot plots of accuracy, one per paper. {'. '.join(told)}.",
         caption=CAPTION.format(counts=counts),
