@@ -152,7 +152,7 @@ def test_every_file_that_is_named_exists_and_holds_what_is_said_to_be_in_it():
     assert {"fer_jax/engine.py", "repro/report/folder.py", "fer_jax/native/convolution.cc"} <= named
 
 
-OF_THE_READER = {"papers/my-paper.toml", "results/runs/.../run.json", "results/runs/"}
+OF_THE_READER = {"papers/my-paper.toml", "results/runs/.../run.json", "results/runs/", "results/gpu/logs/"}
 
 
 def calls() -> list[str]:

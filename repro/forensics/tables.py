@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_jax.faces import EMOTIONS
-from repro.conventions import Convention
+from repro.conventions import Explanations
 from repro.forensics import matrix_arithmetic as arithmetic
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding, Premise
@@ -24,7 +24,7 @@ TRACE = "the diagonal of a matrix is the accuracy"
 MEASURES = "precision, recall and F1 follow from the matrix"
 _DERIVED = ("precision", "recall", "f1", "balanced_accuracy")
 # What may lie between a matrix and a figure printed elsewhere.
-_ELSEWHERE: dict[Convention, str] = {"two_things": "", "mean_of_runs": ""}
+_ELSEWHERE: Explanations = {"two_things": "", "mean_of_runs": ""}
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ def _sums(case: Case, matrix: _Matrix) -> Iterator[Finding]:
         yield plain(SUMS, [matrix.claim], "consistent", shown, "The shares add up.")
         return
     meaning = "The printed shares do not make up the whole, however they were rounded."
-    explained: dict[Convention, str] = {"unprinted": "cells left out", "other_classes": "", "mean_of_runs": ""}
+    explained: Explanations = {"unprinted": "cells left out", "other_classes": "", "mean_of_runs": ""}
     yield judge(case, SUMS, [matrix.claim], shown, meaning, explained=explained)
 
 
@@ -111,7 +111,7 @@ def _source(case: Case, matrix: _Matrix) -> Iterator[Finding]:
             f"The matrix is said to be of '{table.split}'. Its samples per class are those of {' or '.join(fits)}."
         )
         same = [c for c in case.of("accuracy") if (c.split, c.variant) == (table.split, table.variant)]
-        explained: dict[Convention, str] = {
+        explained: Explanations = {
             "two_things": "a matrix of the samples that were trained on",
             "mean_of_runs": "predictions of each fold of a cross-validation, put together",
         }
@@ -161,7 +161,7 @@ def _whole(case: Case, matrix: _Matrix) -> Iterator[Finding]:
         return
     if table.of != "column":
         shown += "; " + _first_row_without(table, counts)
-    explained: dict[Convention, str] = {"mean_of_runs": "", "other_samples": "", "copies": ""}
+    explained: Explanations = {"mean_of_runs": "", "other_samples": "", "copies": ""}
     if matrix.stated and not together(claims):
         explained["two_things"] = ""
     meaning = "No whole numbers of these samples print as the shares of the matrix."
@@ -307,7 +307,7 @@ def _against(
     if fit == "cut":
         meaning = "The figure follows from the matrix only if digits were cut off."
         return plain(name, claims, "cannot tell", shown, meaning, premises)
-    explained: dict[Convention, str] = {"mean_of_runs": "", "other_accuracy": _other_kinds(matrix, claim)}
+    explained: Explanations = {"mean_of_runs": "", "other_accuracy": _other_kinds(matrix, claim)}
     if not together([matrix.claim, claim]):
         explained |= _ELSEWHERE
     meaning = "The figure does not follow from the printed matrix."
