@@ -60,17 +60,20 @@ def test_the_pages_of_the_commands_are_current_on_any_terminal(monkeypatch, colu
 def test_the_readme_has_the_main_table_of_the_results_without_flags():
     results = "## The papers\n\n" + "\n".join(
         [
-            "| Paper | Figure | Reported | As published | Official | Clean | Inflation | Verdict | Device |",
-            "|:---|:---|---:|---:|---:|---:|---:|:---|:---|",
-            "| [a](a.md) | accuracy | 98 % ⚠ **likely leakage** | 97 % | 50 % | 40 % | +57 | reproduced | cpu |",
+            "| Paper | Number | Reported | As published | Official | Clean | Inflation by the paper "
+            "| Inflation by the dataset | Reproduces as published? | Holds without train/test overlap? | Device |",
+            "|:---|:---|---:|---:|---:|---:|---:|---:|:---|:---|:---|",
+            "| [a](a.md) | accuracy | 98 % ⚠ **likely leakage** | 97 % | 50 % | 40 % | +47 | +10 "
+            "| **yes** | **no** | cpu |",
         ]
     )
     text = f"before\n{generate.BEGIN}old\n{generate.END}\nafter\n"
     assert generate.readme(text, f"{results}\n\nmore\n") == (
         f"before\n{generate.BEGIN}"
-        "| Paper | Reported | As published | Official | Clean | Inflation | Verdict |\n"
-        "| :--- | ---: | ---: | ---: | ---: | ---: | :--- |\n"
-        "| [a](results/a.md) | 98 % | 97 % | 50 % | 40 % | +57 | reproduced |\n"
+        "| Paper | Reported | As published | Official | Clean | Inflation by the paper | Inflation by the dataset "
+        "| Reproduces as published? | Holds without train/test overlap? |\n"
+        "| :--- | ---: | ---: | ---: | ---: | ---: | ---: | :--- | :--- |\n"
+        "| [a](results/a.md) | 98 % | 97 % | 50 % | 40 % | +47 | +10 | **yes** | **no** |\n"
         f"{generate.END}\nafter\n"
     )
 
@@ -119,7 +122,7 @@ def test_every_command_has_a_page_that_names_its_options_and_the_index_names_it(
 def test_what_a_page_says_of_an_option_and_of_the_exit_codes():
     run = generate.pages()["run.md"]
     assert "\nrepro run PAPER [OPTIONS]\n" in run
-    assert "- `--seeds N` (at least 1; default `1`): Runs seeds 0 to N-1.\n" in run
+    assert "- `--seeds N` (at least 1; default `1`): Run seeds 0 to N-1. " in run
     assert "- `--device auto|cpu|gpu` (default `auto`): " in run
     assert "```sh\nrepro run chavan2020\n" in run and "\b" not in run
     assert "repro export RUN --onnx PATH [OPTIONS]" in generate.pages()["export.md"], "what must be given stands there"
@@ -152,7 +155,13 @@ def test_every_file_that_is_named_exists_and_holds_what_is_said_to_be_in_it():
     assert {"fer_jax/engine.py", "repro/report/folder.py", "fer_jax/native/convolution.cc"} <= named
 
 
-OF_THE_READER = {"papers/my-paper.toml", "results/runs/.../run.json", "results/runs/", "results/gpu/logs/"}
+OF_THE_READER = {
+    "papers/my-paper.toml",
+    "results/runs/.../run.json",
+    "results/runs/",
+    "results/runs/PAPER/VARIANT/gpu/",
+    "results/gpu/logs/",
+}
 
 
 def calls() -> list[str]:
