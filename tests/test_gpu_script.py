@@ -18,7 +18,7 @@ from repro.dataset import synthetic_counts
 
 ROOT = Path(__file__).parent.parent
 TIMEOUT_S = 900
-PAPER = "basani2017"
+PAPER = "teta2022"
 
 
 @pytest.fixture
