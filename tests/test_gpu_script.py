@@ -52,6 +52,7 @@ def test_a_wrong_stage_or_limit_is_told(tmp_path):
     assert "works=60,published=300" in call(tmp_path, "out", "x", 60, "--limits", "works:60").stderr
 
 
+@pytest.mark.skipif("REPRO_WHOLE_CALL" not in os.environ, reason="takes 6 minutes: set REPRO_WHOLE_CALL=1")
 def test_checks_and_runs_leave_records_that_a_second_call_takes_as_done(tmp_path, data):
     """Two stages of one paper, with few rows, in a call; the second call has nothing but the archive of the first."""
     words = ["out", data, 800, "--papers", PAPER, "--stages", "works,published", "--seeds", 2, "--jobs", 2]

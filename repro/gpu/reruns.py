@@ -24,6 +24,7 @@ from repro.records import RunRecord, find_records, write_atomically
 FIRST_EPOCH_ERROR = 1e-3
 KILLED_ERROR = 0.05
 EPOCHS = {"killed": 4, "first-epoch": 2}
+SHORT_KILLED_EPOCHS = 10  # of few samples: long enough to be killed before the end
 POLL_S = 0.002
 SEEDS = 2
 
@@ -47,13 +48,17 @@ class Rerun:
 
     def checkpoints(self) -> int:
         """How many runs have a finished checkpoint."""
-        return len({path.parents[2] for path in self.results.glob("runs/**/checkpoints/last/*") if path.name.isdigit()})
+        try:
+            found = list(self.results.glob("runs/**/checkpoints/last/*"))
+        except FileNotFoundError:  # a run that has just ended deletes its checkpoints
+            return 0
+        return len({path.parents[2] for path in found if path.name.isdigit()})
 
 
 def killed(paper: str, scratch: Path, *, epochs: int, data: str, device: str, more: list[str]) -> list[dict[str, Any]]:
     """Kill once every seed has a checkpoint, start again, and compare the losses with a run that was left alone."""
     settings: dict[str, Any] = {"epochs": epochs, "data": data, "device": device}
-    seeds = ["--seeds", str(SEEDS), "--seeds-at-once", str(SEEDS), "--checkpoint-every", "0", *more]
+    seeds = ["--seeds", str(SEEDS), "--seeds-at-once", str(SEEDS), "--checkpoint-every", "0", "--keep-going", *more]
     cut = Rerun(paper, scratch / "cut", **settings, more=seeds)
     process = cut.start()
     try:
@@ -118,7 +123,8 @@ def main(what: str, paper: str, data: str, device: str, scratch: Path, out: Path
     check = killed if what == "killed" else first_epoch
     more = ["--limit-train", str(limit_train)] if limit_train else []
     begin = time.perf_counter()
-    found = check(paper, scratch / what, epochs=EPOCHS[what], data=data, device=device, more=more)
+    epochs = SHORT_KILLED_EPOCHS if limit_train and what == "killed" else EPOCHS[what]
+    found = check(paper, scratch / what, epochs=epochs, data=data, device=device, more=more)
     report = {"paper": paper, "checks": found, "seconds": time.perf_counter() - begin}
     write_atomically(out, json.dumps(report, indent=1).encode() + b"\n")
     click.echo(json.dumps(report, indent=1))
