@@ -66,7 +66,7 @@ def coarse_match(
     index = np.full(len(a), _index_of_no_change(), np.int32)
     smooth = _of_all(_smooth_band, images_NHW)
     for k, scale in enumerate(SCALES):
-        # One scale at a time: all of them would take several times the memory of the images.
+        # One scale at a time: all scales would take several times the memory of the images.
         scaled = _of_all(partial(_rescaled, _rescaling(scale)), smooth)
         score, shift = _batched(_best_shift, COARSE_BATCH, (smooth, a), (scaled, b), mirrored)
         better = score > best

@@ -35,32 +35,8 @@ _process_start = [STARTED_AT]  # empty once a run of this process has taken it
 
 def _asked_at() -> float:
     """From when the time to a run's first update counts, by time.perf_counter: the start of the process for its first
-    run, and now for later ones. A process may call `run_plans` several times."""
+    run, and now for later ones. A process may call `run_in` several times."""
     return _process_start.pop() if _process_start else time.perf_counter()
-
-
-def run_plans(
-    plans: list[RunPlan],
-    *,
-    device: DeviceKind,
-    data: str | None,
-    results: Path,
-    fresh: bool,
-    seeds_at_once: int | None = None,
-    checkpoint_every_s: float | None = None,
-) -> list[RunRecord]:
-    """`open_setting` and `run_in`."""
-    precisions: set[Precision | None] = {plan.precision for plan in plans}
-    setting = open_setting(
-        precisions,
-        device=device,
-        data=data,
-        results=results,
-        fresh=fresh,
-        seeds_at_once=seeds_at_once,
-        checkpoint_every_s=checkpoint_every_s,
-    )
-    return run_in(setting, plans)
 
 
 @dataclass(frozen=True)
@@ -103,7 +79,7 @@ def open_setting(
 def run_in(
     setting: Setting, plans: list[RunPlan], *, first: int = 1, of: int | None = None, alone: bool | None = None
 ) -> list[RunRecord]:
-    """Do all plans; a failed one stays visible and the others go on. Words go to standard error.
+    """Do all plans; a failed one stays visible and the others are still done. Messages are written to standard error.
 
     Setting.seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so
     many; by default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is

@@ -70,7 +70,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     """One number that the paper reports.
 
     value, unit: as printed; a percentage is stored as a fraction (0.61, unit "fraction"). `resolution` is the worth of
-        the last printed digit in that unit (61 % -> 0.01), so that rounding can be told from disagreement.
+        the last printed digit in that unit (61 % -> 0.01), so that rounding is not taken for disagreement.
     split: the paper's split, one of the spec's splits; "train" for accuracy and loss is the running mean over the
         epoch, "minibatch" the batch of the last step.
     variant, epoch, step: the run that measures it; without epoch and step: the reported end of the run.
@@ -78,7 +78,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     average: of PER_CLASS quantities without `emotion`: "macro" the plain mean over emotions, "weighted" by their
         samples, "micro" over all samples pooled.
     k: of "top_k". by: of "rank": what orders the emotions; "false_positives" are the samples of other emotions that are
-        predicted as this one. A value between two places stands for both ("first or second" is 1.5, tolerance 0.5).
+        predicted as this one. A value between two places means either ("first or second" is 1.5, tolerance 0.5).
     tolerance: how far one new run may lie off and still count as the same result, in `unit`; fixed before any run.
     selected_from: what the number is the best of, in words ("a sweep over filters"); tries: of how many, where the
         paper says so. The best of many runs lies above a typical one.

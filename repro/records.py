@@ -66,7 +66,7 @@ class Metrics(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Ranking(msgspec.Struct, frozen=True, kw_only=True):
-    """What the probabilities of a split tell beyond the predicted classes (`repro.report.class_measures.ranking`).
+    """What the probabilities of a split show beyond the predicted classes (`repro.report.class_measures.ranking`).
 
     top_k[k - 1]: share of samples whose label is among the k most probable classes. auc: area under the ROC curve of
     each class against the rest, in label order, None for a class without samples. auc_micro: of all (sample, class)

@@ -95,6 +95,7 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
             click.option(
                 "--checkpoint-every",
+                "checkpoint_every_s",
                 type=click.FloatRange(min=0),
                 help="Least seconds between checkpoints. Default: 0 on a CPU (one after each epoch), 30 on a GPU.",
             ),
@@ -158,18 +159,14 @@ def _run_seeds(
     *,
     protocol: str,
     seeds: int,
-    seeds_at_once: int | None,
-    device: Any,
     precision: Precision | None,
-    data: str | None,
     epochs: int | None,
     limit_train: int | None,
-    results: Path,
-    fresh: bool,
-    checkpoint_every: float | None,
     keep_going: bool,
     as_json: bool,
+    **setting: Any,
 ) -> None:
+    """setting: what `repro.batch.open_setting` takes."""
     import msgspec
 
     from repro.plan import make_plan
@@ -191,17 +188,9 @@ def _run_seeds(
         for s in range(seeds)
     ]
 
-    from repro.batch import run_plans
+    from repro.batch import open_setting, run_in
 
-    records = run_plans(
-        plans,
-        device=device,
-        data=data,
-        results=results,
-        fresh=fresh,
-        seeds_at_once=seeds_at_once,
-        checkpoint_every_s=checkpoint_every,
-    )
+    records = run_in(open_setting({precision}, **setting), plans)
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(record) for record in records], indent=2, ensure_ascii=False))
     if any(record.status == "failed" for record in records):
@@ -214,18 +203,15 @@ def _run_until_decided(
     budget: int | None,
     most: int | None,
     protocol: str,
-    seeds_at_once: int | None,
-    device: Any,
     precision: Precision | None,
-    data: str | None,
     epochs: int | None,
     limit_train: int | None,
     results: Path,
-    fresh: bool,
-    checkpoint_every: float | None,
     keep_going: bool,
     as_json: bool,
+    **setting: Any,
 ) -> None:
+    """setting: what `repro.batch.open_setting` takes beside `results`."""
     began = time.monotonic()
     if epochs is not None or limit_train is not None:
         raise click.UsageError("--until-decided judges full runs: leave --epochs and --limit-train away")
@@ -240,17 +226,9 @@ def _run_until_decided(
     from repro.batch import open_setting
     from repro.decide.trainer import document, until_decided
 
-    setting = open_setting(
-        {precision},
-        device=device,
-        data=data,
-        results=results,
-        fresh=fresh,
-        seeds_at_once=seeds_at_once,
-        checkpoint_every_s=checkpoint_every,
-    )
+    opened = open_setting({precision}, results=results, **setting)
     judge = judge_in(results)
-    courses = until_decided(questions, setting, judge, looks=looks, budget_s=budget, began=began, json=as_json)
+    courses = until_decided(questions, opened, judge, looks=looks, budget_s=budget, began=began, json=as_json)
     if as_json:
         click.echo(json.dumps(document(courses, budget), indent=2, ensure_ascii=False))
     if any(course.failed for course in courses):

@@ -189,7 +189,7 @@ def test_a_network_that_learns_nothing_fails_early_and_is_a_row(data: Path, tmp_
 def test_only_the_first_run_of_a_process_counts_from_its_start(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also over several calls of `run_plans`, which `repro explain` makes."""
+    """Also over several calls of `run_in`, which `repro explain` makes."""
     import time
 
     monkeypatch.setattr(batch, "_process_start", [time.perf_counter() - 1000])

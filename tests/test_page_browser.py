@@ -132,10 +132,11 @@ def test_an_address_with_a_place_shows_it(tab: Tab, address: str):
     tab.goto(f"{address}#teta2022")
     expect(tab.locator("#teta2022 > h2")).to_be_in_viewport()
     part = tab.locator("#teta2022-verdicts")
-    expect(part.locator("table")).to_be_hidden()
+    claims = part.locator("table").first
+    expect(claims).to_be_hidden()
     tab.goto(f"{address}#teta2022-verdicts")
     expect(part.locator("summary").first).to_be_in_viewport()
-    expect(part.locator("table")).to_be_visible()
+    expect(claims).to_be_visible()
 
 
 def test_one_paper_alone(tab: Tab, address: str):

@@ -90,7 +90,7 @@ def test_samples(
     """What is known of the copies of test samples.
 
     sample, label: (N,). pairs: int (P, 2), imported samples that show the same image. training: label of each sample of
-    Training that stands in a pair.
+    Training that is in a pair.
     """
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components

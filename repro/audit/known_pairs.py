@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from repro.records import RecordError
 PAIRS_NAME = "duplicates.csv"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)  # one object per file, which can be the key of a cache
 class KnownPairs:
     """pairs: int64 (P, 2), imported samples that show the same image. training: label of each sample of Training that
     is in a pair. fingerprint: of the dataset."""
@@ -36,6 +37,12 @@ def read_known_pairs(results: Path) -> KnownPairs | None:
     path = results / "audit" / PAIRS_NAME
     if audit is None or audit.duplicates_version != DUPLICATES_VERSION or not path.exists():
         return None
+    return _read(path, audit.fingerprint, path.stat().st_mtime_ns, path.stat().st_size)
+
+
+# A report asks for the same list for its tables, its figure and each paper's page; reading it takes most of a second.
+@lru_cache(maxsize=1)
+def _read(path: Path, fingerprint: str, _changed_ns: int, _size: int) -> KnownPairs:
     pairs, training = [], {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
@@ -45,4 +52,4 @@ def read_known_pairs(results: Path) -> KnownPairs | None:
                 training |= {sample: EMOTIONS.index(label) for sample, split, label in ends if split == USAGES[0]}
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path}: no list of pairs ({error}); run `repro audit data` again") from error
-    return KnownPairs(np.array(pairs, np.int64).reshape(-1, 2), training, audit.fingerprint)
+    return KnownPairs(np.array(pairs, np.int64).reshape(-1, 2), training, fingerprint)

@@ -59,7 +59,7 @@ def decide_question(
 
 
 def _published(question: Question, like: RunRecord, known: Sequence[RunRecord]) -> list[RunRecord]:
-    """Full runs of the same variant on the same data as published, which tell how many samples the paper evaluated."""
+    """Full runs of the same variant on the same data as published, which show how many samples the paper evaluated."""
     asked = (question.paper, question.variant, AS_PUBLISHED, "done", like.data.fingerprint)
     return [one for one in known if (one.paper, one.variant, one.protocol, one.status, one.data.fingerprint) == asked]
 

@@ -1,5 +1,5 @@
 """What speaks for a hypothesis and against it beside rules (i) to (iii): the steps and the curve that the paper prints,
-and what the clean runs tell of an error without training with it. Pure functions of a spec's claims and of records."""
+and what the clean runs show of an error without training with it. Pure functions of a spec's claims and of records."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class PrintedCurve:
     points: tuple[Claim, ...]
 
     def of(self, record: RunRecord) -> list[float] | None:
-        """The run's accuracy at each point; None if it holds not all of them."""
+        """The run's accuracy at each point; None if it lacks a point."""
         found = [metrics_of(point, record) for point in self.points]
         return None if None in found else [metrics.accuracy for metrics in found if metrics]
 
@@ -136,7 +136,7 @@ def best_epoch(record: RunRecord) -> float | None:
     return max(found, default=None)
 
 
-# What the clean runs tell of an error without training with it. Samples that are trained on are known as well as other
+# What the clean runs show of an error without training with it. Samples that are trained on are known as well as other
 # training samples, so the training accuracy speaks for both errors that evaluate training samples.
 ESTIMATES: dict[str, Callable[[RunRecord], float | None]] = {
     EVALUATED_ON_TRAINING: training_accuracy,
@@ -146,7 +146,7 @@ ESTIMATES: dict[str, Callable[[RunRecord], float | None]] = {
 
 
 def estimated(suspect: str, clean: Sequence[RunRecord]) -> tuple[float, ...]:
-    """One estimate per clean run; empty if they tell nothing of this error."""
+    """One estimate per clean run; empty if they show nothing of this error."""
     estimate = ESTIMATES.get(suspect)
     return tuple(value for record in clean if estimate and (value := estimate(record)) is not None)
 
@@ -201,7 +201,7 @@ def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord])
 
 
 def other_network(loaded: LoadedSpec, claim: Claim) -> list[str]:
-    """The sizes of layers that the paper does not tell: its network may be another one."""
+    """The sizes of layers that the paper does not state: its network may be another one."""
     sizes = [one for one in assumptions(claim, loaded) if one.endswith("layer sizes")]
     return [f"{one} are assumed, because neither the paper nor code tells them" for one in sizes]
 

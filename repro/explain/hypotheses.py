@@ -20,7 +20,7 @@ MARGIN = 0.05
 @dataclass(frozen=True)
 class Hypothesis:
     """What is known of one protocol error. credit: None if there is no run with it. estimate: accuracies that the clean
-    runs tell of it. estimate_misses: a test of these estimates rules the claim out."""
+    runs show of it. estimate_misses: a test of these estimates rules the claim out."""
 
     name: str
     about: str

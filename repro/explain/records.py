@@ -30,7 +30,7 @@ class SuspectResult(msgspec.Struct, frozen=True, kw_only=True):
     standing: credited by all rules of docs/explain.md, excluded by one of them, or open. accuracies: one per run; of an
     estimate, per clean run. how: whether these are of runs with this error or an estimate from the clean runs.
     same_runs_as: the protocol that the runs were made under, if it has the same settings. missing_runs, minutes: what a
-    decision needs, and about how long that takes; None if no run of the paper tells.
+    decision needs, and about how long that takes; None if no run of the paper shows it.
     """
 
     suspect: str
@@ -49,9 +49,9 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
     """Of a paper's main claim.
 
     clean: accuracies of the clean runs, by seed. why: the grounds of the conclusion, in sentences. other_reasons: why
-    the clean accuracy may differ from the claim without any protocol error. next_steps: what would tell the remaining
-    hypotheses apart. suspects: credited first, then open, then excluded. settings: `settings_sha256` of every protocol
-    that runs were read of. duplicates_version: of the search for duplicates. failed_runs: with their errors.
+    the clean accuracy may differ from the claim without any protocol error. next_steps: what would separate the
+    remaining hypotheses. suspects: credited first, then open, then excluded. settings: `settings_sha256` of every
+    protocol that runs were read of. duplicates_version: of the search for duplicates. failed_runs: with their errors.
     """
 
     format: int

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 import numpy as np
@@ -48,6 +49,9 @@ from repro.report.judgements import look_of
 from repro.report.usual_spread import UsualSpread, usual_spread
 from repro.spec import Claim
 
+if TYPE_CHECKING:
+    from repro.batch import Setting
+
 SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with official parts
 STANDINGS = ("credited", "open", "excluded")
 
@@ -73,14 +77,21 @@ class Search:
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     @cached_property
+    def _setting(self) -> Setting:
+        """Opened once for all protocols."""
+        from repro.batch import open_setting
+
+        return open_setting({None}, device=self.device, data=self.data, results=self.results, fresh=False)
+
+    @cached_property
     def _runs(self) -> KnownRuns:
         device = None if self.device == "auto" else self.device
         fingerprint = None
         if self.train:
-            from fer_jax.devices import choose_devices, device_kind
+            from fer_jax.devices import device_kind
 
-            device = device_kind(choose_devices(self.device)[0])
-        if self.train or self.data is not None:
+            device, fingerprint = device_kind(self._setting.devices[0]), self._setting.dataset.faces.fingerprint
+        elif self.data is not None:
             fingerprint = open_dataset(self.data).faces.fingerprint
         return known_runs(self.results, self.loaded, self.claim.variant, device=device, fingerprint=fingerprint)
 
@@ -92,14 +103,14 @@ class Search:
 
     def _make(self, protocol: str, seeds: int) -> None:
         """Train what is missing of the first `seeds` seeds; runs of the same settings are taken over."""
-        from repro.batch import run_plans
+        from repro.batch import run_in
 
         known = {record.seed for record in self._runs.of(protocol)}
         plans = [
             make_plan(self.loaded, variant=self.claim.variant, seed=seed, overrides=Overrides(), protocol=protocol)
             for seed in sorted(known | set(range(seeds)))
         ]
-        records = run_plans(plans, device=self.device, data=self.data, results=self.results, fresh=False)
+        records = run_in(self._setting, plans)
         self.failed += [
             f"the run of protocol {protocol}, seed {record.seed}, failed: {record.error}"
             for record in records
@@ -174,7 +185,7 @@ class Search:
     # --- the search ---------------------------------------------------------------------------------------------------
 
     def explain(self) -> Explanation:
-        """Raises what `run_plans` raises."""
+        """Raises what `open_setting` and `run_in` raise."""
         values, decision, chance = self.gap()
         suspects: list[SuspectResult] = []
         other = other_data(self.loaded, self.claim, self.published) + other_network(self.loaded, self.claim) + chance
@@ -230,7 +241,7 @@ class Search:
         return [*(result(self.claim, one) for one in measured), *found, self._class_subset()]
 
     def _try(self, name: str, protocol: str, part: str) -> None:
-        """Train with an error, unless the paper rules it out or the clean runs, or one run, tell that it cannot be."""
+        """Train with an error, unless the paper rules it out or the clean runs, or one run, show that it cannot be."""
         if any(one.fits is False for one in self._said(name, part)) or self._estimate_misses(name):
             return
         if not self._runs.of(protocol):

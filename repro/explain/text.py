@@ -65,7 +65,7 @@ def _name(one: SuspectResult) -> str:
 
 
 def _reason(one: SuspectResult) -> str:
-    """Why it stands as it does, and what is missing."""
+    """The reason for its standing, and what is missing."""
     parts = [one.reason]
     if one.missing_runs:
         parts.append(f"To decide: {missing_text(one.missing_runs, one.minutes)}.")

@@ -15,7 +15,7 @@ from repro.forensics.finding import Finding, Outcome
 from repro.spec import Claim
 
 Passage = tuple[str, str]  # (place, quote)
-MOST_STEPS = 200_000  # of the exact search; beyond it the greedy answer stands
+MOST_STEPS = 200_000  # of the exact search; beyond it the greedy answer is kept
 LESSER: Outcome = "not by the stated convention"
 
 

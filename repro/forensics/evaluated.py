@@ -1,7 +1,7 @@
 """Which samples an evaluation was of: the steps of its progress line and the decimals of its accuracy, taken together.
 
-Steps alone tell little: 898 steps are 28,709 samples in batches of 32, and 3,589 in batches of 4. An accuracy that a
-program printed in full tells more: it is a whole number over the number of samples. Both together can leave no test
+Steps alone prove little: 898 steps are 28,709 samples in batches of 32, and 3,589 in batches of 4. An accuracy that a
+program printed in full proves more: it is a whole number over the number of samples. Both together can leave no test
 part, whatever the batch size.
 """
 

@@ -1,6 +1,6 @@
-"""What a printed confusion matrix can stand for: whole numbers behind rounded shares, and the splits they fit.
+"""What a printed confusion matrix can mean: whole numbers behind rounded shares, and the splits they fit.
 
-A printed share stands for an interval: half a digit to both sides if it was rounded, and up to a whole digit above if
+A printed share means an interval: half a digit to both sides if it was rounded, and up to a whole digit above if
 digits were cut off. Everything here is an outer bound: what is called impossible is impossible, and what is not may
 still be.
 """
@@ -40,7 +40,7 @@ def share_window(table: Table) -> tuple[np.ndarray, np.ndarray]:
 
 
 def count_bounds(table: Table, class_counts: Sequence[int]) -> Bounds:
-    """Whole numbers that each cell can stand for, given the samples of each class in the order of `table.classes`.
+    """Whole numbers that each cell can mean, given the samples of each class in the order of `table.classes`.
 
     Of shares of columns the sums are not known: the bounds are then those of a linear relaxation alone, 0 to the row.
     """

@@ -32,7 +32,7 @@ class _Matrix:
     """A table with the samples of each class behind it, as far as they are known, and who says so."""
 
     table: Table
-    claim: Claim  # stands for the table where a finding lists claims
+    claim: Claim  # names the table where a finding lists claims
     counts: tuple[int, ...] | None
     stated: tuple[Claim, ...]
     premises: tuple[Premise, ...]
@@ -213,7 +213,7 @@ def _accuracy(case: Case, matrix: _Matrix) -> Iterator[Finding]:
 
 
 def _trace(matrix: _Matrix) -> tuple[Range, str, tuple[Premise, ...]] | None:
-    """(range of the accuracy, of what, premises). Shares of all samples tell it without the samples per class."""
+    """(range of the accuracy, of what, premises). Shares of all samples give it without the samples per class."""
     table = matrix.table
     if table.unit != "rows" and table.of == "all":
         low, high = arithmetic.share_window(table)
@@ -256,7 +256,7 @@ def _measures_of_margins(case: Case, table: Table) -> Iterator[Finding]:
 
 
 def _of_margins(table: Table, claim: Claim) -> float | None:
-    """The measure from counts per class; None where the paper prints too few of them."""
+    """The measure from counts per class; None if the paper prints too few counts."""
     hits, actual, predicted = (np.asarray(v, np.float64) for v in (table.true_positives, table.actual, table.predicted))
     needed = {"precision": (predicted,), "f1": (actual, predicted)}.get(claim.quantity, (actual,))
     if not len(hits) or not all(len(counts) for counts in needed):

@@ -38,7 +38,7 @@ from repro.records import write_atomically
 # Largest allowed errors: of the logits, by their largest absolute value; of the gradient, by its length. Measured on a
 # CPU, the five networks are off by up to 3e-6 and 4e-6 in float32, and with factors rounded to TF32's 10 bits by up to
 # 4e-3 and 0.1 (onghena, batch norm over 8 rows; the other four 1e-3 and 0.02). A decision that rounding turns round may
-# come on top, so the bounds of float32 are wider; they still tell float32 from TF32.
+# come on top, so the bounds of float32 are wider; they still separate float32 from TF32.
 LOGITS_ERROR: dict[str, float] = {"float32": 3e-5, "tensorfloat32": 2e-2}
 GRADIENT_ERROR: dict[str, float] = {"float32": 2e-3, "tensorfloat32": 2e-1}
 # Of the loss of one seed among others, by its value alone: of the first update (forward pass), and the mean of all.

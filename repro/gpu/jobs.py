@@ -15,7 +15,7 @@ from repro.decode import LoadedSpec
 from repro.plan import RunPlan, make_plan
 from repro.records import RECORD_NAME, Overrides
 
-# Below this folder of the results stands what is no run and no benchmark: checks, profiles, times, logs.
+# This folder of the results holds what is no run and no benchmark: checks, profiles, times, logs.
 REPORTS = "gpu"
 
 
@@ -61,7 +61,7 @@ class Job:
     """One command.
 
     name: of its log. command: what follows `python`. plans: the runs that it makes; makes: other files, below the
-    results folder, as glob patterns. Where all of them are there, the job is done. least: seconds that must be left
+    results folder, as glob patterns. If all exist, the job is done. least: seconds that must be left
     for it to start. environment: variables that differ. beside: runs beside the others of its stage, at the lowest
     priority, and is not waited for.
     """

@@ -116,7 +116,7 @@ def summary(events: Iterable[Event], steps: int) -> dict[str, Any]:
 
 
 def kind_of(name: str) -> str:
-    """A kernel's name without numbers that tell its copies apart, and not longer than a line."""
+    """A kernel's name without the numbers that distinguish its copies, and not longer than a line."""
     return re.sub(r"[._]\d+", "", name)[:100]
 
 

@@ -1,5 +1,5 @@
 """The stages, in order of what their results are worth. What runs is read from the specs and from the list of
-protocols; nothing about a paper stands here. No JAX here."""
+protocols; nothing here is about one paper. No JAX here."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def seeds_to_decide(comparison: Comparison, *, look: int | None = None, factor: 
     """The fewest seeds in all that decide a claim if mean and spread stay; None if no number up to 10,000 does.
 
     look: the planned look that was made last, if seeds are added until the claim is decided; the answer is then one of
-    the later looks, or None if none of them decides. factor: see `decide_comparison`."""
+    the later looks, or None if no later look decides. factor: see `decide_comparison`."""
 
     def decided(n: int, at: int | None = None) -> bool:
         later, (level, level_same) = comparison.with_runs(n), levels(at)

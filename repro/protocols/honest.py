@@ -8,7 +8,7 @@ clean: official, and no picture stands on two sides. Training rows that show the
     All PrivateTest samples are predicted too, as split `test_all`, so that the protocols can be compared sample by
     sample.
 placebo: official, less as many training samples of each class as clean leaves out, drawn from those without a copy in
-    an evaluated part. It tells what fewer samples cost from what copies are worth.
+    an evaluated part. It separates the cost of fewer samples from the worth of copies.
 """
 
 from __future__ import annotations

@@ -57,7 +57,7 @@ def _finding(paper: PaperRuns, results: Path, known: KnownPairs) -> CopiesFindin
         (protocol, tuple((path.as_posix(), path.stat().st_mtime_ns) for path in files))
         for protocol, files in paths.items()
     )
-    response, parts = _measured(stamps, _Pairs(known))
+    response, parts = _measured(stamps, known)
     key = arms[OFFICIAL].key
     place = f"{key.device_label}, {key.data_label}"
     return CopiesFinding(paper.id, place, {p: len(files) for p, files in paths.items()}, response, parts)
@@ -81,30 +81,17 @@ def _prediction_files(group: Group, results: Path) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-class _Pairs:
-    """Known pairs as a key of the cache: equal where the dataset and the number of pairs are."""
-
-    def __init__(self, known: KnownPairs) -> None:
-        self.known, self._key = known, (known.fingerprint, len(known.pairs))
-
-    def __hash__(self) -> int:
-        return hash(self._key)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, _Pairs) and self._key == other._key
-
-
 # A report reads the same runs for the tables, the figure and each paper's page; a second of bootstrap each time.
 @lru_cache(maxsize=64)
 def _measured(
-    stamps: tuple[tuple[str, tuple[tuple[str, int], ...]], ...], pairs: _Pairs
+    stamps: tuple[tuple[str, tuple[tuple[str, int], ...]], ...], known: KnownPairs
 ) -> tuple[tuple[LabelResponse, ...], Decomposition | None]:
     arms = {protocol: [_read(Path(path), protocol) for path, _ in files] for protocol, files in stamps}
     everyone = [run for runs in arms.values() for run in runs]
     sample, answers = common_samples([(numbers, predicted) for numbers, predicted, _ in everyone])
     numbers, _, labels = everyone[0]
     label = labels[np.searchsorted(numbers, sample)]
-    samples = test_samples(sample, label, pairs.known.pairs, pairs.known.training, len(EMOTIONS))
+    samples = test_samples(sample, label, known.pairs, known.training, len(EMOTIONS))
     by_protocol, at = {}, 0
     for protocol, runs in arms.items():
         by_protocol[protocol] = answers[at : at + len(runs)]

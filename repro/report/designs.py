@@ -88,7 +88,7 @@ def _population(step: str, record: RunRecord, share: float) -> int | None:
 
 def other_design(claim: Claim, published: Sequence[RunRecord], ours: int, population: int) -> Design:
     """The claim against runs that evaluate other samples, as those of `official` and `clean` do: the paper's samples
-    are not ours. published: runs as published, which tell how many samples the paper evaluated."""
+    are not ours. published: runs as published, which show how many samples the paper evaluated."""
     if claim.quantity not in SAMPLED:
         return NOT_SAMPLED
     theirs = [figure_rows(claim, m) for record in published if (m := metrics_of(claim, record)) is not None]

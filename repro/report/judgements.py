@@ -39,7 +39,7 @@ def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, J
 
     Each from the device and data set with the most runs; the runs without overlap are of the same. All claims but the
     headline are one family, whose p-values are corrected (`repro.judge.holm`). audits: of any variants and data sets;
-    those of the published protocol tell which splits leak.
+    those of the published protocol show which splits leak.
     """
     found: dict[str, Judgement] = {}
     audits = list(audits)

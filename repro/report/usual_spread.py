@@ -20,7 +20,7 @@ class UsualSpread:
     """Groups of accuracies at the end of a run on the same samples, by what the runs of a group share.
 
     Of protocols whose samples are fixed (`FIXED`), on PrivateTest; between 5 and 95 %, without dead runs, because a
-    network that learned nothing varies in its own way. Runs that stand under two protocols count once.
+    network that learned nothing varies in its own way. Runs under two protocols count once.
     """
 
     groups: dict[tuple[object, ...], tuple[float, ...]] = field(default_factory=dict)
