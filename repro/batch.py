@@ -190,7 +190,8 @@ def _listed(plans: list[RunPlan]) -> str:
 def _say(title: str, outcome: Outcome, dataset: Dataset) -> None:
     record = outcome.record
     if record.status == "failed":
-        click.secho(f"{title}: FAILED: {record.error} ({outcome.folder})", fg="red", err=True)
+        before = "; as before, --fresh trains it again" if outcome.skipped else ""
+        click.secho(f"{title}: FAILED: {record.error} ({outcome.folder}{before})", fg="red", err=True)
         return
     figures = ", ".join(f"{name} {m.accuracy:.1%} of {m.n:,}" for name, m in record.metrics.items())
     word = "was done already (--fresh runs it again)" if outcome.skipped else _seconds(record)

@@ -73,7 +73,11 @@ def _precision_identity(precision: str, devices: list[jax.Device]) -> dict[str, 
 
 
 def done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord | None:
-    """The record in the folder, if it is of this very run and the run did not fail."""
+    """The record in the folder, if it is of this very run and training it again would give the same.
+
+    A run that training itself ended (a loss that is not finite, a network that learns nothing) would end in the same
+    way, unless it is to be kept going. A failure from outside, such as too little memory, may not come again.
+    """
     path = folder / RECORD_NAME
     if not path.exists():
         return None
@@ -89,7 +93,8 @@ def done_before(folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax
         **_precision_identity(record.matmul_precision, devices),
     }
     same = found == identity(plan, dataset, devices)
-    return record if same and record.status != "failed" else None
+    again = record.status == "failed" and (record.failed_epoch is None or plan.keep_going)
+    return record if same and not again else None
 
 
 def is_done(results: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> bool:

@@ -178,6 +178,9 @@ def test_a_network_that_learns_nothing_fails_early_and_is_a_row(data: Path, tmp_
     assert len(record["history"]) == 10 and record["metrics"] == {}
     assert _call("report", "--results", results).exit_code == 0
     assert "not above the constant answer" in (results / "RESULTS.md").read_text(encoding="utf-8")
+    again = _call(*words)
+    assert again.exit_code == 1 and "as before, --fresh trains it again" in again.stderr
+    assert json.loads(again.stdout)[0]["started"] == record["started"], "the same record, not another run"
     whole = _call(*words, "--keep-going")
     assert whole.exit_code == 0
     (kept,) = json.loads(whole.stdout)

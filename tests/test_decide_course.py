@@ -51,14 +51,18 @@ class Machine:
 class Judge:
     """Decides at the look named. `seen`: the look and the values, each time."""
 
-    def __init__(self, decides_at: float = math.inf, outcome="same", needed: int | None = None):
+    def __init__(
+        self, decides_at: float = math.inf, outcome="same", needed: int | None = None, may_be_decided: bool = True
+    ):
         self.decides_at, self.outcome, self.needed = decides_at, outcome, needed
+        self.may_be_decided = may_be_decided
         self.seen: list[tuple[int, list[int]]] = []
 
     def __call__(self, question, records, look):
         self.seen.append((look, [record.seed for record in records]))
         outcome = self.outcome if look >= self.decides_at else "open"
-        return Look(look, outcome, "the reason.", None if outcome != "open" else self.needed)
+        needed = None if outcome != "open" else self.needed
+        return Look(look, outcome, "the reason.", needed, self.may_be_decided)
 
 
 @pytest.fixture
@@ -99,6 +103,17 @@ def test_it_ends_open_after_the_last_look(question):
     assert course.stopped_by == "last look" and course.target is None
     assert answer_text(course) == "tiny default: OPEN after 20 seeds: the reason. This was the last look."
     assert answer_document(course)["status"] == "open"
+
+
+def test_it_stops_when_no_later_look_can_decide(question):
+    judge = Judge(may_be_decided=False)
+    (course,) = ask(Machine(), judge, question)
+    assert [look for look, _ in judge.seen] == [3] and course.stopped_by == "no later look"
+    assert answer_text(course) == (
+        "tiny default: OPEN after 3 seeds: the reason. No later look can decide it, wherever in its 95 % interval the "
+        "mean ends."
+    )
+    assert (answer_document(course)["status"], answer_document(course)["next_look"]) == ("open", None)
 
 
 def test_a_smaller_maximum_ends_earlier(question):

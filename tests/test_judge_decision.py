@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from repro.judge import NOT_SAMPLED, Design, Open, Prior, Samples, Target, compare, decide
+from repro.judge import NOT_SAMPLED, Design, Open, Prior, Samples, Target, compare, decide, may_be_decided
 from repro.judge.quantiles import normal_quantile, t_quantile
 
 FIXED = Design(Samples.FIXED_OWN, 3589)
@@ -53,6 +53,28 @@ def test_the_four_outcomes(claim, tolerance, outcome):
     made = decide(N3, Target(claim, 0.001, tolerance), FIXED, prior=USUAL)
     assert made.outcome == outcome
     assert made.decided is (outcome != "open") is (made.why_open is None)
+
+
+SMALL = Design(Samples.REDRAWN, 1000, 1000, 40_263)
+CLOSE = (0.597, 0.600, 0.603)
+
+
+@pytest.mark.parametrize(
+    ("values", "design", "claim", "tolerance", "possible"),
+    [
+        (CLOSE, SMALL, 0.601, 0.03, False),  # +-3.8 points from 1,000 samples: never the same, and never so far off
+        (CLOSE, SMALL, 0.601, 0.06, True),  # a wider tolerance has room for them
+        (CLOSE, SMALL, 0.632, 0.03, True),  # the mean may still move away from the claim
+        (CLOSE, FIXED, 0.600, None, False),  # without a tolerance nothing is the same
+        ((0.55, 0.60, 0.65), FIXED, 0.60, 0.03, False),  # a single run of such settings misses by more
+        ((0.55, 0.60, 0.65), FIXED, 0.70, 0.03, True),
+    ],
+)
+def test_whether_a_later_look_may_decide(values, design, claim, tolerance, possible):
+    made = decide(values, Target(claim, 0.001, tolerance), design, why_no_prior="this group alone", look=3)
+    assert made.outcome == "open" and made.comparison is not None
+    assert may_be_decided(made.comparison, 3) is possible
+    assert not may_be_decided(made.comparison, 20)
 
 
 def test_open_claims_say_why_and_what_would_decide_them():

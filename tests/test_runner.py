@@ -17,7 +17,7 @@ from repro import known_runs, recording, runner
 from repro.dataset import Dataset
 from repro.decode import load_spec
 from repro.plan import make_plan
-from repro.records import Overrides, read_record
+from repro.records import Overrides, read_record, write_record
 from repro.runner import run, run_seeds
 
 CPU = jax.devices("cpu")[:1]
@@ -159,7 +159,7 @@ def test_shortened_runs_stand_apart_and_are_partial(do):
     assert do().skipped and do(overrides=Overrides(epochs=1)).skipped
 
 
-def test_a_failed_run_is_recorded_and_tried_again(do):
+def test_a_failed_run_is_recorded_and_not_trained_again(do):
     done = do()
     assert (done.folder / "predictions.npz").exists()
     failed = do(learning_rate=1e38)
@@ -169,7 +169,12 @@ def test_a_failed_run_is_recorded_and_tried_again(do):
     assert record.metrics == {} and record.history == ()
     assert not (failed.folder / "predictions.npz").exists(), "those of the run before must not stand beside a failure"
     again = do(learning_rate=1e38)
-    assert not again.skipped and again.record.resumed == 0 and again.record.failed_step == 1
+    assert again.skipped and again.record == record, "the same settings end in the same way"
+    fresh = do(learning_rate=1e38, fresh=True)
+    assert not fresh.skipped and fresh.record.resumed == 0 and fresh.record.failed_step == 1
+    outside = msgspec.structs.replace(record, failed_epoch=None, failed_step=None, error="out of memory")
+    write_record(failed.folder, outside)
+    assert not do(learning_rate=1e38).skipped, "a failure from outside may not come again"
     mended = do()
     assert not mended.skipped and read_record(mended.folder / "run.json").status == "done"
 

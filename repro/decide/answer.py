@@ -70,6 +70,8 @@ def answer_text(course: Course) -> str:
         return f"{name}: {look.outcome.upper()} {seen}"
     if course.stopped_by == "last look":
         return f"{name}: OPEN {seen} This was the last look."
+    if course.stopped_by == "no later look":
+        return f"{name}: OPEN {seen} No later look can decide it, wherever in its 95 % interval the mean ends."
     n = course.target
     assert n is not None
     more = sum(seed not in course.existing for seed in course.seeds_to(n))

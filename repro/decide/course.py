@@ -18,7 +18,7 @@ from repro.decide.time_estimate import TimeEstimate
 from repro.records import RunRecord
 
 MAX_FAILED = 3  # as many failed seeds end a question: the paper's settings do not train reliably
-StoppedBy = Literal["decided", "last look", "budget", "failed runs"]
+StoppedBy = Literal["decided", "no later look", "last look", "budget", "failed runs"]
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,15 @@ class Look:
     """What the statistics say after n seeds.
 
     outcome: `repro.judge.Outcome`. reason: one sentence with the numbers. seeds_needed: a later look that would decide
-    if mean and spread stay; None if decided, or if none would.
+    if mean and spread stay; None if decided, or if none would. may_be_decided: whether a later look could decide if the
+    mean moves within its 95 % interval.
     """
 
     n: int
     outcome: str
     reason: str
     seeds_needed: int | None = None
+    may_be_decided: bool = True
 
     @property
     def decided(self) -> bool:
@@ -75,7 +77,7 @@ class Course:
 
     @property
     def hopeless(self) -> bool:
-        """After a look that says that no later one decides. The mean may still move, so it is no reason to stop."""
+        """After a look that says that no later one decides if the mean stays. It may still move."""
         return self.look is not None and self.look.seeds_needed is None
 
     @property
@@ -125,9 +127,9 @@ def run_courses(
     seconds_left: Callable[[], float],
     report: Callable[[Course], None],
 ) -> None:
-    """Add seeds to all questions until each is decided, has had its last look, or its next look does not fit in the
-    time left. Of several questions the one whose next look costs least goes first, so that little time decides many;
-    those that no later look would decide if mean and spread stay come last.
+    """Add seeds to all questions until each is decided, has had its last look, can be decided by no later one, or its
+    next look does not fit in the time left. Of several questions the one whose next look costs least goes first, so
+    that little time decides many; those that no later look would decide if mean and spread stay come last.
 
     A run that has started is finished. Before each one, what is still to be trained for the look must fit.
 
@@ -146,6 +148,8 @@ def run_courses(
             course.stopped_by = "decided"
         elif course.target is None:
             course.stopped_by = "last look"
+        elif not course.look.may_be_decided:
+            course.stopped_by = "no later look"
         report(course)
 
 

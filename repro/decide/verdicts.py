@@ -9,7 +9,7 @@ import msgspec
 
 from repro.decide.course import Judge, Look
 from repro.decide.question import Question
-from repro.judge import LOOKS, Decision, Design, Samples, decide
+from repro.judge import LOOKS, Decision, Design, Samples, decide, may_be_decided
 from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT
 from repro.records import RecordError, RunRecord, find_records
 from repro.report.claims import figure_rows
@@ -31,7 +31,8 @@ def judge_in(results: Path) -> Judge:
     def judge(question: Question, records: Sequence[RunRecord], look: int) -> Look:
         known = [record for _, record in find_records(results)]
         decision = decide_question(question, records, look, known)
-        return Look(look, decision.outcome, sentence(question.claim, decision), decision.seeds_needed)
+        possible = decision.comparison is None or may_be_decided(decision.comparison, look)
+        return Look(look, decision.outcome, sentence(question.claim, decision), decision.seeds_needed, possible)
 
     return judge
 

@@ -3,7 +3,7 @@
 - `decide(values, Target(...), Design(...), prior=..., look=...)` -> `Decision`: the verdict on one claim.
 - `decide_curve(runs, printed, ...)` -> `CurveDecision`: one verdict on a whole curve.
 - `estimate_prior(groups)` -> `Prior`: the usual spread of single runs; `Samples`: what is known of the test samples.
-- `holm`, `by_chance`: many claims at once. `LOOKS`, `look_levels`, `next_look`: adding seeds until decided.
+- `holm`, `by_chance`: many claims at once. `LOOKS`, `look_levels`, `next_look`, `may_be_decided`: seeds until decided.
 - `compare` -> `Comparison`: the two tests by themselves (`p_differs`, `is_same`, `limits`, `chance`).
 
 The method in plain English, with its simulated error rates: docs/verdicts.md.
@@ -13,7 +13,16 @@ from __future__ import annotations
 
 from repro.judge.comparison import LEVEL, Chance, Comparison, Target, compare
 from repro.judge.curves import CurveDecision, decide_curve
-from repro.judge.decision import MIN_RUNS, Decision, Open, Outcome, decide, decide_comparison, seeds_to_decide
+from repro.judge.decision import (
+    MIN_RUNS,
+    Decision,
+    Open,
+    Outcome,
+    decide,
+    decide_comparison,
+    may_be_decided,
+    seeds_to_decide,
+)
 from repro.judge.families import ByChance, by_chance, holm
 from repro.judge.looks import LOOKS, look_levels, next_look
 from repro.judge.samples import NOT_SAMPLED, Design, Samples
@@ -44,6 +53,7 @@ __all__ = [
     "estimate_prior",
     "holm",
     "look_levels",
+    "may_be_decided",
     "moderated",
     "next_look",
     "seeds_to_decide",

@@ -14,6 +14,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import Enum
@@ -21,6 +22,7 @@ from typing import Literal
 
 from repro.judge.comparison import LEVEL, Chance, Comparison, Target, compare
 from repro.judge.looks import LOOKS, look_levels
+from repro.judge.quantiles import t_quantile
 from repro.judge.samples import NOT_SAMPLED, Design
 from repro.judge.spread import Prior
 
@@ -167,6 +169,25 @@ def seeds_to_decide(comparison: Comparison, *, look: int | None = None, factor: 
         middle = (low + high) // 2
         low, high = (low, middle) if decided(middle) else (middle, high)
     return high
+
+
+def may_be_decided(comparison: Comparison, look: int) -> bool:
+    """Whether a later planned look could decide the claim, wherever in its 95 % interval the mean ends.
+
+    The mean of N runs differs from that of the first n by a standard deviation of s sqrt(1/n - 1/N). The interval's
+    ends, its middle and the claim itself, if it lies within, are tried: far from the claim is best for *differs*, near
+    it for *same*. The spread stays. Stopping when nothing is left raises neither error rate.
+    """
+    spread, claim = comparison.spread, comparison.scale.to(comparison.target.value)
+    for n in (n for n in LOOKS if n > look):
+        room = t_quantile(1 - LEVEL / 2, spread.df) * spread.sd * math.sqrt(1 / comparison.n - 1 / n)
+        low, high = comparison.mean - room, comparison.mean + room
+        level, level_same = levels(n)
+        for mean in (low, comparison.mean, high, min(max(claim, low), high)):
+            later = replace(comparison.with_runs(n), mean=mean)
+            if later.differs(level) or later.is_same(level_same):
+                return True
+    return False
 
 
 def _priced(made: Decision, comparison: Comparison, enough: bool, factor: float) -> Decision:

@@ -17,7 +17,7 @@ import numpy as np
 
 from repro.judge.comparison import Target, compare
 from repro.judge.curves import decide_curve
-from repro.judge.decision import levels
+from repro.judge.decision import levels, may_be_decided
 from repro.judge.looks import LOOKS
 from repro.judge.samples import Design, Samples
 from repro.judge.spread import Prior, estimate_prior
@@ -101,7 +101,7 @@ def simulate(scenario: Scenario, replicates: int, seed: int = 0) -> Rates:
 
 
 def _judge(scenario: Scenario, offset: float, random: np.random.Generator) -> tuple[bool, bool, int]:
-    """(differs, same, seeds) at the look that decides, else at the last one. offset: of the paper's mean from ours."""
+    """(differs, same, seeds) at the last look made (as in `repro.decide`). offset: of the paper's mean from ours."""
     prior, sd = _prior(scenario, random), _own_sd(scenario, random)
     design, most = scenario.design, scenario.looks[-1]
     run_sd = math.hypot(sd, math.sqrt(design.drawing_variance(MEAN)))
@@ -114,7 +114,7 @@ def _judge(scenario: Scenario, offset: float, random: np.random.Generator) -> tu
         level, level_same = levels(look if len(scenario.looks) > 1 else None)
         comparison = compare(runs[:look].tolist(), target, design, prior=prior)
         differs, same = comparison.differs(level), comparison.is_same(level_same)
-        if differs or same:
+        if differs or same or not (look == most or may_be_decided(comparison, look)):
             return differs, same, look
     return differs, same, most
 

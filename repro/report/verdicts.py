@@ -29,6 +29,7 @@ WORDS: dict[str, Word] = {
 }
 REPRODUCED = ("reproduced", "reproduced, though lower", "reproduced, though higher")
 # "consistent": no difference was found, and no tolerance was fixed that sameness could be tested against.
+RARE = 1e-6  # smaller probabilities are not printed
 LEAK_UNKNOWN = "not audited for leaks"
 LEAK_UNTESTED = "it leaks, and was not tested without the leak"
 LEAK_UNSETTLED = "it leaks, and the runs without the leak do not settle it"
@@ -130,7 +131,9 @@ def missing(claim: Claim, decision: Decision) -> str:
             return f"other test samples{left}"
         case Open.UNKNOWN_TRIES:
             assert decision.comparison is not None
-            return f"best of how many? {decision.comparison.tries_allowed:,.0f} tries would explain it"
+            tries = min(decision.comparison.tries_allowed, 1 / RARE)
+            more = "more than " if tries == 1 / RARE else ""
+            return f"best of how many? {more}{tries:,.0f} tries would explain it"
         case _:
             return f"single runs{left}"
 
@@ -187,9 +190,12 @@ def _chance(claim: Claim, decision: Decision) -> str:
     chance = decision.chance
     if chance is None or chance.one_run <= 0 or chance.tries_unlikely < 1:
         return ""
+    reached = f" One run gives {units.reported(claim)} or more with probability"
+    if chance.one_run < RARE:
+        return f"{reached} below one in a million."  # further out, the tail of Student's t is no measurement
     return (
-        f" One run gives {units.reported(claim)} or more with probability {chance.one_run:.2g}; the best of "
-        f"{chance.tries_unlikely:,.0f} does so once in twenty, the best of {chance.tries_even:,.0f} every second time."
+        f"{reached} {chance.one_run:.2g}; the best of {chance.tries_unlikely:,.0f} does so once in twenty, the best of "
+        f"{chance.tries_even:,.0f} every second time."
     )
 
 
