@@ -38,3 +38,9 @@ def find_paper(name: str) -> LoadedSpec:
             f"no paper {name!r}; there are: {known}; a spec of your own is given by its path: ./{name}.toml"
         )
     return load_spec(path)
+
+
+def paper_argument(paper: str, path: Path) -> str:
+    """What names a paper on a command line: its id if it is bundled, else its file."""
+    bundled = path.resolve() in [one.resolve() for one in paper_files()]
+    return paper if bundled else str(path)

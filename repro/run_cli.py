@@ -189,8 +189,12 @@ def _run_seeds(
     ]
 
     from repro.batch import open_setting, run_in
+    from repro.run_card import run_cards
 
-    records = run_in(open_setting({precision}, **setting), plans)
+    opened = open_setting({precision}, **setting)
+    records = run_in(opened, plans)
+    for text in run_cards(plans, records, opened.dataset):
+        click.echo(f"\n{text}", err=True)
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(record) for record in records], indent=2, ensure_ascii=False))
     if any(record.status == "failed" for record in records):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from repro.catalog import paper_files
+from repro.catalog import paper_argument
 from repro.decide.course import Course
 from repro.decide.duration import duration_text
 from repro.decode import DEFAULT_VARIANT
@@ -91,8 +91,7 @@ def next_command(course: Course) -> str:
     n, question = course.target, course.question
     if n is None:
         return ""
-    known = question.loaded.path.resolve() in [path.resolve() for path in paper_files()]
-    words = ["repro run", question.paper if known else str(question.loaded.path)]
+    words = ["repro run", paper_argument(question.paper, question.loaded.path)]
     if question.variant != DEFAULT_VARIANT:
         words.append(f"--variant {question.variant}")
     if question.protocol != AS_PUBLISHED:
