@@ -9,6 +9,7 @@ import jax
 import numpy as np
 import pytest
 
+from fer_jax.compilation import keep_compiled_programs
 from fer_jax.faces import EMOTIONS, Faces
 from fer_jax.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from fer_jax.network import Network
@@ -22,11 +23,21 @@ TINY_SIZE = 12  # pixels
 
 @pytest.fixture(scope="session", autouse=True)
 def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test reads or writes the user's cache; processes that tests start inherit it."""
-    folder = tmp_path_factory.mktemp("cache")
+    """No test reads or writes the user's cache; processes that tests start inherit it.
+
+    The C++ library is built once for all workers of pytest-xdist, whose base folders have one parent. Compiled programs
+    are kept, because many tests train the same small network; each worker has its own, because JAX does not write them
+    in one piece.
+    """
+    folder, base = tmp_path_factory.mktemp("cache"), tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "native"
+    shared.mkdir(exist_ok=True)
+    (folder / "fer_jax").mkdir()
+    (folder / "fer_jax" / "native").symlink_to(shared)
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "FER_JAX_CACHE", str(folder / "fer_jax"))
         patch.setitem(os.environ, "XDG_CACHE_HOME", str(folder))
+        keep_compiled_programs()
         yield
 
 
