@@ -1,8 +1,10 @@
 """Many runs at once: failures stay visible, done work is skipped, synthetic data is said loudly."""
 
 import json
+import time
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
@@ -10,10 +12,10 @@ from conftest import draw_tiny_faces
 from tiny_paper import write_tiny
 
 from fer_jax.faces import concatenate
-from repro import batch, catalog
+from repro import batch, catalog, runner
 from repro.cli import main
 from repro.plan import RunPlan
-from repro.records import find_records
+from repro.records import find_records, read_record
 
 # 48 pixels, since a spec's data steps start from FER-2013's size.
 SIZE = 48
@@ -89,8 +91,6 @@ def test_too_few_rows_name_the_remedy(data: Path, tmp_path: Path) -> None:
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:
-    import jax
-
     if any(device.platform != "cpu" for device in jax.devices()):
         pytest.skip("this machine has a GPU")
     done = _call("run", write_tiny(tmp_path), "--data", data, "--results", tmp_path, "--device", "gpu")
@@ -139,7 +139,7 @@ def test_seeds_that_do_not_fit_together_are_split_up(
 
     def without_memory(plans: list[RunPlan], *_: object, **__: object) -> None:
         tried.append([plan.seed for plan in plans])
-        raise RuntimeError("RESOURCE_EXHAUSTED: out of memory\nand a long table")
+        raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory\nand a long table")
 
     monkeypatch.setattr(batch, "run_seeds", without_memory)
     results = tmp_path / "results"
@@ -193,8 +193,6 @@ def test_only_the_first_run_of_a_process_counts_from_its_start(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also over several calls of `run_in`, which `repro explain` makes."""
-    import time
-
     monkeypatch.setattr(batch, "_process_start", [time.perf_counter() - 1000])
     words = (
         "run",
@@ -209,3 +207,103 @@ def test_only_the_first_run_of_a_process_counts_from_its_start(
     )
     first, second = (json.loads(_call(*words, "--epochs", n).stdout)[0]["time"]["first_step_s"] for n in (1, 2))
     assert first > 1000 > second > 0
+
+
+def test_a_later_batch_of_a_process_counts_from_its_own_start(
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of its runs does, also if the first batch trained nothing."""
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", tmp_path / "results", "--device", "cpu")
+    assert _call(*words).exit_code == 0
+    monkeypatch.setattr(batch, "_process_start", [time.perf_counter() - 1000])
+    assert "done already" in _call(*words).stderr
+    began = time.perf_counter()
+    later = json.loads(_call(*words, "--seeds", 3, "--json").stdout)[1:]
+    took_s = time.perf_counter() - began
+    assert sum(run["time"]["first_step_s"] for run in later) < took_s
+    for run in later:
+        assert 0 < run["time"]["first_step_s"] < run["time"]["wall_s"] + 1
+
+
+# --- records that cannot be read, and failures beside good ones -----------------------------------------------------
+
+
+def test_a_corrupt_record_is_named_with_its_remedy_and_replaced_by_a_fresh_run(data: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu", "--epochs", 1)
+    assert _call(*words).exit_code == 0
+    (path,) = results.rglob("run.json")
+    good = read_record(path)
+    path.write_bytes(path.read_bytes()[:100])
+    done = _call(*words)
+    assert (done.exit_code, done.stdout, done.stderr.count("error: ")) == (2, "", 1)
+    message = done.stderr.splitlines()[-1]
+    assert message.startswith(f"error: {path}: not a run record") and "--fresh" in message
+    assert _call(*words, "--fresh").exit_code == 0
+    assert read_record(path).history == good.history
+    assert "done already" in _call(*words).stderr
+
+
+def _out_of_memory(*_: object, **__: object) -> None:
+    raise jax.errors.JaxRuntimeError("RESOURCE_EXHAUSTED: out of memory")
+
+
+def test_a_failure_leaves_a_good_older_record_and_says_so(data: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu", "--json")
+    assert _call(*words).exit_code == 0
+    (path,) = results.rglob("run.json")
+    good, predictions = path.read_bytes(), path.with_name("predictions.npz").read_bytes()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "fit_seeds", _out_of_memory)
+        done = _call(*words, "--fresh")
+    assert done.exit_code == 1 and "the older record is kept" in done.stderr
+    assert [run["status"] for run in json.loads(done.stdout)] == ["failed"]
+    assert (path.read_bytes(), path.with_name("predictions.npz").read_bytes()) == (good, predictions)
+    failure = read_record(path.with_name("failed.json"))
+    assert failure.status == "failed" and "RESOURCE_EXHAUSTED" in failure.error
+    again = _call(*words)
+    assert again.exit_code == 0 and "done already" not in again.stderr, "the network of the older record is gone"
+    assert not path.with_name("failed.json").exists()
+
+
+def test_a_failure_without_a_good_record_is_a_row_of_the_report(data: Path, tmp_path: Path) -> None:
+    results = tmp_path / "results"
+    words = ("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runner, "fit_seeds", _out_of_memory)
+        for _ in range(2):  # the second time over the first failure
+            assert _call(*words).exit_code == 1
+    assert [record.status for _, record in find_records(results)] == ["failed"]
+    assert not list(results.rglob("failed.json"))
+    assert _call("report", "--results", results).exit_code == 0
+    assert "RESOURCE_EXHAUSTED" in (results / "RESULTS.md").read_text(encoding="utf-8")
+    assert _call(*words).exit_code == 0
+
+
+def test_an_error_of_the_input_leaves_good_records_of_the_same_folder(data: Path, tmp_path: Path) -> None:
+    """The paper is edited so that it needs samples that are not there; the network of the old run can still be used."""
+    results = tmp_path / "results"
+    words = ("--data", data, "--results", results, "--device", "cpu", "--seeds", 2)
+    assert _call("run", write_tiny(tmp_path), *words).exit_code == 0
+    before = {path: path.read_bytes() for path in results.rglob("run.json")}
+    edited = write_tiny(tmp_path, ('test = ["PrivateTest"]', 'test = ["PublicTest"]'))
+    done = _call("run", edited, *words)
+    assert done.exit_code == 1 and done.stderr.count("the older record is kept") == 2
+    assert {path: path.read_bytes() for path in results.rglob("run.json")} == before
+    assert len(list(results.rglob("failed.json"))) == 2
+    assert "done already" in _call("run", write_tiny(tmp_path), *words).stderr
+
+
+@pytest.mark.parametrize("error", [NotImplementedError, RecursionError, RuntimeError])
+def test_a_programming_error_is_no_row(
+    error: type[Exception], data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise error("a bug")
+
+    monkeypatch.setattr(runner, "fit_seeds", broken)
+    results = tmp_path / "results"
+    with pytest.raises(error, match="a bug"):
+        _call("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu", "--seeds", 2)
+    assert not list(results.rglob("run.json"))

@@ -21,11 +21,13 @@ from fer_jax.engine import Engine
 from fer_jax.faces import concatenate
 from fer_jax.network import Network
 from repro.decode import load_spec
-from repro.records import read_record
+from repro.records import RecordError, read_record
+from repro.trained import find_trained
 
 ROOT = Path(__file__).parent.parent
 EPOCHS = 20  # many chances to meet a moment: a write takes some hundredths of a second
 SIZE = 16
+SETTINGS = {"size": SIZE, "units": 128, "batch_size": 4, "learning_rate": 0.006}
 TIMEOUT_S = 240
 
 
@@ -37,8 +39,8 @@ class Command:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
         self.environment.pop("JAX_NUM_CPU_DEVICES", None)
 
-    def start(self):
-        arguments = ["./tiny.toml", "--device", "cpu", "--data", "tiny.npz", "--results", str(self.results)]
+    def start(self, *more):
+        arguments = ["./tiny.toml", "--device", "cpu", "--data", "tiny.npz", "--results", str(self.results), *more]
         command = [sys.executable, "-m", "repro", "run", *arguments]
         with (self.folder / "log").open("ab") as log:
             return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
@@ -46,9 +48,10 @@ class Command:
     def finish(self):
         assert self.start().wait(TIMEOUT_S) == 0, (self.folder / "log").read_text()
 
-    def kill_when(self, ready):
+    def kill_when(self, ready, *more):
         """Run until `ready`, then SIGKILL. Returns nothing; fails if the run ends before."""
-        process = self.start()
+        before = self.records()
+        process = self.start(*more)
         try:
             deadline = time.monotonic() + TIMEOUT_S
             while time.monotonic() < deadline:
@@ -64,7 +67,11 @@ class Command:
         finally:
             process.kill()
             process.wait()
-            assert not list(self.results.glob("runs/*/*/*/*/*/*/run.json")), "killed before the record was written"
+            assert self.records() == before, "killed before the record was written"
+
+    def records(self):
+        """The content of every record."""
+        return [path.read_bytes() for path in self.results.glob("runs/*/*/*/*/*/*/run.json")]
 
     def run_folder(self):
         (folder,) = self.results.glob("runs/tiny/default/cpu/*/*/seed-0")
@@ -112,7 +119,7 @@ def write_of_the_first(command):
 @pytest.fixture
 def tiny(tmp_path, tiny_paper, tiny_faces):
     """A paper and a data set for which an epoch takes a few tenths of a second."""
-    tiny_paper(drawn=True, size=SIZE, units=128, batch_size=4, epochs=EPOCHS, learning_rate=0.006)
+    tiny_paper(drawn=True, epochs=EPOCHS, **SETTINGS)
     faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
     np.savez(tmp_path / "tiny.npz", images=faces.images, labels=faces.labels, usage=faces.usage)
     return tmp_path
@@ -164,3 +171,22 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(tiny):
     rates = {entry.learning_rate for entry in record(whole).history}
     assert len(record(whole).history) == EPOCHS and len(rates) > 1, "the schedule must have changed the rate"
     assert_same_result(killed, whole)
+
+
+def test_a_fresh_run_that_was_killed_over_an_older_record_is_resumed(tiny, tiny_paper):
+    """Until it has ended, the older record stands with its own predictions, and its network is gone."""
+    tiny_paper(drawn=True, epochs=6, **SETTINGS)
+    command = Command(tiny, "again")
+    command.finish()
+    older, predictions = record(command), (command.run_folder() / "predictions.npz").read_bytes()
+    command.kill_when(first_checkpoint, "--fresh")
+    assert record(command) == older
+    assert (command.run_folder() / "predictions.npz").read_bytes() == predictions
+    with pytest.raises(RecordError, match="has not ended; finish it with `repro run tiny --protocol as-published`"):
+        find_trained(command.results, run=str(command.run_folder()))
+    command.finish()
+    newer = record(command)
+    assert newer.resumed == 1 and newer.finished > older.finished and newer.history == older.history
+    assert set(parameters(command)) == {"last", "best"}
+    assert not (command.run_folder() / "checkpoints" / "identity.json").exists()
+    assert find_trained(command.results) == command.run_folder()

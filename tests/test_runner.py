@@ -258,6 +258,32 @@ def test_a_clear_that_was_killed_leaves_nothing_to_go_on_from(do, monkeypatch):
     monkeypatch.setattr(Checkpoints, "clear", clear)
     assert do().record.resumed == 0
 
+    with pytest.raises(Killed), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Checkpoints, "clear", killed)
+        do(fresh=True)
+    again = do()
+    assert not again.skipped and again.record.resumed == 0, "the older record's network may be gone"
+
+
+def test_a_kill_between_predictions_and_record_leaves_no_record_beside_another_runs_predictions(do, monkeypatch):
+    """The fresh run makes other predictions: its learning rate is another one, as in an edited paper."""
+    older = do()
+    record = (older.folder / "run.json").read_bytes()
+    monkeypatch.setattr(runner, "write_record", stop_at_the_record)
+    with pytest.raises(Killed):
+        do(learning_rate=0.01)
+    monkeypatch.undo()
+    assert (older.folder / "run.json").read_bytes() == record
+    assert not (older.folder / "predictions.npz").exists()
+    newer = do(learning_rate=0.01)
+    assert newer.record.resumed == 1 and (newer.folder / "predictions.npz").exists()
+
+
+def stop_at_the_record(folder, record, name="run.json"):
+    if name == "run.json":
+        raise Killed
+    return write_record(folder, record, name)
+
 
 def under(protocol, tiny_paper, dataset, results, seed=0):
     plan = make_plan(load_spec(tiny_paper()), variant="default", seed=seed, overrides=Overrides(), protocol=protocol)
