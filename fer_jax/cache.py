@@ -19,9 +19,6 @@ import os
 import re
 import shutil
 import time
-import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,6 +26,7 @@ from typing import Any
 import numpy as np
 import platformdirs
 
+from fer_jax.atomic_write import aside_in, placed_whole
 from fer_jax.faces import DataError, Faces
 from fer_jax.formats import Imported, read_faces
 
@@ -179,7 +177,7 @@ def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
             record.unlink(missing_ok=True)
     for found in (root / "duplicates").glob(f"{fingerprint}-*"):
         found.unlink(missing_ok=True)
-    aside = _aside(root)
+    aside = aside_in(root)
     os.rename(folder, aside)
     shutil.rmtree(aside)
 
@@ -231,7 +229,7 @@ def _store(root: Path, faces: Faces, about: dict[str, Any]) -> None:
     final = _entry_folder(root, faces.fingerprint)
     if _damage(final) is None:
         return
-    aside = _aside(root)
+    aside = aside_in(root)
     aside.mkdir()
     try:
         files = {}
@@ -261,30 +259,13 @@ def _rename_entry(aside: Path, final: Path, root: Path) -> None:
                 raise
         if _damage(final) is None:
             return  # another process was first with the same content
-        broken = _aside(root)
+        broken = aside_in(root)
         try:
             os.rename(final, broken)
         except FileNotFoundError:
             continue  # another process moved it away
         shutil.rmtree(broken, ignore_errors=True)
     raise OSError(f"{final} cannot be replaced")
-
-
-@contextmanager
-def placed_whole(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write its content to; the file takes its name when all went well, so that other
-    processes see the whole of it or none. Raises OSError where the folder cannot be written to."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = _aside(path.parent)
-    try:
-        yield aside
-        os.replace(aside, path)
-    finally:
-        aside.unlink(missing_ok=True)
-
-
-def _aside(root: Path) -> Path:
-    return root / f"aside-{uuid.uuid4().hex}"
 
 
 def _sweep(root: Path) -> None:

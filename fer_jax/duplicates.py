@@ -210,7 +210,8 @@ def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
     cache: the cache folder, or None for the user's (see ``fer_jax.cache.cache_folder``). Where it cannot be written to,
     the pairs are computed again every time.
     """
-    from fer_jax.cache import cache_folder, placed_whole
+    from fer_jax.atomic_write import placed_whole
+    from fer_jax.cache import cache_folder
 
     path = cache_folder(cache) / "duplicates" / f"{faces.fingerprint}-v{DUPLICATES_VERSION}.npz"
     kept = _read(path, len(faces))

@@ -7,14 +7,14 @@ nothing else.
 
 from __future__ import annotations
 
-import os
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
 import numpy as np
+
+from fer_jax.atomic_write import write_atomically
 
 RECORD_FORMAT = 1
 RECORD_NAME = "run.json"
@@ -209,23 +209,6 @@ def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Pa
 def write_json(path: Path, document: Any) -> Path:
     """Write a struct or plain values as JSON for people and diffs, in one piece."""
     return write_atomically(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
-
-
-def write_atomically(path: Path, payload: bytes) -> Path:
-    """Write a file by way of a temporary one in the same folder, flushed to disk before it takes the name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(payload)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)  # mkstemp makes it private; a committed record is for everybody
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    return path
 
 
 def read_record(path: Path) -> RunRecord:

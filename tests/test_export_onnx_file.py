@@ -122,6 +122,6 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path, monkeypatc
     def refuse(*arguments, **keywords):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("repro.records.tempfile.mkstemp", refuse)
+    monkeypatch.setattr("fer_jax.atomic_write.os.replace", refuse)
     with pytest.raises(ExportError, match=r"network\.onnx: cannot be written: Permission denied"):
         write_onnx(tmp_path / "network.onnx", trained())

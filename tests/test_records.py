@@ -13,6 +13,8 @@ import numpy as np
 import pytest
 from report_records import make_record, make_spec
 
+from fer_jax import atomic_write
+from fer_jax.atomic_write import write_atomically
 from repro import records
 from repro.records import (
     Overrides,
@@ -21,7 +23,6 @@ from repro.records import (
     pack_predictions,
     read_record,
     run_folder,
-    write_atomically,
     write_record,
 )
 
@@ -103,7 +104,7 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monke
     def full(descriptor):
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(records.os, "fsync", full)
+    monkeypatch.setattr(atomic_write.os, "fsync", full)
     with pytest.raises(OSError, match="no space"):
         write_atomically(path, b"new")
     assert [(p.name, p.read_bytes()) for p in tmp_path.iterdir()] == [("run.json", b"old")]
@@ -116,7 +117,7 @@ def test_a_committed_file_can_be_read_by_everybody(tmp_path):
 WRITER = """
 import sys
 from pathlib import Path
-from repro.records import write_atomically
+from fer_jax.atomic_write import write_atomically
 for letter in b"ab" * 100_000:
     write_atomically(Path(sys.argv[1]), bytes([letter]) * 4_000_000)
 """

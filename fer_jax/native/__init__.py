@@ -32,7 +32,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fer_jax.cache import cache_folder, placed_whole
+from fer_jax.atomic_write import placed_whole
+from fer_jax.cache import cache_folder
 from fer_jax.devices import processor
 from fer_jax.pooling import Padding
 
