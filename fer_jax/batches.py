@@ -7,12 +7,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_jax.errors import UserError
 from fer_jax.settings import Training
 
 NO_ROW = -1  # fills an incomplete batch; such a place has weight 0 in loss, gradients and batch statistics
 
 
-class TooFewRows(ValueError):
+class TooFewRows(UserError, ValueError):
     """There are fewer training rows than the batches need."""
 
 

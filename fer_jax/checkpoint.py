@@ -9,8 +9,10 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from fer_jax.errors import UserError
 
-class CheckpointError(Exception):
+
+class CheckpointError(UserError):
     """A checkpoint that cannot be read; the message names the folder and the remedy."""
 
 

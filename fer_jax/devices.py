@@ -12,10 +12,12 @@ from typing import Literal
 import jax
 import numpy as np
 
+from fer_jax.errors import UserError
+
 DeviceKind = Literal["auto", "cpu", "gpu"]
 
 
-class DeviceError(Exception):
+class DeviceError(UserError):
     """The device that was asked for is not there; the message says what to do."""
 
 

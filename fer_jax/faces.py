@@ -7,6 +7,8 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fer_jax.errors import UserError
+
 # The label order of fer2013.csv (Goodfellow et al. 2013); folder names in alphabetical order are NOT this order.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 USAGES = ("Training", "PublicTest", "PrivateTest")
@@ -31,7 +33,7 @@ _DTYPES = {
 }
 
 
-class DataError(Exception):
+class DataError(UserError):
     """The user's data cannot be used; the message names the file, the place in it and the remedy."""
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import jax
 
+from fer_jax.errors import UserError
 from fer_jax.settings import PRECISIONS, Precision
 
 # NVIDIA's tensor cores multiply TF32 from this compute capability on (A100); V100 is 7.0.
@@ -19,7 +20,7 @@ _TENSOR_FLOAT_CAPABILITY = 8.0
 _JAX_PRECISION: dict[Precision, str] = {"float32": "highest", "tensorfloat32": "default", "bfloat16": "default"}
 
 
-class PrecisionError(Exception):
+class PrecisionError(UserError):
     """The precision that was asked for is not to be had on the device; the message says what is."""
 
 

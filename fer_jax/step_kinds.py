@@ -13,6 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fer_jax.errors import UserError
 from fer_jax.layers import ordinal_names
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
@@ -215,7 +216,7 @@ def splits_before(splits: set[str], step: Step) -> set[str]:
     return (splits - made) | sources if splits & made else splits
 
 
-class StepError(ValueError):
+class StepError(UserError, ValueError):
     """A step cannot be done. `index` is its place in the list, counted from 0."""
 
     def __init__(self, index: int, message: str) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 
+from fer_jax.errors import UserError
 from repro import __version__
 from repro.catalog import all_papers, find_paper, paper_files
 from repro.decode import DEFAULT_VARIANT, SpecError
@@ -49,31 +50,9 @@ class _Commands(click.Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
-        except Exception as error:
-            if not _is_users(error):
-                raise
+        except UserError as error:
             click.echo(f"error: {error}", err=True)
             ctx.exit(EXIT_BAD_INPUT)
-
-
-def _is_users(error: Exception) -> bool:
-    """By name, because importing the module of DeviceError would import JAX."""
-    return type(error).__name__ in {
-        "SpecError",
-        "DataError",
-        "DeviceError",
-        "RecordError",
-        "StepError",
-        "CheckpointError",
-        "TooFewRows",
-        "PrecisionError",
-        "BenchError",
-        "ExportError",
-        "RecognitionError",
-        "PictureError",
-        "ServeError",
-        "PageError",
-    }
 
 
 def _example(*lines: str) -> str:

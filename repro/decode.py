@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.errors import UserError
 from fer_jax.faces import EMOTIONS
 from fer_jax.layers import LayerError, layer_names, output_shapes
 from fer_jax.settings import ReduceOnPlateau
@@ -32,7 +33,7 @@ KINDS = (
 )
 
 
-class SpecError(Exception):
+class SpecError(UserError):
     """A spec that cannot be used: file, key path, what is wrong, what is accepted."""
 
 

@@ -15,6 +15,7 @@ import msgspec
 import numpy as np
 
 from fer_jax.atomic_write import write_atomically
+from fer_jax.errors import UserError
 
 RECORD_FORMAT = 1
 RECORD_NAME = "run.json"
@@ -197,7 +198,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     command: str
 
 
-class RecordError(Exception):
+class RecordError(UserError):
     """A record that cannot be read; the message names the file and what to do."""
 
 

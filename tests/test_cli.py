@@ -15,7 +15,9 @@ import pytest
 from click.testing import CliRunner, Result
 from tiny_paper import write_tiny
 
+from fer_jax.step_kinds import StepError
 from repro import cli
+from repro.records import RecordError
 
 ROOT = Path(__file__).resolve().parents[1]
 PAPERS = ["basani2017", "chavan2020", "onghena", "teta2022", "zhaqsylyq"]
@@ -198,24 +200,38 @@ def test_report_writes_and_check_tells_whether_it_still_holds(tmp_path):
 INNER_ERRORS = {"LayerError", "SplitsDiffer", "NativeError", "WorkerError", "ArchiveError"}
 
 
-def error_classes() -> set[str]:
-    """The exceptions that the two packages define."""
-    found: set[str] = set()
+def error_classes() -> dict[str, set[str]]:
+    """The exceptions that the two packages define, with the names of all their bases."""
+    found: dict[str, set[str]] = {}
     for path in [*(ROOT / "repro").rglob("*.py"), *(ROOT / "fer_jax").rglob("*.py")]:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ClassDef):
                 bases = {getattr(base, "id", "") for base in node.bases}
-                if bases & ({"Exception", "ValueError", "RuntimeError", "OSError"} | found):
-                    found.add(node.name)
+                if bases & {"Exception", "ValueError", "RuntimeError", "OSError", "UserError"}:
+                    found[node.name] = bases
     return found
 
 
-def test_every_error_that_the_user_can_mend_is_a_message_and_no_traceback():
+def test_every_error_that_the_user_can_mend_has_the_base_that_commands_catch() -> None:
     classes = error_classes()
-    assert {"SpecError", "DataError", "StepError"} <= classes
-    for name in classes - INNER_ERRORS:
-        assert cli._is_users(type(name, (Exception,), {})("x")), f"{name} would end in a traceback"
-    assert not cli._is_users(KeyError("x"))
+    assert {"SpecError", "DataError", "StepError"} <= set(classes)
+    users = {name for name, bases in classes.items() if "UserError" in bases}
+    assert users | INNER_ERRORS | {"UserError"} == set(classes) and not users & INNER_ERRORS
+
+
+@pytest.mark.parametrize("kind", [RecordError, StepError])
+def test_an_error_that_the_user_can_mend_is_one_message_and_exit_code_2(kind, monkeypatch) -> None:
+    def fail() -> None:
+        raise StepError(0, "it does not fit") if kind is StepError else kind("it does not fit")
+
+    monkeypatch.setattr(cli, "all_papers", fail)
+    result = call("list")
+    assert (result.exit_code, result.stdout, result.stderr) == (2, "", "error: it does not fit\n")
+
+
+def test_another_error_is_a_fault_of_the_suite_and_is_raised(monkeypatch) -> None:
+    monkeypatch.setattr(cli, "all_papers", lambda: {}["missing"])
+    assert isinstance(call("list").exception, KeyError)
 
 
 # --- at once --------------------------------------------------------------------------------------------------------

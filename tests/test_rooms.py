@@ -14,7 +14,7 @@ ROOMS = ("fer_jax", "repro", "tests")
 SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 # What a spec is made of: read by commands that must answer at once.
 WITHOUT_JAX = (
-    *("fer_jax", "fer_jax.layers", "fer_jax.settings", "fer_jax.step_kinds", "fer_jax.faces"),
+    *("fer_jax", "fer_jax.errors", "fer_jax.layers", "fer_jax.settings", "fer_jax.step_kinds", "fer_jax.faces"),
     *("fer_jax.steps", "fer_jax.atomic_write"),
 )
 MAX_LINES = 350

@@ -7,6 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
+from fer_jax.errors import UserError
 from fer_jax.layers import parameter_count
 from repro.bench import contenders
 from repro.bench.arithmetic import multiply_adds
@@ -22,7 +23,7 @@ SCOUTING_SHARE = 1 / 3
 PREDICT_BATCHES = (64, 256, 1024)
 
 
-class BenchError(Exception):
+class BenchError(UserError):
     """A comparison that cannot be made; the message says what to do."""
 
 

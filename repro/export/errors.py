@@ -1,5 +1,7 @@
 """What can go wrong for the user. Imports nothing, so that the command line knows it at once."""
 
+from fer_jax.errors import UserError
 
-class ExportError(Exception):
+
+class ExportError(UserError):
     """A network cannot be written; the message names the file or the package and the remedy."""

@@ -1,8 +1,10 @@
 """``repro report --html``: the generated documents, the specs and the runs on one page; ``document.py`` puts them
 together. Importing it without its packages raises PageError."""
 
+from fer_jax.errors import UserError
 
-class PageError(Exception):
+
+class PageError(UserError):
     """The page cannot be made: a package is missing. The message names the remedy."""
 
 
