@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +65,6 @@ class Checkpoints:
         """The epoch of each checkpoint that is there, by name."""
         newest = {name: manager.latest_step() for name, manager in self._managers.items()}
         return {name: epoch for name, epoch in newest.items() if epoch is not None}
-
-    def clear(self) -> None:
-        """Delete everything, for a run that starts anew."""
-        self.close()
-        shutil.rmtree(self.folder, ignore_errors=True)
-        self._managers = {name: self._open(name) for name in ("last", "best")}
 
     def close(self) -> None:
         for manager in self._managers.values():

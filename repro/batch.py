@@ -5,31 +5,30 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
 
 import click
 import jax
 
-from fer_jax.batches import TooFewRows
-from fer_jax.checkpoint import CheckpointError
 from fer_jax.compilation import keep_compiled_programs
-from fer_jax.devices import DeviceKind, choose_devices, device_kind
+from fer_jax.devices import DeviceKind, choose_devices
+from fer_jax.errors import UserError
 from fer_jax.precision import choose_precision
 from fer_jax.settings import Precision
-from fer_jax.step_kinds import StepError
 from fer_jax.train import SplitsDiffer
 from repro import STARTED_AT
 from repro.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.plan import RunPlan
 from repro.progress import ProgressLine
 from repro.protocols import AS_PUBLISHED
-from repro.records import RecordError, RunRecord
+from repro.records import RECORD_NAME, RunRecord
+from repro.run_context import RunContext
 from repro.runner import Outcome, run, run_seeds, write_failure
 
-_INPUT_ERRORS = (StepError, TooFewRows, CheckpointError, RecordError)
-_XLA_ERRORS = (RuntimeError, MemoryError)  # such as a GPU without enough memory
+# Such as too little memory. Both XLA's compiler and its devices raise this one. Its base RuntimeError would also catch
+# NotImplementedError and RecursionError, which are bugs.
+_DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
 _process_start = [STARTED_AT]  # empty once a run of this process has taken it
 
 
@@ -39,20 +38,7 @@ def _asked_at() -> float:
     return _process_start.pop() if _process_start else time.perf_counter()
 
 
-@dataclass(frozen=True)
-class Setting:
-    """What all runs of a command share. seeds_at_once, and checkpoint_every_s (as of `fer_jax.train.fit`): as the user
-    asked; None for the default of the device."""
-
-    dataset: Dataset
-    devices: list[jax.Device]
-    results: Path
-    fresh: bool
-    seeds_at_once: int | None = None
-    checkpoint_every_s: float | None = None
-
-
-def open_setting(
+def open_context(
     precisions: Iterable[Precision | None],
     *,
     device: DeviceKind,
@@ -61,7 +47,7 @@ def open_setting(
     fresh: bool,
     seeds_at_once: int | None = None,
     checkpoint_every_s: float | None = None,
-) -> Setting:
+) -> RunContext:
     """Devices and data set, with a warning on standard error if the faces are synthetic.
 
     Raises what the user can mend before anything is trained: DataError, DeviceError, PrecisionError.
@@ -73,24 +59,24 @@ def open_setting(
     dataset = open_dataset(data)
     if dataset.faces.synthetic:
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
-    return Setting(dataset, devices, results, fresh, seeds_at_once, checkpoint_every_s)
+    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once)
 
 
 def run_in(
-    setting: Setting, plans: list[RunPlan], *, first: int = 1, of: int | None = None, alone: bool | None = None
+    context: RunContext, plans: list[RunPlan], *, first: int = 1, of: int | None = None, alone: bool | None = None
 ) -> list[RunRecord]:
     """Do all plans; a failed one stays visible and the others are still done. Messages are written to standard error.
 
-    Setting.seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so
+    RunContext.seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so
     many; by default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is
     gained.
-    first, of: number of the first plan, and of all, in what is shown. alone: raise an error of the input (StepError,
-    TooFewRows, CheckpointError, RecordError) instead of recording it as a failed run; by default with a single plan.
+    first, of: number of the first plan, and of all, in what is shown. alone: raise an error that the user can mend
+    (UserError) instead of recording it as a failed run; by default with a single plan.
     """
-    seeds_at_once = setting.seeds_at_once
+    seeds_at_once = context.seeds_at_once
     if seeds_at_once is None:
-        seeds_at_once = len(plans) if device_kind(setting.devices[0]) == "gpu" else 1
-    batch = _Batch(setting, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
+        seeds_at_once = len(plans) if context.device_kind == "gpu" else 1
+    batch = _Batch(context, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
     records: list[RunRecord] = []
     for _, alike in groupby(plans, key=_all_but_seed):
         same = list(alike)
@@ -106,8 +92,8 @@ def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
 class _Batch:
     """What all runs of a call share."""
 
-    def __init__(self, setting: Setting, plans: int, *, alone: bool) -> None:
-        self.setting, self.plans, self.alone = setting, plans, alone
+    def __init__(self, context: RunContext, plans: int, *, alone: bool) -> None:
+        self.context, self.plans, self.alone = context, plans, alone
 
     def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
         """Plans that differ in their seed alone, the first of which is the `number`-th of all."""
@@ -117,24 +103,15 @@ class _Batch:
         progress = ProgressLine(title)
         try:
             with progress:
-                outcomes = run_seeds(
-                    plans,
-                    self.setting.dataset,
-                    results=self.setting.results,
-                    devices=self.setting.devices,
-                    fresh=self.setting.fresh,
-                    checkpoint_every_s=self.setting.checkpoint_every_s,
-                    report=progress.epoch,
-                    asked_at=_asked_at(),
-                )
-        except (SplitsDiffer, *_INPUT_ERRORS) as error:
+                outcomes = run_seeds(plans, self.context, report=progress.epoch, asked_at=_asked_at())
+        except (SplitsDiffer, UserError) as error:
             parts, why = [[plan] for plan in plans], error
-        except _XLA_ERRORS as error:
+        except _DEVICE_ERRORS as error:
             half = len(plans) // 2
             parts, why = [plans[:half], plans[half:]], error
         else:
             for place, outcome in enumerate(outcomes):
-                _say(self._title(plans[place], number + place), outcome, self.setting.dataset)
+                _say(self._title(plans[place], number + place), outcome, self.context.dataset)
             return [outcome.record for outcome in outcomes]
         message = str(why).partition("\n")[0]
         del why  # its traceback holds what lies on the device
@@ -149,33 +126,24 @@ class _Batch:
         progress = ProgressLine(title)
         try:
             with progress:
-                outcome = run(
-                    plan,
-                    self.setting.dataset,
-                    results=self.setting.results,
-                    devices=self.setting.devices,
-                    fresh=self.setting.fresh,
-                    checkpoint_every_s=self.setting.checkpoint_every_s,
-                    report=progress.epoch,
-                    asked_at=_asked_at(),
-                )
-        except _INPUT_ERRORS as error:
+                outcome = run(plan, self.context, report=progress.epoch, asked_at=_asked_at())
+        except UserError as error:
             if self.alone:
                 raise
             return self._failed(title, error, plan)
-        except _XLA_ERRORS as error:
+        except _DEVICE_ERRORS as error:
             return self._failed(title, error, plan)
-        _say(title, outcome, self.setting.dataset)
+        _say(title, outcome, self.context.dataset)
         return outcome.record
 
     def _title(self, plan: RunPlan, number: int) -> str:
         return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"
 
     def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
-        click.secho(f"{title}: FAILED: {error}", fg="red", err=True)
-        return write_failure(
-            plan, self.setting.dataset, results=self.setting.results, devices=self.setting.devices, error=error
-        )
+        record, path = write_failure(plan, self.context, error)
+        kept = "" if path.name == RECORD_NAME else f"; the older record is kept, the failure is in {path}"
+        click.secho(f"{title}: FAILED: {error}{kept}", fg="red", err=True)
+        return record
 
 
 def _name(plan: RunPlan) -> str:

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import datetime
 import io
-from pathlib import Path
 
-import jax
 import msgspec
 import numpy as np
 
 from fer_jax import TRAINING_VERSION
-from fer_jax.devices import device_kind, device_name, host_cores, peak_memory_bytes
+from fer_jax.devices import device_name, host_cores, peak_memory_bytes
 from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import Faces
 from fer_jax.precision import choose_precision
@@ -23,7 +21,6 @@ from repro.dataset import Dataset
 from repro.environment import command_line, git_state, load_average, versions
 from repro.plan import RunPlan, recorded_spec
 from repro.records import (
-    PREDICTIONS_NAME,
     RECORD_FORMAT,
     Best,
     DataRecord,
@@ -36,13 +33,14 @@ from repro.records import (
     SplitRows,
     Times,
     pack_predictions,
-    write_atomically,
 )
+from repro.run_context import RunContext
 
 
-def asked_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> RunRecord:
+def asked_record(plan: RunPlan, context: RunContext) -> RunRecord:
     """What is known before a run starts: what was asked for, of which code, on what machine. It counts as failed until
     the run has ended."""
+    devices = context.devices
     return RunRecord(
         format=RECORD_FORMAT,
         paper=plan.paper,
@@ -58,9 +56,9 @@ def asked_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> 
         overrides=plan.overrides,
         training_version=TRAINING_VERSION,
         device=Device(
-            kind=device_kind(devices[0]), name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
+            kind=context.device_kind, name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
         ),
-        data=_data_record(dataset, None, duplicates_version(plan.spec.data.steps)),
+        data=_data_record(context.dataset, None, duplicates_version(plan.spec.data.steps)),
         parameters=0,
         trainable_parameters=0,
         matmul_precision=choose_precision(plan.precision, devices[0]),
@@ -83,8 +81,7 @@ def asked_record(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> 
 
 def ended_record(
     asked: RunRecord,
-    dataset: Dataset,
-    devices: list[jax.Device],
+    context: RunContext,
     prepared: Prepared,
     prepare_s: float,
     result: TrainResult,
@@ -99,7 +96,7 @@ def ended_record(
         error=result.error,
         failed_step=result.failed_step,
         failed_epoch=result.failed_epoch,
-        data=_data_record(dataset, prepared, asked.data.duplicates_version),
+        data=_data_record(context.dataset, prepared, asked.data.duplicates_version),
         parameters=result.parameters[0],
         trainable_parameters=result.parameters[1],
         history=msgspec.convert(result.history, tuple[Epoch, ...]),
@@ -123,7 +120,7 @@ def ended_record(
             epochs=msgspec.convert(clock.epochs, tuple[EpochTime, ...]),
         ),
         images_per_s=result.trained_images / clock.train_s if clock.train_s else 0.0,
-        peak_memory_bytes=peak_memory_bytes(devices),
+        peak_memory_bytes=peak_memory_bytes(context.devices),
         load_average=(asked.load_average[0], load_average()),
         resumed=result.resumed,
         seeds_at_once=seeds_at_once,
@@ -165,12 +162,11 @@ def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
     return SplitRows(rows=len(part), class_rows=part.class_counts(), pixel_mean=round(mean, 6), pixel_std=round(std, 6))
 
 
-def write_predictions(folder: Path, result: TrainResult) -> None:
-    """predictions.npz of every split but the training rows."""
+def packed_predictions(result: TrainResult) -> bytes | None:
+    """The content of predictions.npz: of every split but the training samples. None if there is no other."""
     kept = {name: arrays for name, arrays in result.predictions.items() if name != "train"}
     if not kept:
-        (folder / PREDICTIONS_NAME).unlink(missing_ok=True)
-        return
+        return None
     buffer = io.BytesIO()
     np.savez_compressed(buffer, allow_pickle=False, **pack_predictions(kept))
-    write_atomically(folder / PREDICTIONS_NAME, buffer.getvalue())
+    return buffer.getvalue()

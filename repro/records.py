@@ -2,7 +2,7 @@
 
 ``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000][-bfloat16]/seed-<k>/`` holds
 ``run.json``, ``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records and from
-nothing else.
+nothing else. ``failed.json`` is the record of a later attempt that failed where ``run.json`` did not.
 """
 
 from __future__ import annotations
@@ -20,6 +20,8 @@ from fer_jax.errors import UserError
 RECORD_FORMAT = 1
 RECORD_NAME = "run.json"
 PREDICTIONS_NAME = "predictions.npz"
+FAILURE_NAME = "failed.json"
+CHECKPOINTS_NAME = "checkpoints"
 Record = TypeVar("Record")
 Status = Literal["done", "failed", "partial"]
 
@@ -214,7 +216,7 @@ def write_json(path: Path, document: Any) -> Path:
 
 def read_record(path: Path) -> RunRecord:
     """Raises RecordError for a file that is not a run record of this format."""
-    return decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", "run again")
+    return decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", "run again, or run with --fresh")
 
 
 def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
@@ -250,6 +252,17 @@ def run_folder(
     )
     other = f"-{precision}" if precision else ""
     return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
+
+
+def marker_path(folder: Path) -> Path:
+    """The file that says which run a folder's checkpoints are of, as long as that run has not ended."""
+    return folder / CHECKPOINTS_NAME / "identity.json"
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run was begun in its folder and has not ended. A record that is there is then an older run's, and its
+    checkpoints are gone."""
+    return marker_path(folder).exists()
 
 
 def record_folder(results: Path, record: RunRecord) -> Path:

@@ -166,7 +166,7 @@ def _run_seeds(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: what `repro.batch.open_setting` takes."""
+    """setting: what `repro.batch.open_context` takes."""
     import msgspec
 
     from repro.plan import make_plan
@@ -188,12 +188,12 @@ def _run_seeds(
         for s in range(seeds)
     ]
 
-    from repro.batch import open_setting, run_in
+    from repro.batch import open_context, run_in
     from repro.run_card import run_cards
 
-    opened = open_setting({precision}, **setting)
-    records = run_in(opened, plans)
-    for text in run_cards(plans, records, opened.dataset):
+    context = open_context({precision}, **setting)
+    records = run_in(context, plans)
+    for text in run_cards(plans, records, context.dataset):
         click.echo(f"\n{text}", err=True)
     if as_json:
         click.echo(json.dumps([msgspec.to_builtins(record) for record in records], indent=2, ensure_ascii=False))
@@ -215,7 +215,7 @@ def _run_until_decided(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: what `repro.batch.open_setting` takes beside `results`."""
+    """setting: what `repro.batch.open_context` takes beside `results`."""
     began = time.monotonic()
     if epochs is not None or limit_train is not None:
         raise click.UsageError("--until-decided judges full runs: leave --epochs and --limit-train away")
@@ -227,10 +227,10 @@ def _run_until_decided(
         raise click.UsageError(f"--until-decided looks after {LOOKS} seeds: --seeds, its maximum, must be 3 or more")
     looks = looks_up_to(most)
 
-    from repro.batch import open_setting
+    from repro.batch import open_context
     from repro.decide.trainer import document, until_decided
 
-    opened = open_setting({precision}, results=results, **setting)
+    opened = open_context({precision}, results=results, **setting)
     judge = judge_in(results)
     courses = until_decided(questions, opened, judge, looks=looks, budget_s=budget, began=began, json=as_json)
     if as_json:

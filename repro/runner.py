@@ -1,5 +1,5 @@
-"""Carry out one RunPlan, or several that differ in their seed: prepare the data, train, write the records. Knows no
-command line."""
+"""Carry out one RunPlan, or several that differ in their seed: prepare the data, train, keep the records. Knows no
+command line; `repro.run_store` knows what is on disk."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import jax
 import msgspec
-from filelock import FileLock
 
 from fer_jax.checkpoint import Checkpoints
 from fer_jax.history import SeedData, TrainResult
@@ -21,21 +19,17 @@ from fer_jax.network import Network
 from fer_jax.steps import Prepared
 from fer_jax.train import Progress, SplitsDiffer, fit_seeds
 from repro.dataset import Dataset
-from repro.known_runs import done_before, folder_of, identity, taken_over
 from repro.plan import RunPlan
 from repro.preparation import prepare
-from repro.recording import asked_record, ended_record, write_predictions
-from repro.records import (
-    RunRecord,
-    read_record,
-    write_atomically,
-    write_record,
-)
+from repro.recording import asked_record, ended_record, packed_predictions
+from repro.records import RunRecord
+from repro.run_context import RunContext
+from repro.run_store import StoredRun
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """The record of a plan, and whether it stood there already."""
+    """The record of a plan, and whether it needed no training."""
 
     record: RunRecord
     folder: Path
@@ -44,42 +38,26 @@ class Outcome:
 
 def run(
     plan: RunPlan,
-    dataset: Dataset,
+    context: RunContext,
     *,
-    results: Path,
-    devices: list[jax.Device],
-    fresh: bool = False,
-    checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> Outcome:
-    """Do a run, go on with one that was stopped, or return the record of one that was done.
+    """Do a run, resume one that was stopped, or return the record of one that was done.
 
-    A second process that wants the same run waits for the first. checkpoint_every_s: as for `fer_jax.train.fit`.
-    asked_at: by time.perf_counter, from when the time to the first update counts; by default from now.
-    Raises StepError or TooFewRows when data and spec do not fit, PrecisionError.
+    A second process that wants the same run waits for the first. report: called after each epoch. asked_at: by
+    time.perf_counter, from when the time to the first update counts; by default from now.
+    Raises StepError or TooFewRows when data and spec do not fit, PrecisionError, RecordError or CheckpointError when
+    what is in the folder cannot be read.
     """
-    (outcome,) = run_seeds(
-        [plan],
-        dataset,
-        results=results,
-        devices=devices,
-        fresh=fresh,
-        checkpoint_every_s=checkpoint_every_s,
-        report=report,
-        asked_at=asked_at,
-    )
+    (outcome,) = run_seeds([plan], context, report=report, asked_at=asked_at)
     return outcome
 
 
 def run_seeds(
     plans: list[RunPlan],
-    dataset: Dataset,
+    context: RunContext,
     *,
-    results: Path,
-    devices: list[jax.Device],
-    fresh: bool = False,
-    checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> list[Outcome]:
@@ -88,88 +66,34 @@ def run_seeds(
     Raises SplitsDiffer where the data steps leave one seed with more rows than another, and what `run` raises.
     """
     asked_at = time.perf_counter() if asked_at is None else asked_at
-    folders = {plan.seed: folder_of(plan, dataset, results, devices) for plan in plans}
+    runs = [StoredRun(plan, context) for plan in plans]
     with ExitStack() as held:
-        for folder in sorted(folders.values()):  # all in one order, so that two processes never wait for each other
-            folder.mkdir(parents=True, exist_ok=True)
-            held.enter_context(FileLock(folder / "run.lock"))
-        outcomes: dict[int, Outcome] = {}
-        for plan in plans:
-            known = done_before(folders[plan.seed], plan, dataset, devices)
-            if not known and not fresh:
-                known = taken_over(results, plan, dataset, devices)
-            if known and not fresh:
-                outcomes[plan.seed] = Outcome(known, folders[plan.seed], skipped=True)
-        ahead = [plan for plan in plans if plan.seed not in outcomes]
-        fit = partial(fit_seeds, checkpoint_every_s=checkpoint_every_s, report=report, asked_at=asked_at)
-        for plan, record, result in _train(ahead, dataset, devices, folders, fit, fresh=fresh):
-            folder = folders[plan.seed]
-            write_predictions(folder, result)
-            write_record(folder, record)
-            _marker(folder).unlink(missing_ok=True)
-            _registration(folder).unlink(missing_ok=True)
-            outcomes[plan.seed] = Outcome(record, folder, skipped=False)
-    return [outcomes[plan.seed] for plan in plans]
-
-
-def _checkpoints(
-    folder: Path, plan: RunPlan, dataset: Dataset, devices: list[jax.Device], *, fresh: bool
-) -> Checkpoints:
-    """The run's checkpoints; those of another run (an edited spec, another version), and of one that ended and is
-    done again, are thrown away."""
-    marker = _marker(folder)
-    of_run = msgspec.json.encode(identity(plan, dataset, devices), order="sorted")
-    checkpoints = Checkpoints(folder / "checkpoints")
-    if fresh or not marker.exists() or marker.read_bytes() != of_run:
-        marker.unlink(missing_ok=True)  # first: a process that is killed while it clears leaves nothing to go on from
-        _registration(folder).unlink(missing_ok=True)
-        checkpoints.clear()
-        write_atomically(marker, of_run)
-    return checkpoints
-
-
-def _marker(folder: Path) -> Path:
-    """Tells which run the checkpoints are of, as long as it goes on; it is gone when the run has ended."""
-    return folder / "checkpoints" / "identity.json"
-
-
-def _registration(folder: Path) -> Path:
-    """What was asked for (settings, the claims and their tolerances, the hash of the spec's file), on disk before the
-    first update; it is gone when the run has ended and run.json holds it."""
-    return folder / "checkpoints" / "asked.json"
-
-
-def _register(folder: Path, asked: RunRecord) -> RunRecord:
-    """The record to go on with: of a run that goes on, what it is compared with stays as it was at its first start."""
-    path = _registration(folder)
-    if not path.exists():
-        write_record(path.parent, asked, path.name)
-        return asked
-    first = read_record(path)
-    return msgspec.structs.replace(
-        asked, spec=first.spec, spec_file_sha256=first.spec_file_sha256, started=first.started
-    )
+        for one in sorted(runs, key=lambda one: one.folder):  # in one order: two processes never wait for each other
+            held.enter_context(one.lock())
+        known = {one.folder: record for one in runs if (record := one.known()) is not None}
+        fit = partial(fit_seeds, checkpoint_every_s=context.checkpoint_every_s, report=report, asked_at=asked_at)
+        trained = {}
+        for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):
+            one.finish(record, packed_predictions(result))
+            trained[one.folder] = record
+    records = known | trained
+    return [Outcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
 
 
 def _train(
-    plans: list[RunPlan],
-    dataset: Dataset,
-    devices: list[jax.Device],
-    folders: dict[int, Path],
-    fit: Callable[..., list[TrainResult]],
-    *,
-    fresh: bool,
-) -> list[tuple[RunPlan, RunRecord, TrainResult]]:
-    """Each plan with its record and result, trained in one program by `fit`, which is `fit_seeds`."""
-    asked = [asked_record(plan, dataset, devices) for plan in plans]
-    timed = [_timed_prepare(plan, dataset) for plan in plans]
-    if not plans:
+    runs: list[StoredRun], context: RunContext, fit: Callable[..., list[TrainResult]]
+) -> list[tuple[StoredRun, RunRecord, TrainResult]]:
+    """Each run with its record and result, trained in one program by `fit`, which is `fit_seeds`."""
+    if not runs:
         return []
+    plans = [one.plan for one in runs]
+    asked = [asked_record(plan, context) for plan in plans]
+    timed = [_timed_prepare(plan, context.dataset) for plan in plans]
     network = network_of(plans[0], timed[0][0])
     if any(network_of(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
         raise SplitsDiffer("the seeds' data steps end in different networks")
-    with _open_checkpoints(plans, dataset, devices, folders, fresh=fresh) as checkpoints:
-        asked = [_register(folders[plan.seed], record) for plan, record in zip(plans, asked, strict=True)]
+    with _open_checkpoints(runs) as checkpoints:
+        asked = [one.register(record) for one, record in zip(runs, asked, strict=True)]
         given = [
             SeedData(plan.seed, prepared.splits, kept)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
@@ -177,27 +101,24 @@ def _train(
         results = fit(
             network,
             given,
-            devices=devices,
+            devices=context.devices,
             precision=plans[0].precision,
             stop_failed=not plans[0].keep_going,
         )
     counted = parameter_count(network.layers, (network.image_size, network.image_size, 1))
     done = []
-    for plan, start, (prepared, prepare_s), result in zip(plans, asked, timed, results, strict=True):
+    for one, start, (prepared, prepare_s), result in zip(runs, asked, timed, results, strict=True):
         assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in it"
-        record = ended_record(start, dataset, devices, prepared, prepare_s, result, len(plans))
-        done.append((plan, record, result))
+        done.append((one, ended_record(start, context, prepared, prepare_s, result, len(runs)), result))
     return done
 
 
 @contextmanager
-def _open_checkpoints(
-    plans: list[RunPlan], dataset: Dataset, devices: list[jax.Device], folders: dict[int, Path], *, fresh: bool
-) -> Iterator[list[Checkpoints]]:
+def _open_checkpoints(runs: list[StoredRun]) -> Iterator[list[Checkpoints]]:
     opened: list[Checkpoints] = []
     try:
-        for plan in plans:
-            opened.append(_checkpoints(folders[plan.seed], plan, dataset, devices, fresh=fresh))
+        for one in runs:
+            opened.append(one.open_checkpoints())
         yield opened
     finally:
         for checkpoints in opened:
@@ -221,11 +142,7 @@ def network_of(plan: RunPlan, prepared: Prepared) -> Network:
     )
 
 
-def write_failure(
-    plan: RunPlan, dataset: Dataset, *, results: Path, devices: list[jax.Device], error: Exception
-) -> RunRecord:
-    """The record of a run that could not be carried out, so that it stays visible in the table."""
-    asked = asked_record(plan, dataset, devices)
-    record = msgspec.structs.replace(asked, error=f"{type(error).__name__}: {error}")
-    write_record(folder_of(plan, dataset, results, devices), record)
-    return record
+def write_failure(plan: RunPlan, context: RunContext, error: Exception) -> tuple[RunRecord, Path]:
+    """The record of a run that could not be carried out, and its file (see `StoredRun.fail`)."""
+    record = msgspec.structs.replace(asked_record(plan, context), error=f"{type(error).__name__}: {error}")
+    return record, StoredRun(plan, context).fail(record)

@@ -149,14 +149,3 @@ def test_half_deleted_older_one_does_no_harm(folder):
     checkpoints.close()
     found = open_and_restore(folder)
     assert found is not None and found[1] == {"epoch": 3}
-
-
-def test_clear(folder):
-    checkpoints = Checkpoints(folder)
-    checkpoints.save("last", 7, state(7), {})
-    checkpoints.clear()
-    assert checkpoints.restore("last", state(0)) is None
-    checkpoints.save("last", 1, state(1), {"epoch": 1})
-    checkpoints.close()
-    found = open_and_restore(folder)
-    assert found is not None and found[1] == {"epoch": 1}

@@ -13,6 +13,7 @@ from repro.dataset import Dataset
 from repro.decide.time_estimate import recorded_time, trial_time
 from repro.plan import make_plan
 from repro.records import Overrides
+from repro.run_context import RunContext
 from repro.runner import run
 
 CPU = jax.devices("cpu")[:1]
@@ -62,6 +63,6 @@ def test_a_trial_foretells_the_run(tmp_path, edits):
     before = sorted(tmp_path.iterdir())
     estimate = trial_time(plan, dataset, CPU)
     assert estimate.source.startswith("from a trial of ") and sorted(tmp_path.iterdir()) == before
-    took = run(plan, dataset, results=tmp_path / "results", devices=CPU).record.time
+    took = run(plan, RunContext(dataset, CPU, tmp_path / "results")).record.time
     real = took.prepare_s + took.compile_s + took.train_s + took.eval_s
     assert took.train_s > 0.5 and 1 / 5 < estimate.seconds / real < 5, (estimate, took)

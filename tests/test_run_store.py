@@ -1,23 +1,28 @@
-"""What makes two runs the same, and where they are kept: fixed for every record that is committed."""
+"""repro.run_store: what makes two runs the same, where they are kept, and what a killed process leaves behind."""
 
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import msgspec
+import numpy as np
 import pytest
+from tiny_runs import Killed, TinyRuns, stop_at, tiny_dataset, under
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates import DUPLICATES_VERSION
+from repro import run_store, runner
 from repro.catalog import find_paper
 from repro.dataset import Dataset
-from repro.known_runs import folder_of, identity
 from repro.plan import RunPlan, make_plan, settings_sha256
 from repro.protocols import under_protocol
-from repro.records import RunRecord, read_record
+from repro.records import RunRecord, marker_path, read_record, write_record
+from repro.run_context import RunContext
+from repro.run_store import StoredRun
 
 ROOT = Path(__file__).resolve().parents[1]
 RESULTS = ROOT / "results"
@@ -72,12 +77,144 @@ def is_current(record: RunRecord) -> bool:
 @pytest.mark.parametrize("path", COMMITTED, ids=lambda p: "/".join(p.parts[-7:-1]))
 def test_identity_and_folder_of_a_committed_record_are_those_of_its_plan(path: Path) -> None:
     record = read_record(path)
-    plan, dataset, devices = plan_of(record), dataset_of(record), [DEVICES[record.device.kind]]
-    assert folder_of(plan, dataset, RESULTS, devices) == path.parent
+    devices: Any = [DEVICES[record.device.kind]]
+    found = StoredRun(plan_of(record), RunContext(dataset_of(record), devices, RESULTS))
+    assert found.folder == path.parent
     if is_current(record):
-        found = msgspec.json.encode(identity(plan, dataset, devices), order="sorted")
-        assert found == json.dumps(written_out(record), sort_keys=True, separators=(",", ":")).encode()
+        assert found.state == ("failed" if record.status == "failed" else "done")
+        assert found.identity == json.dumps(written_out(record), sort_keys=True, separators=(",", ":")).encode()
 
 
 def test_most_committed_records_are_of_the_present_settings() -> None:
     assert sum(is_current(read_record(path)) for path in COMMITTED) > len(COMMITTED) / 2
+
+
+# --- states, and kills in between -------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def dataset(tiny_faces):
+    return tiny_dataset(tiny_faces)
+
+
+@pytest.fixture
+def do(tiny_paper, dataset, tmp_path):
+    return TinyRuns(tiny_paper, dataset, tmp_path / "results")
+
+
+def test_the_state_of_a_run(do):
+    one = do.stored()
+    assert one.state == "absent" and one.needs_training()
+    with pytest.raises(Killed):
+        do(report=stop_at(2))
+    assert one.state == "resumable" and one.needs_training() and one.known() is None
+    assert do.stored(learning_rate=0.04).state == "stale"
+    record = do().record
+    assert one.state == "done" and not one.needs_training() and one.known().history == record.history
+    edited = do.stored(learning_rate=0.04)
+    assert edited.state == "stale" and edited.needs_training()
+    marker_path(one.folder).write_bytes(edited.identity)
+    assert one.state == "stale" and edited.state == "resumable", "the marker counts, whatever the record says"
+    assert not (one.folder / "failed.json").exists()
+    do(learning_rate=1e38)
+    failed = do.stored(learning_rate=1e38)
+    assert failed.state == "failed" and not failed.needs_training(), "training would end in the same way"
+    write_record(one.folder, msgspec.structs.replace(failed.known(), failed_epoch=None, error="out of memory"))
+    assert failed.state == "failed" and failed.needs_training()
+
+
+def test_a_clear_that_was_killed_leaves_a_run_that_is_neither_done_nor_to_be_gone_on_from(do, monkeypatch):
+    with pytest.raises(Killed):
+        do(report=stop_at(1))
+    for _ in range(2):  # over a run that was stopped, then over one that is done
+        with monkeypatch.context() as patch:
+            patch.setattr(run_store.shutil, "rmtree", lambda folder: raise_killed())
+            with pytest.raises(Killed):
+                do(fresh=True)
+        assert do.stored().state == "stale"
+        again = do()
+        assert not again.skipped and again.record.resumed == 0
+
+
+def raise_killed():
+    raise Killed
+
+
+def test_a_kill_between_predictions_and_record_leaves_no_record_beside_another_runs_predictions(do, monkeypatch):
+    """The fresh run makes other predictions: its learning rate is another one, as in an edited paper."""
+    older = do()
+    record = (older.folder / "run.json").read_bytes()
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(run_store, "write_record", stop_at_the_record)
+        do(learning_rate=0.01)
+    assert (older.folder / "run.json").read_bytes() == record
+    assert not (older.folder / "predictions.npz").exists()
+    newer = do(learning_rate=0.01)
+    assert newer.record.resumed == 1 and (newer.folder / "predictions.npz").exists()
+
+
+def stop_at_the_record(folder, record, name="run.json"):
+    if name == "run.json":
+        raise Killed
+    return write_record(folder, record, name)
+
+
+def test_a_protocol_of_the_same_settings_is_the_same_run(tiny_paper, tmp_path, dataset, monkeypatch):
+    """The tiny paper splits by usage, resizes and normalises: that is the official protocol, but for what `evaluate`
+    and the plateau name, and they name `validation`."""
+    published = under("as-published", tiny_paper, dataset, tmp_path)
+    monkeypatch.setattr(runner, "fit_seeds", lambda *_, **__: pytest.fail("trained twice"))
+    official = under("official", tiny_paper, dataset, tmp_path)
+    assert official.skipped and official.folder != published.folder
+    kept = read_record(published.folder / "run.json")
+    assert official.record == msgspec.structs.replace(kept, protocol="official", same_run_as="as-published")
+    assert read_record(official.folder / "run.json") == official.record
+    shutil.rmtree(published.folder)
+    again = under("as-published", tiny_paper, dataset, tmp_path)
+    assert again.record.same_run_as == "as-published", "the protocol that it was trained under, by way of official"
+    arrays, expected = (np.load(one.folder / "predictions.npz") for one in (official, published))
+    assert {name: a.tobytes() for name, a in arrays.items()} == {name: a.tobytes() for name, a in expected.items()}
+
+
+def test_a_run_that_is_taken_over_leaves_no_checkpoint_of_a_stale_one(tiny_paper, tmp_path, dataset, monkeypatch):
+    """Also if it was killed in between: it is then taken over again."""
+    stale = under("official", tiny_paper, dataset, tmp_path, units=8)
+    under("as-published", tiny_paper, dataset, tmp_path)
+    with monkeypatch.context() as patch, pytest.raises(Killed):
+        patch.setattr(run_store, "write_record", stop_at_the_record)
+        under("official", tiny_paper, dataset, tmp_path)
+    assert marker_path(stale.folder).exists() and not (stale.folder / "predictions.npz").exists()
+    official = under("official", tiny_paper, dataset, tmp_path)
+    assert official.skipped and official.folder == stale.folder and official.record.same_run_as == "as-published"
+    assert {p.name for p in official.folder.iterdir()} == {"run.json", "predictions.npz", "run.lock"}
+
+
+def test_a_run_that_was_begun_is_resumed_although_it_is_done_under_another_protocol(tiny_paper, tmp_path, dataset):
+    with pytest.raises(Killed):
+        under("official", tiny_paper, dataset, tmp_path, report=stop_at(2))
+    under("as-published", tiny_paper, dataset, tmp_path)
+    official = under("official", tiny_paper, dataset, tmp_path)
+    assert not official.skipped and official.record.resumed == 1
+
+
+def test_what_a_run_is_compared_with_is_on_disk_before_it_trains_and_stays(do, tmp_path):
+    """The record of what was asked, with the hash of the spec's file; a spec whose words change meanwhile changes
+    nothing of it."""
+    with pytest.raises(Killed):
+        do(report=stop_at(1))
+    (path,) = (tmp_path / "results").rglob("asked.json")
+    asked = read_record(path)
+    assert asked.status == "failed" and asked.history == () and asked.spec_file_sha256
+    spec = tmp_path / "tiny.toml"
+    original = type(spec).write_text
+
+    def with_other_words(self, text, *rest, **options):
+        return original(self, text.replace("A dense network", "A network"), *rest, **options)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(type(spec), "write_text", with_other_words)
+        resumed = do()
+    assert resumed.record.resumed == 1
+    assert resumed.record.spec_file_sha256 == asked.spec_file_sha256
+    assert resumed.record.started == asked.started
+    assert not list((tmp_path / "results").rglob("asked.json")), "the ended run's record holds it"

@@ -2,55 +2,33 @@
 
 import multiprocessing
 import os
-import shutil
 
 import jax
 import msgspec
 import numpy as np
 import pytest
+from tiny_runs import CPU, Killed, TinyRuns, stop_at, tiny_dataset, under
 
-from fer_jax.checkpoint import Checkpoints
 from fer_jax.duplicates import DUPLICATES_VERSION
 from fer_jax.faces import UNLABELLED, Faces, concatenate
 from fer_jax.step_kinds import StepError
-from repro import known_runs, recording, runner
+from repro import recording, run_store
 from repro.dataset import Dataset
 from repro.decode import load_spec
 from repro.plan import make_plan
 from repro.records import Overrides, read_record, write_record
+from repro.run_context import RunContext
 from repro.runner import run, run_seeds
-
-CPU = jax.devices("cpu")[:1]
 
 
 @pytest.fixture
 def dataset(tiny_faces):
-    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((150, 50, 50))])
-    return Dataset(faces.changed(origin=np.arange(250, dtype=np.int32)), "fer2013")
+    return tiny_dataset(tiny_faces)
 
 
 @pytest.fixture
 def do(tiny_paper, dataset, tmp_path):
-    """Run the tiny paper; keywords that are no arguments of `run` are settings of the paper."""
-
-    def call(seed=0, overrides=None, fresh=False, report=None, devices=CPU, data=dataset, **settings):
-        loaded = load_spec(tiny_paper(**settings))
-        plan = make_plan(loaded, variant="default", seed=seed, overrides=overrides or Overrides())
-        return run(plan, data, results=tmp_path / "results", devices=devices, fresh=fresh, report=report)
-
-    return call
-
-
-class Killed(Exception):
-    pass
-
-
-def stop_at(epoch):
-    def report(progress):
-        if progress.entry["epoch"] == epoch:
-            raise Killed
-
-    return report
+    return TinyRuns(tiny_paper, dataset, tmp_path / "results")
 
 
 def test_a_run_is_recorded_and_then_skipped(do, dataset):
@@ -138,13 +116,13 @@ def test_what_makes_two_runs_the_same(do, tiny_paper, tiny_faces, tmp_path, data
     loaded = load_spec(path)
     assert loaded.sha256 != first.record.spec_file_sha256
     plan = make_plan(loaded, variant="default", seed=0, overrides=Overrides())
-    assert run(plan, dataset, results=tmp_path / "results", devices=CPU).skipped, "only a quote was corrected"
+    assert run(plan, RunContext(dataset, CPU, tmp_path / "results")).skipped, "only a quote was corrected"
 
     other = concatenate([tiny_faces(n, seed=1, size=48, usage=u) for u, n in enumerate((90, 30, 30))])
     second = do(data=Dataset(other, "fer2013"))
     assert not second.skipped and second.folder != first.folder
 
-    monkeypatch.setattr(known_runs, "TRAINING_VERSION", known_runs.TRAINING_VERSION + 1)
+    monkeypatch.setattr(run_store, "TRAINING_VERSION", run_store.TRAINING_VERSION + 1)
     assert not do().skipped
 
 
@@ -186,7 +164,7 @@ def test_seeds_side_by_side_are_runs_of_their_own(tiny_paper, dataset, tmp_path,
         do(seed=2, report=stop_at(1))
     loaded = load_spec(tiny_paper())
     plans = [make_plan(loaded, variant="default", seed=seed, overrides=Overrides()) for seed in range(4)]
-    outcomes = run_seeds(plans, dataset, results=tmp_path / "results", devices=CPU)
+    outcomes = run_seeds(plans, RunContext(dataset, CPU, tmp_path / "results"))
     assert [outcome.skipped for outcome in outcomes] == [False, True, False, False]
     assert outcomes[1].record.history == done.record.history
     records = [outcome.record for outcome in outcomes]
@@ -209,7 +187,7 @@ def test_seeds_side_by_side_are_runs_of_their_own(tiny_paper, dataset, tmp_path,
 def test_another_precision_than_the_devices_own_is_another_run(do, monkeypatch):
     first = do()
     # As a GPU's, whose default is another one than what this record was made in.
-    monkeypatch.setattr(known_runs, "default_precision", lambda device: "tensorfloat32")
+    monkeypatch.setattr(run_store, "default_precision", lambda device: "tensorfloat32")
     second = do()
     assert not second.skipped and second.folder.parent.name == f"{first.folder.parent.name}-float32"
     assert second.record.matmul_precision == "float32" and do().skipped
@@ -218,7 +196,7 @@ def test_another_precision_than_the_devices_own_is_another_run(do, monkeypatch):
 def _run_in_another_process(spec, faces, results, barrier, told):
     plan = make_plan(load_spec(spec), variant="default", seed=0, overrides=Overrides())
     barrier.wait(timeout=120)
-    outcome = run(plan, Dataset(faces, "fer2013"), results=results, devices=jax.devices("cpu")[:1])
+    outcome = run(plan, RunContext(Dataset(faces, "fer2013"), jax.devices("cpu")[:1], results))
     told.put((os.getpid(), outcome.skipped, msgspec.json.encode(outcome.record.history)))
 
 
@@ -241,70 +219,6 @@ def test_two_processes_at_once_end_with_the_same_record(tiny_paper, dataset, tmp
     left = {p.name for p in path.parent.iterdir()}
     assert left == {"run.json", "predictions.npz", "run.lock", "checkpoints"}
     assert set(os.listdir(path.parent / "checkpoints")) == {"last", "best"}
-
-
-def test_a_clear_that_was_killed_leaves_nothing_to_go_on_from(do, monkeypatch):
-    """The marker goes first, so that half a folder of checkpoints is never taken for a run to go on with."""
-    with pytest.raises(Killed):
-        do(report=stop_at(1))
-    clear = Checkpoints.clear
-
-    def killed(self):
-        raise Killed
-
-    monkeypatch.setattr(Checkpoints, "clear", killed)
-    with pytest.raises(Killed):
-        do(fresh=True)
-    monkeypatch.setattr(Checkpoints, "clear", clear)
-    assert do().record.resumed == 0
-
-    with pytest.raises(Killed), pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Checkpoints, "clear", killed)
-        do(fresh=True)
-    again = do()
-    assert not again.skipped and again.record.resumed == 0, "the older record's network may be gone"
-
-
-def test_a_kill_between_predictions_and_record_leaves_no_record_beside_another_runs_predictions(do, monkeypatch):
-    """The fresh run makes other predictions: its learning rate is another one, as in an edited paper."""
-    older = do()
-    record = (older.folder / "run.json").read_bytes()
-    monkeypatch.setattr(runner, "write_record", stop_at_the_record)
-    with pytest.raises(Killed):
-        do(learning_rate=0.01)
-    monkeypatch.undo()
-    assert (older.folder / "run.json").read_bytes() == record
-    assert not (older.folder / "predictions.npz").exists()
-    newer = do(learning_rate=0.01)
-    assert newer.record.resumed == 1 and (newer.folder / "predictions.npz").exists()
-
-
-def stop_at_the_record(folder, record, name="run.json"):
-    if name == "run.json":
-        raise Killed
-    return write_record(folder, record, name)
-
-
-def under(protocol, tiny_paper, dataset, results, seed=0):
-    plan = make_plan(load_spec(tiny_paper()), variant="default", seed=seed, overrides=Overrides(), protocol=protocol)
-    return run(plan, dataset, results=results, devices=CPU)
-
-
-def test_a_protocol_of_the_same_settings_is_the_same_run(tiny_paper, tmp_path, dataset, monkeypatch):
-    """The tiny paper splits by usage, resizes and normalises: that is the official protocol, but for what `evaluate`
-    and the plateau name, and they name `validation`."""
-    published = under("as-published", tiny_paper, dataset, tmp_path)
-    monkeypatch.setattr(runner, "fit_seeds", lambda *_, **__: pytest.fail("trained twice"))
-    official = under("official", tiny_paper, dataset, tmp_path)
-    assert official.skipped and official.folder != published.folder
-    kept = read_record(published.folder / "run.json")
-    assert official.record == msgspec.structs.replace(kept, protocol="official", same_run_as="as-published")
-    assert read_record(official.folder / "run.json") == official.record
-    shutil.rmtree(published.folder)
-    again = under("as-published", tiny_paper, dataset, tmp_path)
-    assert again.record.same_run_as == "as-published", "the protocol that it was trained under, by way of official"
-    arrays, expected = (np.load(one.folder / "predictions.npz") for one in (official, published))
-    assert {name: a.tobytes() for name, a in arrays.items()} == {name: a.tobytes() for name, a in expected.items()}
 
 
 def test_the_clean_protocol_trains_on_no_picture_that_it_evaluates(tiny_paper, dataset, tmp_path):
@@ -340,26 +254,3 @@ def test_runs_that_relied_on_another_search_for_duplicates_are_made_again(tiny_p
     assert under("clean", tiny_paper, dataset, tmp_path).skipped
     monkeypatch.setattr(recording, "DUPLICATES_VERSION", DUPLICATES_VERSION + 1)
     assert not under("clean", tiny_paper, dataset, tmp_path).skipped
-
-
-def test_what_a_run_is_compared_with_is_on_disk_before_it_trains_and_stays(do, tmp_path):
-    """The record of what was asked, with the hash of the spec's file; a spec whose words change meanwhile changes
-    nothing of it."""
-    with pytest.raises(Killed):
-        do(report=stop_at(1))
-    (path,) = (tmp_path / "results").rglob("asked.json")
-    asked = read_record(path)
-    assert asked.status == "failed" and asked.history == () and asked.spec_file_sha256
-    spec = tmp_path / "tiny.toml"
-    original = type(spec).write_text
-
-    def with_other_words(self, text, *rest, **options):
-        return original(self, text.replace("A dense network", "A network"), *rest, **options)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(type(spec), "write_text", with_other_words)
-        resumed = do()
-    assert resumed.record.resumed == 1
-    assert resumed.record.spec_file_sha256 == asked.spec_file_sha256
-    assert resumed.record.started == asked.started
-    assert not list((tmp_path / "results").rglob("asked.json")), "the ended run's record holds it"

@@ -10,45 +10,42 @@ from typing import Any
 import click
 import msgspec
 
-from fer_jax.batches import TooFewRows
-from fer_jax.devices import device_kind
-from fer_jax.step_kinds import StepError
-from repro.batch import Setting, run_in
+from fer_jax.errors import UserError
+from repro.batch import run_in
 from repro.decide.answer import answer_document, answer_text, asked_text, look_text, total_text
 from repro.decide.course import Course, Judge, open_course, run_courses
 from repro.decide.question import Question
 from repro.decide.time_estimate import TimeEstimate, recorded_time, trial_time
-from repro.known_runs import is_done
 from repro.records import RunRecord, find_records
+from repro.run_context import RunContext
+from repro.run_store import StoredRun
 
 
 class Runs:
-    """Trains in a `Setting`. `alone`: the only question, so that an error of its input ends the command."""
+    """Trains in a `RunContext`. `alone`: the only question, so that an error of its input ends the command."""
 
-    def __init__(self, setting: Setting, *, alone: bool) -> None:
-        self.setting, self.alone = setting, alone
-        given, gpu = setting.seeds_at_once, device_kind(setting.devices[0]) == "gpu"
+    def __init__(self, context: RunContext, *, alone: bool) -> None:
+        self.context, self.alone = context, alone
+        given, gpu = context.seeds_at_once, context.device_kind == "gpu"
         self.seeds_at_once = given if given is not None else None if gpu else 1
 
     def exists(self, question: Question, seed: int) -> bool:
-        setting = self.setting
-        plan = question.plan(seed)
-        return not setting.fresh and is_done(setting.results, plan, setting.dataset, setting.devices)
+        return not StoredRun(question.plan(seed), self.context).needs_training()
 
     def train(self, question: Question, seeds: Sequence[int], *, look: int) -> list[RunRecord]:
         plans = [question.plan(seed) for seed in seeds]
-        return run_in(self.setting, plans, first=seeds[0] + 1, of=max(look, seeds[-1] + 1), alone=self.alone)
+        return run_in(self.context, plans, first=seeds[0] + 1, of=max(look, seeds[-1] + 1), alone=self.alone)
 
     def seconds_per_seed(self, question: Question) -> TimeEstimate:
-        setting, plan = self.setting, question.plan(0)
-        kind, fingerprint = device_kind(setting.devices[0]), setting.dataset.faces.fingerprint
-        known = recorded_time(plan, kind, fingerprint, (record for _, record in find_records(setting.results)))
+        context, plan = self.context, question.plan(0)
+        records = (record for _, record in find_records(context.results))
+        known = recorded_time(plan, context.device_kind, context.dataset.faces.fingerprint, records)
         if known:
             return known
         click.echo(f"{question.name}: no earlier run says how long it takes; a short trial does", err=True)
         try:
-            return trial_time(plan, setting.dataset, setting.devices)
-        except (StepError, TooFewRows):
+            return trial_time(plan, context.dataset, context.devices)
+        except UserError:
             if self.alone:
                 raise
             return TimeEstimate(0.0, "data and spec do not fit")  # each run will say so, as a row
@@ -56,7 +53,7 @@ class Runs:
 
 def until_decided(
     questions: Sequence[Question],
-    setting: Setting,
+    context: RunContext,
     judge: Judge,
     *,
     looks: tuple[int, ...],
@@ -69,7 +66,7 @@ def until_decided(
 
     budget_s: seconds from `began` (by time.monotonic) in which everything must fit, the trials included.
     """
-    runs = Runs(setting, alone=len(questions) == 1)
+    runs = Runs(context, alone=len(questions) == 1)
     courses = []
     for question in questions:
         courses.append(open_course(question, runs, looks))

@@ -50,7 +50,7 @@ from repro.report.usual_spread import UsualSpread, usual_spread
 from repro.spec import Claim
 
 if TYPE_CHECKING:
-    from repro.batch import Setting
+    from repro.run_context import RunContext
 
 SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with official parts
 STANDINGS = ("credited", "open", "excluded")
@@ -77,11 +77,11 @@ class Search:
     # --- runs ---------------------------------------------------------------------------------------------------------
 
     @cached_property
-    def _setting(self) -> Setting:
+    def _context(self) -> RunContext:
         """Opened once for all protocols."""
-        from repro.batch import open_setting
+        from repro.batch import open_context
 
-        return open_setting({None}, device=self.device, data=self.data, results=self.results, fresh=False)
+        return open_context({None}, device=self.device, data=self.data, results=self.results, fresh=False)
 
     @cached_property
     def _runs(self) -> KnownRuns:
@@ -90,7 +90,7 @@ class Search:
         if self.train:
             from fer_jax.devices import device_kind
 
-            device, fingerprint = device_kind(self._setting.devices[0]), self._setting.dataset.faces.fingerprint
+            device, fingerprint = device_kind(self._context.devices[0]), self._context.dataset.faces.fingerprint
         elif self.data is not None:
             fingerprint = open_dataset(self.data).faces.fingerprint
         return known_runs(self.results, self.loaded, self.claim.variant, device=device, fingerprint=fingerprint)
@@ -110,7 +110,7 @@ class Search:
             make_plan(self.loaded, variant=self.claim.variant, seed=seed, overrides=Overrides(), protocol=protocol)
             for seed in sorted(known | set(range(seeds)))
         ]
-        records = run_in(self._setting, plans)
+        records = run_in(self._context, plans)
         self.failed += [
             f"the run of protocol {protocol}, seed {record.seed}, failed: {record.error}"
             for record in records
@@ -185,7 +185,7 @@ class Search:
     # --- the search ---------------------------------------------------------------------------------------------------
 
     def explain(self) -> Explanation:
-        """Raises what `open_setting` and `run_in` raise."""
+        """Raises what `open_context` and `run_in` raise."""
         values, decision, chance = self.gap()
         suspects: list[SuspectResult] = []
         other = other_data(self.loaded, self.claim, self.published) + other_network(self.loaded, self.claim) + chance

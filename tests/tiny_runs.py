@@ -1,0 +1,80 @@
+"""Runs of the paper of `conftest.write_tiny_paper`, for tests of what is run and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.faces import Faces, concatenate
+from repro.dataset import Dataset
+from repro.decode import load_spec
+from repro.plan import RunPlan, make_plan
+from repro.records import Overrides
+from repro.run_context import RunContext
+from repro.run_store import StoredRun
+from repro.runner import Outcome, run
+
+CPU = jax.devices("cpu")[:1]
+
+
+def tiny_dataset(tiny_faces: Callable[..., Faces]) -> Dataset:
+    """150 training faces, 50 of PublicTest, 50 of PrivateTest."""
+    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((150, 50, 50))])
+    return Dataset(faces.changed(origin=np.arange(250, dtype=np.int32)), "fer2013")
+
+
+class TinyRuns:
+    """Call it to run the tiny paper; keywords that are no arguments of `run` are settings of the paper."""
+
+    def __init__(self, tiny_paper: Callable[..., Path], dataset: Dataset, results: Path) -> None:
+        self.tiny_paper, self.dataset, self.results = tiny_paper, dataset, results
+
+    def __call__(
+        self,
+        *,
+        fresh: bool = False,
+        report: Callable[..., None] | None = None,
+        devices: Any = CPU,
+        data: Dataset | None = None,
+        **settings: Any,
+    ) -> Outcome:
+        context = RunContext(data or self.dataset, devices, self.results, fresh)
+        return run(self.plan(**settings), context, report=report)
+
+    def plan(self, seed: int = 0, overrides: Overrides | None = None, **settings: Any) -> RunPlan:
+        loaded = load_spec(self.tiny_paper(**settings))
+        return make_plan(loaded, variant="default", seed=seed, overrides=overrides or Overrides())
+
+    def stored(self, **settings: Any) -> StoredRun:
+        return StoredRun(self.plan(**settings), RunContext(self.dataset, CPU, self.results))
+
+
+class Killed(Exception):
+    """In place of a signal: what the process had in hand is lost."""
+
+
+def stop_at(epoch: int) -> Callable[..., None]:
+    def report(progress: Any) -> None:
+        if progress.entry["epoch"] == epoch:
+            raise Killed
+
+    return report
+
+
+def under(
+    protocol: str,
+    tiny_paper: Callable[..., Path],
+    dataset: Dataset,
+    results: Path,
+    *,
+    report: Callable[..., None] | None = None,
+    **settings: Any,
+) -> Outcome:
+    """A run of the tiny paper under a protocol; other keywords are settings of the paper."""
+    loaded = load_spec(tiny_paper(**settings))
+    plan = make_plan(loaded, variant="default", seed=0, overrides=Overrides(), protocol=protocol)
+    return run(plan, RunContext(dataset, CPU, results), report=report)
