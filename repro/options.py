@@ -32,7 +32,8 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option("--run", help="Folder of the run whose network is used."),
             click.option(
                 "--paper",
-                help="Use the best run of this paper. Without both: the best on real faces, honest ones first.",
+                help="Use the best run of this paper. Without both: the best of all papers. Full runs on real faces "
+                "come first, then honest protocols, then the highest accuracy on the validation samples.",
             ),
             results_option,
         ]

@@ -16,7 +16,15 @@ from fer_jax.step_kinds import Resize, follow_steps
 from fer_jax.steps import resized
 from repro.decode import DEFAULT_VARIANT
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
-from repro.records import RECORD_NAME, RecordError, RunRecord, find_records, read_record
+from repro.records import (
+    CHECKPOINTS_NAME,
+    RECORD_NAME,
+    RecordError,
+    RunRecord,
+    find_records,
+    is_unfinished,
+    read_record,
+)
 from repro.spec import Data, Model
 
 FER_SIZE = 48
@@ -94,8 +102,10 @@ class Classifier:
 def find_trained(results: Path, *, run: str | None = None, paper: str | None = None) -> Path:
     """The folder of the run that is meant: `run` (its folder or its run.json), else the best of `paper`, else of all.
 
-    The best: of the default variant before others, on real faces before synthetic ones, under an honest protocol before
-    the document's own, then by accuracy on its test rows (validation rows where it has none).
+    The best: on real faces before synthetic ones, of the whole length before shortened ones, of the default variant
+    before others, under an honest protocol before the paper's own, then by accuracy on the validation samples (test
+    samples if it has no others). Validation samples, because the test accuracy that is then shown for the chosen run
+    would be too high if it had decided.
     Raises RecordError where there is none with a checkpoint, naming the command that makes one.
     """
     if run is not None:
@@ -117,36 +127,52 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     raise RecordError(f"{results}: holds no trained network{told}; `repro run {paper or 'teta2022'}` trains one")
 
 
-def _rank(record: RunRecord) -> tuple[bool, bool, int, float]:
-    split = evaluated_split(record)
+def _rank(record: RunRecord) -> tuple[bool, bool, bool, int, float]:
+    split = next((name for name in ("validation", "test") if name in record.metrics), None)
     preferred = _PREFERRED.index(record.protocol) if record.protocol in _PREFERRED else len(_PREFERRED)
     return (
         not record.data.synthetic,
+        record.status == "done",
         record.variant == DEFAULT_VARIANT,
         -preferred,
         record.metrics[split].accuracy if split else 0.0,
     )
 
 
+def _holders(folder: Path, record: RunRecord) -> list[Path]:
+    """Run folders that may hold a run's parameters: of one that was taken over from another protocol, also that one."""
+    if not record.same_run_as:
+        return [folder]
+    data, protocols = folder.parent, folder.parents[2]
+    return [folder, protocols / record.same_run_as / data.name / folder.name]
+
+
 def _checkpoints(folder: Path, record: RunRecord) -> Path | None:
-    """Where the parameters of a run lie; of one that was taken over from another protocol, they lie there."""
-    holders = [folder]
-    if record.same_run_as:
-        data, protocols = folder.parent, folder.parents[2]
-        holders.append(protocols / record.same_run_as / data.name / folder.name)
-    places = (holder / "checkpoints" for holder in holders)
+    """Where the parameters of a run lie. Those of a run that has not ended are another run's than the record's."""
+    places = (one / CHECKPOINTS_NAME for one in _holders(folder, record) if not is_unfinished(one))
     return next((place for place in places if any((place / name).is_dir() for name in ("last", "best"))), None)
 
 
 def _needed_checkpoints(folder: Path, record: RunRecord) -> Path:
     place = _checkpoints(folder, record)
+    if place is None and any(is_unfinished(one) for one in _holders(folder, record)):
+        raise RecordError(f"{folder}: a newer run of it has not ended; finish it with `{_command(record)}`")
     if place is None:
-        variant = "" if record.variant == DEFAULT_VARIANT else f" --variant {record.variant}"
         raise RecordError(
-            f"{folder}: the record came without its checkpoint; train it with "
-            f"`repro run {record.paper}{variant} --protocol {record.same_run_as or record.protocol} --fresh`"
+            f"{folder}: the record came without its checkpoint; train it with `{_command(record)} --fresh`"
         )
     return place
+
+
+def _command(record: RunRecord) -> str:
+    """That makes the run. Seeds before its own are made with it."""
+    words = ["repro run", record.paper]
+    words += [] if record.variant == DEFAULT_VARIANT else ["--variant", record.variant]
+    words += ["--protocol", record.same_run_as or record.protocol]
+    words += ["--seeds", str(record.seed + 1)] if record.seed else []
+    for option, value in (("--epochs", record.overrides.epochs), ("--limit-train", record.overrides.limit_train)):
+        words += [option, str(value)] if value else []
+    return " ".join(words)
 
 
 def load_trained(folder: Path) -> TrainedNetwork:

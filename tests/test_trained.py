@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from click.testing import CliRunner
+from report_records import make_record, make_spec, metrics
 
 from fer_jax.faces import EMOTIONS
 from repro.cli import main
 from repro.dataset import open_dataset
-from repro.records import RECORD_NAME, RecordError, read_record
+from repro.records import RECORD_NAME, RecordError, read_record, record_folder, write_record
 from repro.trained import Classifier, find_trained, load_trained
 
 
@@ -73,6 +74,15 @@ def test_of_several_runs_an_honest_one_is_chosen_and_then_the_best(results):
     assert find_trained(results, run=str(named / RECORD_NAME)) == named
 
 
+def test_the_accuracy_that_is_shown_for_the_chosen_run_did_not_choose_it(tmp_path):
+    """Seed 1 is best on the test samples, seed 0 on the validation samples; the shortened run is best on both."""
+    for seed, validation, test, status in ((0, 0.6, 0.5, "done"), (1, 0.5, 0.6, "done"), (2, 0.7, 0.7, "partial")):
+        found = {"validation": metrics(validation), "test": metrics(test)}
+        record = make_record(make_spec(), seed=seed, status=status, metrics=found)
+        (write_record(record_folder(tmp_path, record), record).parent / "checkpoints" / "last").mkdir(parents=True)
+    assert find_trained(tmp_path).name == "seed-0"
+
+
 def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, tmp_path):
     with pytest.raises(
         RecordError, match="no trained network of teta2022; it has those of tiny; `repro run teta2022` trains one"
@@ -86,5 +96,11 @@ def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, t
     shutil.copytree(run_folders(results)[0], bare, ignore=shutil.ignore_patterns("checkpoints"))
     with pytest.raises(RecordError, match="without its checkpoint; train it with `repro run tiny --protocol"):
         find_trained(tmp_path, run=str(bare))
+    other = next(folder for folder in run_folders(results) if folder.name == "seed-1")
+    copy = tmp_path / "runs" / "two"
+    shutil.copytree(other, copy, ignore=shutil.ignore_patterns("checkpoints"))
+    remedy = "`repro run tiny --protocol as-published --seeds 2 --limit-train 200 --fresh`"
+    with pytest.raises(RecordError, match=remedy):
+        find_trained(tmp_path, run=str(copy))
     with pytest.raises(RecordError, match="came without their checkpoints"):
         find_trained(tmp_path, paper="tiny")
