@@ -1,4 +1,4 @@
-"""Write docs/commands/ from the commands themselves, and the README's table of results from ``results/RESULTS.md``:
+"""Write docs/commands/ from the commands themselves, and the README's table of results from the records:
 ``python docs/generate.py``, or with ``--check`` compare only.
 
 One page per command, and an index. Everything on a page comes from the click objects of ``repro/cli.py`` (and from
@@ -9,28 +9,28 @@ from __future__ import annotations
 
 import argparse
 import inspect
-import re
 import sys
 import textwrap
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from types import CodeType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
+
+if TYPE_CHECKING:
+    from repro.report.document import Cell, Table
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "commands"
 README = ROOT / "README.md"
-RESULTS = ROOT / "results" / "RESULTS.md"
 RESULT_COLUMNS = (
     "Paper",
     "Reported",
     "As published",
     "Official",
     "Clean",
-    "Inflation by the paper",
-    "Inflation by the dataset",
     "Reproduces as published?",
     "Holds without train/test overlap?",
 )
@@ -210,20 +210,40 @@ def _joined(*parts: str) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def readme(text: str, results: str) -> str:
-    """The README with the main table of RESULTS.md in its place: some columns, without the marks of flags."""
-    table = results.partition("## The papers")[2].strip().partition("\n\n")[0]
-    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in table.splitlines()]
-    places = [rows[0].index(name) for name in RESULT_COLUMNS]
-    lines = ["| " + " | ".join(_cell(row[place]) for place in places) + " |" for row in rows]
+def readme(text: str, table: str) -> str:
+    """The README with the table of results in its place."""
     before, begin, rest = text.partition(BEGIN)
     _, end, after = rest.partition(END)
-    return "".join([before, begin, *(f"{line}\n" for line in lines), end, after])
+    return "".join([before, begin, table, "\n", end, after])
 
 
-def _cell(text: str) -> str:
-    """As it reads one folder up."""
-    return re.sub(r"\]\((?!#)", "](results/", re.sub(r" ⚠ \*\*.+?\*\*", "", text))
+def results_table() -> str:
+    """Some columns of the main table, from the records."""
+    sys.path.insert(0, str(ROOT))
+    from repro.catalog import all_papers
+    from repro.report.inputs import read_input
+    from repro.report.protocol_table import overview_table
+
+    given = read_input(ROOT / "results", all_papers())
+    return narrowed(overview_table([paper for paper in given.papers if paper.loaded], given.all_audits))
+
+
+def narrowed(table: Table) -> str:
+    """The columns of RESULT_COLUMNS, with links as they read one folder up."""
+    from repro.report.document import Table
+    from repro.report.markdown import block_markdown
+
+    names = [column.heading for column in table.columns]
+    places = [names.index(name) for name in RESULT_COLUMNS]
+    rows = tuple(replace(row, cells=tuple(_one_up(row.cells[place]) for place in places)) for row in table.rows)
+    return block_markdown([Table(tuple(table.columns[place] for place in places), rows)])
+
+
+def _one_up(cell: Cell) -> Cell:
+    from repro.report.document import spans
+
+    moved = (replace(one, target=f"results/{one.target}") if one.target else one for one in spans(cell.text))
+    return replace(cell, text=tuple(moved))
 
 
 def stale() -> list[str]:
@@ -238,7 +258,7 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="write nothing; exit 1 when a page is not current")
     check, different = parser.parse_args().check, stale()
     text = README.read_text(encoding="utf-8")
-    current = readme(text, RESULTS.read_text(encoding="utf-8"))
+    current = readme(text, results_table())
     if check:
         for name in [f"docs/commands/{name}" for name in different] + ["README.md"] * (text != current):
             print(f"{name}: not current; run `python docs/generate.py`", file=sys.stderr)

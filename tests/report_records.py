@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -28,6 +29,10 @@ from repro.records import (
     Times,
     record_folder,
 )
+from repro.report.folder import documents
+from repro.report.groups import Run
+from repro.report.inputs import ReportInput
+from repro.report.markdown import markdown
 from repro.spec import Claim, Spec
 
 CPU = Device(kind="cpu", name="Test CPU", count=1, host_cores=2)
@@ -200,3 +205,24 @@ def cells(markdown: str, *, holding: str) -> list[list[str]]:
     """The cells of every table row that holds the text."""
     rows = [line for line in markdown.splitlines() if line.startswith("|") and holding in line]
     return [[cell.strip() for cell in row.strip("|").replace("\\|", "\0").split("|")] for row in rows]
+
+
+def report_input(
+    specs: Sequence[LoadedSpec], records: Iterable[Any] = (), audits: Any = (), **fields: Any
+) -> ReportInput:
+    """What a report of these records would be made from; records as from `placed`."""
+    by_paper = {spec.id: tuple(audit for audit in audits if audit.paper == spec.id) for spec in specs}
+    given = {"results": Path("nowhere"), "data": None, "explanations": {}, "bench": None} | fields
+    runs = tuple(Run(PurePosixPath(path.as_posix()), record) for path, record in records)
+    return ReportInput(specs=tuple(specs), runs=runs, audits=by_paper, **given)
+
+
+def report_pages(specs: Sequence[LoadedSpec], records: Iterable[Any] = (), audits: Any = ()) -> dict[str, str]:
+    """The pages as Markdown, by name."""
+    given = report_input(specs, records, audits)
+    return {name: markdown(document) for name, document in documents(given).items()}
+
+
+def report_text(specs: Sequence[LoadedSpec], records: Iterable[Any] = (), audits: Any = ()) -> str:
+    """RESULTS.md and the pages of the papers, one after another."""
+    return "\n".join(report_pages(specs, records, audits).values())

@@ -25,6 +25,7 @@ from repro.bench.table import BENCH_NAME, render_bench, render_bench_folder, tar
 from repro.cli import main
 from repro.records import Device
 from repro.report.folder import check_report, write_report
+from repro.report.markdown import inline
 
 
 def rows(text: str, start: str) -> list[list[str]]:
@@ -120,7 +121,7 @@ def test_targets(paper, what, kind, ours, target):
 
 
 def test_a_target_is_judged_before_rounding():
-    assert target_text(1.3, 1.2996) == "1.3, **missed**"
+    assert inline(target_text(1.3, 1.2996)) == "1.3, **missed**"
 
 
 def test_synthetic_faces_and_precision_are_marked():

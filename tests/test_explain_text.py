@@ -7,6 +7,7 @@ import pytest
 
 from repro.explain.records import EXPLANATION_FORMAT, Evidence, Explanation, SuspectResult
 from repro.explain.text import explanation_blocks, explanation_text, headline
+from repro.report.markdown import block_markdown
 
 SUSPECT = SuspectResult(
     suspect="suspect-x",
@@ -55,7 +56,7 @@ def test_the_terminal_shows_conclusion_grounds_price_and_failures():
 
 
 def test_the_page_has_the_conclusion_in_bold_and_one_row_per_hypothesis():
-    page = explanation_blocks(FOUND)
+    page = block_markdown(explanation_blocks(FOUND))
     assert page.startswith("**Several hypotheses remain.** Clean runs fall short.")
     assert "- samples are mixed: 2 more runs" in page
     assert "samples \\| are mixed" in page and "50.0 % (n = 1)" in page

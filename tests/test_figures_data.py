@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 
 import msgspec
 import pytest
-from report_records import GPU, cells, claim, data, headline, make_record, make_spec, placed
+from report_records import GPU, claim, data, headline, make_record, make_spec
 
 from fer_jax.faces import EMOTIONS
 from repro.catalog import find_paper
@@ -23,9 +23,10 @@ from repro.plan import settings_sha256
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, under_protocol
 from repro.records import Metrics
 from repro.report.claims import measure
-from repro.report.folder import render_results
+from repro.report.document import plain
 from repro.report.groups import PaperRuns, Run, collect
 from repro.report.headline_runs import headline_runs
+from repro.report.protocol_table import paper_table
 
 
 def record(spec, seed=0, accuracy=0.6, protocol=AS_PUBLISHED, **fields):
@@ -70,10 +71,11 @@ class TestAccuracy:
         figure = accuracy_figure([paper], ())
         (row,) = panel(figure, 0, 0, Dots).rows
         reported, ours, honest = row.marks
-        (told,) = cells(render_results([spec], placed(*records)).split("## Every variant")[0], holding="[someone2020]")
+        (shown,) = paper_table(paper, ()).rows
+        told = [plain(cell.text) for cell in shown.cells]
         assert (reported.value, ours.value, honest.value) == pytest.approx((61, 61.333333, 51))
-        assert (ours.note, honest.note) == (told[3], told[5])
-        answers = f"as published: {told[8]} without overlap: {told[9]}".replace("**", "")
+        assert (ours.note, honest.note) == (told[2], told[4])
+        answers = f"as published: {told[7]} without overlap: {told[8]}"
         assert row.note.replace("\n", " ") == answers
         judged = headline_runs(paper, ())[0].judgement
         assert judged and judged.published and judged.published.low and judged.published.high

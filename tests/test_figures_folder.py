@@ -27,15 +27,16 @@ from repro.figures.figure_data import (
     Row,
 )
 from repro.figures.folder import (
+    FORMS,
     SYNTHETIC_MISTAKES,
     check_figures,
     figures_available,
-    gallery,
     index_entry,
     write_figures,
 )
 from repro.figures.styles import STYLES
 from repro.records import record_folder, write_record
+from repro.report.inputs import read_input
 
 COMMITTED = Path(__file__).parent.parent / "results" / "figures"
 SPEC = make_spec(claims=(headline(value=0.61),))
@@ -47,12 +48,16 @@ def drawn(tmp_path_factory):
     folder = tmp_path_factory.mktemp("drawn")
     for seed in range(2):
         keep(folder, make_record(SPEC, seed=seed))
-    return folder, {path.name for path in write_figures(folder, [SPEC])}
+    return folder, {path.name for path in write_figures(folder, gallery(folder))}
 
 
 @pytest.fixture
 def results(drawn, tmp_path):
     return Path(shutil.copytree(drawn[0], tmp_path / "results"))
+
+
+def gallery(results):
+    return read_input(results, [SPEC]).gallery
 
 
 def keep(results, record):
@@ -61,16 +66,16 @@ def keep(results, record):
 
 def test_a_figure_is_drawn_once_and_again_when_its_records_change(results, drawn):
     names = {"accuracy", "times", "someone2020-learning"}
-    assert drawn[1] == {f"{name}.{form}" for name in names for form in ("svg", "png")}
-    assert check_figures(results, [SPEC]) == []
-    assert write_figures(results, [SPEC]) == [], "unchanged figures are left alone"
+    assert drawn[1] == {f"{name}.{form}" for name in names for form in FORMS}
+    assert check_figures(results, gallery(results)) == []
+    assert write_figures(results, gallery(results)) == [], "unchanged figures are left alone"
     keep(results, make_record(SPEC, seed=1, accuracy=0.55))
-    stale = check_figures(results, [SPEC])
+    stale = check_figures(results, gallery(results))
     assert [line.partition(":")[0] for line in stale] == [
-        f"figures/{name}.{form}" for name in ("accuracy", "someone2020-learning") for form in ("svg", "png")
+        f"figures/{name}.{form}" for name in ("accuracy", "someone2020-learning") for form in FORMS
     ], "the times did not change"
-    assert len(write_figures(results, [SPEC])) == 4
-    assert check_figures(results, [SPEC]) == []
+    assert len(write_figures(results, gallery(results))) == 6
+    assert check_figures(results, gallery(results)) == []
 
 
 def test_the_check_names_what_is_missing_and_what_has_no_data(results):
@@ -78,21 +83,21 @@ def test_the_check_names_what_is_missing_and_what_has_no_data(results):
     (folder / "accuracy.svg").unlink()
     (folder / "times.png").rename(folder / "gone.png")
     (folder / "mine.svg").write_text("<svg/>")
-    assert check_figures(results, [SPEC]) == [
+    assert check_figures(results, gallery(results)) == [
         "figures/accuracy.svg: missing",
         "figures/times.png: missing",
         "figures/gone.png: nothing in the records stands behind it",
         "figures/mine.svg: nothing in the records stands behind it",
     ]
-    write_figures(results, [SPEC])
+    write_figures(results, gallery(results))
     assert not (folder / "gone.png").exists()
     assert (folder / "mine.svg").exists(), "a file that the suite did not draw is not its to delete"
 
 
 def test_a_folder_without_runs_has_no_figures_and_says_what_would_make_them(tmp_path):
-    assert write_figures(tmp_path, [SPEC]) == []
+    assert write_figures(tmp_path, gallery(tmp_path)) == []
     assert not (tmp_path / "figures").exists()
-    assert gallery(tmp_path, [SPEC]).missing == (
+    assert gallery(tmp_path).missing == (
         "someone2020: no full run on real faces yet; `repro run someone2020` makes one",
     )
 
@@ -103,8 +108,8 @@ def test_the_check_and_the_index_need_no_matplotlib(results, monkeypatch):
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert not figures_available()
-    assert check_figures(results, [SPEC]) == []
-    entries = {entry.svg: entry for entry in map(index_entry, gallery(results, [SPEC]).figures)}
+    assert check_figures(results, gallery(results)) == []
+    entries = {entry.svg: entry for entry in map(index_entry, gallery(results).figures)}
     assert entries["figures/accuracy.svg"].paper is None
     assert entries["figures/someone2020-learning.svg"].paper == "someone2020"
     assert "50.0 ± 0.0 % (n = 2)" in entries["figures/accuracy.svg"].alternative
@@ -154,7 +159,9 @@ def test_the_same_data_give_the_same_bytes_whatever_the_user_configured():
 def test_a_drawing_is_opaque_carries_its_mark_and_keeps_its_text(tmp_path):
     figure = every_panel()
     images = np.zeros((7, 48, 48), np.uint8)
-    svg, png = draw(figure, "fer-repro:x", images)
+    drawn = draw(figure, "fer-repro:x", images, FORMS)
+    svg, png = drawn["svg"], drawn["png"]
+    assert b"prefers-color-scheme: dark" in svg and set(drawn) == set(FORMS)
     root = ElementTree.fromstring(svg)
     texts = {"".join(node.itertext()).strip() for node in root.iter("{http://www.w3.org/2000/svg}text")}
     assert {figure.title, "happy", "surprise", *STYLES} <= texts
@@ -184,7 +191,7 @@ def test_the_committed_figures_are_small_and_show_no_face_of_the_data_set():
     assert files
     # A paper with runs brings three or four figures of its own; every paper has had a run since onghena's.
     papers = sum(path.name.endswith("-learning.svg") for path in files)
-    assert sum(path.stat().st_size for path in files) < papers * 2**18
+    assert sum(path.stat().st_size for path in files) < papers * 2**19
     assert {path.name for path in files if "mistakes" in path.name} <= {f"{SYNTHETIC_MISTAKES}.png"}
     for path in files:
         if path.suffix == ".svg":

@@ -7,7 +7,7 @@ import hashlib
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -19,16 +19,17 @@ from tiny_paper import load_tiny
 import repro.page
 from repro.catalog import all_papers
 from repro.decode import LoadedSpec
-from repro.figures.folder import gallery, index_entry
+from repro.figures.folder import index_entry
 from repro.page.document import render_page, write_page
-from repro.page.markup import MARKDOWN
 from repro.records import RunRecord, write_record
-from repro.report.folder import render_folder
+from repro.report.document import Block, Details, Figure, Items, Paragraph, Section, Table, plain, walk
+from repro.report.folder import documents
+from repro.report.inputs import ReportInput, read_input
 from repro.report.sheets import SETTINGS_TITLE
 
 RESULTS = Path(__file__).parent.parent / "results"
 LARGEST_BYTES = 3_000_000
-VOID = {"meta", "link", "img", "br", "hr", "input", "wbr"}
+VOID = {"source", "meta", "link", "img", "br", "hr", "input", "wbr"}
 
 
 class Page(HTMLParser):
@@ -82,25 +83,58 @@ def html() -> str:
 
 
 @pytest.fixture(scope="module")
+def given() -> ReportInput:
+    return read_input(RESULTS, all_papers())
+
+
+@pytest.fixture(scope="module")
 def page(html: str) -> Page:
     return Page(html)
 
 
-def said(markdown: str) -> Iterator[str]:
-    """The text of every paragraph, heading, list item and cell, without its marks."""
-    for token in MARKDOWN.parse(markdown):
-        if token.type == "inline":
-            yield "".join(c.content for c in token.children or () if c.type in ("text", "code_inline", "softbreak"))
+def words_of(blocks: Iterable[Block]) -> Iterator[str]:
+    """The text of every block."""
+    for block in walk(blocks):
+        match block:
+            case Paragraph():
+                yield plain(block.text)
+            case Items():
+                yield from map(plain, block.items)
+            case Table():
+                yield from (column.heading for column in block.columns)
+                yield from (plain(cell.text) for row in block.rows for cell in row.cells)
+            case Figure():
+                yield block.caption
+            case Details():
+                yield block.summary
+            case Section():
+                yield block.title
 
 
-def test_the_page_says_all_that_the_documents_say(page: Page):
-    generated = render_folder(RESULTS, all_papers())
-    settings_only = re.compile(rf"^## {SETTINGS_TITLE}\n.*?^(?=## )", re.S | re.M)
+def test_the_page_says_all_that_the_pages_of_the_papers_say(page: Page, given: ReportInput):
     text = page.text
-    for name in (name for name in generated if name.endswith(".md")):
-        # The page tells the settings in its own way, and the summary and variants of a paper once.
-        missing = [one for one in said(settings_only.sub("", generated[name])) if squeezed(one) not in text]
+    for name, document in documents(given).items():
+        if name in ("RESULTS.md", "BENCH.md"):
+            continue
+        # The page shows the settings in its own way.
+        blocks = [one for one in document.blocks if not isinstance(one, Section) or one.title != SETTINGS_TITLE]
+        missing = [one for one in words_of(blocks) if squeezed(one) not in text]
         assert missing == [], name
+
+
+def test_benchmarks_have_a_page_of_their_own(tmp_path: Path, given: ReportInput):
+    main, bench = write_page(tmp_path / "report.html", RESULTS, all_papers())
+    assert (main.name, bench.name) == ("report.html", "report-bench.html")
+    text = Page(bench.read_text()).text
+    assert [one for one in words_of(documents(given)["BENCH.md"].blocks) if squeezed(one) not in text] == []
+    assert "Everyduel" not in Page(main.read_text()).text
+    assert 'href="report-bench.html"' in main.read_text() and 'href="report.html"' in bench.read_text()
+
+
+def test_a_caption_is_said_once(page: Page, given: ReportInput):
+    for figure in given.gallery.figures:
+        if figure.name != "accuracy":
+            assert page.text.count(squeezed(figure.caption)) == 1, figure.name
 
 
 def test_the_page_says_what_every_source_and_every_claim_quotes(page: Page):
@@ -123,7 +157,7 @@ def test_every_run_is_told_and_every_link_leads_somewhere(page: Page, tmp_path: 
     assert set(page.values("popovertarget")) <= set(ids)
     assert set(page.values("for")) <= set(ids)
 
-    elsewhere = Page(write_page(tmp_path / "some where" / "page.html", RESULTS, all_papers()).read_text())
+    elsewhere = Page(write_page(tmp_path / "some where" / "page.html", RESULTS, all_papers())[0].read_text())
     files = [link for link in elsewhere.values("href") if not link.startswith(("#", "http", "data:"))]
     assert len(files) > len(runs)
     assert [link for link in files if not (tmp_path / "some where" / unquote(link)).exists()] == []
@@ -138,7 +172,7 @@ def test_the_page_loads_nothing_and_allows_only_its_own_script_and_style(page: P
     tags = [tag for tag, _ in page.elements]
     assert (tags.count("script"), tags.count("style")) == (1, 1)
     assert not {"iframe", "object", "embed", "form", "base"} & set(tags)
-    loaded = page.values("src") + [a["href"] for tag, a in page.elements if tag == "link"]
+    loaded = page.values("src") + page.values("srcset") + [a["href"] for tag, a in page.elements if tag == "link"]
     assert all(address.startswith("data:") for address in loaded)
     assert not [key for _, a in page.elements for key in a if key.startswith("on") or key == "style"]
     names = [(tag, attributes.get("http-equiv")) for tag, attributes in page.elements]
@@ -180,7 +214,12 @@ def test_failed_synthetic_and_unknown_runs_are_told(tmp_path: Path):
         make_record(stranger, seed=3),
     ]
     text = Page(render_page(write_results(tmp_path, *records), [spec])).text
-    for words in ("the loss is not finite (step 7)", "SYNTHETIC, not comparable", "spec not at hand", "stranger2021"):
+    for words in (
+        "the loss is not finite (step 7)",
+        "SYNTHETIC, not comparable",
+        "no spec found for this run",
+        "stranger2021",
+    ):
         assert squeezed(words) in text
 
 
@@ -196,7 +235,7 @@ def figure_page(folder: Path) -> tuple[LoadedSpec, Path]:
 
 def test_figures_that_are_drawn_stand_in_the_page(tmp_path: Path):
     spec, results = figure_page(tmp_path)
-    entry, *others = map(index_entry, gallery(results, [spec]).figures)
+    entry, *others = map(index_entry, read_input(results, [spec]).gallery.figures)
     assert others
     assert "img" not in [tag for tag, _ in Page(render_page(results, [spec])).elements]
     drawn = b"<svg xmlns='http://www.w3.org/2000/svg' width='1' height='1'/>"

@@ -1,24 +1,34 @@
-"""repro.report: the rendered tables, and the check that finds a table which the records do not give."""
+"""repro.report: the rendered tables."""
 
 from __future__ import annotations
 
 import random
-from pathlib import Path
 
 import msgspec
-import pytest
-from report_records import CPU, GPU, cells, claim, data, headline, make_record, make_spec, placed
+from report_records import (
+    CPU,
+    GPU,
+    cells,
+    claim,
+    data,
+    headline,
+    make_record,
+    make_spec,
+    placed,
+    report_pages,
+    report_text,
+)
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.settings import PRECISIONS
-from repro.records import Device, Overrides, RecordError, write_record
-from repro.report.folder import CSV_NAME, REPORT_NAME, check_report, render_results, write_report
+from repro.records import Device, Overrides
 
 LEAKY = {"flag": "likely train/test leakage", "flag_reason": "Copies are made | before the split."}
 
 
 def main_rows(text: str, *, holding: str = "") -> list[list[str]]:
-    return cells(section(text, "## Every variant, protocol and device", "## "), holding=holding)[0 if holding else 2 :]
+    rows = cells(section(text, "## Every variant, protocol and device", "## "), holding=holding)
+    return rows[0 if holding else 2 :]
 
 
 def section(text: str, start: str, end: str) -> str:
@@ -27,20 +37,17 @@ def section(text: str, start: str, end: str) -> str:
 
 
 def test_a_paper_without_runs_is_a_row():
-    text = render_results([make_spec(claims=(headline(),))], [])
-    assert main_rows(text) == [
-        ["[someone2020](#someone2020)", "`default`", "accuracy, test", "61 %", *["—"] * 6, "not run"]
-    ]
-    assert cells(text, holding="`main`")[0][4] == "not run"
+    text = report_text([make_spec(claims=(headline(),))], [])
+    assert main_rows(text) == [["`default`", "accuracy, test", "61 %", *["—"] * 6, "not run"]]
+    assert cells(section(text, "## Claims", "## "), holding="`main`")[0][4] == "not run"
     assert text.endswith("## Runs\n\nNone yet.\n")
 
 
 def test_main_row_of_full_runs():
     spec = make_spec(claims=(headline(),))
     records = [make_record(spec, seed=seed, accuracy=a) for seed, a in enumerate((0.58, 0.60, 0.65))]
-    assert main_rows(render_results([spec], placed(*records))) == [
+    assert main_rows(report_text([spec], placed(*records))) == [
         [
-            "[someone2020](#someone2020)",
             "`default`",
             "accuracy, test",
             "61 %",
@@ -64,11 +71,11 @@ def test_devices_data_sets_and_versions_are_never_averaged():
         make_record(spec, accuracy=0.53, data=data(fingerprint="ffffffffff")),
         make_record(spec, accuracy=0.54, training_version=TRAINING_VERSION + 1),
     ]
-    rows = main_rows(render_results([spec], placed(*records)))
-    assert sorted(row[4] for row in rows) == [f"{a}.0 % (n = 1)" for a in (50, 51, 52, 53, 54)]
-    version = next(row for row in rows if row[4].startswith("54"))
+    rows = main_rows(report_text([spec], placed(*records)))
+    assert sorted(row[3] for row in rows) == [f"{a}.0 % (n = 1)" for a in (50, 51, 52, 53, 54)]
+    version = next(row for row in rows if row[3].startswith("54"))
     assert version[-1] == f"done; training code version {TRAINING_VERSION + 1}, now {TRAINING_VERSION}"
-    claims = cells(render_results([spec], placed(*records)), holding="Table I")
+    claims = cells(report_text([spec], placed(*records)), holding="Table I")
     assert len(claims) == 1, "the document's side is told once"
     assert claims[0][6] == "cpu, Other CPU, fer2013 (ab12cd34)"
 
@@ -79,14 +86,14 @@ def test_precisions_are_never_averaged_and_told_apart_where_there_are_several():
         make_record(spec, accuracy=accuracy, device=GPU, matmul_precision=precision)
         for accuracy, precision in ((0.50, "bfloat16"), (0.51, "float32"), (0.52, "tensorfloat32"))
     ]
-    rows = main_rows(render_results([spec], placed(*records)))
-    assert [row[4] for row in rows] == [f"{a}.0 % (n = 1)" for a in (50, 51, 52)]
+    rows = main_rows(report_text([spec], placed(*records)))
+    assert [row[3] for row in rows] == [f"{a}.0 % (n = 1)" for a in (50, 51, 52)]
     assert [[p in " ".join(row) for p in ("bfloat16", "tensorfloat32")] for row in rows] == [
         [True, False],
         [False, False],
         [False, True],
     ]
-    claims = cells(render_results([spec], placed(*records)), holding="gpu")
+    claims = cells(report_text([spec], placed(*records)), holding="gpu")
     assert {precision for precision in PRECISIONS if any(precision in " ".join(row) for row in claims)} == set(
         PRECISIONS
     )
@@ -101,8 +108,8 @@ def test_variants_stand_in_the_spec_order_beside_their_own_claims():
         )
     )
     records = [make_record(spec, variant="wide", accuracy=0.6), make_record(spec, accuracy=0.5)]
-    rows = main_rows(render_results([spec], placed(*records)))
-    assert [(row[1], row[3], row[5]) for row in rows] == [
+    rows = main_rows(report_text([spec], placed(*records)))
+    assert [(row[0], row[2], row[4]) for row in rows] == [
         ("`default`", "61 %", "-11.0 points"),
         ("`wide`", "55 %", "+5.0 points"),
     ]
@@ -110,8 +117,8 @@ def test_variants_stand_in_the_spec_order_beside_their_own_claims():
 
 def test_a_variant_that_the_document_gives_no_figure_for():
     spec = make_spec(claims=(headline(),))
-    rows = main_rows(render_results([spec], placed(make_record(spec, variant="wide", accuracy=0.6))))
-    assert [row[1:6] for row in rows] == [
+    rows = main_rows(report_text([spec], placed(make_record(spec, variant="wide", accuracy=0.6))))
+    assert [row[0:5] for row in rows] == [
         ["`default`", "accuracy, test", "61 %", "—", "—"],
         ["`wide`", "accuracy, test", "—", "60.0 % (n = 1)", "—"],
     ]
@@ -120,28 +127,31 @@ def test_a_variant_that_the_document_gives_no_figure_for():
 def test_a_failed_run_is_a_row_of_its_own_and_not_averaged():
     spec = make_spec(claims=(headline(),))
     failed = make_record(spec, seed=1, accuracy=0.1, status="failed", failed_step=1234, error="loss is nan | inf")
-    rows = main_rows(render_results([spec], placed(make_record(spec, accuracy=0.6), failed)))
-    assert [row[4] for row in rows] == ["60.0 % (n = 1)", "—"]
+    rows = main_rows(report_text([spec], placed(make_record(spec, accuracy=0.6), failed)))
+    assert [row[3] for row in rows] == ["60.0 % (n = 1)", "—"]
     assert rows[1][-1] == "**FAILED**, seed 1 at step 1,234: loss is nan \0 inf"
 
 
 def test_a_partial_run_says_what_was_shortened_and_shows_no_difference():
     spec = make_spec(claims=(headline(), claim("epoch1", epoch=1)))
     short = Overrides(epochs=2, limit_train=1000)
-    text = render_results([spec], placed(make_record(spec, status="partial", epochs=2, overrides=short)))
+    text = report_text([spec], placed(make_record(spec, status="partial", epochs=2, overrides=short)))
     (row,) = main_rows(text)
-    assert row[4:6] == ["50.0 % (n = 1)", "—"]
+    assert row[3:5] == ["50.0 % (n = 1)", "—"]
     assert row[-1] == "**partial**: 2 of 4 epochs, only 1,000 training rows"
-    assert cells(text, holding="`epoch1`")[0][4] == "not reached: partial run"
-    text = render_results([spec], placed(make_record(spec, status="partial", epochs=2, overrides=Overrides(epochs=2))))
-    assert cells(text, holding="`epoch1`")[0][4:6] == ["49.0 % (n = 1, **partial**)", "-12.0 points"]
+    assert cells(section(text, "## Claims", "## "), holding="`epoch1`")[0][4] == "not reached: partial run"
+    text = report_text([spec], placed(make_record(spec, status="partial", epochs=2, overrides=Overrides(epochs=2))))
+    assert cells(section(text, "## Claims", "## "), holding="`epoch1`")[0][4:6] == [
+        "49.0 % (n = 1, **partial**)",
+        "-12.0 points",
+    ]
 
 
 def test_a_partial_run_that_reached_the_headline_is_marked():
     spec = make_spec(claims=(headline(epoch=2),))
     partial = make_record(spec, status="partial", epochs=2, overrides=Overrides(epochs=2))
-    (row,) = main_rows(render_results([spec], placed(partial)))
-    assert row[2:6] == ["accuracy, test, epoch 2", "61 %", "50.0 % (n = 1, **partial**)", "—"]
+    (row,) = main_rows(report_text([spec], placed(partial)))
+    assert row[1:5] == ["accuracy, test, epoch 2", "61 %", "50.0 % (n = 1, **partial**)", "—"]
 
 
 def test_speedup_compares_runs_on_the_same_data_only():
@@ -149,53 +159,55 @@ def test_speedup_compares_runs_on_the_same_data_only():
     cpu = make_record(spec)
     gpu = make_record(spec, device=GPU, epoch_s=1.0, data=data(fingerprint="ffffffffff"))
     assert (
-        cells(render_results([spec], placed(cpu, gpu)), holding="`faster`")[0][4]
+        cells(report_text([spec], placed(cpu, gpu)), holding="`faster`")[0][4]
         == "no cpu and gpu runs that can be compared"
     )
     gpu = make_record(spec, device=GPU, epoch_s=1.0)
-    assert cells(render_results([spec], placed(cpu, gpu)), holding="`faster`")[0][4] == "5.50 (n = 1 cpu, 1 gpu)"
+    assert cells(report_text([spec], placed(cpu, gpu)), holding="`faster`")[0][4] == "5.50 (n = 1 cpu, 1 gpu)"
 
 
 def test_synthetic_runs_stand_apart_and_measure_nothing():
     spec = make_spec(claims=(headline(),))
-    text = render_results([spec], placed(make_record(spec, accuracy=0.8, data=data(synthetic=True))))
+    text = report_text([spec], placed(make_record(spec, accuracy=0.8, data=data(synthetic=True))))
     assert [row[-1] for row in main_rows(text)] == ["not run"]
-    (row,) = cells(section(text, "## Synthetic runs", "## "), holding="someone2020")
-    assert row[3] == "80.0 % (n = 1)"
+    (row,) = cells(section(text, "## Synthetic runs", "## "), holding="`default`")
+    assert row[2] == "80.0 % (n = 1)"
     assert row[-1] == "**SYNTHETIC, not comparable**; done"
-    assert cells(text, holding="`main`")[0][4] == "not run"
+    assert cells(section(text, "## Claims", "## "), holding="`main`")[0][4] == "not run"
     assert "**SYNTHETIC, not comparable**" in section(text, "## Runs", "## ")
 
 
-def test_a_flag_is_seen_in_the_main_table_with_its_reason_below():
+def test_a_flag_stands_on_the_paper_s_page_with_its_reason():
     spec = make_spec(claims=(headline(value=0.98, **LEAKY),))
-    text = render_results([spec], placed(make_record(spec)))
-    assert main_rows(text)[0][3] == "98 % ⚠ **likely train/test leakage**"
-    note = "- ⚠ **someone2020, likely train/test leakage:** Copies are made \\| before the split."
-    assert note in section(text, "## The papers", "## ")
-    assert (
-        cells(section(text, "## The papers", "## "), holding="someone2020")[0][2]
-        == "98 % ⚠ **likely train/test leakage**"
-    )
+    pages = report_pages([spec], placed(make_record(spec)))
+    page = pages["someone2020.md"]
+    assert main_rows(page)[0][2] == "98 % ⚠ **likely train/test leakage**"
+    note = "- ⚠ **main, likely train/test leakage:** Copies are made \\| before the split."
+    assert note in section(page, "## In short", "## ")
+    assert "⚠" not in pages["RESULTS.md"]
 
 
 def test_runs_of_settings_that_the_spec_no_longer_has_measure_nothing():
     old = make_spec(claims=(headline(),))
     record = make_record(old, accuracy=0.6)
     steeper = {**old.raw["training"], "optimizer": {"optimizer": "sgd", "learning_rate": 0.2}}
-    text = render_results([make_spec(claims=(headline(),), training=steeper)], placed(record))
+    text = report_text([make_spec(claims=(headline(),), training=steeper)], placed(record))
     (row,) = main_rows(text)
-    assert row[5] == "—"
+    assert row[4] == "—"
     assert row[-1] == "done; **outdated**: the spec or the search for duplicates changed after the run"
-    assert cells(text, holding="`main`")[0][4] == "not run"
-    text = render_results([make_spec(claims=(headline(),), variants={})], placed(make_record(old, variant="wide")))
+    assert cells(section(text, "## Claims", "## "), holding="`main`")[0][4] == "not run"
+    text = report_text([make_spec(claims=(headline(),), variants={})], placed(make_record(old, variant="wide")))
     assert "**outdated**" in main_rows(text)[1][-1]
 
 
-def test_a_paper_whose_spec_is_not_at_hand_is_still_a_row():
+def test_a_run_without_a_spec_is_still_a_row_of_the_results():
     mine = make_spec("mine", claims=(headline(),))
-    (row,) = main_rows(render_results([], placed(make_record(mine, accuracy=0.7))))
-    assert (row[0], row[3], row[4], row[-1]) == ("mine", "—", "70.0 % (n = 1)", "done; spec not at hand")
+    pages = report_pages([], placed(make_record(mine, accuracy=0.7)))
+    assert list(pages) == ["RESULTS.md"]
+    strangers = section(pages["RESULTS.md"], "## Runs without a spec", "## ")
+    (row,) = cells(strangers, holding="`default`")
+    assert (row[2], row[3], row[-1]) == ("—", "70.0 % (n = 1)", "done; no spec found for this run")
+    assert len(cells(strangers, holding="[mine/default")) == 1
 
 
 def test_claims_beside_what_was_measured():
@@ -209,8 +221,8 @@ def test_claims_beside_what_was_measured():
         )
     )
     records = [make_record(spec, accuracy=0.6), make_record(spec, accuracy=0.59, device=GPU, epoch_s=1.0)]
-    text = render_results([spec], placed(*records))
-    rows = {row[0]: row for row in cells(section(text, "#### Claims", "## "), holding="`")}
+    text = report_text([spec], placed(*records))
+    rows = {row[0]: row for row in cells(section(text, "## Claims", "## "), holding="`")}
     assert rows["`hours`"][1] == "time, gpu, 2 epochs"
     assert rows["`hours`"][3:6] == ["0.5 h", "0.00 h (n = 1)", "-0.50 h"]
     assert rows["`faster`"][3:7] == ["5.0", "5.50 (n = 1 cpu, 1 gpu)", "+0.50", "cpu / gpu"]
@@ -223,7 +235,7 @@ def test_claims_beside_what_was_measured():
     ]
     assert rows["`other`"][1] == '"61%", test'
     assert rows["`other`"][4:] == ["not measured", "—", "—", "Table I. not about this network."]
-    lines = text.splitlines()
+    lines = section(text, "## Claims", "## ").splitlines()
     first = next(i for i, line in enumerate(lines) if line.startswith("| `main`"))
     assert "60.0 % (n = 1) | -1.0 points | cpu |" in lines[first]
     assert lines[first + 1] == "| | | | | 59.0 % (n = 1) | -2.0 points | gpu | |"
@@ -245,7 +257,7 @@ def test_section_tells_contradictions_and_deviations():
         ],
         deviations=[{"about": "evaluation", "reason": "All rows are evaluated."}],
     )
-    text = render_results([spec], [])
+    text = report_text([spec], [])
     assert "**A network.** A. One, B. Two (2020). A Journal." in text
     assert (
         "- **learning rate:** 0.1 (Sec. 2) against 0.01 (Fig. 4). Chosen: 0.1. It trains. "
@@ -258,7 +270,7 @@ def test_run_table_links_every_record():
     spec = make_spec()
     record = make_record(spec, seed=7, git={"commit": "0123456789abcdef", "dirty": True}, device=CPU)
     record = msgspec.convert(msgspec.to_builtins(record), type(record))
-    (row,) = cells(section(render_results([spec], placed(record)), "## Runs", "## "), holding="seed-7")
+    (row,) = cells(section(report_text([spec], placed(record)), "## Runs", "## "), holding="seed-7")
     folder = "someone2020/default/cpu/as-published/fer2013-ab12cd34/seed-7"
     assert row == [
         f"[{folder}](runs/{folder}/run.json)",
@@ -282,18 +294,23 @@ def test_rendering_does_not_depend_on_the_order_of_its_input():
         for variant in ("default", "wide")
         for device in (CPU, GPU)
     ]
-    expected = render_results(specs, placed(*records))
+    expected = report_text(specs, placed(*records))
     for seed in range(5):
         generator = random.Random(seed)
-        text = render_results(generator.sample(specs, len(specs)), generator.sample(placed(*records), len(records)))
+        text = report_text(generator.sample(specs, len(specs)), generator.sample(placed(*records), len(records)))
         assert text == expected
-    assert [row[0][1:6] for row in main_rows(expected)[::4]] == ["a2019", "b2020", "c2021"]
+    assert [heading for heading in expected.splitlines() if heading.startswith("# ")] == [
+        "# Results",
+        "# a2019",
+        "# b2020",
+        "# c2021",
+    ]
 
 
 def test_every_table_is_well_formed():
     spec = make_spec(claims=(headline(place="a | b"), claim("x", note="c | d")), paper={"summary": "| e |"})
     records = [make_record(spec), make_record(spec, data=data(synthetic=True))]
-    text = render_results([spec], placed(*records))
+    text = report_text([spec], placed(*records))
     widths: list[set[int]] = []
     for line, before in zip(text.splitlines(), ["", *text.splitlines()], strict=False):
         if line.startswith("|"):
@@ -301,39 +318,5 @@ def test_every_table_is_well_formed():
                 assert before == "", "a table needs an empty line before it"
                 widths.append(set())
             widths[-1].add(line.replace("\\|", "").count("|"))
-    assert len(widths) == 5
+    assert len(widths) >= 8
     assert all(len(counts) == 1 for counts in widths)
-
-
-def write_all(results: Path, records: list) -> None:
-    for path, record in placed(*records):
-        write_record(results / path.parent, record)
-
-
-def test_check_finds_a_changed_digit_and_a_new_record(tmp_path):
-    spec = make_spec(claims=(headline(),))
-    write_all(tmp_path, [make_record(spec, accuracy=0.604)])
-    assert any("60.4 %" in line for line in check_report(tmp_path, [spec])), "no table yet: all of it is missing"
-    written = write_report(tmp_path, [spec])
-    path, table = tmp_path / REPORT_NAME, tmp_path / CSV_NAME
-    assert {path, table} < set(written)
-    assert check_report(tmp_path, [spec]) == []
-
-    current = path.read_text(encoding="utf-8")
-    path.write_text(current.replace("60.4 % (n = 1)", "61.4 % (n = 1)", 1), encoding="utf-8")
-    changed = [line for line in check_report(tmp_path, [spec]) if line[0] in "+-" and "someone2020" in line]
-    assert [("61.4 %" in line, "60.4 %" in line) for line in changed] == [(True, False), (False, True)]
-
-    path.write_text(current, encoding="utf-8")
-    table.write_text(table.read_text(encoding="utf-8").replace("0.604000", "0.614000"), encoding="utf-8")
-    assert any("0.614000" in line for line in check_report(tmp_path, [spec]))
-    write_all(tmp_path, [make_record(spec, seed=1, accuracy=0.62)])
-    assert any("61.2 ± 1.1 % (n = 2)" in line for line in check_report(tmp_path, [spec]))
-
-
-def test_a_broken_record_is_named(tmp_path):
-    broken = tmp_path / "runs" / "x" / "run.json"
-    broken.parent.mkdir(parents=True)
-    broken.write_text('{"format": 1}')
-    with pytest.raises(RecordError, match=r"run\.json: not a run record"):
-        check_report(tmp_path, [])

@@ -20,6 +20,7 @@ from repro.records import RecordError, pack_predictions, record_folder
 from repro.report.copies import copies_findings
 from repro.report.copies_section import copies_section
 from repro.report.groups import Run, collect
+from repro.report.markdown import block_markdown
 
 SPEC = make_spec("someone2020", (headline(),))
 SAMPLES, COPIED, TRAINED = 400, 100, 1000  # test samples 0..399; of the first 100 there are copies 1000..1099
@@ -72,7 +73,7 @@ def test_three_protocols_give_a_decomposition_two_give_the_response_alone(result
     parts = one.decomposition
     assert parts and parts.with_copy == COPIED and parts.samples == SAMPLES and parts.seeds[PLACEBO] == 3
     assert parts.copies.low < 0.25 * 0.45 < parts.copies.high
-    text = "\n".join(copies_section([one]))
+    text = block_markdown(copies_section([one]))
     assert "| someone2020 | 2 official, 2 clean, 3 placebo | 400 | 100 |" in text
     figure = copies_figure([one])
     assert figure and len(figure.panels) == 1 and "copies with another label" in figure.alternative

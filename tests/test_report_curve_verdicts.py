@@ -6,6 +6,7 @@ from report_records import EPOCHS, headline, make_record, make_spec, placed
 
 from repro.report.curve_verdicts import judge_curves
 from repro.report.groups import PaperRuns, Run
+from repro.report.markdown import block_markdown
 from repro.report.verdict_section import verdict_section
 
 RISING = [0.57, 0.58, 0.59, 0.60]
@@ -52,5 +53,5 @@ def test_few_runs_and_missing_tolerances_are_said():
 
 def test_the_page_has_a_row_for_each_curve():
     of = paper(RISING, 0.598, 0.600, 0.602)
-    text = "\n\n".join(verdict_section(of, {}, judge_curves(of)))
+    text = block_markdown(verdict_section(of, {}, judge_curves(of)))
     assert "| `curve` | accuracy, test, variant default | 4 | **reproduced** |" in text

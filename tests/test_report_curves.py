@@ -14,8 +14,10 @@ from repro.class_measures import ranking
 from repro.records import Overrides, pack_predictions
 from repro.report.claims import measure, why_unmeasured
 from repro.report.curves import measure_curve
+from repro.report.document import Cell
 from repro.report.grouped_claims import curve_rows, matrix_distance, matrix_rows
 from repro.report.groups import Run, collect
+from repro.report.markdown import inline
 from repro.report.rankings import with_rankings
 from repro.spec import Curve, Table
 
@@ -44,6 +46,11 @@ MATRIX = {
 }
 PAPER = make_spec(claims=(headline(),), curves=[CURVE], tables=[MATRIX])
 (CURVE_OF_PAPER,) = PAPER.spec.curves
+
+
+def shown(rows):
+    """Cells as Markdown."""
+    return [[inline(cell.text if isinstance(cell, Cell) else cell) for cell in row] for row in rows]
 
 
 def test_one_curve_per_run_at_the_points_of_the_paper():
@@ -84,7 +91,7 @@ def test_a_curve_that_no_run_measures():
 
 def test_a_row_shows_both_ends_and_the_largest_difference():
     (paper,) = collect([PAPER], [])
-    assert curve_rows(paper) == [
+    assert shown(curve_rows(paper)) == [
         [
             "`curve`",
             "accuracy, test, epochs 1 to 4",
@@ -143,7 +150,7 @@ def test_shares_of_rows_are_weighted_by_the_samples_of_the_run(of):
 
 def test_a_matrix_without_runs_is_not_run():
     (paper,) = collect([PAPER], [])
-    assert [row[4] for row in matrix_rows(paper)] == ["not run"]
+    assert [row[4] for row in shown(matrix_rows(paper))] == ["not run"]
 
 
 # --- counts as shares -------------------------------------------------------------------------------------------------
@@ -200,7 +207,7 @@ def test_a_curve_from_a_gpu_is_a_row_of_its_own():
         for i, device in enumerate((CPU, CPU, GPU))
     ]
     (paper,) = collect([PAPER], runs)
-    rows = curve_rows(paper)
+    rows = shown(curve_rows(paper))
     assert [(row[0], row[5], row[6], row[7]) for row in rows] == [
         ("`curve`", "48.0 ± 0.0 % to 51.0 ± 0.0 % (n = 2)", "+3.0 points at epoch 1", "cpu"),
         ("", "48.0 % to 51.0 % (n = 1)", "+3.0 points at epoch 1", "gpu"),

@@ -12,6 +12,7 @@ from fer_jax.faces import UNLABELLED, USAGES, Faces
 from repro.audit.data import DataAudit, audit_data
 from repro.dataset import Dataset
 from repro.report.data_section import data_section
+from repro.report.markdown import block_markdown
 
 
 def faces(*usages: str, labelled: bool = True) -> Faces:
@@ -31,22 +32,22 @@ def audited(of: Faces) -> DataAudit:
 @pytest.mark.parametrize("parts", [("PrivateTest",), ("PublicTest",), ()])
 def test_a_data_set_may_lack_parts(parts):
     found = audited(faces("Training", *parts))
-    text = "\n\n".join(data_section(found))
-    rows = cells(text, holding="(25.0%)")
+    text = block_markdown(data_section(found))
+    rows = cells(text, holding="(25.0 %)")
     assert [row[0] for row in rows] == list(parts)
-    assert all(row[1:4] == ["4", "1 (25.0%)", "1 (25.0%)"] for row in rows)
+    assert all(row[1:4] == ["4", "1 (25.0 %)", "1 (25.0 %)"] for row in rows)
 
 
 def test_a_data_set_may_have_no_labels():
     found = audited(faces("Training", "PrivateTest", labelled=False))
     assert found.conflicts.pictures == found.conflicts.rows == 0
-    assert "1 (25.0%)" in "\n".join(data_section(found))
+    assert "1 (25.0 %)" in block_markdown(data_section(found))
 
 
 def test_another_search_for_duplicates_is_said():
     found = audited(faces("Training", "PrivateTest"))
     older = msgspec.structs.replace(found, duplicates_version=DUPLICATES_VERSION - 1)
-    assert ["Outdated" in "".join(data_section(one)) for one in (found, older)] == [False, True]
+    assert ["Outdated" in block_markdown(data_section(one)) for one in (found, older)] == [False, True]
 
 
 def test_nothing_is_said_of_a_data_set_that_was_not_audited():

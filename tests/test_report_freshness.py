@@ -88,7 +88,7 @@ def pages(folder, found, explanation, spec=SPEC):
 def test_the_page_shows_what_is_current(tmp_path):
     page = pages(tmp_path, FOUND, EXPLANATION)
     assert "Outdated" not in page and "Audited: fer2013 (ab12cd34), variant `default`." in page
-    assert "500 of 1,000 evaluated rows" in page and "No error that was considered gives the claim." in page
+    assert "500 of 1,000 test samples" in page and "No error that was considered gives the claim." in page
     assert "On Test CPU, fer2013 (ab12cd34)." in page, "no figure without its device and data"
 
 
@@ -96,7 +96,7 @@ def test_the_page_says_what_is_outdated(tmp_path):
     old = msgspec.structs.replace(FOUND, settings=dict.fromkeys(NOW, "older"))
     page = pages(tmp_path, old, msgspec.structs.replace(EXPLANATION, reported=0.98))
     assert page.count("**Outdated**") == 2
-    assert "evaluated rows (" not in page and "No error that was considered gives the claim." not in page
+    assert "test samples (" not in page and "No error that was considered gives the claim." not in page
 
 
 def test_an_explanation_by_older_rules_is_outdated(tmp_path):

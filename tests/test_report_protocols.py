@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from report_records import GPU, audited, cells, data, headline, make_record, make_spec, placed
+from report_records import GPU, audited, cells, data, headline, make_record, make_spec, placed, report_input
 
 from fer_jax import TRAINING_VERSION
 from repro.audit.leakage import LeakageAudit, Overlap
 from repro.plan import settings_sha256
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS, under_protocol
 from repro.records import write_record
-from repro.report.folder import render_folder, render_results
-from repro.report.protocol_table import HOLDS, REPRODUCES
+from repro.report.document import plain, spans
+from repro.report.folder import render_folder
+from repro.report.protocol_table import HOLDS, REPRODUCES, overview_table, paper_table
 from repro.verdict import has_verdict
 
 
@@ -24,9 +25,11 @@ def record(spec, protocol, seed, accuracy, **fields):
 
 
 def rows(spec, records, audits=None):
-    text = render_results([spec], placed(*records), audits or ())
-    table = text.split("## The papers\n")[1].split("\n## ")[0]
-    return [dict(zip(cells(table, holding="Reported")[0], row, strict=True)) for row in cells(table, holding=spec.id)]
+    """The rows of the paper's own table, by heading."""
+    given = report_input([spec], placed(*records), audits or ())
+    shown = paper_table(given.papers[0], given.all_audits)
+    names = [column.heading for column in shown.columns]
+    return [dict(zip(names, (plain(cell.text) for cell in row.cells), strict=True)) for row in shown.rows]
 
 
 def audit(spec, *, leaks):
@@ -75,9 +78,9 @@ def test_the_two_questions_of_a_leaky_claim_that_runs_without_overlap_miss():
     spec = make_spec(claims=(headline(value=0.61),))
     runs = three(spec, AS_PUBLISHED, 0.61) + three(spec, CLEAN, 0.31) + three(spec, OFFICIAL, 0.31)
     (row,) = rows(spec, runs, audit(spec, leaks=True))
-    assert (row[REPRODUCES], row[HOLDS]) == ("**yes**", "**no**")
+    assert (row[REPRODUCES], row[HOLDS]) == ("yes", "no")
     (row,) = rows(spec, runs, audit(spec, leaks=False))
-    assert (row[REPRODUCES], row[HOLDS]) == ("**yes**", "**no**")
+    assert (row[REPRODUCES], row[HOLDS]) == ("yes", "no")
 
 
 HEADLINES = {
@@ -106,17 +109,30 @@ def test_a_document_may_have_any_main_figure(fields, tmp_path):
             ((path, _),) = placed(one)
             write_record(tmp_path / path.parent, one)
     files = render_folder(tmp_path, [spec])
-    (row,) = cells(files["RESULTS.md"].split("## Every variant")[0], holding="](someone2020.md)")
+    (row,) = cells(files["RESULTS.md"].split("## The papers")[1].split("\n## ")[0], holding="](someone2020.md)")
     gets_none = has_verdict(spec.spec.claims[0]) is False
-    assert row[-3] == "\u2014" or not gets_none, "no verdict on what no run can confirm"
-    assert ("inconclusive" not in files["RESULTS.md"] and "**open**:" not in row[-3]) or ": " in row[-3]
+    assert row[-2] == "\u2014" or not gets_none, "no verdict on what no run can confirm"
+    assert "**open**:" not in row[-2] or ": " in row[-2]
     assert "## Verdicts" in files["someone2020.md"]
 
 
-def test_a_document_without_figures_is_still_a_row():
+def test_a_paper_without_a_number_is_still_a_row():
     spec = make_spec()
-    (row,) = cells(render_results([spec], placed(make_record(spec))), holding="](someone2020.md)")
-    assert row[1] == "no number is claimed"
+    given = report_input([spec], placed(make_record(spec)))
+    (row,) = overview_table(given.papers, ()).rows
+    assert [plain(cell.text) for cell in row.cells[:2]] == ["someone2020", "no number is claimed"]
+
+
+def test_the_overview_has_the_same_decimals_in_a_column_and_answers_as_chips():
+    specs = [make_spec("a2020", claims=(headline(value=0.61),)), make_spec("b2020", claims=(headline(value=0.4904),))]
+    records = [one for spec in specs for one in three(spec, AS_PUBLISHED, 0.61)]
+    given = report_input(specs, placed(*records))
+    shown = overview_table(given.papers, ())
+    assert [plain(row.cells[1].text) for row in shown.rows] == ["61.0 %", "49.0 %"]
+    assert [plain(row.cells[2].text) for row in shown.rows] == ["61.0 ± 0.2 % (n = 3)"] * 2
+    assert [row.cells[1].value for row in shown.rows] == [0.61, 0.4904], "sorted and exported as printed in the paper"
+    assert [row.paper for row in shown.rows] == ["a2020", "b2020"]
+    assert [next(spans(row.cells[-2].text)).verdict for row in shown.rows] == ["yes", "no"]
 
 
 def test_honest_figures_are_of_the_claims_own_quantity():
@@ -133,7 +149,7 @@ def test_a_figure_of_the_middle_of_a_run_is_not_held_against_the_end_of_another(
     runs = three(spec, AS_PUBLISHED, 0.61) + three(spec, CLEAN, 0.31)
     (row,) = rows(spec, runs, audit(spec, leaks=True))
     assert row["Inflation by the paper"] == "\u2014"
-    assert (row[REPRODUCES], row[HOLDS]) == ("**yes**", "**open**: not run")
+    assert (row[REPRODUCES], row[HOLDS]) == ("yes", "open: not run")
 
 
 def test_versions_of_the_training_code_are_told_apart():

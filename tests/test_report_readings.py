@@ -9,6 +9,7 @@ from report_records import EPOCHS, claim, headline, make_record, make_spec, plac
 from repro.protocols import OFFICIAL
 from repro.records import RunRecord
 from repro.report.groups import PaperRuns, Run
+from repro.report.markdown import block_markdown
 from repro.report.readings import readings, readings_section
 from repro.report.usual_spread import usual_spread
 from repro.spec import Claim
@@ -39,7 +40,7 @@ def test_every_reading_has_its_verdict_and_the_nearer_one_the_support():
     assert (default.decision.outcome, wide.decision.outcome) == ("lower", "same")
     assert wide.support == 0 and default.support is not None and default.support < -3
     assert default.others == len(OTHERS), "the headline itself is no evidence for its own reading"
-    text = "\n".join(readings_section(of))
+    text = block_markdown(readings_section(of))
     assert "support `wide` best" in text and "| `wide` | twice the batch |" in text
 
 
@@ -61,5 +62,6 @@ def test_a_single_reading_is_no_choice():
 
 
 def test_without_other_numbers_nothing_is_supported():
-    text = "\n".join(readings_section(paper(*runs("default", 0.6), *runs("wide", 0.5), claims=(headline(value=0.60),))))
+    of = paper(*runs("default", 0.6), *runs("wide", 0.5), claims=(headline(value=0.60),))
+    text = block_markdown(readings_section(of))
     assert "No other number was measured" in text

@@ -17,8 +17,10 @@ from repro.judge import Target, decide
 from repro.leakage_sheet import LeakageAnswer, LeakageSheet
 from repro.protocols import CLEAN
 from repro.records import RunRecord
+from repro.report.document import Paragraph, strong
 from repro.report.groups import PaperRuns, Run
-from repro.report.sheets import render_sheet, source_counts
+from repro.report.markdown import markdown
+from repro.report.sheets import sheet, source_counts
 from repro.report.verdicts import Judgement, missing, sentence, word_of
 from repro.spec import Claim, Provenance
 
@@ -49,7 +51,7 @@ def judgement(of: Claim, values: tuple[float, ...]) -> Judgement:
 
 
 def render(of: PaperRuns, **fields: object) -> str:
-    return render_sheet(of, **({"findings": (), "audits": (), "judgements": {}} | fields))  # type: ignore[arg-type]
+    return markdown(sheet(of, **({"findings": (), "audits": (), "judgements": {}} | fields)))  # type: ignore[arg-type]
 
 
 def section(markdown: str, heading: str) -> str:
@@ -64,18 +66,22 @@ def test_page_of_a_paper_that_was_never_run_has_every_section():
     headings = re.findall(r"^## (.+)$", text, flags=re.MULTILINE)
     assert headings == [
         "In short",
-        "What the document says",
-        "What was assumed",
-        "Three protocols",
-        "Rows on two sides",
+        "As published, official and clean",
         "Verdicts",
-        "What the numbers alone say",
+        "Train/test overlap",
         "Attribution",
+        "Contradictions in the printed numbers",
         "Model info sheet: leakage",
+        "Claims",
+        "Settings and their sources",
+        "What was assumed",
+        "Times",
+        "Every variant, protocol and device",
+        "Runs",
     ]
     assert text.startswith("<!-- Generated")
     assert "not measured yet" in section(text, "In short")
-    assert "`repro audit someone2020`" in section(text, "Rows on two sides")
+    assert "`repro audit someone2020`" in section(text, "Train/test overlap")
     assert "`repro explain someone2020`" in section(text, "Attribution")
 
 
@@ -91,7 +97,7 @@ def test_paper_without_a_spec_has_no_page():
 
 def test_verdict_stands_with_its_figures_and_in_short():
     text = render(paper(make_spec(claims=CLAIMS)), judgements=judged((0.50, 0.51, 0.52)))
-    assert "**no (lower).**" in section(text, "In short") and "**open: not run.**" in section(text, "In short")
+    assert "**no** (lower)." in section(text, "In short") and "**open**: not run." in section(text, "In short")
     [row] = cells(section(text, "Verdicts"), holding="`main`")
     assert row[2:4] == ["61 %", "**lower**"]
     assert "51.0 %" in row[4] and "is not one of these (p = 0.014)" in row[4]
@@ -101,24 +107,24 @@ def test_verdict_stands_with_its_figures_and_in_short():
 def test_times_and_what_no_run_measures_stay_without_a_verdict():
     verdicts = section(render(paper(make_spec(claims=CLAIMS)), judgements=judged((0.6, 0.6, 0.6))), "Verdicts")
     assert not cells(verdicts, holding="`hours`")
-    assert "`hours`" in verdicts and "RESULTS.md" in verdicts and "It is in no run." in verdicts
+    assert "`hours`" in verdicts and "under Times" in verdicts and "It is in no run." in verdicts
 
 
 def test_protocols_stand_side_by_side():
     loaded = make_spec(claims=CLAIMS)
     published = [make_record(loaded, seed=s, accuracy=a) for s, a in enumerate((0.60, 0.62))]
     of = paper(loaded, *published)
-    assert "61.0 ± 1.4 % (n = 2)" in section(render(of), "Three protocols")
-    assert "not run" in section(render(of), "Three protocols")
+    assert "61.0 ± 1.4 % (n = 2)" in section(render(of), "As published, official and clean")
+    assert "not run" in section(render(of), "As published, official and clean")
 
 
 def test_shared_rows_are_told_per_protocol():
     leaky = audit(overlap("same row", 122, "repeat_class1"), overlap("exact duplicate", 50))
     clean = msgspec.structs.replace(leaky, protocol=CLEAN, overlaps=())
     text = render(paper(make_spec(claims=CLAIMS)), audits=[audited(leaky, clean)])
-    assert "172 of 1,000 evaluated rows (17.2 %)" in section(text, "In short")
+    assert "172 of 1,000 test samples (17.2 %)" in section(text, "In short")
     assert "Kinds of leakage found: L1.2, L1.4, L3.2; not known: L2, L3.1, L3.3." in section(text, "In short")
-    rows = section(text, "Rows on two sides")
+    rows = section(text, "Train/test overlap")
     [same] = cells(rows, holding="same row")
     assert same == [
         "as-published",
@@ -146,18 +152,19 @@ def test_findings_that_do_not_fit_stand_open_and_the_others_folded():
     short = section(text, "In short")
     assert "Contradictions among the paper's own numbers: 1;" in short
     assert "1 impossible, 0 not by the stated convention, 0 cannot tell, 2 consistent" in short
-    numbers = section(text, "What the numbers alone say")
+    numbers = section(text, "Contradictions in the printed numbers")
     assert numbers.index("1 + 1 = 3") < numbers.index("<details>")
-    assert "Consistent (2)" in numbers and "Cannot tell" not in numbers
+    assert "Consistent (2)" in numbers and "Cannot tell (" not in numbers
 
 
 def test_no_contradiction_is_said():
     text = render(paper(make_spec(claims=CLAIMS)), findings=(finding("consistent"),))
-    assert "No contradiction was found." in section(text, "What the numbers alone say")
+    assert "No contradiction was found." in section(text, "Contradictions in the printed numbers")
 
 
 def test_attribution_is_taken_as_it_is():
-    text = render(paper(make_spec(claims=CLAIMS)), attribution="The cause: **evaluated on training rows**.\n")
+    blocks = [Paragraph(("The cause: ", strong("evaluated on training rows"), "."))]
+    text = render(paper(make_spec(claims=CLAIMS)), attribution=blocks)
     assert section(text, "Attribution").strip() == "The cause: **evaluated on training rows**."
 
 
@@ -171,10 +178,10 @@ def test_settings_are_counted_by_where_they_come_from(tmp_path: Path):
         ),
     )
     text = render(paper(loaded))
-    [conv] = cells(section(text, "What the document says"), holding="`conv1`")
+    [conv] = cells(section(text, "Settings and their sources"), holding="`conv1`")
     keys = 8  # layer, filters, kernel, stride, padding, bias and the two initialisers
     assert conv[2:] == ["2", "", "", str(keys - 2)]
-    [optimizer] = cells(section(text, "What the document says"), holding="`optimizer: sgd`")
+    [optimizer] = cells(section(text, "Settings and their sources"), holding="`optimizer: sgd`")
     assert optimizer[2:] == ["", "", "", str(len(loaded.spec.training.optimizer.__struct_fields__) + 1)]
     assumed = section(text, "What was assumed")
     [row] = cells(assumed, holding="Keras has them so")

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from report_records import CPU, GPU, cells, claim, headline, make_record, make_spec, placed
-
-from repro.report.folder import render_results
+from report_records import CPU, GPU, cells, claim, headline, make_record, make_spec, placed, report_text
 
 
 def time_of(id, hours, epoch, device):
@@ -29,37 +27,37 @@ TABLE_I = make_spec(
 def test_the_fastest_of_the_runs_counts():
     # Two epochs of 10 s, or 34 s, of training and 1 s of evaluation each: 22 s and 70 s. 3,600 s / 22 s = 163.6.
     runs = [make_record(TABLE_I, seed=0, epoch_s=34.0), make_record(TABLE_I, seed=1, epoch_s=10.0)]
-    report = render_results([TABLE_I], placed(*runs))
+    report = report_text([TABLE_I], placed(*runs))
     assert cells(report, holding="`default`, 2 epochs") == [
-        ["someone2020", "`default`, 2 epochs", "cpu: A cpu", "1.000 h", "22.0 s (n = 2)", "164", "cpu: Test CPU"],
-        ["someone2020", "`default`, 2 epochs", "gpu: A gpu", "0.500 h", "not run", "—", "—"],
+        ["`default`, 2 epochs", "cpu: A cpu", "1.000 h", "22.0 s (n = 2)", "164", "cpu: Test CPU"],
+        ["`default`, 2 epochs", "gpu: A gpu", "0.500 h", "not run", "—", "—"],
     ]
 
 
 def test_the_document_s_table_with_ours_beside_it():
     runs = [make_record(TABLE_I, accuracy=0.5), make_record(TABLE_I, accuracy=0.52, device=GPU, epoch_s=1.0)]
-    report = render_results([TABLE_I], placed(*runs))
-    rebuilt = report.split("### someone2020: the document's table of times, rebuilt")[1].split("## Claims")[0]
+    report = report_text([TABLE_I], placed(*runs))
+    rebuilt = report.split("### The paper's table of times, rebuilt")[1].split("\n## ")[0]
     assert cells(rebuilt, holding="| 4 |")[0] == [
         *("4", "2.200 h", "44.0 s", "1.000 h", "8.0 s"),  # 4 x (10 + 1) s, 4 x (1 + 1) s
         *("2.2", "5.50 (n = 1 cpu, 1 gpu)", "61 %", "51.0 ± 1.4 % (n = 2)"),
     ]
     assert cells(rebuilt, holding="| 2 |")[0][-2:] == ["40 %", "49.0 ± 1.4 % (n = 2)"]
-    assert "There: cpu: A cpu; gpu: A gpu. Here: cpu: Test CPU; gpu: Test GPU." in rebuilt
+    assert "Paper: cpu: A cpu; gpu: A gpu. Here: cpu: Test CPU; gpu: Test GPU." in rebuilt
 
 
 def test_a_run_that_was_shortened_before_the_epoch_gives_no_time():
     run = make_record(TABLE_I, status="partial", epochs=2)
-    report = render_results([TABLE_I], placed(run))
-    assert cells(report, holding="`default`, 2 epochs")[0][4:6] == ["22.0 s (n = 1, **partial**)", "164"]
-    assert cells(report, holding="`default`, 4 epochs")[0][4:6] == ["not run", "—"]
+    report = report_text([TABLE_I], placed(run))
+    assert cells(report, holding="`default`, 2 epochs")[0][3:5] == ["22.0 s (n = 1, **partial**)", "164"]
+    assert cells(report, holding="`default`, 4 epochs")[0][3:5] == ["not run", "—"]
 
 
 def test_no_section_where_no_document_gives_a_time():
     paper = make_spec(claims=(headline(),))
-    assert "## Times" not in render_results([paper], placed(make_record(paper)))
+    assert "## Times" not in report_text([paper], placed(make_record(paper)))
 
 
 def test_hardware_of_this_suite_is_named_where_nothing_ran():
-    assert "Here: not run." in render_results([TABLE_I], placed())
-    assert CPU.name not in render_results([TABLE_I], placed())
+    assert "Here: not run." in report_text([TABLE_I], placed())
+    assert CPU.name not in report_text([TABLE_I], placed())

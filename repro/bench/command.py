@@ -33,6 +33,7 @@ from repro.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.decode import LoadedSpec
 from repro.environment import command_line, git_state, load_average, versions
 from repro.records import Device, write_atomically
+from repro.report.markdown import block_markdown
 
 # With this much of the cores taken by others over the last minute, figures will be too low.
 HIGH_LOAD_SHARE = 0.25
@@ -65,7 +66,7 @@ class Outcome:
 
     def table(self) -> str:
         """Markdown of what was measured this time."""
-        return "\n\n".join(machine_section(self.records)) if self.records else ""
+        return block_markdown([machine_section(self.records)]) if self.records else ""
 
 
 def say(line: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.bench.records import Axis, BenchRecord, Point
-from repro.report.markdown import Column, escape, table
+from repro.report.document import Block, Cell, Column, Inline, Paragraph, count, strong, table
 from repro.report.units import number, rate
 
 NOTHING = "—"
@@ -21,17 +21,17 @@ NOTES = {
 }
 
 
-def growth_tables(record: BenchRecord) -> list[str]:
-    """One block per axis, after a line on what was run."""
+def growth_tables(record: BenchRecord) -> list[Block]:
+    """One table per axis, after a line on what was run."""
     growth = record.growth
     assert growth is not None
-    mark = " **SYNTHETIC** faces." if record.data.synthetic else ""
+    mark: Inline = (" ", strong("SYNTHETIC"), " faces.") if record.data.synthetic else ""
     versions = ", ".join(f"{name} {record.versions[name]}" for name in ("jax", "jaxlib") if name in record.versions)
-    words = f"{escape(growth.paper)}'s network, this suite alone, every point in a fresh process; {versions}.{mark}"
-    return [words, *(block for axis in growth.axes if axis.points for block in _axis_blocks(axis))]
+    words = f"{growth.paper}'s network, this suite alone, every point in a fresh process; {versions}."
+    return [Paragraph((words, mark)), *(block for axis in growth.axes if axis.points for block in _axis_blocks(axis))]
 
 
-def _axis_blocks(axis: Axis) -> list[str]:
+def _axis_blocks(axis: Axis) -> list[Block]:
     note = NOTES.get(axis.name, "")
     if axis.name != "batch_size":
         note = f"Batches of {axis.batch_size}. {note}".strip()
@@ -40,13 +40,13 @@ def _axis_blocks(axis: Axis) -> list[str]:
     if with_prediction:
         columns.append(Column("Prediction, images/s", "right"))
     columns += [Column("Memory, MiB", "right"), Column("Compile, s", "right"), Column("Remark")]
-    text = table(columns, [_row(point, with_prediction) for point in axis.points])
-    return [note, text] if note else [text]
+    shown = table(columns, [_row(point, with_prediction) for point in axis.points])
+    return [Paragraph(note), shown] if note else [shown]
 
 
-def _row(point: Point, with_prediction: bool) -> list[str]:
-    speeds = [rate(t.images_per_s) if t else NOTHING for t in (point.train, point.predict)]
+def _row(point: Point, with_prediction: bool) -> list[Cell | Inline]:
+    speeds = [Cell(rate(t.images_per_s), t.images_per_s) if t else Cell(NOTHING) for t in (point.train, point.predict)]
     held = point.peak_memory_bytes if point.device_memory_bytes is None else point.device_memory_bytes
-    memory = number(held / 2**20, 0) if point.train else NOTHING
-    compile_s = number(point.compile_s, 1) if point.train else NOTHING
-    return [f"{point.value:,}", *speeds[: 1 + with_prediction], memory, compile_s, escape(point.error)]
+    memory = Cell(number(held / 2**20, 0), held) if point.train else NOTHING
+    compile_s = Cell(number(point.compile_s, 1), point.compile_s) if point.train else NOTHING
+    return [count(point.value), *speeds[: 1 + with_prediction], memory, compile_s, point.error]

@@ -1,10 +1,12 @@
-"""An explanation as people read it: on a terminal and as Markdown."""
+"""An explanation as people read it: on a terminal and on the paper's page."""
 
 from __future__ import annotations
 
+from statistics import fmean
+
 from repro.explain.hypotheses import missing_text
 from repro.explain.records import Explanation, SuspectResult
-from repro.report.markdown import Column, escape, table
+from repro.report.document import Block, Cell, Column, Inline, Items, Paragraph, strong, table
 from repro.report.units import percentage_of
 
 COLUMNS = (Column("Hypothesis"), Column("Accuracy", "right"), Column("How"), Column("Result"), Column("Evidence"))
@@ -41,23 +43,23 @@ def explanation_text(explanation: Explanation) -> str:
     return "\n".join(lines)
 
 
-def explanation_blocks(explanation: Explanation) -> str:
+def explanation_blocks(explanation: Explanation) -> list[Block]:
     """The section of a paper's page."""
-    rows = [
+    rows: list[list[Cell | Inline]] = [
         [
-            escape(_name(one)),
-            percentage_of(one.accuracies) if one.accuracies else "\u2014",
+            _name(one),
+            Cell(percentage_of(one.accuracies), fmean(one.accuracies)) if one.accuracies else "\u2014",
             one.how,
-            f"**{one.standing}**" if one.standing == "credited" else one.standing,
-            escape("; ".join([_reason(one), *(f"{e.kind}, {WORDS[e.fits]}: {e.text}" for e in one.evidence)])),
+            strong(one.standing) if one.standing == "credited" else one.standing,
+            "; ".join([_reason(one), *(f"{e.kind}, {WORDS[e.fits]}: {e.text}" for e in one.evidence)]),
         ]
         for one in explanation.suspects
     ]
-    about = escape(f"{' '.join(explanation.why)} {_place(explanation)}".strip())
-    blocks = [f"**{escape(headline(explanation))}.** {about}"]
+    about = f" {' '.join(explanation.why)} {_place(explanation)}".rstrip()
+    blocks: list[Block] = [Paragraph((strong(f"{headline(explanation)}."), about))]
     if explanation.next_steps:
-        blocks.append("To decide:\n\n" + "\n".join(f"- {escape(step)}" for step in explanation.next_steps))
-    return "\n\n".join([*blocks, *([table(COLUMNS, rows)] if rows else [])])
+        blocks += [Paragraph("To decide:"), Items(explanation.next_steps)]
+    return [*blocks, *([table(COLUMNS, rows)] if rows else [])]
 
 
 def _name(one: SuspectResult) -> str:

@@ -13,6 +13,7 @@ from repro.judge import MIN_RUNS
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS
 from repro.report import units
 from repro.report.claims import measure
+from repro.report.document import plain
 from repro.report.groups import PaperRuns
 from repro.report.headline_runs import HeadlineRuns, headline_runs
 from repro.report.tables import headline, measured_cell
@@ -46,7 +47,7 @@ def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) 
         if not runs:
             rows.append(Row(label=what, marks=(reported,), note="not run"))
         for one in runs:
-            marks = tuple(_marks(one))
+            marks = tuple(marks_of(one))
             label = what if len(runs) == 1 else f"{what}\n{textwrap.fill(one.place, VERDICT_WIDTH)}"
             rows.append(Row(label=label, marks=(reported, *marks), note=_verdict(one)))
             told.append(f"{paper.id}: {', '.join([reported.note, *(f'{m.series} {m.note}' for m in marks)])}")
@@ -65,8 +66,8 @@ def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) 
     )
 
 
-def _marks(runs: HeadlineRuns) -> Iterator[Mark]:
-    """One per protocol that has the figure: the values, the interval and the words of the tables."""
+def marks_of(runs: HeadlineRuns) -> Iterator[Mark]:
+    """One per protocol that has the figure: the values in per cent, the interval and the words of the tables."""
     for protocol in PROTOCOLS:
         values = list(runs.figures(protocol).values())
         if not values:
@@ -99,7 +100,7 @@ def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | No
 
 def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[float]) -> str:
     measured = measure(claim, runs.by_protocol[protocol]) if protocol == AS_PUBLISHED else None
-    return measured_cell(claim, measured) if measured else units.percentage_of(values)
+    return plain(measured_cell(claim, measured).text) if measured else units.percentage_of(values)
 
 
 def _verdict(runs: HeadlineRuns) -> str:

@@ -12,6 +12,8 @@ from repro.figures.figure_data import Matrix
 HEIGHT_IN = 4.0
 SHADES = 10  # one for each ten per cent
 DARK_PERCENT = 50.0  # from here on the shade takes white letters
+# Not white and black, which a dark page exchanges: the shades stay, and so must the letters on them.
+LIGHT_LETTERS, DARK_LETTERS = "#fefefe", "#010101"
 
 
 def matrix_height(panel: Matrix) -> float:
@@ -43,7 +45,7 @@ def draw_matrix(axes: Axes, panel: Matrix) -> None:
                 ha="center",
                 va="center",
                 fontsize=7,
-                color="white" if percent > DARK_PERCENT else "black",
+                color=LIGHT_LETTERS if percent > DARK_PERCENT else DARK_LETTERS,
             )
     places = np.arange(size) + 0.5
     axes.set_xticks(places, panel.labels, rotation=30, ha="right", rotation_mode="anchor")

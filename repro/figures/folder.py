@@ -9,12 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from importlib.util import find_spec
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
-from repro.audit.records import read_audit
+from repro.audit.records import AuditRecord
 from repro.dataset import Dataset
 from repro.decode import LoadedSpec
 from repro.figures.accuracy import accuracy_figure
@@ -27,15 +27,14 @@ from repro.figures.shown_runs import shown_runs
 from repro.figures.steps import steps_figure
 from repro.figures.sweeps import sweep_figures
 from repro.figures.times import times_figure
-from repro.records import find_records, write_atomically
-from repro.report.copies import copies_findings
-from repro.report.freshness import current_audit
-from repro.report.groups import PaperRuns, Run, collect
-from repro.report.rankings import with_rankings
+from repro.records import write_atomically
+from repro.report.copies import CopiesFinding
+from repro.report.groups import PaperRuns
 from repro.report.tables import headline
 
 FOLDER, MISTAKES_FOLDER = "figures", "mistakes"
-FORMS = ("svg", "png")
+# `.narrow.svg` is for a telephone: the same panels one below another.
+FORMS = ("svg", "narrow.svg", "png")
 # Drawn by `write_mistakes` from a run on synthetic faces, the only ones that may be published; no record tells whether
 # it is current, so the check leaves it alone.
 SYNTHETIC_MISTAKES = "mistakes-synthetic"
@@ -51,9 +50,10 @@ class Gallery(NamedTuple):
 
 
 class IndexEntry(NamedTuple):
-    """A figure for those who embed it. svg, png: paths from the results folder on. paper: None where it is of all."""
+    """A figure for those who embed it. svg, narrow, png: paths from the results folder on. paper: None for all."""
 
     svg: str
+    narrow: str
     png: str
     title: str
     alternative: str
@@ -66,17 +66,10 @@ def figures_available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def gallery(results: Path, specs: Sequence[LoadedSpec]) -> Gallery:
-    """What the records and specs give to show.
-
-    Raises RecordError for a record that cannot be read.
-    """
-    found = with_rankings(find_records(results), specs)
-    runs = [Run(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found]
-    papers = [paper for paper in collect(specs, runs) if paper.loaded is not None]
-    read = ((spec, read_audit(results, spec.id, variant)) for spec in specs for variant in spec.variant_names())
-    audits = [current_audit(spec, audit) for spec, audit in read if audit]
-    figures = [accuracy_figure(papers, audits), copies_figure(copies_findings(papers, results)), times_figure(papers)]
+def gallery_of(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord], copies: Sequence[CopiesFinding]) -> Gallery:
+    """What there is to show. papers: with their runs, in order. audits: of any papers, those that are current."""
+    papers = [paper for paper in papers if paper.loaded is not None]
+    figures = [accuracy_figure(papers, audits), copies_figure(copies), times_figure(papers)]
     missing: list[str] = []
     for paper in papers:
         drawn, waiting = _of_paper(paper)
@@ -102,6 +95,7 @@ def _of_paper(paper: PaperRuns) -> tuple[list[FigureData | None], list[str]]:
 def index_entry(figure: FigureData) -> IndexEntry:
     return IndexEntry(
         svg=f"{FOLDER}/{figure.name}.svg",
+        narrow=f"{FOLDER}/{figure.name}.narrow.svg",
         png=f"{FOLDER}/{figure.name}.png",
         title=figure.title,
         alternative=figure.alternative,
@@ -110,33 +104,25 @@ def index_entry(figure: FigureData) -> IndexEntry:
     )
 
 
-def write_figures(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
-    """Draw what changed and delete figures of ours that have no data any more; the files written. Needs matplotlib.
-
-    Raises RecordError for a record that cannot be read.
-    """
+def write_figures(results: Path, gallery: Gallery) -> list[Path]:
+    """Draw what changed and delete figures of ours that have no data any more; the files written. Needs matplotlib."""
     folder = results / FOLDER
-    figures = gallery(results, specs).figures
-    for path in _extra(folder, figures):
+    for path in _extra(folder, gallery.figures):
         if read_mark(path):
             path.unlink()
-    return [path for figure in figures for path in _write(folder, figure, FORMS)]
+    return [path for figure in gallery.figures for path in _write(folder, figure, FORMS)]
 
 
-def check_figures(results: Path, specs: Sequence[LoadedSpec]) -> list[str]:
-    """A line for every figure that is missing, that shows other data than the records, or that nothing stands behind.
-
-    Raises RecordError for a record that cannot be read.
-    """
+def check_figures(results: Path, gallery: Gallery) -> list[str]:
+    """A line for every figure that is missing, of other data than the records, or without data."""
     folder = results / FOLDER
-    figures = gallery(results, specs).figures
     lines = [
         f"{FOLDER}/{path.name}: {'shows other data than the records' if path.exists() else 'missing'}"
-        for figure in figures
+        for figure in gallery.figures
         for path in _stale(folder, figure, FORMS)
     ]
     return lines + [
-        f"{FOLDER}/{path.name}: nothing in the records stands behind it" for path in _extra(folder, figures)
+        f"{FOLDER}/{path.name}: nothing in the records stands behind it" for path in _extra(folder, gallery.figures)
     ]
 
 
@@ -185,7 +171,7 @@ def _stale(folder: Path, figure: FigureData, forms: Sequence[str], name: str = "
 def _extra(folder: Path, figures: Sequence[FigureData]) -> Iterator[Path]:
     expected = {figure.name for figure in figures} | {SYNTHETIC_MISTAKES}
     for path in sorted(folder.glob("*")):
-        if path.suffix.removeprefix(".") in FORMS and path.stem not in expected:
+        if path.suffix.removeprefix(".") in ("svg", "png") and path.stem.removesuffix(".narrow") not in expected:
             yield path
 
 
@@ -197,5 +183,6 @@ def _write(
         return []
     from repro.figures.drawing import draw  # here, because it needs matplotlib
 
-    svg, png = draw(figure, _mark(figure), images)
-    return [write_atomically(path, svg if path.suffix == ".svg" else png) for path in stale]
+    start = f"{name or figure.name}."
+    drawn = draw(figure, _mark(figure), images, [path.name.removeprefix(start) for path in stale])
+    return [write_atomically(path, drawn[path.name.removeprefix(start)]) for path in stale]

@@ -10,6 +10,5 @@ class PageError(UserError):
 
 try:
     import jinja2  # noqa: F401  # with MarkupSafe
-    import markdown_it  # noqa: F401
 except ModuleNotFoundError as error:
     raise PageError(f"the HTML page needs {error.name}: pip install 'fer-repro[report]'") from None

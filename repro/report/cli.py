@@ -18,6 +18,7 @@ Example:
   repro report
   repro report --check
   repro report --html report.html
+  repro report --csv
   repro report --mistakes --data fer2013.csv
   repro report --results elsewhere/results"""
 PLAN_EXAMPLE = """\
@@ -34,22 +35,34 @@ Example:
     "--html",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Write everything into one page, too, which needs no network.",
+    help="Also write one HTML page that needs no network, and the benchmarks as a page beside it.",
 )
 @click.option(
     "--mistakes",
     is_flag=True,
     help="Draw the most confident mistakes of each run, too: faces, in a folder that git ignores.",
 )
+@click.option("--json", "as_json", is_flag=True, help="Print every page as JSON; write nothing.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the main table as CSV; write nothing.")
 @click.option("--data", help="The data set that --mistakes takes faces from. Default: the one imported last.")
-def report(results: Path, check: bool, html: Path | None, mistakes: bool, data: str | None) -> None:
+def report(
+    results: Path, check: bool, html: Path | None, mistakes: bool, as_json: bool, as_csv: bool, data: str | None
+) -> None:
     """Write RESULTS.md, a page per paper, figures, results.csv and BENCH.md from the records."""
     from repro.figures.folder import NOT_INSTALLED, figures_available
-    from repro.report.folder import check_report, write_report
+    from repro.report.folder import check_report, write_input
+    from repro.report.front import front_table
+    from repro.report.inputs import read_input
+    from repro.report.terminal import terminal_blocks
 
     _must_exist(results)
-    if check and (html or mistakes):
-        raise click.UsageError("--check writes nothing: leave --html and --mistakes away")
+    if (check or as_json or as_csv) and (html or mistakes):
+        raise click.UsageError("--check, --json and --csv write nothing: leave --html and --mistakes away")
+    if as_json + as_csv + check > 1:
+        raise click.UsageError("choose one of --check, --json and --csv")
+    if as_json or as_csv:
+        click.echo(_printed(results, as_json), nl=False)
+        return
     if check:
         difference = check_report(results, all_papers())
         for line in difference:
@@ -59,10 +72,12 @@ def report(results: Path, check: bool, html: Path | None, mistakes: bool, data: 
             sys.exit(EXIT_STALE)
         click.echo(f"the report in {results} matches the records")
         return
-    for path in write_report(results, all_papers()):
+    given = read_input(results, all_papers())
+    for path in write_input(given):
         click.echo(f"wrote {path}")
     if not figures_available():
         click.echo(NOT_INSTALLED, err=True)
+    click.echo(f"\n{terminal_blocks([front_table(given.papers, given.all_audits)])}")
     if mistakes:
         _write_mistakes(results, data)
     if html:
@@ -75,7 +90,7 @@ def report(results: Path, check: bool, html: Path | None, mistakes: bool, data: 
 @json_option
 def plan(paper: str, results: Path, as_json: bool) -> None:
     """How many seeds would decide each claim, and how long they would take."""
-    from repro.report.folder import paper_audits, paper_runs
+    from repro.report.inputs import paper_audits, paper_runs
     from repro.seeds_needed import plan_document, plan_text
 
     loaded = find_paper(paper)
@@ -87,10 +102,24 @@ def plan(paper: str, results: Path, as_json: bool) -> None:
         click.echo(plan_text(runs, audits))
 
 
+def _printed(results: Path, as_json: bool) -> str:
+    from repro.report.export import as_builtins, table_csv
+    from repro.report.folder import documents
+    from repro.report.front import front_table
+    from repro.report.inputs import read_input
+
+    given = read_input(results, all_papers())
+    if as_json:
+        pages = {name: as_builtins(document) for name, document in documents(given).items()}
+        return json.dumps(pages, indent=2, ensure_ascii=False) + "\n"
+    return table_csv(front_table(given.papers, given.all_audits))
+
+
 def _write_html(path: Path, results: Path) -> None:
     from repro.page.document import write_page
 
-    click.echo(f"wrote {write_page(path, results, all_papers())}")
+    for written in write_page(path, results, all_papers()):
+        click.echo(f"wrote {written}")
 
 
 def _write_mistakes(results: Path, data: str | None) -> None:

@@ -1,4 +1,4 @@
-"""What copies in the training set are worth, as Markdown: for RESULTS.md and for a paper's page."""
+"""What copies in the training set are worth, for a paper's page."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from repro.audit.copies import Estimate
 from repro.protocols import CLEAN, OFFICIAL
 from repro.report.copies import CopiesFinding
-from repro.report.markdown import Column, escape, table
+from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, count, say, table
 from repro.report.units import number, signed
 
 TITLE = "What copies are worth"
@@ -41,35 +41,39 @@ RESPONSE_COLUMNS = (
 )
 
 
-def copies_section(findings: Sequence[CopiesFinding], heading: str = "##") -> list[str]:
-    """Blocks of Markdown; empty where no paper has the runs."""
+def copies_section(findings: Sequence[CopiesFinding]) -> list[Block]:
+    """One section; empty where no paper has the runs."""
     if not findings:
         return []
     parts = [_parts_row(one) for one in findings if one.decomposition]
     rows = [row for one in findings for row in _response_rows(one)]
     places = sorted({one.place for one in findings})
-    blocks = [f"{heading} {TITLE}"]
-    if parts:
-        blocks += [LEGEND, table(PART_COLUMNS, parts)]
-    return [*blocks, RESPONSE_LEGEND, table(RESPONSE_COLUMNS, rows), escape(f"Measured on {'; '.join(places)}.")]
+    blocks: list[Block] = [Paragraph(say(LEGEND)), table(PART_COLUMNS, parts)] if parts else []
+    blocks += [Paragraph(say(RESPONSE_LEGEND)), table(RESPONSE_COLUMNS, rows)]
+    return [Section(TITLE, (*blocks, Paragraph(f"Measured on {'; '.join(places)}.")))]
 
 
-def _parts_row(finding: CopiesFinding) -> list[str]:
+def _parts_row(finding: CopiesFinding) -> list[Cell | Inline]:
     parts = finding.decomposition
     assert parts is not None
-    seeds = ", ".join(f"{count} {name}" for name, count in parts.seeds.items())
+    seeds = ", ".join(f"{number} {name}" for name, number in parts.seeds.items())
     differences = (parts.total, parts.copies, parts.fewer, parts.control)
-    return [finding.paper, seeds, f"{parts.samples:,}", f"{parts.with_copy:,}", *map(points, differences)]
+    shown = [Cell(points(one), one.value) for one in differences]
+    return [finding.paper, seeds, count(parts.samples), count(parts.with_copy), *shown]
 
 
-def _response_rows(finding: CopiesFinding) -> list[list[str]]:
-    rows = []
+def _response_rows(finding: CopiesFinding) -> list[list[Cell | Inline]]:
+    rows: list[list[Cell | Inline]] = []
     for one in finding.response:
         recalled = one.as_copies
-        cells = ["—", "—"] if recalled is None else [percent(recalled[name]) for name in (OFFICIAL, CLEAN)]
-        accuracy = [percent(one.accuracy[name]) for name in (OFFICIAL, CLEAN)]
-        rows.append([finding.paper, one.copies, f"{one.samples:,}", *accuracy, *cells])
+        cells = [Cell("—")] * 2 if recalled is None else [_percent(recalled[name]) for name in (OFFICIAL, CLEAN)]
+        accuracy = [_percent(one.accuracy[name]) for name in (OFFICIAL, CLEAN)]
+        rows.append([finding.paper, one.copies, count(one.samples), *accuracy, *cells])
     return rows
+
+
+def _percent(estimate: Estimate) -> Cell:
+    return Cell(percent(estimate), estimate.value)
 
 
 def points(estimate: Estimate) -> str:

@@ -28,7 +28,7 @@ def dead_run(record: RunRecord) -> str:
     answers, total = matrix.sum(0), int(matrix.sum())
     most = int(answers.argmax())
     return (
-        f"**dead run**, seed {record.seed}: it calls {int(answers[most]):,} of {total:,} images of {name} "
+        f"dead run, seed {record.seed}: it calls {int(answers[most]):,} of {total:,} images of {name} "
         f"{EMOTIONS[most]}, and its accuracy is {units.percentage(known[name].accuracy, None)}; naming one class "
         f"always gives {units.percentage(float(matrix.sum(1).max()) / total, None)}"
     )

@@ -1,26 +1,29 @@
-"""The figures of a results folder, embedded in its Markdown pages."""
+"""The figures of a results folder as blocks of the pages."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from repro.report.markdown import escape
+from repro.report.document import Block, Figure, Section, details, ticked
 
 if TYPE_CHECKING:
     from repro.figures.folder import IndexEntry  # its modules import this package
 
-FIGURES_TITLE = "Figures"
+FIGURES_TITLE = "Plots"
 
 
-def figure_section(figures: Sequence[IndexEntry], paper: str | None = None, missing: Sequence[str] = ()) -> list[str]:
-    """Blocks with the figures of a paper, by default those of all papers together; none where there is none.
+def figure_blocks(figures: Sequence[IndexEntry], paper: str | None = None) -> list[Figure]:
+    """The figures of a paper, by default those of all papers together."""
+    return [Figure(one.svg, one.alternative, one.caption, one.narrow) for one in figures if one.paper == paper]
 
-    missing: what is not drawn for want of runs.
+
+def figure_section(figures: Sequence[IndexEntry], paper: str | None = None, missing: Sequence[str] = ()) -> list[Block]:
+    """One section; empty where there is no figure.
+
+    missing: figures that cannot be drawn because runs are missing.
     """
-    blocks = [
-        f"![{escape(one.alternative)}]({one.svg})\n\n*{escape(one.caption)}*" for one in figures if one.paper == paper
-    ]
+    blocks: list[Block] = list(figure_blocks(figures, paper))
     if missing and blocks:
-        blocks += ["Not drawn for want of runs:", "\n".join(f"- {sentence}" for sentence in missing)]
-    return [f"## {FIGURES_TITLE}", *blocks] if blocks else []
+        blocks += details("Plots missing because runs are missing", [ticked(sentence) for sentence in missing])
+    return [Section(FIGURES_TITLE, tuple(blocks))] if blocks else []

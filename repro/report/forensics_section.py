@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from repro.forensics.contradictions import Point, points
 from repro.forensics.finding import OUTCOMES, Finding, short_ids
-from repro.report.markdown import Column, escape, table
+from repro.report.document import Block, Column, Details, Inline, Paragraph, Table, code, joined, say, strong, table
 from repro.report.tables import NOTHING
 from repro.spec import Claim
 
@@ -32,51 +32,45 @@ def summary(claims: Iterable[Claim], findings: Sequence[Finding]) -> str:
     found, counts = points(claims, findings), Counter(finding.outcome for finding in findings)
     said = ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES)
     return (
-        f"- Contradictions among the paper's own numbers: {len(found.contradictions)}; points not by the stated "
+        f"Contradictions among the paper's own numbers: {len(found.contradictions)}; points not by the stated "
         f"convention: {len(found.others)} (checks: {said})."
     )
 
 
-def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> Iterator[str]:
+def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> Iterator[Block]:
     """Contradictions in full; open points, what cannot be told and what fits behind headings that the reader opens."""
     if not findings:
-        yield "No check applies to this paper's numbers."
+        yield Paragraph("No check applies to this paper's numbers.")
         return
-    yield LEGEND
+    yield Paragraph(say(LEGEND))
     found = points(claims, findings)
     if not found.contradictions:
-        yield "No contradiction was found."
-    for point in found.contradictions:
-        yield f"**{_passage(point)}**"
-        yield _finding_table(point.findings)
+        yield Paragraph("No contradiction was found.")
+    yield from _points(found.contradictions)
     if found.others:
-        yield f"<details><summary>Not by the stated convention ({len(found.others)})</summary>"
-        for point in found.others:
-            yield f"**{_passage(point)}**"
-            yield _finding_table(point.findings)
-        yield "</details>"
+        yield Details(f"Not by the stated convention ({len(found.others)})", tuple(_points(found.others)))
     for outcome in ("cannot tell", "consistent"):
         rest = [finding for finding in findings if finding.outcome == outcome]
         if rest:
-            yield f"<details><summary>{outcome.capitalize()} ({len(rest)})</summary>"
-            yield _finding_table(rest)
-            yield "</details>"
+            yield Details(f"{outcome.capitalize()} ({len(rest)})", (_finding_table(rest),))
 
 
-def _passage(point: Point) -> str:
-    return f"{escape(point.place)}: {escape(point.quote)}"
+def _points(found: Iterable[Point]) -> Iterator[Block]:
+    for point in found:
+        yield Paragraph(strong(f"{point.place}: {point.quote}"))
+        yield _finding_table(point.findings)
 
 
-def _finding_table(findings: Sequence[Finding]) -> str:
-    rows = [
+def _finding_table(findings: Sequence[Finding]) -> Table:
+    rows: list[list[Inline]] = [
         [
-            escape(f.check),
+            f.check,
             f.outcome,
-            ", ".join(f"`{id_}`" for id_ in short_ids(f.claims)),
-            escape(f.arithmetic),
-            escape(f.meaning),
-            escape("; ".join(f.conventions)) or NOTHING,
-            escape("; ".join(f"{p.what} ({p.source})" for p in f.premises)) or NOTHING,
+            joined([code(id) for id in short_ids(f.claims)]),
+            f.arithmetic,
+            f.meaning,
+            "; ".join(f.conventions) or NOTHING,
+            "; ".join(f"{p.what} ({p.source})" for p in f.premises) or NOTHING,
         ]
         for f in findings
     ]

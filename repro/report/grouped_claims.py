@@ -10,8 +10,8 @@ from fer_jax.faces import EMOTIONS
 from repro.records import RunRecord
 from repro.report import units
 from repro.report.curves import MeasuredCurve, measure_curve
+from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, table
 from repro.report.groups import GroupKey, PaperRuns, distinguish
-from repro.report.markdown import Column, escape, table
 from repro.spec import Curve, Table
 
 NOTHING = "\u2014"
@@ -41,33 +41,34 @@ In other cells: the share of all samples that would have to move to another cell
 paper's (total variation distance), mean of the runs. Two runs of one network differ too."""
 
 
-def curve_rows(paper: PaperRuns) -> list[list[str]]:
+def curve_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
     """One row per curve, device and data set that measured it, and one for a curve that nothing measured."""
     assert paper.loaded is not None
-    rows: list[list[str]] = []
+    rows: list[list[Cell | Inline]] = []
     for curve in paper.loaded.spec.curves:
         first, last = curve.points[0], curve.points[-1]
         when = "epochs" if curve.epochs else "steps"
-        what = [
-            f"`{curve.id}`",
-            escape(f"{curve.quantity}, {curve.split}, {when} {curve.moments[0]:,} to {curve.moments[-1]:,}"),
-            f"`{curve.variant}`",
-            str(len(curve.values)),
-            f"{units.reported(first)} to {units.reported(last)}",
+        what: list[Cell | Inline] = [
+            code(curve.id),
+            f"{curve.quantity}, {curve.split}, {when} {curve.moments[0]:,} to {curve.moments[-1]:,}",
+            code(curve.variant),
+            count(len(curve.values)),
+            Cell(f"{units.reported(first)} to {units.reported(last)}", first.value),
         ]
-        place = escape(" ".join(text for text in (f"{curve.place}.", curve.note, curve.not_measured) if text))
+        place = " ".join(text for text in (f"{curve.place}.", curve.note, curve.not_measured) if text)
         found = 0
         for key, records in _pools(paper, curve.variant):
             measured = measure_curve(curve, records)
             if measured is not None:
-                rows.append([*what, *_curve_cells(curve, measured), escape(distinguish(*key)), place])
-                what, place, found = [""] * len(what), "", found + 1
+                rows.append([*what, *_curve_cells(curve, measured), distinguish(*key), place])
+                what = ["" for _ in what]
+                place, found = "", found + 1
         if not found:
             rows.append([*what, "not measured" if curve.not_measured else "not run", NOTHING, NOTHING, place])
     return rows
 
 
-def _curve_cells(curve: Curve, measured: MeasuredCurve) -> tuple[str, str]:
+def _curve_cells(curve: Curve, measured: MeasuredCurve) -> tuple[Cell, Cell]:
     """(first to last with the number of runs, the largest difference of the mean and where it is)."""
     points, std = curve.points, measured.std
     ends = [
@@ -77,26 +78,32 @@ def _curve_cells(curve: Curve, measured: MeasuredCurve) -> tuple[str, str]:
     worst = int(np.abs(measured.mean - np.array(curve.values)).argmax())
     when = "epoch" if curve.epochs else "step"
     change = units.difference(points[worst], float(measured.mean[worst]))
-    return f"{ends[0]} to {ends[1]} (n = {measured.n})", f"{change} at {when} {curve.moments[worst]:,}"
+    return (
+        Cell(f"{ends[0]} to {ends[1]} (n = {measured.n})", float(measured.mean[0])),
+        Cell(f"{change} at {when} {curve.moments[worst]:,}", float(measured.mean[worst]) - curve.values[worst]),
+    )
 
 
-def matrix_rows(paper: PaperRuns) -> list[list[str]]:
+def matrix_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
     """One row per confusion matrix, device and data set that measured it."""
     assert paper.loaded is not None
-    rows: list[list[str]] = []
+    rows: list[list[Cell | Inline]] = []
     for matrix in paper.loaded.spec.tables:
         if not matrix.cells:
             continue
         size = len(matrix.classes)
         kind = "counts" if matrix.unit == "rows" else f"shares of {_of_words(matrix)}, {matrix.unit}"
-        what = [f"`{matrix.id}`", escape(matrix.split), f"`{matrix.variant}`", f"{size} x {size}, {kind}"]
-        place = escape(" ".join(text for text in (f"{matrix.place}.", matrix.note, matrix.not_measured) if text))
+        cells_of = f"{size} x {size}, {kind}"
+        what: list[Cell | Inline] = [code(matrix.id), matrix.split, code(matrix.variant), cells_of]
+        place = " ".join(text for text in (f"{matrix.place}.", matrix.note, matrix.not_measured) if text)
         found = 0
         for key, records in _pools(paper, matrix.variant):
             distances = [one for record in records if (one := matrix_distance(matrix, record)) is not None]
             if distances and not matrix.not_measured:
-                rows.append([*what, units.percentage_of(distances), escape(distinguish(*key)), place])
-                what, place, found = [""] * len(what), "", found + 1
+                moved = Cell(units.percentage_of(distances), float(np.mean(distances)))
+                rows.append([*what, moved, distinguish(*key), place])
+                what = ["" for _ in what]
+                place, found = "", found + 1
         if not found:
             rows.append([*what, "not measured" if matrix.not_measured else "not run", NOTHING, place])
     return rows
@@ -139,11 +146,11 @@ def _pools(paper: PaperRuns, variant: str) -> Iterator[tuple[tuple[GroupKey, Seq
         yield (key, keys), records
 
 
-def grouped_blocks(paper: PaperRuns) -> list[str]:
+def grouped_blocks(paper: PaperRuns) -> list[Block]:
     """The tables of curves and of matrices with their headings; empty where the paper has none."""
-    blocks: list[str] = []
+    blocks: list[Block] = []
     if curves := curve_rows(paper):
-        blocks += [f"#### {CURVES_TITLE}", table(CURVE_COLUMNS, curves)]
+        blocks.append(Section(CURVES_TITLE, (table(CURVE_COLUMNS, curves),)))
     if matrices := matrix_rows(paper):
-        blocks += [f"#### {MATRICES_TITLE}", table(MATRIX_COLUMNS, matrices), MATRIX_LEGEND]
+        blocks.append(Section(MATRICES_TITLE, (table(MATRIX_COLUMNS, matrices), Paragraph(say(MATRIX_LEGEND)))))
     return blocks

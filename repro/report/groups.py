@@ -176,7 +176,7 @@ def remarks(key: GroupKey) -> list[str]:
     """What a reader must know before comparing this group's figures with others."""
     found = []
     if key.outdated:
-        found.append("**outdated**: the spec or the search for duplicates changed after the run")
+        found.append("outdated: the spec or the search for duplicates changed after the run")
     if key.training_version != TRAINING_VERSION:
         found.append(f"training code version {key.training_version}, now {TRAINING_VERSION}")
     if key.protocol != AS_PUBLISHED:

@@ -1,13 +1,28 @@
-"""GitHub-flavoured Markdown: text that stays text, and tables."""
+"""GitHub-flavoured Markdown: text that stays text, tables, and whole documents."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Iterable, Iterator, Sequence
+from urllib.parse import quote
 
-Align = Literal["left", "right"]
+from repro.report.document import (
+    Block,
+    Column,
+    Details,
+    Document,
+    Figure,
+    Inline,
+    Items,
+    Paragraph,
+    Section,
+    Span,
+    Table,
+    safe_target,
+    spans,
+)
+
+__all__ = ["Column", "block_markdown", "escape", "inline", "markdown", "table"]
 
 
 def escape(text: str) -> str:
@@ -16,14 +31,6 @@ def escape(text: str) -> str:
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
-
-
-@dataclass(frozen=True)
-class Column:
-    """A heading, and the side on which its cells stand: numbers right."""
-
-    heading: str
-    align: Align = "left"
 
 
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
@@ -46,10 +53,75 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
         disable_numparse=True,
         colalign=[column.align for column in columns],
     )
-    head, rule, *body = text.splitlines()
+    head, _, *body = text.splitlines()
     rule = "|".join(("", *("---:" if column.align == "right" else ":---" for column in columns), ""))
     return "\n".join([_squeeze(head), rule, *map(_squeeze, body)])
 
 
 def _squeeze(line: str) -> str:
     return re.sub(r" {2,}", " ", line)
+
+
+# --- the document model -----------------------------------------------------------------------------------------------
+
+
+def markdown(document: Document) -> str:
+    """The whole file, with a newline at its end."""
+    comment = f"<!-- {document.comment.replace('-->', '')} -->" if document.comment else ""
+    blocks = [comment, f"# {escape(document.title)}", *_blocks(document.blocks, 2)]
+    return "\n\n".join(block for block in blocks if block) + "\n"
+
+
+def block_markdown(blocks: Iterable[Block], level: int = 2) -> str:
+    """Blocks without a document around them. level: of the headings of their sections."""
+    return "\n\n".join(block for block in _blocks(blocks, level) if block)
+
+
+def inline(text: Inline) -> str:
+    """One line."""
+    return " ".join("".join(map(_span, spans(text))).split())
+
+
+def _blocks(blocks: Iterable[Block], level: int) -> Iterator[str]:
+    for block in blocks:
+        match block:
+            case Paragraph():
+                yield inline(block.text)
+            case Items():
+                yield "\n".join(f"- {inline(item)}" for item in block.items)
+            case Table():
+                columns = [Column(escape(column.heading), column.align) for column in block.columns]
+                yield table(columns, [[inline(cell.text) for cell in row.cells] for row in block.rows])
+            case Figure():
+                if safe_target(block.svg):
+                    yield f"![{escape(block.alternative)}]({quote(block.svg)})"
+                    yield f"*{escape(block.caption)}*" if block.caption else ""
+            case Details():
+                yield f"<details><summary>{escape(block.summary)}</summary>"
+                yield from _blocks(block.blocks, level)
+                yield "</details>"
+            case Section():
+                yield f"{'#' * level} {escape(block.title)}"
+                yield from _blocks(block.blocks, level + 1)
+
+
+def _span(span: Span) -> str:
+    text, space, after = span.text, " " * span.text[:1].isspace(), " " * span.text[-1:].isspace()
+    match span.style:
+        case "code":
+            # A code span shows everything but backticks and a table's border as it is.
+            shown = escape(text) if "`" in text or "|" in text else f"`{' '.join(text.split())}`"
+        case "strong":
+            shown = f"**{escape(text)}**"
+        case "em":
+            shown = f"*{escape(text)}*"
+        case _:
+            shown = f"{space}{escape(text)}{after}" if text.strip() else " "
+    target = safe_target(span.target)
+    if not target:
+        return shown
+    leads = f"<{quote(target, safe=_URL)}>" if "://" in target else quote(target, safe=_URL)
+    return f"[{shown.strip()}]({leads})"
+
+
+_URL = "/:?#@!$&'*+,;=%~-._"

@@ -1,4 +1,4 @@
-"""The main table: what each paper reports, what the same network gives, and the answers to two questions."""
+"""The main tables: what each paper reports, what the same network gives, and the answers to two questions."""
 
 from __future__ import annotations
 
@@ -9,27 +9,22 @@ from repro.audit.records import AuditRecord
 from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.report import units
 from repro.report.claims import measure, why_unmeasured
+from repro.report.document import Cell, Column, Inline, Row, Table, Verdict, chip, link, row_of, table
 from repro.report.groups import PaperRuns
 from repro.report.headline_runs import HeadlineRuns, headline_runs
 from repro.report.inflation import Difference
-from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING, describe, headline, measured_cell, reported_cell
 from repro.report.verdicts import Judgement, holds, reproduces
+from repro.spec import Claim
 
 REPRODUCES, HOLDS = "Reproduces as published?", "Holds without train/test overlap?"
-LEGEND = f"""\
-{REPRODUCES} Whether runs of the published protocol give the reported number: *yes* if a difference of the tolerance or
-more is ruled out, *no* if the number is not one that such a run prints (5 % level), *open* with what is missing if
-neither. {HOLDS} Whether the number also comes out of official and of clean runs; *no* only if both miss it. As
-published: the paper's own order of data steps and its own evaluation. Official: trained on Training, any selection on
-PublicTest, accuracy on PrivateTest. Clean: official with duplicates removed, so that no evaluated image has a copy in
-the training set or twice in its split. Each is mean ± sample standard deviation over n seeds. Inflation by the paper:
-as published minus official. Inflation by the dataset: official minus clean. Both with the 95 % confidence interval of
-the difference. How a verdict is made, and how often it errs: docs/verdicts.md."""
-
-COLUMNS = (
-    Column("Paper"),
-    Column("Number"),
+LEGEND = """\
+*As published* uses the paper's own data steps, mistakes included. *Official* trains on FER-2013's Training split and
+reports PrivateTest. *Clean* is official with duplicates removed: no test image has an exact or near copy in the
+training set. Mean ± standard deviation over n seeds. *Inflation by the paper* is as published minus official,
+*inflation by the dataset* is official minus clean, both with the 95 % confidence interval. An open answer says what
+would close it. How a verdict is reached: docs/verdicts.md."""
+NUMBERS = (
     Column("Reported", "right"),
     Column("As published", "right"),
     Column("Official", "right"),
@@ -38,89 +33,143 @@ COLUMNS = (
     Column("Inflation by the dataset", "right"),
     Column(REPRODUCES),
     Column(HOLDS),
-    Column("Device and data set"),
 )
+OVERVIEW_COLUMNS = (Column("Paper"), *NUMBERS)
+PAPER_COLUMNS = (Column("Number"), *NUMBERS, Column("Device and data set"))
 NOT_RUN = "not run"
 SAME_RUNS = "same runs as published"
+OPEN = (chip("open", "open"), ": not run")
 
 
-def protocol_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> str:
-    """audits: of any papers, variants and data sets."""
-    return table(COLUMNS, [row for paper in papers for row in _rows(paper, audits)])
+def overview_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> Table:
+    """One row per paper, device and data set, with percentages to a tenth in every column.
+
+    audits: of any papers, variants and data sets.
+    """
+    return table(OVERVIEW_COLUMNS, [row for paper in papers for row in _overview_rows(paper, audits)])
 
 
-def _rows(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Iterator[list[str]]:
+def paper_table(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Table:
+    """The same for one paper, with the digits that its number needs, and where it was measured."""
+    return table(PAPER_COLUMNS, list(_paper_rows(paper, audits)))
+
+
+def _overview_rows(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Iterator[Row]:
     claim = headline(paper)
+    name = link(paper.id, f"{paper.id}.md")
     if claim is None:
         if paper.loaded is not None:
-            yield [f"[{paper.id}]({paper.id}.md)", "no number is claimed", *[NOTHING] * (len(COLUMNS) - 2)]
+            yield row_of([name, "no number is claimed", *[NOTHING] * (len(NUMBERS) - 1)], paper.id)
         return
-    first = [f"[{paper.id}]({paper.id}.md)", describe(claim), reported_cell(claim)]
     runs = headline_runs(paper, [audit for audit in audits if audit.paper == paper.id])
     for one in runs:
-        yield [
-            *first,
-            _published_cell(one),
-            _other_cell(one, OFFICIAL),
-            _other_cell(one, CLEAN),
-            SAME_RUNS if one.same_runs else difference_cell(one.inflation_of_paper()),
-            difference_cell(one.inflation_of_dataset()),
-            *answer_cells(one),
-            escape(one.place),
-        ]
+        label: Inline = name if len(runs) == 1 else (name, f", {one.place}")
+        yield row_of([label, *number_cells(one, even=True)], paper.id)
     if not runs:
-        yield [*first, NOT_RUN, *[NOTHING] * 4, "open: not run", "open: not run", NOTHING]
+        yield row_of([name, even_reported(claim), *_not_run()], paper.id)
 
 
-def answer_cells(one: HeadlineRuns) -> tuple[str, str]:
+def _paper_rows(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Iterator[list[Cell | Inline]]:
+    claim = headline(paper)
+    if claim is None:
+        yield ["no number is claimed", *[NOTHING] * (len(PAPER_COLUMNS) - 1)]
+        return
+    runs = headline_runs(paper, [audit for audit in audits if audit.paper == paper.id])
+    for one in runs:
+        yield [describe(claim), *number_cells(one, even=False), one.place]
+    if not runs:
+        yield [describe(claim), reported_cell(claim), *_not_run(), NOTHING]
+
+
+def _not_run() -> list[Cell | Inline]:
+    return [NOT_RUN, *[NOTHING] * 4, OPEN, OPEN]
+
+
+def number_cells(one: HeadlineRuns, *, even: bool) -> list[Cell | Inline]:
+    """The cells of NUMBERS. even: percentages to a tenth; else as many digits as the paper's number is worth."""
+    return [
+        even_reported(one.claim) if even else reported_cell(one.claim),
+        published_cell(one, even=even),
+        other_cell(one, OFFICIAL),
+        other_cell(one, CLEAN),
+        SAME_RUNS if one.same_runs else difference_cell(one.inflation_of_paper()),
+        difference_cell(one.inflation_of_dataset()),
+        *answer_cells(one),
+    ]
+
+
+def even_reported(claim: Claim) -> Cell:
+    """The paper's number to a tenth of a per cent, so that a column has the same decimals from top to bottom."""
+    return Cell(units.percentage(claim.value, None) if claim.unit == "fraction" else units.reported(claim), claim.value)
+
+
+def answer_cells(one: HeadlineRuns) -> tuple[Inline, Inline]:
     """The answers to the two questions, with what they take for granted."""
     judged = one.judgement
     if judged is None:
-        return (NOTHING, NOTHING) if one.by_protocol.get(AS_PUBLISHED) else ("open: not run", NOTHING)
+        return (NOTHING, NOTHING) if one.by_protocol.get(AS_PUBLISHED) else (OPEN, NOTHING)
     assumed = f" (assumed: {'; '.join(judged.assumed)})" if judged.assumed else ""
     asked = one.claim.quantity in ("accuracy", "loss") and one.claim.split not in ("train", "minibatch")
-    return _bold(reproduces(judged) + assumed), _bold(holds(one.claim, judged)) if asked else NOTHING
+    return answer(reproduces(judged) + assumed), answer(holds(one.claim, judged)) if asked else NOTHING
 
 
-def _bold(answer: str) -> str:
-    """The one word of an answer in bold."""
-    word, space, rest = answer.partition(" ")
-    return f"**{word.removesuffix(':')}**{':' if word.endswith(':') else ''}{space}{escape(rest)}"
+def answer(text: str) -> Inline:
+    """An answer in words, its first word as a chip."""
+    word, space, rest = text.partition(" ")
+    colon = ":" if word.endswith(":") else ""
+    word = word.removesuffix(":")
+    verdict: Verdict = {"yes": "yes", "no": "no", "only": "partly"}.get(word, "open")  # type: ignore[assignment]
+    return (chip(word, verdict), f"{colon}{space}{rest}")
 
 
-def verdict_cell(judged: Judgement, mark: str = "**") -> str:
-    """The verdict, with what it leaves open."""
+VERDICTS: dict[str, Verdict] = {
+    "reproduced": "yes",
+    "reproduced, though lower": "yes",
+    "reproduced, though higher": "yes",
+    "only as published": "partly",
+    "lower": "no",
+    "higher": "no",
+}
+
+
+def verdict_inline(judged: Judgement) -> Inline:
+    """The verdict on a claim, with what it leaves open."""
     rest = f": {judged.missing}" if judged.missing and judged.word == "open" else ""
     notes = [judged.caveat] if judged.caveat else []
     if judged.dead:
         notes.append(f"{judged.dead} dead run{'' if judged.dead == 1 else 's'}")
-    return f"{mark}{judged.word}{mark}{escape(rest)}" + (f" ({'; '.join(notes)})" if notes else "")
+    tail = rest + (f" ({'; '.join(notes)})" if notes else "")
+    return (chip(judged.word, VERDICTS.get(judged.word, "open")), tail)
 
 
-def _published_cell(one: HeadlineRuns) -> str:
+def published_cell(one: HeadlineRuns, *, even: bool = True) -> Cell:
     runs = one.by_protocol.get(AS_PUBLISHED, ())
     measured = measure(one.claim, runs)
-    return measured_cell(one.claim, measured) if measured else why_unmeasured(one.claim, runs)
+    if measured is None:
+        return Cell(why_unmeasured(one.claim, runs))
+    if even and one.claim.unit == "fraction":
+        return Cell(f"{units.percentage(measured.mean, measured.std)} (n = {measured.n})", measured.mean)
+    return measured_cell(one.claim, measured)
 
 
-def _other_cell(one: HeadlineRuns, protocol: str) -> str:
+def other_cell(one: HeadlineRuns, protocol: str) -> Cell:
     values = list(one.figures(protocol).values())
     if not values:
-        return NOTHING if one.by_protocol.get(protocol) else NOT_RUN
+        return Cell(NOTHING if one.by_protocol.get(protocol) else NOT_RUN)
     mean, std = _spread(values)
     shown = units.percentage(mean, std) if one.claim.unit == "fraction" else units.mean_and_spread(one.claim, mean, std)
     same = f"; {SAME_RUNS}, on PrivateTest" if protocol == OFFICIAL and one.same_runs else ""
-    return f"{shown} (n = {len(values)}{same})"
+    return Cell(f"{shown} (n = {len(values)}{same})", mean)
 
 
-def difference_cell(found: Difference | None) -> str:
+def difference_cell(found: Difference | None) -> Cell:
     """In points, with the interval; fewer seeds on one side are named."""
     if found is None:
-        return NOTHING
+        return Cell(NOTHING)
     width = "" if found.half_width is None else f" ± {units.number(100 * found.half_width, 1)}"
     first, second = found.n
     n = f"n = {first}" if first == second else f"n = {first}, {second}"
-    return f"{units.signed(100 * found.mean, 1)}{width} points ({n})"
+    return Cell(f"{units.signed(100 * found.mean, 1)}{width} points ({n})", found.mean)
 
 
 def _spread(values: Sequence[float]) -> tuple[float, float | None]:

@@ -8,7 +8,8 @@ move together, so such a ratio is an upper limit of the evidence; the page says 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -19,9 +20,10 @@ from repro.report import units
 from repro.report.claims import measure
 from repro.report.dead_runs import dead_run
 from repro.report.designs import design_of
+from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, chip, code, say, table
 from repro.report.groups import Group, PaperRuns
 from repro.report.judgements import done, is_at_end, target_of
-from repro.report.markdown import Column, escape, table
+from repro.report.protocol_table import VERDICTS
 from repro.report.tables import NOTHING, describe
 from repro.report.verdicts import missing, word_of
 from repro.spec import Claim
@@ -144,30 +146,28 @@ def _log10_t_density(t: float, df: float) -> float:
     return (constant - (df + 1) / 2 * math.log1p(t * t / df)) / math.log(10)
 
 
-def readings_section(paper: PaperRuns) -> Iterator[str]:
-    """The table with its heading; nothing if only one reading was run."""
+def readings_section(paper: PaperRuns) -> list[Block]:
+    """One section; empty if only one reading was run."""
     found = readings(paper)
     main = paper.loaded.spec.headline if paper.loaded else None
     if len(found) < 2 or main is None or paper.loaded is None:
-        return
+        return []
     variants = paper.loaded.spec.variants
-    yield f"## {TITLE}"
-    rows = []
+    rows: list[list[Cell | Inline]] = []
     for one in found:
         about = variants[one.variant].about if one.variant in variants else "the default settings"
         word = word_of(one.decision)
         rest = f": {missing(main, one.decision)}" if word == "open" else ""
         rest += f" ({one.dead} dead run{'' if one.dead == 1 else 's'})" if one.dead else ""
-        support = NOTHING if one.support is None else f"{one.support:.1f} ({one.others} numbers)"
-        rows.append(
-            [f"`{one.variant}`", escape(about), units.percentage_of(one.values), f"{word}{escape(rest)}", support]
-        )
-    yield f"{describe(main)}, reported {units.reported(main)}."
-    yield table(COLUMNS, rows)
-    yield LEGEND + _best(found, main)
+        support = Cell(NOTHING if one.support is None else f"{one.support:.1f} ({one.others} numbers)", one.support)
+        measured = Cell(units.percentage_of(one.values), statistics.fmean(one.values))
+        verdict = (chip(word, VERDICTS.get(word, "open")), rest)
+        rows.append([code(one.variant), about, measured, verdict, support])
+    reported = Paragraph(f"{describe(main)}, reported {units.reported(main)}.")
+    return [Section(TITLE, (reported, table(COLUMNS, rows), Paragraph((say(LEGEND), _best(found, main)))))]
 
 
-def _best(found: Sequence[Reading], main: Claim) -> str:
+def _best(found: Sequence[Reading], main: Claim) -> Inline:
     """Whether the default is the reading that the other numbers support best."""
     scored = [one for one in found if one.support is not None]
     if not scored:
@@ -177,4 +177,5 @@ def _best(found: Sequence[Reading], main: Claim) -> str:
     if best.variant == main.variant:
         return " The other numbers support the default best."
     assert default.support is not None
-    return f" The other numbers support `{best.variant}` best, up to {10**-default.support:,.0f} times the default."
+    times = f"{10**-default.support:,.0f}"
+    return (" The other numbers support ", code(best.variant), f" best, up to {times} times the default.")

@@ -1,18 +1,35 @@
-"""One section per paper: what it is, where it contradicts itself, and every claim beside what was measured."""
+"""What a paper is, where it contradicts itself, and every claim beside what was measured."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
 from repro.records import RunRecord
-from repro.report import units
 from repro.report.claims import DEVICE_FREE, measure, why_unmeasured
+from repro.report.document import (
+    Block,
+    Cell,
+    Column,
+    Inline,
+    Items,
+    Paragraph,
+    Section,
+    code,
+    joined,
+    link,
+    say,
+    strong,
+    table,
+)
 from repro.report.grouped_claims import grouped_blocks
 from repro.report.groups import Group, GroupKey, PaperRuns, distinguish
-from repro.report.markdown import Column, escape, table
-from repro.report.tables import NOTHING, describe, flag_note, measured_cell, reported_cell
-from repro.spec import Claim, Contradiction, Paper
+from repro.report.tables import NOTHING, describe, difference_cell, flag_note, measured_cell, reported_cell
+from repro.spec import Claim, Contradiction, Paper, Spec
 
+CLAIMS_TITLE = "Claims"
+CLAIMS_LEGEND = """\
+Every number that the paper reports, beside what full runs gave: mean ± sample standard deviation (n runs). Times are of
+training and evaluation on the device named here. **partial**: the run was shortened after the point in question."""
 CLAIM_COLUMNS = (
     Column("Claim"),
     Column("What"),
@@ -25,76 +42,76 @@ CLAIM_COLUMNS = (
 )
 
 
-def paper_section(paper: PaperRuns) -> str:
-    """The section of a paper whose spec is at hand, as Markdown.
+def claims_section(paper: PaperRuns) -> Section | None:
+    """Every number of a paper beside what full runs of it gave; None for a paper that states none.
 
-    Raises ValueError for a paper without one.
+    Raises ValueError for a paper without a spec.
     """
     if paper.loaded is None:
         raise ValueError(f"{paper.id}: no spec")
     spec = paper.loaded.spec
-    blocks = [f"### {paper.id}", citation(spec.paper), escape(spec.paper.summary)]
-    blocks += folded("Variants", [f"- `{name}`: {escape(variant.about)}" for name, variant in spec.variants.items()])
-    blocks += folded("Contradictions in the document", [contradiction_item(item) for item in spec.contradictions])
-    blocks += folded("Deviations", [f"- **{escape(item.about)}:** {escape(item.reason)}" for item in spec.deviations])
+    blocks: list[Block] = []
     if spec.single_claims:
         rows = [row for claim in spec.single_claims for row in _claim_rows(claim, paper)]
-        blocks += ["#### Claims", table(CLAIM_COLUMNS, rows)]
-        blocks += grouped_blocks(paper)
-        warned = (*spec.claims, *spec.curves, *spec.tables)
-        blocks += ["\n".join(flag_note(item, f"`{item.id}`") for item in warned if item.flag)]
-    return "\n\n".join(block for block in blocks if block)
+        blocks += [Paragraph(say(CLAIMS_LEGEND)), table(CLAIM_COLUMNS, rows)]
+    blocks += grouped_blocks(paper)
+    warned = [flag_note(one, one.id) for one in (*spec.claims, *spec.curves, *spec.tables) if one.flag]
+    if warned:
+        blocks.append(Items(tuple(warned)))
+    return Section(CLAIMS_TITLE, tuple(blocks)) if blocks else None
 
 
-def folded(heading: str, items: Sequence[str]) -> list[str]:
-    """A list that the reader opens: some documents contradict themselves dozens of times."""
-    if not items:
-        return []
-    return [f"<details><summary>{heading} ({len(items)})</summary>", "\n".join(items), "</details>"]
-
-
-def citation(paper: Paper) -> str:
+def citation(paper: Paper) -> Inline:
     year = f" ({paper.year})" if paper.year is not None else ""
-    parts = [f"**{escape(paper.title)}.** {escape(', '.join(paper.authors))}{year}."]
+    parts: list[Inline] = [(strong(f"{paper.title}."), f" {', '.join(paper.authors)}{year}.")]
     if paper.venue:
-        parts.append(f"{escape(paper.venue)}.")
+        parts.append(f"{paper.venue}.")
     if paper.doi:
-        parts.append(f"[doi:{escape(paper.doi)}](<https://doi.org/{paper.doi}>)")
+        parts.append(link(f"doi:{paper.doi}", f"https://doi.org/{paper.doi}"))
     if paper.url:
-        parts.append(f"[document](<{paper.url}>)")
-    return " ".join(parts)
+        parts.append(link("document", paper.url))
+    return joined(parts, " ")
 
 
-def contradiction_item(item: Contradiction) -> str:
-    kept = f" The other is variant `{item.variant}`." if item.variant else ""
+def deviations(spec: Spec) -> list[Inline]:
+    return [(strong(f"{item.about}:"), f" {item.reason}") for item in spec.deviations]
+
+
+def contradictions(spec: Spec) -> list[Inline]:
+    return [_contradiction(item) for item in spec.contradictions]
+
+
+def _contradiction(item: Contradiction) -> Inline:
+    kept: Inline = (" The other is variant ", code(item.variant), ".") if item.variant else ""
     return (
-        f"- **{escape(item.about)}:** {escape(item.one)} ({escape(item.one_place)}) against "
-        f"{escape(item.other)} ({escape(item.other_place)}). Chosen: {_sentence(item.chosen)} "
-        f"{_sentence(item.reason)}{kept}"
+        strong(f"{item.about}:"),
+        f" {item.one} ({item.one_place}) against {item.other} ({item.other_place}). "
+        f"Chosen: {_sentence(item.chosen)} {_sentence(item.reason)}",
+        kept,
     )
 
 
 def _sentence(text: str) -> str:
-    text = escape(text)
+    text = text.strip()
     return text if text.endswith((".", "?", "!")) else f"{text}."
 
 
-def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[str]]:
-    """One row per device and data set that measured the claim, the document's side told once."""
-    what = [f"`{claim.id}`", describe(claim), f"`{claim.variant}`", reported_cell(claim)]
+def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[Cell | Inline]]:
+    """One row per device and data set that measured the claim, the document's side once."""
+    what: list[Cell | Inline] = [code(claim.id), describe(claim), code(claim.variant), reported_cell(claim)]
     remarks = [text for text in (claim.note, claim.not_measured) if text]
-    place = " ".join(map(_sentence, [claim.place, *remarks])) if remarks else escape(claim.place)
+    place = " ".join(map(_sentence, [claim.place, *remarks])) if remarks else claim.place
     groups = [group for group in paper.comparable if group.variant == claim.variant]
-    rows = []
+    rows: list[list[Cell | Inline]] = []
     for device, records in _pools(claim, groups):
         measured = measure(claim, records)
         if measured:
-            change = units.difference(claim, measured.mean)
-            rows.append([*what, measured_cell(claim, measured), change, escape(device), place])
-            what, place = [""] * len(what), ""
+            rows.append([*what, measured_cell(claim, measured), difference_cell(claim, measured), device, place])
+            what = ["" for _ in what]
+            place = ""
     if not rows:
         reason = why_unmeasured(claim, [record for group in groups for record in group.records])
-        rows.append([*what, escape(reason), NOTHING, NOTHING, place])
+        rows.append([*what, reason, NOTHING, NOTHING, place])
     return rows
 
 
@@ -120,8 +137,3 @@ def _pools(claim: Claim, groups: Sequence[Group]) -> Iterator[tuple[str, list[Ru
 
 def _records(groups: Sequence[Group], keys: Sequence[GroupKey]) -> list[RunRecord]:
     return [record for group in groups if group.key in keys for record in group.records]
-
-
-def sections(papers: Sequence[PaperRuns]) -> list[str]:
-    """The sections of all papers whose spec is at hand, in order."""
-    return [paper_section(paper) for paper in papers if paper.loaded is not None]

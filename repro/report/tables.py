@@ -10,9 +10,10 @@ from repro.records import RunRecord
 from repro.report import units
 from repro.report.claims import Measured, measure
 from repro.report.dead_runs import dead_run
+from repro.report.document import Cell, Column, Inline, Table, code, joined, strong, table
 from repro.report.groups import Group, PaperRuns, remarks
-from repro.report.markdown import Column, escape, table
-from repro.spec import Claim, Curve, Table
+from repro.spec import Claim, Curve
+from repro.spec import Table as ClaimTable
 
 NOTHING = "\u2014"
 WARNING = "⚠"
@@ -27,12 +28,11 @@ QUANTITY_NAMES = {
     "pixel_mean": "pixel mean",
     "pixel_std": "pixel standard deviation",
 }
-SYNTHETIC = "**SYNTHETIC, not comparable**"
+SYNTHETIC = strong("SYNTHETIC, not comparable")
 
 MAIN_COLUMNS = (
-    Column("Paper"),
     Column("Variant"),
-    Column("Figure"),
+    Column("Number"),
     Column("Reported", "right"),
     Column("Reproduced", "right"),
     Column("Difference", "right"),
@@ -43,9 +43,8 @@ MAIN_COLUMNS = (
     Column("Status"),
 )
 SUSPECT_COLUMNS = (
-    Column("Paper"),
     Column("Variant"),
-    Column("Fault put in"),
+    Column("Protocol error put in"),
     Column("Reported", "right"),
     Column("Reached", "right"),
     Column("Device"),
@@ -55,9 +54,8 @@ SUSPECT_COLUMNS = (
     Column("Status"),
 )
 SYNTHETIC_COLUMNS = (
-    Column("Paper"),
     Column("Variant"),
-    Column("Figure"),
+    Column("Number"),
     Column("Reached", "right"),
     Column("Device"),
     Column("Wall time", "right"),
@@ -108,46 +106,41 @@ def describe(claim: Claim) -> str:
         parts.append(f"{claim.epoch} epochs" if claim.quantity in ("time", "speedup") else f"epoch {claim.epoch}")
     if claim.step is not None:
         parts.append(f"step {claim.step:,}")
-    return escape(", ".join(part for part in parts if part))
+    return ", ".join(part for part in parts if part)
 
 
-def reported_cell(claim: Claim) -> str:
+def reported_cell(claim: Claim) -> Cell:
     """The document's figure, with its warning where it has one."""
     text = units.reported(claim)
-    return f"{text} {WARNING} **{escape(claim.flag)}**" if claim.flag else text
+    return Cell((text, f" {WARNING} ", strong(claim.flag)) if claim.flag else text, claim.value)
 
 
-def measured_cell(claim: Claim, measured: Measured) -> str:
-    mark = ", **partial**" if measured.partial else ""
-    return f"{units.mean_and_spread(claim, measured.mean, measured.std)} (n = {measured.runs or measured.n}{mark})"
+def measured_cell(claim: Claim, measured: Measured) -> Cell:
+    figure = units.mean_and_spread(claim, measured.mean, measured.std)
+    mark: Inline = (", ", strong("partial")) if measured.partial else ""
+    return Cell((f"{figure} (n = {measured.runs or measured.n}", mark, ")"), measured.mean)
 
 
-def main_table(papers: Sequence[PaperRuns]) -> str:
+def difference_cell(claim: Claim, measured: Measured) -> Cell:
+    return Cell(units.difference(claim, measured.mean), measured.mean - claim.value)
+
+
+def main_table(papers: Sequence[PaperRuns]) -> Table:
     """One row per paper, variant, protocol, device and data set, and one per failed run; a paper without any is 'not
-    run'. Suspects have a table of their own."""
+    run'. Protocol errors put in on purpose have a table of their own."""
     return table(MAIN_COLUMNS, [row for paper in papers for row in _main_rows(paper)])
 
 
-def flag_notes(papers: Sequence[PaperRuns]) -> list[str]:
-    """The reasons behind the warnings of the main table, as list items."""
-    notes = []
-    for paper in papers:
-        shown = dict.fromkeys([_main_variant(paper), *(g.variant for g in paper.groups if not g.synthetic)])
-        claims = {c.id: c for variant in shown if (c := main_claim(paper, variant)) and c.flag}
-        notes += [flag_note(claim, paper.id) for claim in claims.values()]
-    return notes
-
-
-def flag_note(claim: Claim | Curve | Table, about: str) -> str:
-    return f"- {WARNING} **{about}, {escape(claim.flag)}:** {escape(claim.flag_reason)}"
+def flag_note(claim: Claim | Curve | ClaimTable, about: str) -> Inline:
+    return (f"{WARNING} ", strong(f"{about}, {claim.flag}:"), f" {claim.flag_reason}")
 
 
 def _is_suspect(group: Group) -> bool:
     return group.key.protocol.startswith(SUSPECT_PREFIX)
 
 
-def suspect_table(papers: Sequence[PaperRuns]) -> str:
-    """Runs with a fault put in on purpose; empty where there are none."""
+def suspect_table(papers: Sequence[PaperRuns]) -> Table | None:
+    """Runs with a protocol error put in on purpose; None where there are none."""
     rows = []
     for paper in papers:
         for group in paper.groups:
@@ -155,26 +148,26 @@ def suspect_table(papers: Sequence[PaperRuns]) -> str:
                 continue
             claim = main_claim(paper, group.variant)
             for records, status in _outcomes(group):
-                _, reached = _end_accuracy(REPORTED_SPLIT, records) or ("", NOTHING)
+                _, reached = _end_accuracy(REPORTED_SPLIT, records) or ("", Cell(NOTHING))
                 fault = group.key.protocol.removeprefix(SUSPECT_PREFIX).replace("-", " ")
                 reported = reported_cell(claim) if claim else NOTHING
-                first = [_paper_cell(paper), f"`{group.variant}`", fault, reported, reached]
-                rows.append([*first, *_cost(group, records), status])
-    return table(SUSPECT_COLUMNS, rows) if rows else ""
+                rows.append([code(group.variant), fault, reported, reached, *_cost(group, records), status])
+    return table(SUSPECT_COLUMNS, rows) if rows else None
 
 
-def synthetic_table(papers: Sequence[PaperRuns]) -> str:
-    """Runs on drawn faces; empty where there are none."""
+def synthetic_table(papers: Sequence[PaperRuns]) -> Table | None:
+    """Runs on drawn faces; None where there are none."""
     rows = []
     for paper in papers:
         for group in paper.groups:
             if not group.synthetic:
                 continue
             for records, status in _outcomes(group):
-                figure, reached = _end_accuracy(_end_split(headline(paper), group), records) or (NOTHING, NOTHING)
-                status = f"{SYNTHETIC}; {status}"
-                rows.append([_paper_cell(paper), f"`{group.variant}`", figure, reached, *_cost(group, records), status])
-    return table(SYNTHETIC_COLUMNS, rows) if rows else ""
+                nothing = (NOTHING, Cell(NOTHING))
+                figure, reached = _end_accuracy(_end_split(headline(paper), group), records) or nothing
+                status = (SYNTHETIC, "; ", status)
+                rows.append([code(group.variant), figure, reached, *_cost(group, records), status])
+    return table(SYNTHETIC_COLUMNS, rows) if rows else None
 
 
 def _main_variant(paper: PaperRuns) -> str:
@@ -182,7 +175,7 @@ def _main_variant(paper: PaperRuns) -> str:
     return main.variant if main else "default"
 
 
-def _main_rows(paper: PaperRuns) -> Iterator[list[str]]:
+def _main_rows(paper: PaperRuns) -> Iterator[list[Cell | Inline]]:
     groups = [group for group in paper.groups if not group.synthetic and not _is_suspect(group)]
     for variant in paper.variants:
         claim = main_claim(paper, variant)
@@ -192,53 +185,56 @@ def _main_rows(paper: PaperRuns) -> Iterator[list[str]]:
         if not mine and variant == _main_variant(paper) and paper.loaded is not None:
             figure = describe(claim) if claim else NOTHING
             reported = reported_cell(claim) if claim else NOTHING
-            yield [_paper_cell(paper), f"`{variant}`", figure, reported, *[NOTHING] * 6, "not run"]
+            yield [code(variant), figure, reported, *[NOTHING] * 6, "not run"]
 
 
-def _group_rows(paper: PaperRuns, group: Group, claim: Claim | None) -> Iterator[list[str]]:
+def _group_rows(paper: PaperRuns, group: Group, claim: Claim | None) -> Iterator[list[Cell | Inline]]:
     comparable = group.key.protocol == AS_PUBLISHED and not group.key.outdated
     for records, status in _outcomes(group):
         measured = measure(claim, records) if claim and comparable else None
-        change = NOTHING
+        change: Cell | Inline = NOTHING
         if claim and measured:
             figure, reproduced = describe(claim), measured_cell(claim, measured)
-            change = NOTHING if measured.partial else units.difference(claim, measured.mean)
+            change = NOTHING if measured.partial else difference_cell(claim, measured)
         else:
-            nothing = (describe(claim) if claim else NOTHING, NOTHING)
+            nothing = (describe(claim) if claim else NOTHING, Cell(NOTHING))
             figure, reproduced = _end_accuracy(_end_split(claim or headline(paper), group), records) or nothing
         if paper.loaded is None:
-            status += "; spec not at hand"
-        yield [
-            _paper_cell(paper),
-            f"`{group.variant}`",
-            figure,
-            reported_cell(claim) if claim else NOTHING,
-            reproduced,
-            change,
-            *_cost(group, records),
-            status,
-        ]
+            status = (status, "; no spec found for this run")
+        reported = reported_cell(claim) if claim else NOTHING
+        yield [code(group.variant), figure, reported, reproduced, change, *_cost(group, records), status]
 
 
-def _outcomes(group: Group) -> Iterator[tuple[list[RunRecord], str]]:
+def _outcomes(group: Group) -> Iterator[tuple[list[RunRecord], Inline]]:
     """The full runs of a group together, the shortened ones together, every failed one by itself; with their status."""
-    notes = "".join(f"; {remark}" for remark in remarks(group.key))
+    notes = tuple(("; ", _remark(remark)) for remark in remarks(group.key))
     for status in ("done", "partial"):
         records = [record for record in group.records if record.status == status]
         if records:
-            dead = "".join(f"; {why}" for record in records if (why := dead_run(record)))
-            yield records, (status if status == "done" else _shortened(records[0])) + dead + notes
+            dead = tuple(("; ", dead_note(record)) for record in records if dead_run(record))
+            yield records, ("done" if status == "done" else _shortened(records[0]), dead, notes)
     for record in group.records:
         if record.status == "failed":
-            yield [record], failure(record) + notes
+            yield [record], (failure(record), notes)
 
 
-def failure(record: RunRecord) -> str:
+def _remark(text: str) -> Inline:
+    word, colon, rest = text.partition(":")
+    return (strong(word), colon, rest) if word == "outdated" else text
+
+
+def dead_note(record: RunRecord) -> Inline:
+    """Empty for a run that learned."""
+    word, comma, rest = dead_run(record).partition(",")
+    return (strong(word), comma, rest) if word else ""
+
+
+def failure(record: RunRecord) -> Inline:
     at = "" if record.failed_step is None else f" at step {record.failed_step:,}"
-    return f"**FAILED**, seed {record.seed}{at}: {escape(record.error)}"
+    return (strong("FAILED"), f", seed {record.seed}{at}: {record.error}")
 
 
-def _shortened(record: RunRecord) -> str:
+def _shortened(record: RunRecord) -> Inline:
     """How far the run went of how far the document's goes, and on how many rows."""
     training = record.spec.get("training", {})
     last = record.history[-1] if record.history else None
@@ -249,7 +245,7 @@ def _shortened(record: RunRecord) -> str:
             parts.append(f"{reached:,} of {planned:,} {unit}")
     if record.overrides.limit_train is not None:
         parts.append(f"only {record.overrides.limit_train:,} training rows")
-    return f"**partial**: {', '.join(parts)}" if parts else "**partial**"
+    return joined([strong("partial"), ", ".join(parts)], ": ")
 
 
 def _end_split(claim: Claim | None, group: Group) -> str:
@@ -258,24 +254,22 @@ def _end_split(claim: Claim | None, group: Group) -> str:
     return claim.split if claim and published and claim.split != "train" else REPORTED_SPLIT
 
 
-def _end_accuracy(first: str, records: Sequence[RunRecord]) -> tuple[str, str] | None:
+def _end_accuracy(first: str, records: Sequence[RunRecord]) -> tuple[str, Cell] | None:
     """(what, how much): accuracy at the end, on this split if the runs have it, else on test or validation."""
     for split in dict.fromkeys((first, "test", "validation")):
         values = [r.metrics[split].accuracy for r in records if r.status != "failed" and split in r.metrics]
         if values:
-            return f"accuracy, {split}", units.percentage_of(values)
+            return f"accuracy, {split}", Cell(units.percentage_of(values), statistics.fmean(values))
     return None
 
 
-def _cost(group: Group, records: Sequence[RunRecord]) -> list[str]:
+def _cost(group: Group, records: Sequence[RunRecord]) -> list[Cell]:
     """Cells for device, wall time, images per second and data set."""
+    total_s = statistics.fmean(record.time.total_s for record in records)
+    images_per_s = statistics.fmean(record.images_per_s for record in records)
     return [
-        escape(group.key.device_label),
-        units.duration(statistics.fmean(record.time.total_s for record in records)),
-        units.rate(statistics.fmean(record.images_per_s for record in records)),
-        escape(group.key.data_label),
+        Cell(group.key.device_label),
+        Cell(units.duration(total_s), total_s),
+        Cell(units.rate(images_per_s), images_per_s),
+        Cell(group.key.data_label),
     ]
-
-
-def _paper_cell(paper: PaperRuns) -> str:
-    return f"[{paper.id}](#{paper.id})" if paper.loaded else paper.id

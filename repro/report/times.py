@@ -7,33 +7,33 @@ from collections.abc import Iterator, Sequence
 from repro.records import RunRecord
 from repro.report import units
 from repro.report.claims import SECONDS_PER_UNIT, measure
+from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, strong, table
 from repro.report.groups import PaperRuns, devices
-from repro.report.markdown import Column, escape, table
 from repro.report.tables import NOTHING, QUANTITY_NAMES, measured_cell
 from repro.spec import Claim
 
+TITLE = "Times"
 LEGEND = """\
 Training and evaluation up to the named epoch, without compilation and checkpoints. Here: the fastest of n runs, because
-other work on the same machine only ever makes a run slower. Ratio: the document's time divided by the one here. The
-hardware differs, so the ratio says what a reader can expect today, not which code is better: for that, see BENCH.md."""
+other processes can only make a run slower. Ratio: the paper's time divided by ours. The hardware differs, so a ratio
+says what to expect today, not which code is better; see BENCH.md for that."""
 
 TIME_COLUMNS = (
-    Column("Paper"),
     Column("What"),
-    Column("Hardware in the document"),
-    Column("There", "right"),
+    Column("Hardware in the paper"),
+    Column("Paper", "right"),
     Column("Here", "right"),
     Column("Ratio", "right"),
     Column("Hardware here"),
 )
 
 
-def times_section(papers: Sequence[PaperRuns]) -> list[str]:
-    """Blocks of Markdown; empty where no document gives a time."""
-    rows = [row for paper in papers for claim in _times(paper) for row in _time_rows(paper, claim)]
+def times_section(paper: PaperRuns) -> list[Block]:
+    """One section; empty where the paper gives no time."""
+    rows = [row for claim in _times(paper) for row in _time_rows(paper, claim)]
     if not rows:
         return []
-    return ["## Times", LEGEND, table(TIME_COLUMNS, rows), *(block for paper in papers for block in _rebuilt(paper))]
+    return [Section(TITLE, (Paragraph(say(LEGEND)), table(TIME_COLUMNS, rows), *_rebuilt(paper)))]
 
 
 def _times(paper: PaperRuns) -> list[Claim]:
@@ -41,19 +41,22 @@ def _times(paper: PaperRuns) -> list[Claim]:
     return [claim for claim in claims if claim.quantity == "time"]
 
 
-def _time_rows(paper: PaperRuns, claim: Claim) -> Iterator[list[str]]:
+def _time_rows(paper: PaperRuns, claim: Claim) -> Iterator[list[Cell | Inline]]:
     """One row for each device that measured it, or one that says that none did."""
     upto = "" if claim.epoch is None else f", {claim.epoch} epoch{'s' if claim.epoch > 1 else ''}"
-    first = [paper.id, f"`{claim.variant}`{upto}", escape(f"{claim.device}: {claim.hardware}"), units.reported(claim)]
+    theirs = Cell(units.reported(claim), claim.value * SECONDS_PER_UNIT[claim.unit])
+    first: list[Cell | Inline] = [(code(claim.variant), upto), f"{claim.device}: {claim.hardware}", theirs]
     measured = [
         (group.key.device_label, found)
         for group in paper.comparable
         if (found := measure(claim, group.records)) is not None
     ]
     for label, found in measured:
-        here = units.duration(found.low * SECONDS_PER_UNIT[claim.unit])
-        partial = ", **partial**" if found.partial else ""
-        yield [*first, f"{here} (n = {found.n}{partial})", _ratio(claim.value / found.low), escape(label)]
+        seconds = found.low * SECONDS_PER_UNIT[claim.unit]
+        partial: Inline = (", ", strong("partial")) if found.partial else ""
+        here = Cell((f"{units.duration(seconds)} (n = {found.n}", partial, ")"), seconds)
+        ratio = claim.value / found.low
+        yield [*first, here, Cell(_ratio(ratio), ratio), label]
     if not measured:
         yield [*first, "not run", NOTHING, NOTHING]
 
@@ -65,7 +68,7 @@ def _ratio(value: float) -> str:
 # --- a document's own table of times, with ours beside it -------------------------------------------------------------
 
 
-def _rebuilt(paper: PaperRuns) -> Iterator[str]:
+def _rebuilt(paper: PaperRuns) -> Iterator[Block]:
     """The table of a document that gives times on several kinds of device after several numbers of epochs."""
     times = [claim for claim in _times(paper) if claim.epoch is not None]
     epochs = sorted({claim.epoch for claim in times if claim.epoch is not None})
@@ -76,18 +79,17 @@ def _rebuilt(paper: PaperRuns) -> Iterator[str]:
     records = [record for group in paper.comparable for record in group.records]
     names = [f"time, {kind}" for kind in kinds] + [QUANTITY_NAMES["speedup"], "accuracy"]
     columns = [Column("Epochs", "right")]
-    columns += [Column(f"{name}: {side}", "right") for name in names for side in ("there", "here")]
-    rows = []
+    columns += [Column(f"{name}: {side}", "right") for name in names for side in ("paper", "here")]
+    rows: list[list[Cell | Inline]] = []
     for epoch in epochs:
         of_epoch = [_find(claims, "time", epoch, kind) for kind in kinds]
         of_epoch += [_find(claims, "speedup", epoch), _accuracy(claims, epoch)]
-        rows.append([str(epoch), *(cell for claim in of_epoch for cell in _both_sides(claim, records))])
-    yield f"### {paper.id}: the document's table of times, rebuilt"
-    yield table(columns, rows)
+        rows.append([count(epoch), *(cell for claim in of_epoch for cell in _both_sides(claim, records))])
     hardware = {kind: sorted({c.hardware for c in times if c.device == kind and c.hardware}) for kind in kinds}
-    there = "; ".join(f"{kind}: {escape(', '.join(names))}" for kind, names in hardware.items())
+    there = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in hardware.items())
     found = {f"{r.device.kind}: {devices(r.device.name, r.device.count)}" for r in records}
-    yield f"There: {there}. Here: {escape('; '.join(sorted(found)) or 'not run')}."
+    places = f"Paper: {there}. Here: {'; '.join(sorted(found)) or 'not run'}."
+    yield Section("The paper's table of times, rebuilt", (table(columns, rows), Paragraph(places)))
 
 
 def _find(claims: Sequence[Claim], quantity: str, epoch: int, device: str = "") -> Claim | None:
@@ -105,12 +107,13 @@ def _accuracy(claims: Sequence[Claim], epoch: int) -> Claim | None:
     return same[-1] if same else headline
 
 
-def _both_sides(claim: Claim | None, records: Sequence[RunRecord]) -> tuple[str, str]:
+def _both_sides(claim: Claim | None, records: Sequence[RunRecord]) -> tuple[Cell, Cell]:
     if claim is None:
-        return NOTHING, NOTHING
-    measured = measure(claim, records)
+        return Cell(NOTHING), Cell(NOTHING)
+    theirs, measured = Cell(units.reported(claim), claim.value), measure(claim, records)
     if measured is None:
-        return units.reported(claim), "not run"
+        return theirs, Cell("not run")
     if claim.quantity == "time":
-        return units.reported(claim), units.duration(measured.low * SECONDS_PER_UNIT[claim.unit])
-    return units.reported(claim), measured_cell(claim, measured)
+        seconds = measured.low * SECONDS_PER_UNIT[claim.unit]
+        return Cell(theirs.text, claim.value * SECONDS_PER_UNIT[claim.unit]), Cell(units.duration(seconds), seconds)
+    return theirs, measured_cell(claim, measured)

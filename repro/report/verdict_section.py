@@ -9,10 +9,9 @@ from repro.judge import LEVEL, MIN_RUNS, by_chance
 from repro.judge.quantiles import normal_quantile
 from repro.report.claims import why_unmeasured
 from repro.report.curve_verdicts import CurveJudgement
+from repro.report.document import Block, Cell, Column, Inline, Paragraph, chip, code, count, details, table
 from repro.report.groups import PaperRuns
-from repro.report.markdown import Column, escape, table
-from repro.report.protocol_table import HOLDS, REPRODUCES, verdict_cell
-from repro.report.sections import folded
+from repro.report.protocol_table import HOLDS, REPRODUCES, VERDICTS, answer, verdict_inline
 from repro.report.tables import describe, reported_cell
 from repro.report.verdicts import Judgement, holds, reproduces, sentence, size
 from repro.spec import Claim
@@ -21,51 +20,52 @@ COLUMNS = (Column("Claim"), Column("What"), Column("Reported", "right"), Column(
 CURVE_COLUMNS = (Column("Curve"), Column("What"), Column("Points", "right"), Column("Verdict"), Column("Why"))
 
 
-def short_answers(main: Claim, judged: Judgement) -> Iterator[str]:
+def short_answers(main: Claim, judged: Judgement) -> Iterator[Inline]:
     """The two questions about the headline, as list items with the figures behind the answers."""
-    reason = escape(sentence(main, judged.published) if judged.published else judged.reason)
-    assumed = f" Assumed: {escape('; '.join(judged.assumed))}." if judged.assumed else ""
-    yield f"- {REPRODUCES} **{escape(reproduces(judged))}.** {reason}{assumed}"
+    reason = sentence(main, judged.published) if judged.published else judged.reason
+    assumed = f" Assumed: {'; '.join(judged.assumed)}." if judged.assumed else ""
+    yield (f"{REPRODUCES} ", answer(reproduces(judged)), f". {reason}{assumed}")
     if main.quantity not in ("accuracy", "loss") or main.split in ("train", "minibatch"):
         return
     told = [(name, one) for name, one in (("Official", judged.official), ("Clean", judged.clean)) if one is not None]
     if judged.same_runs:
         told = [one for one in told if one[0] != "Official"]
-    figures = [f"{name}: {escape(sentence(main, one))}" for name, one in told]
+    figures = [f"{name}: {sentence(main, one)}" for name, one in told]
     if judged.same_runs:
         figures.append("The runs as published and official are the same.")
-    yield " ".join([f"- {HOLDS} **{escape(holds(main, judged))}.**", *figures])
+    yield (f"{HOLDS} ", answer(holds(main, judged)), ". ", " ".join(figures))
     if judged.dead:
-        yield f"- {judged.dead} of the runs as published ended no better than always answering with one class."
+        yield f"{judged.dead} of the runs as published ended no better than always answering with one class."
 
 
 def verdict_section(
     paper: PaperRuns, judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudgement]
-) -> Iterator[str]:
+) -> Iterator[Block]:
     """The tables, the totals, and what has no verdict."""
     assert paper.loaded is not None
     claims = paper.loaded.spec.single_claims
     judged = [(claim, judgements[claim.id]) for claim in claims if claim.id in judgements]
     if not judged and not curves:
-        yield "No claim was measured yet."
+        yield Paragraph("No claim was measured yet.")
     if judged:
-        rows = [
-            [f"`{claim.id}`", describe(claim), reported_cell(claim), verdict_cell(found), escape(found.reason)]
+        rows: list[list[Cell | Inline]] = [
+            [code(claim.id), describe(claim), reported_cell(claim), verdict_inline(found), found.reason]
             for claim, found in judged
         ]
         yield table(COLUMNS, rows)
     if curves:
         yield table(CURVE_COLUMNS, [_curve_row(one) for one in curves.values()])
     if total := _totals(judgements, curves):
-        yield total
-    yield from folded("Tolerances that are too small", list(_small_tolerances(paper, judgements)))
-    yield from folded("Without a verdict", list(_unjudged(paper, claims, judgements)))
+        yield Paragraph(total)
+    yield from details("Tolerances that are too small", list(_small_tolerances(paper, judgements)))
+    yield from details("Without a verdict", list(_unjudged(paper, claims, judgements)))
 
 
-def _curve_row(one: CurveJudgement) -> list[str]:
+def _curve_row(one: CurveJudgement) -> list[Cell | Inline]:
     what = f"{one.curve.quantity}, {one.curve.split}, variant {one.curve.variant}"
-    rest = f": {escape(one.missing)}" if one.missing else ""
-    return [f"`{one.curve.id}`", escape(what), str(len(one.curve.values)), f"**{one.word}**{rest}", escape(one.reason)]
+    rest = f": {one.missing}" if one.missing else ""
+    word = (chip(one.word, VERDICTS.get(one.word, "open")), rest)
+    return [code(one.curve.id), what, count(len(one.curve.values)), word, one.reason]
 
 
 def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudgement]) -> str:
@@ -86,7 +86,7 @@ def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudge
     )
 
 
-def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> Iterator[str]:
+def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> Iterator[Inline]:
     """Claims whose own samples leave more than their tolerance, so that no number of runs shows sameness."""
     assert paper.loaded is not None
     for claim in paper.loaded.spec.single_claims:
@@ -99,17 +99,17 @@ def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> 
         if error > compared.target.tolerance:
             allowed = size(claim, compared.target.tolerance)
             yield (
-                f"- `{paper.loaded.path.name}`, claim `{claim.id}`, `tolerance`: {allowed} is less than the error of "
-                f"its own {compared.design.ours:,} samples, ±{size(claim, error)}; no number of runs can show that it "
-                "is the same."
+                (code(paper.loaded.path.name), ", claim ", code(claim.id), ", ", code("tolerance")),
+                f": {allowed} is less than the error of its own {compared.design.ours:,} samples, "
+                f"±{size(claim, error)}; no number of runs can show that it is the same.",
             )
 
 
-def _unjudged(paper: PaperRuns, claims: tuple[Claim, ...], judgements: Mapping[str, Judgement]) -> Iterator[str]:
+def _unjudged(paper: PaperRuns, claims: tuple[Claim, ...], judgements: Mapping[str, Judgement]) -> Iterator[Inline]:
     for claim in claims:
         if claim.id not in judgements:
             timed = claim.quantity in ("time", "speedup")
-            hardware = "a time gets a ratio with the hardware beside it, in RESULTS.md"
+            hardware = "a time gets a ratio, with the hardware beside it, under Times"
             records = [record for group in paper.comparable for record in group.records]
             why = claim.not_measured or (hardware if timed else why_unmeasured(claim, records))
-            yield f"- `{claim.id}`, {describe(claim)}: {escape(why)}"
+            yield (code(claim.id), f", {describe(claim)}: {why}")

@@ -41,21 +41,23 @@ for (const table of document.querySelectorAll("table:not(.settings)")) {
 
 // --- one paper alone ---
 
-const chosen = document.getElementById("paper");
+const chosen = document.getElementById("paper"); // the page of benchmarks has none
 
 function showPaper() {
+  const one = chosen.value;
   for (const element of document.querySelectorAll("[data-paper]"))
-    element.hidden = chosen.value !== "" && element.dataset.paper !== chosen.value;
+    element.hidden = one !== "" && element.dataset.paper !== one;
+  for (const element of document.querySelectorAll("[data-shared]")) element.hidden = one !== "";
+  if (one) document.getElementById(one).open = true;
 }
 
-chosen.addEventListener("change", showPaper);
-chosen.closest(".filter").hidden = false;
-
-const unfold = document.getElementById("unfold");
-
-unfold.addEventListener("click", () => {
-  for (const part of document.querySelectorAll("details.part")) part.open = true;
-});
+if (chosen) {
+  chosen.addEventListener("change", showPaper);
+  chosen.closest(".filter").hidden = false;
+  document.getElementById("unfold").addEventListener("click", () => {
+    for (const part of document.querySelectorAll("details.part")) part.open = true;
+  });
+}
 
 // --- an address with a place: what hides that place is opened ---
 
@@ -64,7 +66,7 @@ function showPlace() {
   if (!place) return;
   for (let element = place; element; element = element.parentElement)
     if (element instanceof HTMLDetailsElement) element.open = true;
-  if (place.closest("[hidden]")) {
+  if (chosen && place.closest("[hidden]")) {
     chosen.value = "";
     showPaper();
   }
