@@ -55,3 +55,14 @@ def test_every_relative_link_leads_somewhere() -> None:
     links = re.findall(r"\]\((?!https?://)([^)#]+)\)", README)
     assert links
     assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_readme_and_the_results_can_be_read_in_minutes() -> None:
+    results = (ROOT / "results" / "RESULTS.md").read_text(encoding="utf-8")
+    assert len(README.split()) <= 1_200
+    assert len(results.split()) <= 2_500
+
+
+def test_the_readme_begins_with_what_was_found() -> None:
+    first = README.split("\n\n")[1:3]
+    assert re.search(r"98 %.*\n?", first[0]) and "results/figures/teta2022-learning.svg" in first[1]
