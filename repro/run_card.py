@@ -86,8 +86,8 @@ def _checked(plan: RunPlan, record: RunRecord, dataset: Dataset) -> list[str]:
     if metrics is None:
         return []
     value = units.percentage(metrics.accuracy, None)
-    if claim is not None and claim.quantity == "accuracy":
-        value = units.mean_and_spread(claim, figure(claim, metrics), None)
+    if claim is not None and claim.quantity == "accuracy" and (measured := figure(claim, metrics)) is not None:
+        value = units.mean_and_spread(claim, measured, None)
         reported = f"; the paper reports {units.reported(claim)}"
     texts = [f"accuracy {value} on {metrics.n:,} images, split {split}{reported}"]
     return [*texts, *_overlap(plan, split, dataset)]
