@@ -1,7 +1,7 @@
 """Write docs/commands/ from the commands themselves, and the README's table of results from the records:
 ``python docs/generate.py``, or with ``--check`` compare only.
 
-One page per command, and an index. Everything on a page comes from the click objects of ``repro/cli.py`` (and from
+One page per command, and an index. Everything on a page comes from the click objects of ``repro/cli/`` (and from
 nothing about the terminal or the version of click), so there is nothing to edit by hand.
 """
 
@@ -42,7 +42,7 @@ DONE, WRONG = "done", "the input or the usage is wrong: one message on standard 
 def pages() -> dict[str, str]:
     """The text of every page by its file name."""
     sys.path.insert(0, str(ROOT))  # the commands of this checkout, whatever is installed
-    from repro.cli import main
+    from repro.cli.main import main
 
     found = {f"{'-'.join(path)}.md": _page(path, command) for path, command in commands(main)}
     return {"README.md": _index(main), **found}
@@ -220,9 +220,9 @@ def readme(text: str, table: str) -> str:
 def results_table() -> str:
     """Some columns of the main table, from the records."""
     sys.path.insert(0, str(ROOT))
-    from repro.catalog import all_papers
     from repro.report.inputs import read_input
     from repro.report.protocol_table import overview_table
+    from repro.specs.catalog import all_papers
 
     given = read_input(ROOT / "results", all_papers())
     return narrowed(overview_table([paper for paper in given.papers if paper.loaded], given.all_audits))
@@ -231,7 +231,7 @@ def results_table() -> str:
 def narrowed(table: Table) -> str:
     """The columns of RESULT_COLUMNS, with links as they read one folder up."""
     from repro.report.document import Table
-    from repro.report.markdown import block_markdown
+    from repro.text.markdown import block_markdown
 
     names = [column.heading for column in table.columns]
     places = [names.index(name) for name in RESULT_COLUMNS]

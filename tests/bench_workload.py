@@ -6,22 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.layers import Activation, Dense, Flatten
-from fer_jax.network import Network
-from fer_jax.settings import Loss, Sgd, Training
-from repro.bench.records import (
-    BENCH_FORMAT,
-    Agreement,
-    BenchRecord,
-    Candidate,
-    Comparison,
-    Data,
-    Duel,
-    Round,
-    Timing,
-)
+from fer_jax.vocabulary.layers import Activation, Dense, Flatten
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Loss, Sgd, Training
+from repro.bench.records import BENCH_FORMAT, Agreement, BenchRecord, Candidate, Comparison, Data, Duel, Round, Timing
 from repro.bench.workload import Workload
-from repro.records import Device, Git
+from repro.runs.records import Device, Git
 
 SIZE = 12
 CPU = Device(kind="cpu", name="Test(R) CPU 7 Processor @ 2 GHz", count=1, host_cores=2)

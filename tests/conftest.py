@@ -9,11 +9,11 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax.compilation import keep_compiled_programs
-from fer_jax.faces import EMOTIONS, Faces
-from fer_jax.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
-from fer_jax.network import Network
-from fer_jax.settings import Loss, Sgd, Training
+from fer_jax.data.faces import EMOTIONS, Faces
+from fer_jax.machine.compilation import keep_compiled_programs
+from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Loss, Sgd, Training
 
 # Before JAX starts: work that is shared over devices is tested on every machine.
 jax.config.update("jax_num_cpu_devices", 4)

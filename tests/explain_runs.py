@@ -9,12 +9,12 @@ from typing import Any
 import msgspec
 from report_records import data, headline, make_record, make_spec, metrics
 
-from fer_jax.duplicates import DUPLICATES_VERSION
-from repro.decode import LoadedSpec
+from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.explain.search import Search
-from repro.plan import settings_sha256
-from repro.protocols import CLEAN, COMPLETE_SPLIT, under_protocol
-from repro.records import RunRecord, record_folder, write_record
+from repro.runs.plan import settings_sha256
+from repro.runs.records import RunRecord, record_folder, write_record
+from repro.specs.decode import LoadedSpec
+from repro.specs.protocols import CLEAN, COMPLETE_SPLIT, under_protocol
 
 PARTS = {"train": 28_709, "validation": 3_589, "test": 3_589}
 OFFICIAL_STEPS = [

@@ -9,9 +9,9 @@ from typing import Any
 
 from invented_papers import printed
 
-from fer_jax.faces import EMOTIONS, OFFICIAL_COUNTS
-from repro.conventions import Convention
-from repro.spec import Claim
+from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS
+from repro.specs.conventions import Convention
+from repro.specs.spec import Claim
 
 Claims = dict[str, Claim]
 Numbers = dict[str, Any]  # claim id -> its new value, or a new claim

@@ -16,9 +16,9 @@ import msgspec
 from honest_kind import KINDS
 from invented_papers import invented_paper, stating_everything, with_claims
 
-from repro.conventions import Convention
-from repro.decode import LoadedSpec
-from repro.spec import Claim
+from repro.specs.conventions import Convention
+from repro.specs.decode import LoadedSpec
+from repro.specs.spec import Claim
 
 __all__ = ["KINDS", "honest_accuracies", "honest_paper", "honest_tables"]  # the two modules fill KINDS
 

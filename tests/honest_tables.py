@@ -25,8 +25,8 @@ from honest_kind import (
 )
 from invented_papers import EPOCHS, claim, confusion_row, printed
 
-from fer_jax.faces import EMOTIONS
-from fer_jax.layers import Conv, parameter_count
+from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.layers import Conv, parameter_count
 
 # --- networks -------------------------------------------------------------------------------------------------------
 

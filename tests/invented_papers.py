@@ -11,11 +11,11 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.faces import EMOTIONS, OFFICIAL_COUNTS
-from fer_jax.layers import parameter_count
-from repro.conventions import WORDS, Convention
-from repro.decode import LoadedSpec
-from repro.spec import Claim, Provenance, RuledOut
+from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS
+from fer_jax.vocabulary.layers import parameter_count
+from repro.specs.conventions import WORDS, Convention
+from repro.specs.decode import LoadedSpec
+from repro.specs.spec import Claim, Provenance, RuledOut
 from tests.tiny_paper import load_tiny
 
 EPOCHS = (2, 5, 10, 20)

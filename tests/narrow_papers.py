@@ -7,12 +7,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.layers import Conv, Dense, Dropout, Layer
-from fer_jax.network import Network
-from fer_jax.settings import Training
+from fer_jax.vocabulary.layers import Conv, Dense, Dropout, Layer
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Training
 from repro.bench.workload import Workload, initial_variables
-from repro.catalog import find_paper
-from repro.spec import Spec
+from repro.specs.catalog import find_paper
+from repro.specs.spec import Spec
 
 # With the size of the faces that each is given.
 PAPERS = {"basani2017": 28, "chavan2020": 48, "onghena": 48, "teta2022": 48, "zhaqsylyq": 48}

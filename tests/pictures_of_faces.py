@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fer_jax.synthetic import draw_faces
+from fer_jax.data.synthetic import draw_faces
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 SIDE_PX = 200  # of a pasted face

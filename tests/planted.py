@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from fer_jax.duplicates import Pairs
+from fer_jax.duplicates.search import Pairs
 
 
 def _gray(values: np.ndarray) -> np.ndarray:

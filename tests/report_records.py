@@ -9,13 +9,14 @@ from typing import Any
 import msgspec
 
 from fer_jax import TRAINING_VERSION
-from fer_jax.duplicates import DUPLICATES_VERSION
+from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.leakage import LeakageAudit
 from repro.audit.records import AUDIT_FORMAT, AuditRecord
-from repro.decode import LoadedSpec
-from repro.plan import recorded_spec, settings_sha256
-from repro.protocols import AS_PUBLISHED
-from repro.records import (
+from repro.judge.groups import Run
+from repro.report.folder import documents
+from repro.report.inputs import ReportInput
+from repro.runs.plan import recorded_spec, settings_sha256
+from repro.runs.records import (
     RECORD_FORMAT,
     DataRecord,
     Device,
@@ -29,11 +30,10 @@ from repro.records import (
     Times,
     record_folder,
 )
-from repro.report.folder import documents
-from repro.report.groups import Run
-from repro.report.inputs import ReportInput
-from repro.report.markdown import markdown
-from repro.spec import Claim, Spec
+from repro.specs.decode import LoadedSpec
+from repro.specs.protocols import AS_PUBLISHED
+from repro.specs.spec import Claim, Spec
+from repro.text.markdown import markdown
 
 CPU = Device(kind="cpu", name="Test CPU", count=1, host_cores=2)
 GPU = Device(kind="gpu", name="Test GPU", count=1, host_cores=2)

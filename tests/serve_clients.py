@@ -12,8 +12,8 @@ import httpx
 import numpy as np
 from serve_process import TIMEOUT_S, Server, running
 
-from repro.serve.limits import Limits
-from repro.serve.measure import as_jpeg, ask, conversation, one_face
+from repro.measurements.live_latency import as_jpeg, ask, conversation, one_face
+from repro.use.serve.limits import Limits
 
 # The times of a user's server would make the tests wait.
 LIMITS = Limits(request_s=2.0, handshake_s=2.0, closing_s=1.0, idle_s=2.5, send_s=1.0, live=6)

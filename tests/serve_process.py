@@ -17,8 +17,8 @@ import pytest
 from click.testing import CliRunner
 from starlette.types import ASGIApp
 
-from repro.cli import main
-from repro.serve.limits import Limits
+from repro.cli.main import main
+from repro.use.serve.limits import Limits
 
 ROOT = Path(__file__).parent.parent
 COMMAND = (sys.executable, "-m", "repro", "serve")
@@ -26,8 +26,8 @@ COMMAND = (sys.executable, "-m", "repro", "serve")
 WITH_LIMITS = """
 import sys
 from pathlib import Path
-from repro.serve.limits import Limits
-from repro.serve.start import start
+from repro.use.serve.limits import Limits
+from repro.use.serve.start import start
 start("127.0.0.1", 0, results=Path(sys.argv[1]), limits=Limits({limits}))
 """
 TIMEOUT_S = 60

@@ -11,11 +11,11 @@ import click
 import pytest
 from click.testing import CliRunner
 
-from repro.catalog import find_paper
-from repro.cli import main
+from repro.cli.main import main
 from repro.forensics import examine
-from repro.records import read_record
 from repro.report.document import Column, chip, link, table
+from repro.runs.records import read_record
+from repro.specs.catalog import find_paper
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = sorted((ROOT / "docs").glob("*.md"))  # by hand; the others are generated
@@ -151,7 +151,7 @@ def test_every_file_that_is_named_exists_and_holds_what_is_said_to_be_in_it():
         named |= set(found)
         for name, path in re.findall(r"`(\w+)` (?:of|in)\s+`([\w/]+\.py)`", text):
             assert re.search(rf"\b{name}\b", (ROOT / path).read_text(encoding="utf-8")), (name, path)
-    assert {"fer_jax/engine.py", "repro/report/folder.py", "fer_jax/native/convolution.cc"} <= named
+    assert {"fer_jax/train/engine.py", "repro/report/folder.py", "fer_jax/network/native/convolution.cc"} <= named
 
 
 OF_THE_READER = {
@@ -215,8 +215,10 @@ def test_the_numbers_of_the_example_agree_as_the_page_says(example):
 
 
 def test_the_example_trains(example, tmp_path, monkeypatch):
-    monkeypatch.setattr("repro.dataset.SYNTHETIC_SHARE", 200)
-    monkeypatch.setattr("fer_jax.native.available", lambda: False)  # compiling C++ takes longer than all of this
+    monkeypatch.setattr("repro.runs.dataset.SYNTHETIC_SHARE", 200)
+    monkeypatch.setattr(
+        "fer_jax.network.native.available", lambda: False
+    )  # compiling C++ takes longer than all of this
     results = tmp_path / "results"
     words = ["run", str(example), "--epochs", "1", "--data", "synthetic", "--device", "cpu", "--results", str(results)]
     done = CliRunner().invoke(main, words)

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
-from repro.cli import main
+from repro.cli.main import main
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")

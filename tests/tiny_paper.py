@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repro.decode import LoadedSpec, load_spec
+from repro.specs.decode import LoadedSpec, load_spec
 
 TINY = """\
 format = 1

@@ -9,14 +9,14 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.faces import Faces, concatenate
-from repro.dataset import Dataset
-from repro.decode import load_spec
-from repro.plan import RunPlan, make_plan
-from repro.records import Overrides
-from repro.run_context import RunContext
-from repro.run_store import StoredRun
-from repro.runner import Outcome, run
+from fer_jax.data.faces import Faces, concatenate
+from repro.runs.dataset import Dataset
+from repro.runs.plan import RunPlan, make_plan
+from repro.runs.records import Overrides
+from repro.runs.run_context import RunContext
+from repro.runs.run_store import StoredRun
+from repro.runs.runner import Outcome, run
+from repro.specs.decode import load_spec
 
 CPU = jax.devices("cpu")[:1]
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.duplicates import Pairs
-from fer_jax.faces import EMOTIONS, USAGES, DataError, Faces
+from fer_jax.data.faces import EMOTIONS, USAGES, DataError, Faces
+from fer_jax.duplicates.search import Pairs
 
 _FACE_PX = 144  # each face on the sheet
 _GAP_PX = 8

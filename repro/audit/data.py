@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.duplicates import (
+from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+from fer_jax.duplicates.search import (
     DUPLICATES_VERSION,
     MIRRORED_MARGIN,
     THRESHOLD,
@@ -20,9 +21,8 @@ from fer_jax.duplicates import (
     find_duplicates,
     picture_groups,
 )
-from fer_jax.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
 from repro.audit.ferplus import not_a_face, read_votes
-from repro.dataset import Dataset
+from repro.runs.dataset import Dataset
 
 Matrix = tuple[tuple[int, ...], ...]
 

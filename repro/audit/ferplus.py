@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
 
 # The columns of fer2013new.csv after Usage and Image name.
 CHOICES = (

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.duplicates import DUPLICATES_VERSION
-from fer_jax.faces import EMOTIONS, USAGES
+from fer_jax.data.faces import EMOTIONS, USAGES
+from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.records import read_data_audit
-from repro.records import RecordError
+from repro.runs.records import RecordError
 
 PAIRS_NAME = "duplicates.csv"
 

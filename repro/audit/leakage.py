@@ -1,7 +1,7 @@
 """Which evaluated rows were trained on, and by which step: computed from the rows' origins, without training.
 
 Every row keeps the imported row that it was made from (`Faces.origin`) and the steps that copied and changed it; equal
-and nearly equal pictures under different rows come from `fer_jax.duplicates`. The audit of a protocol is the
+and nearly equal pictures under different rows come from `fer_jax.duplicates.search`. The audit of a protocol is the
 intersection of what is trained on with what is evaluated on.
 """
 
@@ -13,11 +13,11 @@ from typing import Literal
 import msgspec
 import numpy as np
 
-from fer_jax.faces import NO_STEP, Faces
-from fer_jax.settings import ReduceOnPlateau, Training
-from fer_jax.step_kinds import Step, splits_before, step_names
-from fer_jax.steps import Prepared
-from repro.plan import RunPlan
+from fer_jax.data.faces import NO_STEP, Faces
+from fer_jax.data.steps import Prepared
+from fer_jax.vocabulary.settings import ReduceOnPlateau, Training
+from fer_jax.vocabulary.step_kinds import Step, splits_before, step_names
+from repro.runs.plan import RunPlan
 
 OverlapKind = Literal["same row", "augmented copy", "exact duplicate", "near duplicate"]
 DATA_SET = "the data set"

@@ -7,15 +7,15 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.cache import cache_folder
-from fer_jax.duplicates import DUPLICATES_VERSION, pictures_of
+from fer_jax.data.cache import cache_folder
+from fer_jax.duplicates.search import DUPLICATES_VERSION, pictures_of
 from repro.audit.leakage import DATA_SET, LeakageAudit, Overlap, audit_leakage, groups_of_equal_pixels
 from repro.audit.records import AUDIT_FORMAT, AuditRecord
-from repro.dataset import Dataset
-from repro.decode import LoadedSpec
-from repro.plan import make_plan
-from repro.preparation import prepare
-from repro.records import Overrides
+from repro.runs.dataset import Dataset
+from repro.runs.plan import make_plan
+from repro.runs.preparation import prepare
+from repro.runs.records import Overrides
+from repro.specs.decode import LoadedSpec
 
 SEED = 0  # of the random splits: another one moves a count by its chance error only
 

@@ -11,7 +11,7 @@ import msgspec
 
 from repro.audit.data import DataAudit
 from repro.audit.leakage import LeakageAudit
-from repro.records import decode_record, write_json
+from repro.runs.records import decode_record, write_json
 
 AUDIT_FORMAT = 1
 DATA_NAME = "data.json"
@@ -19,7 +19,7 @@ DATA_NAME = "data.json"
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Audits of one paper's variant on one data set. settings: `settings_sha256` per protocol, as audited.
-    duplicates_version: of the search for duplicates (`fer_jax.duplicates`)."""
+    duplicates_version: of the search for duplicates (`fer_jax.duplicates.search`)."""
 
     format: int
     paper: str

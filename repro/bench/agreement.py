@@ -19,8 +19,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.layers import Dropout
-from fer_jax.network import Network
+from fer_jax.vocabulary.layers import Dropout
+from fer_jax.vocabulary.network import Network
 from repro.bench.contender import Contender
 from repro.bench.workload import Workload, draw_batches
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from fer_jax.layers import Conv, Dense, Layer, output_shapes
+from fer_jax.vocabulary.layers import Conv, Dense, Layer, output_shapes
 
 FLOPS_PER_MULTIPLY_ADD = 2
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_jax.duplicates import almost_constant, find_duplicates
+from fer_jax.duplicates.search import almost_constant, find_duplicates
 from repro.bench.machine import peak_memory_bytes
 from repro.bench.records import AuditComparison, AuditWay, Timing
 from repro.bench.worker import Worker, thread_environment
@@ -35,7 +35,7 @@ class Search(NamedTuple):
 
 
 def our_pairs(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """`fer_jax.duplicates.find_duplicates`."""
+    """`fer_jax.duplicates.search.find_duplicates`."""
     pairs = find_duplicates(images)
     return pairs.row_a, pairs.row_b
 
@@ -87,7 +87,7 @@ class Searcher:
         self.way, self.images = way, images
         self.versions = {"numpy": np.__version__}
         if way == OWN:
-            import fer_jax.correlation  # noqa: F401  not timed; what it compiles is
+            import fer_jax.duplicates.correlation  # noqa: F401  not timed; what it compiles is
 
     def search(self) -> Search:
         begin = time.perf_counter()

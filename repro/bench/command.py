@@ -14,9 +14,9 @@ from typing import Any
 
 import click
 
-from fer_jax.faces import DataError
-from fer_jax.settings import Precision
-from fer_jax.step_kinds import StepError
+from fer_jax.data.faces import DataError
+from fer_jax.vocabulary.settings import Precision
+from fer_jax.vocabulary.step_kinds import StepError
 from repro.bench import growth
 from repro.bench.audit import compare_audits
 from repro.bench.comparison import BenchError, Settings, choose_rivals, chosen_modes, compare
@@ -28,12 +28,12 @@ from repro.bench.records import BENCH_FORMAT, Agreement, BenchRecord, Data, What
 from repro.bench.table import machine_section, render_bench_folder
 from repro.bench.worker import WorkerError, thread_environment
 from repro.bench.workload import Workload, make_workload
-from repro.catalog import find_paper
-from repro.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
-from repro.decode import LoadedSpec
-from repro.environment import command_line, git_state, load_average, versions
-from repro.records import Device, write_atomically
-from repro.report.markdown import block_markdown
+from repro.runs.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
+from repro.runs.environment import command_line, git_state, load_average, versions
+from repro.runs.records import Device, write_atomically
+from repro.specs.catalog import find_paper
+from repro.specs.decode import LoadedSpec
+from repro.text.markdown import block_markdown
 
 # With this much of the cores taken by others over the last minute, figures will be too low.
 HIGH_LOAD_SHARE = 0.25
@@ -140,7 +140,7 @@ class _Place:
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
         for name, value in thread_environment(cores, "").items():
             os.environ.setdefault(name, value)
-        from fer_jax.devices import choose_devices, device_kind, device_name, host_cores
+        from fer_jax.machine.devices import choose_devices, device_kind, device_name, host_cores
 
         devices = choose_devices(request.device)
         kind = device_kind(devices[0])

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from fer_jax.errors import UserError
-from fer_jax.layers import parameter_count
+from fer_jax.vocabulary.layers import parameter_count
 from repro.bench import contenders
 from repro.bench.arithmetic import multiply_adds
 from repro.bench.measure import PAUSE_S, Entrant, duel, finalists, scout

@@ -12,7 +12,7 @@ from functools import partial
 import msgspec
 import numpy as np
 
-from fer_jax.network import Network
+from fer_jax.vocabulary.network import Network
 from repro.bench import contenders
 from repro.bench.contender import Contender
 from repro.bench.growth_contenders import SeedsTogether, start_on_all_devices, start_with_rows, with_rows

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from repro.bench.records import Axis, BenchRecord, Point
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, count, strong, table
-from repro.report.units import number, rate
+from repro.text.units import number, rate
 
 NOTHING = "—"
 TITLES = {

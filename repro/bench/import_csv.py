@@ -11,9 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_jax.cache import import_faces
-from fer_jax.faces import USAGES, DataError, Faces
-from fer_jax.formats import read_faces
+from fer_jax.data.cache import import_faces
+from fer_jax.data.faces import USAGES, DataError, Faces
+from fer_jax.data.formats import read_faces
 from repro.bench.machine import peak_memory_bytes
 from repro.bench.records import ImportComparison, Timing, Way
 from repro.bench.worker import Worker, thread_environment

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from repro.records import Device
+from repro.runs.records import Device
 
 # Large enough that the rate no longer grows with it: seconds of a matmul stay below 0.2 on two cores.
 MATMUL_SIZE = {"cpu": 2048, "gpu": 8192}

@@ -19,7 +19,7 @@ from repro.bench.machine import core_time, is_disturbed
 from repro.bench.records import Candidate, Duel, Round, Timing
 from repro.bench.worker import Worker, WorkerError
 from repro.bench.workload import draw_batches
-from repro.environment import load_average
+from repro.runs.environment import load_average
 
 SEED = 0
 # The thread pools of some frameworks spin for a while after their work, and would take a core from the next.

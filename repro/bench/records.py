@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from repro.bench.machine import slug
-from repro.records import Device, Git, decode_record, write_atomically
+from repro.runs.records import Device, Git, decode_record, write_atomically
 
 BENCH_FORMAT = 1
 

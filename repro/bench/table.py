@@ -28,8 +28,8 @@ from repro.report.document import (
     strong,
     table,
 )
-from repro.report.markdown import markdown
-from repro.report.units import number, rate
+from repro.text.markdown import markdown
+from repro.text.units import number, rate
 
 BENCH_NAME = "BENCH.md"
 NOTHING = "—"

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.faces import UNLABELLED, DataError, Faces
-from fer_jax.network import Network
-from fer_jax.settings import Precision
-from fer_jax.steps import apply_steps
-from repro.decode import LoadedSpec
+from fer_jax.data.faces import UNLABELLED, DataError, Faces
+from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Precision
+from repro.specs.decode import LoadedSpec
 
 # Enough that a batch is not in the caches from the last time, few enough to be sent to every process at once.
 ROWS = 8192
@@ -79,8 +79,8 @@ def initial_variables(network: Network, seed: int) -> dict[str, Any]:
     """The weights that a run of this suite with `seed` starts from, as NumPy arrays."""
     import jax  # here, so that the processes of the other frameworks can read a Workload without JAX
 
-    from fer_jax.devices import choose_devices
-    from fer_jax.engine import Engine
+    from fer_jax.machine.devices import choose_devices
+    from fer_jax.train.engine import Engine
 
     state = Engine(network, choose_devices("cpu")[:1]).init_state(seed)
     return jax.tree.map(np.asarray, {"params": dict(state.params), "batch_stats": dict(state.batch_stats)})

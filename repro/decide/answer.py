@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from repro.catalog import paper_argument
 from repro.decide.course import Course
 from repro.decide.duration import duration_text
-from repro.decode import DEFAULT_VARIANT
-from repro.protocols import AS_PUBLISHED
-from repro.report.units import reported
+from repro.specs.catalog import paper_argument
+from repro.specs.decode import DEFAULT_VARIANT
+from repro.specs.protocols import AS_PUBLISHED
+from repro.text.units import reported
 
 BUDGET_MARGIN = 1.1  # on the time that the next look takes, in the command that is proposed for it
 
@@ -101,7 +101,7 @@ def next_command(course: Course) -> str:
 
 
 def answer_document(course: Course) -> dict[str, Any]:
-    """For `--json`. status: decided, open or failed; outcome: in the words of `repro.judge`."""
+    """For `--json`. status: decided, open or failed; outcome: in the words of `repro.statistics`."""
     question, look = course.question, course.look
     decided = look is not None and look.decided
     n = course.target if course.stopped_by == "budget" else None

@@ -15,7 +15,7 @@ from typing import Literal, Protocol
 
 from repro.decide.question import Question
 from repro.decide.time_estimate import TimeEstimate
-from repro.records import RunRecord
+from repro.runs.records import RunRecord
 
 MAX_FAILED = 3  # as many failed seeds end a question: the paper's settings do not train reliably
 StoppedBy = Literal["decided", "no later look", "last look", "budget", "failed runs"]
@@ -25,9 +25,9 @@ StoppedBy = Literal["decided", "no later look", "last look", "budget", "failed r
 class Look:
     """What the statistics say after n seeds.
 
-    outcome: `repro.judge.Outcome`. reason: one sentence with the numbers. seeds_needed: a later look that would decide
-    if mean and spread stay; None if decided, or if none would. may_be_decided: whether a later look could decide if the
-    mean moves within its 95 % interval.
+    outcome: `repro.statistics.Outcome`. reason: one sentence with the numbers. seeds_needed: a later look that would
+    decide if mean and spread stay; None if decided, or if none would. may_be_decided: whether a later look could decide
+    if the mean moves within its 95 % interval.
     """
 
     n: int

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from fer_jax.settings import Precision
-from repro.decode import LoadedSpec, SpecError
-from repro.plan import RunPlan, make_plan
-from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT
-from repro.records import Overrides, RunRecord
-from repro.report.claims import figure, metrics_of
-from repro.spec import Claim
+from fer_jax.vocabulary.settings import Precision
+from repro.judge.measured import figure, metrics_of
+from repro.runs.plan import RunPlan, make_plan
+from repro.runs.records import Overrides, RunRecord
+from repro.specs.decode import LoadedSpec, SpecError
+from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
+from repro.specs.spec import Claim
 
 _HELD_IN = ("train", "minibatch")  # figures of samples that were trained on
 

@@ -11,16 +11,16 @@ import jax
 import msgspec
 import numpy as np
 
-from fer_jax.batches import stretches
-from fer_jax.network import Network
-from fer_jax.settings import Constant, Training
-from fer_jax.steps import Prepared
-from fer_jax.train import fit
-from repro.dataset import Dataset
-from repro.plan import RunPlan
-from repro.preparation import prepare
-from repro.records import Overrides, RunRecord
-from repro.runner import network_of
+from fer_jax.data.steps import Prepared
+from fer_jax.train.batches import stretches
+from fer_jax.train.loop import fit
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Constant, Training
+from repro.runs.dataset import Dataset
+from repro.runs.plan import RunPlan
+from repro.runs.preparation import prepare
+from repro.runs.records import Overrides, RunRecord
+from repro.runs.runner import network_of
 
 # A trial makes one update and then four stretches, of which the median counts. Five updates are less than a tenth of an
 # epoch of every bundled paper; a small network makes them in milliseconds, most of which are not its own, so that it is

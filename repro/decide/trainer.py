@@ -11,14 +11,14 @@ import click
 import msgspec
 
 from fer_jax.errors import UserError
-from repro.batch import run_in
 from repro.decide.answer import answer_document, answer_text, asked_text, look_text, total_text
 from repro.decide.course import Course, Judge, open_course, run_courses
 from repro.decide.question import Question
 from repro.decide.time_estimate import TimeEstimate, recorded_time, trial_time
-from repro.records import RunRecord, find_records
-from repro.run_context import RunContext
-from repro.run_store import StoredRun
+from repro.runs.batch import run_in
+from repro.runs.records import RunRecord, find_records
+from repro.runs.run_context import RunContext
+from repro.runs.run_store import StoredRun
 
 
 class Runs:

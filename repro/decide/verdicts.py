@@ -1,4 +1,5 @@
-"""The decision at a look: `repro.judge` on the runs so far, with the samples and the spread that the report takes."""
+"""The decision at a look: `repro.statistics` on the runs so far, with the samples and the spread that the report
+takes."""
 
 from __future__ import annotations
 
@@ -9,15 +10,15 @@ import msgspec
 
 from repro.decide.course import Judge, Look
 from repro.decide.question import Question
-from repro.judge import LOOKS, Decision, Design, Samples, decide, may_be_decided
-from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT
-from repro.records import RecordError, RunRecord, find_records
-from repro.report.claims import figure_rows
-from repro.report.designs import design_of, other_design
-from repro.report.groups import PaperRuns
-from repro.report.judgements import is_private_test, target_of, why_no_prior
-from repro.report.usual_spread import usual_spread
-from repro.report.verdicts import sentence
+from repro.judge.designs import design_of, other_design
+from repro.judge.groups import PaperRuns
+from repro.judge.judgements import is_private_test, target_of, why_no_prior
+from repro.judge.measured import figure_rows
+from repro.judge.usual_spread import usual_spread
+from repro.judge.verdicts import sentence
+from repro.runs.records import RecordError, RunRecord, find_records
+from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
+from repro.statistics import LOOKS, Decision, Design, Samples, decide, may_be_decided
 
 
 def looks_up_to(most: int | None) -> tuple[int, ...]:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 from repro.explain.hypotheses import counted, missing_text
 from repro.explain.records import Conclusion, SuspectResult
-from repro.judge import MIN_RUNS, Decision
-from repro.report.units import number, percentage, percentage_of, reported
-from repro.spec import Claim
+from repro.specs.spec import Claim
+from repro.statistics import MIN_RUNS, Decision
+from repro.text.units import number, percentage, percentage_of, reported
 
 
 @dataclass(frozen=True)

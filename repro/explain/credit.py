@@ -11,10 +11,22 @@ import statistics
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from repro.judge import LEVEL, MIN_RUNS, Decision, Design, Prior, Samples, Spread, Target, decide, estimate_prior, holm
-from repro.judge import moderated as moderated_spread
-from repro.judge.quantiles import t_quantile, t_upper_tail
-from repro.judge.scale import EXTREME
+from repro.statistics import (
+    LEVEL,
+    MIN_RUNS,
+    Decision,
+    Design,
+    Prior,
+    Samples,
+    Spread,
+    Target,
+    decide,
+    estimate_prior,
+    holm,
+)
+from repro.statistics import moderated as moderated_spread
+from repro.statistics.quantiles import t_quantile, t_upper_tail
+from repro.statistics.scale import EXTREME
 
 ROUND_OFF = 1e-9
 

@@ -12,17 +12,17 @@ from itertools import combinations
 import msgspec
 import numpy as np
 
-from fer_jax.faces import EMOTIONS
-from repro.decode import LoadedSpec
+from fer_jax.data.faces import EMOTIONS
 from repro.explain.credit import difference
 from repro.explain.hypotheses import counted, p_text
 from repro.explain.records import Evidence
-from repro.judge import LEVEL, MIN_RUNS, Decision, decide_curve
-from repro.protocols import BEST_EPOCH_ON_TEST, EVALUATED_ON_TRAINING, TRAINED_ON_ALL
-from repro.records import RunRecord
-from repro.report.assumptions import assumptions
-from repro.report.claims import metrics_of
-from repro.spec import Claim
+from repro.judge.assumptions import assumptions
+from repro.judge.measured import metrics_of
+from repro.runs.records import RunRecord
+from repro.specs.decode import LoadedSpec
+from repro.specs.protocols import BEST_EPOCH_ON_TEST, EVALUATED_ON_TRAINING, TRAINED_ON_ALL
+from repro.specs.spec import Claim
+from repro.statistics import LEVEL, MIN_RUNS, Decision, decide_curve
 
 
 def steps_evidence(loaded: LoadedSpec, claim: Claim, part: str, samples: int | None) -> Evidence | None:
@@ -90,8 +90,8 @@ def curve_evidence(
 
     For the error: the printed curve could be one more such run, and it could not be a clean run. Against it: it could
     be no such run, and these runs are no nearer to it than the clean runs are. How far one more run may lie off is
-    told by the spread of the runs (`repro.judge.decide_curve`); which runs are nearer, by the distances of the single
-    runs (`repro.explain.credit.difference`).
+    told by the spread of the runs (`repro.statistics.decide_curve`); which runs are nearer, by the distances of the
+    single runs (`repro.explain.credit.difference`).
     """
     if printed is None:
         return None

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fer_jax import TRAINING_VERSION
-from fer_jax.duplicates import DUPLICATES_VERSION
-from repro.decode import LoadedSpec
-from repro.protocols import AS_PUBLISHED, CLEAN
-from repro.records import RECORD_NAME, Overrides, RunRecord, read_record
-from repro.report.groups import settings_now
+from fer_jax.duplicates.search import DUPLICATES_VERSION
+from repro.judge.groups import settings_now
+from repro.runs.records import RECORD_NAME, Overrides, RunRecord, read_record
+from repro.specs.decode import LoadedSpec
+from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
 
 class Place(NamedTuple):

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from repro.explain.credit import Credit
 from repro.explain.records import Evidence, Standing, SuspectResult
-from repro.judge import MIN_RUNS
-from repro.report.units import number, percentage, percentage_of, reported, signed
-from repro.spec import Claim
+from repro.specs.spec import Claim
+from repro.statistics import MIN_RUNS
+from repro.text.units import number, percentage, percentage_of, reported, signed
 
 # An estimate from clean runs leaves something out (other samples, another training set), and so does a single run: an
 # error is excluded by them only if they miss the claim by more than this beyond the tolerance.

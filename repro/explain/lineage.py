@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from fer_jax.step_kinds import (
+from fer_jax.vocabulary.step_kinds import (
     FIRST_SPLIT,
     AugmentCopies,
     CopySplit,
@@ -141,7 +141,7 @@ class Lineage:
 
 
 def follow_lineage(steps: Iterable[Step]) -> Lineage:
-    """Steps that `fer_jax.step_kinds.check_steps` accepts."""
+    """Steps that `fer_jax.vocabulary.step_kinds.check_steps` accepts."""
     lineage = Lineage()
     lineage._give(FIRST_SPLIT, Share(frozenset((usage,) for usage in USAGES)), {})
     for index, step in enumerate(steps):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from repro.records import RecordError, decode_record, write_json
+from repro.runs.records import RecordError, decode_record, write_json
 
 # 1: a suspect counted if its mean lay within the tolerance, with one run and whether or not it moved anything.
 EXPLANATION_FORMAT = 2

@@ -11,10 +11,8 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
-from fer_jax.devices import DeviceKind
-from fer_jax.duplicates import DUPLICATES_VERSION
-from repro.dataset import open_dataset
-from repro.decode import LoadedSpec, SpecError
+from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.machine.devices import DeviceKind
 from repro.explain.conclusion import Concluded, conclude, has_gap, without_gap
 from repro.explain.credit import Credit, Trial, credit
 from repro.explain.evidence import (
@@ -31,9 +29,14 @@ from repro.explain.existing import KnownRuns, accuracies, known_runs
 from repro.explain.hypotheses import Hypothesis, is_far, not_applicable, result
 from repro.explain.records import EXPLANATION_FORMAT, Evidence, Explanation, SuspectResult
 from repro.explain.stated import CLASS_SUBSET, DUPLICATES, Statements
-from repro.judge import MIN_RUNS, Decision, Design, Open, Samples, Target, decide
-from repro.plan import make_plan
-from repro.protocols import (
+from repro.judge.designs import other_design
+from repro.judge.judgements import look_of
+from repro.judge.usual_spread import UsualSpread, usual_spread
+from repro.runs.dataset import open_dataset
+from repro.runs.plan import make_plan
+from repro.runs.records import PREDICTIONS_NAME, Overrides, RunRecord, find_records, record_folder
+from repro.specs.decode import LoadedSpec, SpecError
+from repro.specs.protocols import (
     AS_PUBLISHED,
     BEST_EPOCH_ON_TEST,
     CLEAN,
@@ -43,14 +46,11 @@ from repro.protocols import (
     SUSPECTS,
     TRAINED_ON_ALL,
 )
-from repro.records import PREDICTIONS_NAME, Overrides, RunRecord, find_records, record_folder
-from repro.report.designs import other_design
-from repro.report.judgements import look_of
-from repro.report.usual_spread import UsualSpread, usual_spread
-from repro.spec import Claim
+from repro.specs.spec import Claim
+from repro.statistics import MIN_RUNS, Decision, Design, Open, Samples, Target, decide
 
 if TYPE_CHECKING:
-    from repro.run_context import RunContext
+    from repro.runs.run_context import RunContext
 
 SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with official parts
 STANDINGS = ("credited", "open", "excluded")
@@ -79,7 +79,7 @@ class Search:
     @cached_property
     def _context(self) -> RunContext:
         """Opened once for all protocols."""
-        from repro.batch import open_context
+        from repro.runs.batch import open_context
 
         return open_context({None}, device=self.device, data=self.data, results=self.results, fresh=False)
 
@@ -88,7 +88,7 @@ class Search:
         device = None if self.device == "auto" else self.device
         fingerprint = None
         if self.train:
-            from fer_jax.devices import device_kind
+            from fer_jax.machine.devices import device_kind
 
             device, fingerprint = device_kind(self._context.devices[0]), self._context.dataset.faces.fingerprint
         elif self.data is not None:
@@ -103,7 +103,7 @@ class Search:
 
     def _make(self, protocol: str, seeds: int) -> None:
         """Train what is missing of the first `seeds` seeds; runs of the same settings are taken over."""
-        from repro.batch import run_in
+        from repro.runs.batch import run_in
 
         known = {record.seed for record in self._runs.of(protocol)}
         plans = [

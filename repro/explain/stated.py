@@ -6,20 +6,20 @@ infers or assumes is neither for a hypothesis nor against it.
 
 from __future__ import annotations
 
-from fer_jax.layers import Dense
-from fer_jax.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step
-from repro.decode import LoadedSpec
+from fer_jax.vocabulary.layers import Dense
+from fer_jax.vocabulary.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step
 from repro.explain.lineage import CHANGED, CLEANED, REPEATED, Lineage, follow_lineage
 from repro.explain.records import Evidence
-from repro.protocols import (
+from repro.specs.decode import LoadedSpec
+from repro.specs.protocols import (
     AUGMENTED_BEFORE_SPLIT,
     BEST_EPOCH_ON_TEST,
     EVALUATED_ON_TRAINING,
     OVERSAMPLED_BEFORE_SPLIT,
     TRAINED_ON_ALL,
 )
-from repro.provenance import Sources, variant_sources
-from repro.spec import Claim, Provenance, Spec
+from repro.specs.provenance import Sources, variant_sources
+from repro.specs.spec import Claim, Provenance, Spec
 
 DUPLICATES = "duplicates across the official parts"
 CLASS_SUBSET = "a subset of the classes"

@@ -7,7 +7,6 @@ name in ``FAMILIES``.
 
 from __future__ import annotations
 
-from repro.decode import LoadedSpec
 from repro.forensics import (
     ceilings,
     confusion,
@@ -23,6 +22,7 @@ from repro.forensics import (
 )
 from repro.forensics.case import Case
 from repro.forensics.finding import OUTCOMES, Finding, Outcome
+from repro.specs.decode import LoadedSpec
 
 __all__ = ["FAMILIES", "OUTCOMES", "Finding", "Outcome", "examine"]
 

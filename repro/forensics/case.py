@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from fer_jax.faces import EMOTIONS, OFFICIAL_COUNTS, Faces
-from fer_jax.step_kinds import (
+from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, Faces
+from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     FlipHorizontal,
     Normalise,
@@ -21,9 +22,8 @@ from fer_jax.step_kinds import (
     StepError,
     check_steps,
 )
-from fer_jax.steps import apply_steps
-from repro.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
-from repro.spec import Claim, Spec
+from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
+from repro.specs.spec import Claim, Spec
 
 RUNNING = ("train", "minibatch")  # splits whose figures are of the rows that were just trained on
 _BY_PICTURE = ("drop_same_pictures", "drop_unrelated", "drop_repeats")  # steps whose outcome depends on the pixels

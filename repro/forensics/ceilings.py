@@ -12,12 +12,12 @@ from typing import Literal
 
 import msgspec
 
-from repro.conventions import Explanations
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain
 from repro.forensics.printed import percent, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 CEILING = "above the best confirmed result on FER-2013"
 STANDARD_ERRORS = 3.0

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fer_jax.faces import EMOTIONS
-from repro.conventions import Explanations
+from fer_jax.data.faces import EMOTIONS
 from repro.forensics.case import Case, grouped
 from repro.forensics.counts import CROPS
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import data_steps, judge, plain, together
 from repro.forensics.printed import Fit, number, percent, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 ACCURACY = "true positives / samples is the accuracy"
 SUMS = "samples of all emotions make up the split"

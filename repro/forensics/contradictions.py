@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from repro.forensics.case import where
 from repro.forensics.finding import Finding, Outcome
-from repro.spec import Claim
+from repro.specs.spec import Claim
 
 Passage = tuple[str, str]  # (place, quote)
 MOST_STEPS = 200_000  # of the exact search; beyond it the greedy answer is kept

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_jax.faces import OFFICIAL_COUNTS
-from repro.conventions import Explanations
+from fer_jax.data.faces import OFFICIAL_COUNTS
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import data_steps, judge, plain, setting
 from repro.forensics.printed import is_share, number, percent, precision, whole_counts, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 STEPS = "steps x batch size"
 WHOLE = "accuracy x samples is a whole number"

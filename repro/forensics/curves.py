@@ -6,16 +6,16 @@ import math
 from collections.abc import Iterator
 from itertools import combinations
 
-from fer_jax.faces import OFFICIAL_COUNTS
-from fer_jax.layers import BatchNorm, Dropout
-from fer_jax.step_kinds import CopySplit, Normalise
-from repro.conventions import Explanations
+from fer_jax.data.faces import OFFICIAL_COUNTS
+from fer_jax.vocabulary.layers import BatchNorm, Dropout
+from fer_jax.vocabulary.step_kinds import CopySplit, Normalise
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.ceilings import NEW_BEST, published
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import data_steps, judge, plain, setting, step_setting, together
 from repro.forensics.printed import number, percent, precision, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 LOSS = "loss against accuracy"
 ABOVE = "validation above training"

@@ -10,13 +10,13 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from repro.conventions import Convention, Explanations
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.counts import CROPS, crops_and_batches, official_sizes, other_batch_sizes, test_parts
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain, together
 from repro.forensics.printed import Window, is_share, precision, window
-from repro.spec import Claim
+from repro.specs.conventions import Convention, Explanations
+from repro.specs.spec import Claim
 
 EVALUATED = "samples that were evaluated"
 

@@ -13,7 +13,7 @@ MANY_POINTS = 4  # of one curve; fewer are shown one by one
 Outcome = Literal["impossible", "not by the stated convention", "cannot tell", "consistent"]
 OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
 Source = Literal["stated", "inferred", "upstream", "assumed"]
-# From the paper's own words to our choice, as `repro.spec.Provenance` has them.
+# From the paper's own words to our choice, as `repro.specs.spec.Provenance` has them.
 DISTANCE: dict[Source, int] = {"stated": 0, "inferred": 1, "upstream": 2, "assumed": 3}
 
 
@@ -65,7 +65,8 @@ def weakest(sources: Iterable[Source]) -> Source:
 
 
 def short_ids(ids: Sequence[str]) -> list[str]:
-    """Ids for readers: many points of one curve (`repro.claim_tables.Curve.points`) as "<id>-1 to -50 (50 points)"."""
+    """Ids for readers: many points of one curve (`repro.specs.claim_tables.Curve.points`) as "<id>-1 to -50 (50
+    points)"."""
     series: dict[str, list[int]] = {}
     for id_ in ids:
         name, _, moment = id_.rpartition("-")

@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fer_jax.layers import Conv, Dense
-from fer_jax.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
-from repro.conventions import WORDS, Convention, Explanations
-from repro.decode import DEFAULT_VARIANT
+from fer_jax.vocabulary.layers import Conv, Dense
+from fer_jax.vocabulary.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
 from repro.forensics.case import Case, ids, where
 from repro.forensics.finding import DISTANCE, Finding, Outcome, Premise, Source, weakest
-from repro.provenance import Sources, variant_sources
-from repro.spec import Claim, RuledOut
+from repro.specs.conventions import WORDS, Convention, Explanations
+from repro.specs.decode import DEFAULT_VARIANT
+from repro.specs.provenance import Sources, variant_sources
+from repro.specs.spec import Claim, RuledOut
 
 _SAME_SIZES = (Normalise, RandomFlip, Resize, Shuffle)  # steps that change no number of samples
 _WITHOUT_EFFECT = frozenset({"method", "rounding", "order"})  # settings that change no number of samples

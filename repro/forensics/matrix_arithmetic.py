@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.faces import OFFICIAL_COUNTS
-from repro.spec import Table
+from fer_jax.data.faces import OFFICIAL_COUNTS
+from repro.specs.spec import Table
 
 WHOLE = {"rows": math.nan, "fraction": 1.0, "percent": 100.0}
 _SLACK = 1e-9  # relative; for the last bits of float64

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 import msgspec
 
-from fer_jax.layers import Conv, Dense, parameter_count
-from repro.conventions import Explanations
+from fer_jax.vocabulary.layers import Conv, Dense, parameter_count
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, layer_sizes, plain
 from repro.forensics.printed import best, number, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 PARAMETERS = "parameters of the network"
 # Variables of the optimizer per trained parameter (momentum 1, Adam 2, AMSGrad 3), and single counters beside them.

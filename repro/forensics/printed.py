@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import Literal
 
-from repro.spec import Claim
+from repro.specs.spec import Claim
 
 # How a number can have been printed as a figure: rounded (or in full), only with digits cut off, or not at all.
 Fit = Literal["rounded", "cut", "no"]

@@ -7,12 +7,12 @@ import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
-from repro.conventions import Explanations
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import judge, plain, together
 from repro.forensics.printed import Fit, Window, number, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 SPEEDUP = "speed-up is CPU time / GPU time"
 AVERAGE = "average speed-up"

@@ -5,15 +5,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_jax.faces import EMOTIONS
-from fer_jax.step_kinds import CopySplit, Normalise, RandomFlip, Resize, Shuffle, SplitByUsage, SplitFraction, Step
-from repro.conventions import Explanations
+from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.step_kinds import (
+    CopySplit,
+    Normalise,
+    RandomFlip,
+    Resize,
+    Shuffle,
+    SplitByUsage,
+    SplitFraction,
+    Step,
+)
 from repro.forensics.case import Case, SplitRows, grouped
 from repro.forensics.counts import official_sizes
 from repro.forensics.finding import Finding
 from repro.forensics.granted import data_steps, judge, plain, step_setting, together
 from repro.forensics.printed import Fit, best, number, percent, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 DATA_SET = "size of the dataset"
 SPLIT = "samples of a split"

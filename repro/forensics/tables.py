@@ -7,15 +7,15 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.faces import EMOTIONS
-from repro.conventions import Explanations
+from fer_jax.data.faces import EMOTIONS
 from repro.forensics import matrix_arithmetic as arithmetic
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import data_steps, judge, plain, together
 from repro.forensics.matrix_arithmetic import Bounds, Range
 from repro.forensics.printed import number, percent, window
-from repro.spec import Claim, Table
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim, Table
 
 SOURCE = "which samples a confusion matrix is of"
 WHOLE = "whole numbers behind the shares of a matrix"

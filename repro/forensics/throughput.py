@@ -6,13 +6,13 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from fer_jax.layers import Conv, Dense, output_shapes
-from repro.conventions import Explanations
+from fer_jax.vocabulary.layers import Conv, Dense, output_shapes
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import data_steps, judge, layer_sizes, plain
 from repro.forensics.ratios import SECONDS
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.spec import Claim
 
 THROUGHPUT = "images/s against the hardware"
 # A training step computes the forward products and, going back, those for the gradients of the maps and of the weights:

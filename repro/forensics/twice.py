@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import combinations
 
-from repro.conventions import Explanations
-from repro.decode import DEFAULT_VARIANT
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain
 from repro.forensics.printed import number, percent, window
-from repro.spec import Claim
+from repro.specs.conventions import Explanations
+from repro.specs.decode import DEFAULT_VARIANT
+from repro.specs.spec import Claim
 
 TWICE = "told twice"
 

@@ -20,7 +20,7 @@ from repro.gpu.jobs import Settings, Stage
 from repro.gpu.reports import key_figures
 from repro.gpu.schedule import DONE, DONE_BEFORE, FAILED, OUT_OF_TIME, SKIPPED, JobResult, Running, run_stage
 from repro.gpu.stages import LIMITS, stages
-from repro.report.markdown import Column, escape, table
+from repro.text.markdown import Column, escape, table
 
 # Kept back for the last archive and the table.
 TAIL_S = 6.0

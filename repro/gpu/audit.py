@@ -16,7 +16,7 @@ from typing import Any
 
 import click
 
-from repro.records import write_atomically
+from repro.runs.records import write_atomically
 
 REPEATS = 3
 
@@ -45,8 +45,8 @@ def measure(data: str, scratch: Path, known: Path) -> dict[str, Any]:
     report: dict[str, Any] = {"command_s": time_command(data, scratch)}
     import jax
 
-    from fer_jax.duplicates import duplicates_of, find_duplicates
-    from repro.dataset import open_dataset
+    from fer_jax.duplicates.search import duplicates_of, find_duplicates
+    from repro.runs.dataset import open_dataset
 
     faces = open_dataset(data).faces
     seconds = []

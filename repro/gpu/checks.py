@@ -20,20 +20,20 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from fer_jax import model
-from fer_jax.backends import Backend, NhwcBackend, choose_backend
-from fer_jax.devices import choose_devices, device_kind, device_name
-from fer_jax.engine import Engine
-from fer_jax.layers import Dropout, Layer
-from fer_jax.precision import default_precision, products_in
-from fer_jax.settings import Precision
+from fer_jax.machine.devices import choose_devices, device_kind, device_name
+from fer_jax.machine.precision import default_precision, products_in
+from fer_jax.network import model
+from fer_jax.network.backends import Backend, NhwcBackend, choose_backend
+from fer_jax.train.engine import Engine
+from fer_jax.vocabulary.layers import Dropout, Layer
+from fer_jax.vocabulary.settings import Precision
 from repro.bench.arithmetic import multiply_adds
 from repro.bench.contenders.own import Own
 from repro.bench.growth_contenders import SeedsTogether, with_rows
 from repro.bench.workload import Workload, draw_batches, make_workload
-from repro.catalog import find_paper
-from repro.dataset import open_dataset
-from repro.records import write_atomically
+from repro.runs.dataset import open_dataset
+from repro.runs.records import write_atomically
+from repro.specs.catalog import find_paper
 
 # Largest allowed errors: of the logits, by their largest absolute value; of the gradient, by its length. Measured on a
 # CPU, the five networks are off by up to 3e-6 and 4e-6 in float32, and with factors rounded to TF32's 10 bits by up to

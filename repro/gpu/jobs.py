@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_jax import TRAINING_VERSION
-from repro.catalog import all_papers
-from repro.decode import LoadedSpec
-from repro.plan import RunPlan, make_plan
-from repro.records import RECORD_NAME, Overrides
+from repro.runs.plan import RunPlan, make_plan
+from repro.runs.records import RECORD_NAME, Overrides
+from repro.specs.catalog import all_papers
+from repro.specs.decode import LoadedSpec
 
 # This folder of the results holds what is no run and no benchmark: checks, profiles, times, logs.
 REPORTS = "gpu"

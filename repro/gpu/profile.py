@@ -19,13 +19,13 @@ from typing import Any, NamedTuple
 import click
 import jax
 
-from fer_jax.devices import choose_devices, device_kind, device_name
-from fer_jax.precision import default_precision
+from fer_jax.machine.devices import choose_devices, device_kind, device_name
+from fer_jax.machine.precision import default_precision
 from repro.bench.contenders.own import Own
 from repro.bench.workload import draw_batches, make_workload
-from repro.catalog import find_paper
-from repro.dataset import open_dataset
-from repro.records import write_atomically
+from repro.runs.dataset import open_dataset
+from repro.runs.records import write_atomically
+from repro.specs.catalog import find_paper
 
 STEPS, TRACED_STEPS, REPEATS = 400, 50, 3
 TINY_STEPS = 4

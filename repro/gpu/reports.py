@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from repro.gpu.jobs import REPORTS, Job, Settings, Stage, records_of
-from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT
+from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
 
 # Seeds in one program must give at least this many times the images/s of one seed; else they run one after another.
 WORTH_SHARING = 1.0

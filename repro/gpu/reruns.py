@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 
-from repro.records import RunRecord, find_records, write_atomically
+from repro.runs.records import RunRecord, find_records, write_atomically
 
 # Losses of training, absolute. After a kill the same updates follow; on a GPU sums are added up in no fixed order, and
 # training enlarges such rounding.

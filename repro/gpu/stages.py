@@ -6,11 +6,11 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
-from repro.decode import DEFAULT_VARIANT, LoadedSpec
-from repro.figures.sweeps import SWEEPS
 from repro.gpu.jobs import REPORTS, Job, Settings, Stage, common_options, run_job
 from repro.gpu.reports import seeds_side_by_side
-from repro.protocols import AS_PUBLISHED, RUNNABLE
+from repro.report.figures.sweeps import SWEEPS
+from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
+from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
 CHECKED_AGAIN = "basani2017"  # the paper that is killed, and trained on a CPU too: the fastest
 # The launch of a whole loop, not only of each step, as one CUDA graph.

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro.audit.copies import Estimate
-from repro.protocols import CLEAN, OFFICIAL
-from repro.report.copies import CopiesFinding
+from repro.judge.copies import CopiesFinding
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, count, say, table
-from repro.report.units import number, signed
+from repro.specs.protocols import CLEAN, OFFICIAL
+from repro.text.units import number, signed
 
 TITLE = "What copies are worth"
 LEGEND = """\

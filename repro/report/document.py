@@ -1,8 +1,8 @@
 """What the report shows, before it is Markdown, HTML, terminal text, JSON or CSV.
 
 A document is built once from records and specs; the renderers (`markdown.py`, `terminal.py`, `export.py` and
-`repro.page.html`) only write it down. Text is plain unless a span says otherwise, so that nothing from a spec or a
-record is ever read as markup: each renderer escapes in one place.
+`repro.report.page.html`) only write it down. Text is plain unless a span says otherwise, so that nothing from a spec or
+a record is ever read as markup: each renderer escapes in one place.
 
 This module reads no file.
 """

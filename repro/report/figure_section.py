@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from repro.report.document import Block, Figure, Section, details, ticked
 
 if TYPE_CHECKING:
-    from repro.figures.folder import IndexEntry  # its modules import this package
+    from repro.report.figures.folder import IndexEntry  # its modules import this package
 
 FIGURES_TITLE = "Plots"
 

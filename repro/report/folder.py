@@ -7,20 +7,20 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from repro.bench.table import BENCH_NAME, bench_document
-from repro.decode import LoadedSpec
 from repro.explain.text import explanation_blocks
-from repro.figures.folder import check_figures, figures_available, write_figures
 from repro.forensics import examine
-from repro.records import write_atomically
-from repro.report.curve_verdicts import judge_curves
+from repro.judge.curve_verdicts import judge_curves
+from repro.judge.groups import PaperRuns
+from repro.judge.judgements import judge_claims
 from repro.report.document import Block, Document, Paragraph, say
+from repro.report.figures.folder import check_figures, figures_available, write_figures
 from repro.report.frame import csv_text, frame_of
 from repro.report.front import drawn_figures, results_document
-from repro.report.groups import PaperRuns
 from repro.report.inputs import ReportInput, read_input
-from repro.report.judgements import judge_claims
-from repro.report.markdown import markdown
 from repro.report.sheets import sheet
+from repro.runs.records import write_atomically
+from repro.specs.decode import LoadedSpec
+from repro.text.markdown import markdown
 
 REPORT_NAME = "RESULTS.md"
 CSV_NAME = "results.csv"

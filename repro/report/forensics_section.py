@@ -9,7 +9,7 @@ from repro.forensics.contradictions import Point, points
 from repro.forensics.finding import OUTCOMES, Finding, short_ids
 from repro.report.document import Block, Column, Details, Inline, Paragraph, Table, code, joined, say, strong, table
 from repro.report.tables import NOTHING
-from repro.spec import Claim
+from repro.specs.spec import Claim
 
 FINDING_COLUMNS = (
     Column("Check"),

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from repro.records import Metrics, RunRecord, find_records
+from repro.runs.records import Metrics, RunRecord, find_records
 
 if TYPE_CHECKING:
     import pandas as pd

@@ -6,13 +6,13 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fer_jax.faces import EMOTIONS
-from repro.records import RunRecord
-from repro.report import units
-from repro.report.curves import MeasuredCurve, measure_curve
+from fer_jax.data.faces import EMOTIONS
+from repro.judge.groups import GroupKey, PaperRuns, distinguish
+from repro.judge.measured_curves import MeasuredCurve, measure_curve
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, table
-from repro.report.groups import GroupKey, PaperRuns, distinguish
-from repro.spec import Curve, Table
+from repro.runs.records import RunRecord
+from repro.specs.spec import Curve, Table
+from repro.text import units
 
 NOTHING = "\u2014"
 CURVES_TITLE, MATRICES_TITLE = "Curves", "Confusion matrices"

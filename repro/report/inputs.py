@@ -11,14 +11,14 @@ from repro.audit.data import DataAudit
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
 from repro.bench.records import BenchRecord, bench_folder, find_bench
 from repro.bench.table import BENCH_NAME
-from repro.decode import LoadedSpec
 from repro.explain.records import Explanation, read_explanation
-from repro.figures.folder import Gallery, gallery_of
-from repro.records import find_records
-from repro.report.copies import CopiesFinding, copies_findings
-from repro.report.freshness import current_audit, is_current
-from repro.report.groups import PaperRuns, Run, collect
-from repro.report.rankings import with_rankings
+from repro.judge.copies import CopiesFinding, copies_findings
+from repro.judge.freshness import current_audit, is_current
+from repro.judge.groups import PaperRuns, Run, collect
+from repro.report.figures.folder import Gallery, gallery_of
+from repro.runs.rankings import with_rankings
+from repro.runs.records import find_records
+from repro.specs.decode import LoadedSpec
 
 
 @dataclass(frozen=True)

@@ -6,16 +6,16 @@ import statistics
 from collections.abc import Iterator, Sequence
 
 from repro.audit.records import AuditRecord
-from repro.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
-from repro.report import units
-from repro.report.claims import measure, why_unmeasured
+from repro.judge.groups import PaperRuns
+from repro.judge.headline_runs import HeadlineRuns, headline_runs
+from repro.judge.inflation import Difference
+from repro.judge.measured import measure, why_unmeasured
+from repro.judge.verdicts import Judgement, holds, reproduces
 from repro.report.document import Cell, Column, Inline, Row, Table, Verdict, chip, link, row_of, table
-from repro.report.groups import PaperRuns
-from repro.report.headline_runs import HeadlineRuns, headline_runs
-from repro.report.inflation import Difference
 from repro.report.tables import NOTHING, describe, headline, measured_cell, reported_cell
-from repro.report.verdicts import Judgement, holds, reproduces
-from repro.spec import Claim
+from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
+from repro.specs.spec import Claim
+from repro.text import units
 
 REPRODUCES, HOLDS = "Reproduces as published?", "Holds without train/test overlap?"
 LEGEND = """\

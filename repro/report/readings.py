@@ -14,19 +14,19 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
-from repro.judge import Decision, Prior, Spread, decide, moderated
-from repro.records import RunRecord
-from repro.report import units
-from repro.report.claims import measure
-from repro.report.dead_runs import dead_run
-from repro.report.designs import design_of
+from repro.judge.dead_runs import dead_run
+from repro.judge.designs import design_of
+from repro.judge.groups import Group, PaperRuns
+from repro.judge.judgements import done, is_at_end, target_of
+from repro.judge.measured import measure
+from repro.judge.verdicts import missing, word_of
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, chip, code, say, table
-from repro.report.groups import Group, PaperRuns
-from repro.report.judgements import done, is_at_end, target_of
 from repro.report.protocol_table import VERDICTS
 from repro.report.tables import NOTHING, describe
-from repro.report.verdicts import missing, word_of
-from repro.spec import Claim
+from repro.runs.records import RunRecord
+from repro.specs.spec import Claim
+from repro.statistics import Decision, Prior, Spread, decide, moderated
+from repro.text import units
 
 TITLE = "Readings of the paper"
 LEGEND = """\

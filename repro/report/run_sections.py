@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from repro.judge.groups import PaperRuns
 from repro.report.document import Block, Paragraph, Section, say
-from repro.report.groups import PaperRuns
 from repro.report.run_table import run_table
 from repro.report.tables import main_table, suspect_table, synthetic_table
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.report import units
+from repro.judge.groups import PaperRuns, Run, devices
 from repro.report.document import Cell, Column, Inline, Table, code, count, joined, link, table
-from repro.report.groups import PaperRuns, Run, devices
 from repro.report.tables import NOTHING, SYNTHETIC, dead_note, failure
+from repro.text import units
 
 RUN_COLUMNS = (
     Column("Run"),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from repro.records import RunRecord
-from repro.report.claims import DEVICE_FREE, measure, why_unmeasured
+from repro.judge.groups import Group, GroupKey, PaperRuns, distinguish
+from repro.judge.measured import DEVICE_FREE, measure, why_unmeasured
 from repro.report.document import (
     Block,
     Cell,
@@ -22,9 +22,9 @@ from repro.report.document import (
     table,
 )
 from repro.report.grouped_claims import grouped_blocks
-from repro.report.groups import Group, GroupKey, PaperRuns, distinguish
 from repro.report.tables import NOTHING, describe, difference_cell, flag_note, measured_cell, reported_cell
-from repro.spec import Claim, Contradiction, Paper, Spec
+from repro.runs.records import RunRecord
+from repro.specs.spec import Claim, Contradiction, Paper, Spec
 
 CLAIMS_TITLE = "Claims"
 CLAIMS_LEGEND = """\

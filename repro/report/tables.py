@@ -5,15 +5,15 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
-from repro.protocols import AS_PUBLISHED, REPORTED_SPLIT, SUSPECT_PREFIX
-from repro.records import RunRecord
-from repro.report import units
-from repro.report.claims import Measured, measure
-from repro.report.dead_runs import dead_run
+from repro.judge.dead_runs import dead_run
+from repro.judge.groups import Group, PaperRuns, remarks
+from repro.judge.measured import Measured, measure
 from repro.report.document import Cell, Column, Inline, Table, code, joined, strong, table
-from repro.report.groups import Group, PaperRuns, remarks
-from repro.spec import Claim, Curve
-from repro.spec import Table as ClaimTable
+from repro.runs.records import RunRecord
+from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT, SUSPECT_PREFIX
+from repro.specs.spec import Claim, Curve
+from repro.specs.spec import Table as ClaimTable
+from repro.text import units
 
 NOTHING = "\u2014"
 WARNING = "⚠"

@@ -6,9 +6,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Literal, NamedTuple
 
-from repro.leakage_sheet import LeakageAnswer, LeakageSheet, Presence
-from repro.report import units
-from repro.spec import Claim
+from repro.specs.leakage_sheet import LeakageAnswer, LeakageSheet, Presence
+from repro.specs.spec import Claim
+from repro.text import units
 
 if TYPE_CHECKING:
     from repro.audit.leakage import LeakageAudit, Overlap

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from repro.records import RunRecord
-from repro.report import units
-from repro.report.claims import SECONDS_PER_UNIT, measure
+from repro.judge.groups import PaperRuns, devices
+from repro.judge.measured import SECONDS_PER_UNIT, measure
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, strong, table
-from repro.report.groups import PaperRuns, devices
 from repro.report.tables import NOTHING, QUANTITY_NAMES, measured_cell
-from repro.spec import Claim
+from repro.runs.records import RunRecord
+from repro.specs.spec import Claim
+from repro.text import units
 
 TITLE = "Times"
 LEGEND = """\

@@ -14,9 +14,9 @@ import keras  # pyright: ignore[reportMissingImports]
 import numpy as np
 import tensorflow as tf  # pyright: ignore[reportMissingImports]
 
-from fer_jax.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, pool_stride
-from fer_jax.network import Network
-from fer_jax.settings import Adam, Loss, RmsProp, Sgd
+from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, pool_stride
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Adam, Loss, RmsProp, Sgd
 from repro.bench.contenders import complete_batches
 from repro.bench.contenders.stages import PROBABILITY_CLIP, NamedLayer, hidden_stages, output
 from repro.bench.workload import Workload

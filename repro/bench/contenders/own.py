@@ -8,8 +8,8 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.devices import choose_devices, peak_memory_bytes
-from fer_jax.engine import Engine, TrainState
+from fer_jax.machine.devices import choose_devices, peak_memory_bytes
+from fer_jax.train.engine import Engine, TrainState
 from repro.bench.contenders import complete_batches
 from repro.bench.workload import Workload
 
@@ -20,7 +20,7 @@ def devices_of(device: str) -> list[jax.Device]:
 
 
 class Own:
-    """`fer_jax.engine.Engine` on one device, or on `devices` of those that there are (None: all)."""
+    """`fer_jax.train.engine.Engine` on one device, or on `devices` of those that there are (None: all)."""
 
     def __init__(self, mode: str, workload: Workload, device: str, devices: int | None = 1) -> None:
         del mode  # there is one

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from fer_jax.layers import Activation, Layer, MaxPool, Shape, layer_names, output_shapes
-from fer_jax.network import Network
+from fer_jax.vocabulary.layers import Activation, Layer, MaxPool, Shape, layer_names, output_shapes
+from fer_jax.vocabulary.network import Network
 
 Output = Literal["softmax", "sigmoid"]
 

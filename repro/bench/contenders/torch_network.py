@@ -10,9 +10,19 @@ import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional as F  # pyright: ignore[reportMissingImports]
 
-from fer_jax.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, pool_stride, same_padding
-from fer_jax.network import Network
-from fer_jax.settings import Loss
+from fer_jax.vocabulary.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    Dropout,
+    Flatten,
+    MaxPool,
+    pool_stride,
+    same_padding,
+)
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Loss
 from repro.bench.contenders.stages import PROBABILITY_CLIP, NamedLayer, hidden_stages
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor  # pyright: ignore[reportMissingImports]
 
-from fer_jax.settings import Adam, Optimizer, RmsProp, Sgd, Training
+from fer_jax.vocabulary.settings import Adam, Optimizer, RmsProp, Sgd, Training
 from repro.bench.contenders import complete_batches
 from repro.bench.contenders.stages import output
 from repro.bench.contenders.torch_network import TorchNetwork, mean_loss, probabilities

@@ -1,0 +1,291 @@
+"""Imported data sets in the user's cache folder: opened in milliseconds, keyed by content.
+
+::
+
+    faces/<fingerprint>/images.npy, labels.npy, usage.npy, entry.json     one data set; never changed once there
+    sources/<hash of path>.json                                           which file was which data set, and when
+    default.json                                                          the data set of runs that name none
+    duplicates/<fingerprint>-v<version>.npz                               its equal pictures (fer_jax.duplicates.search)
+
+Folders and files appear under their names only when complete (written aside, then renamed), so that a killed process
+leaves nothing half-written and two processes may import at once.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import time
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import platformdirs
+
+from fer_jax.data.faces import DataError, Faces
+from fer_jax.data.formats import Imported, read_faces
+from fer_jax.machine.atomic_write import aside_in, placed_whole
+
+_VERSION = 1
+_ARRAYS = ("images", "labels", "usage")
+_ABANDONED_S = 3600  # an aside of this age belongs to a process that was killed: writing one takes seconds
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One cached data set, for listings. ``damage`` says why it cannot be opened, or is None."""
+
+    fingerprint: str
+    folder: Path
+    rows: int
+    form: str
+    source: str
+    size_bytes: int
+    is_default: bool
+    damage: str | None
+
+
+def cache_folder(cache_dir: Path | None = None) -> Path:
+    """``cache_dir``, else $FER_JAX_CACHE, else the system's cache folder ($XDG_CACHE_HOME or ~/.cache on Linux)."""
+    if cache_dir is not None:
+        return Path(cache_dir)
+    named = os.environ.get("FER_JAX_CACHE")
+    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("fer_jax", appauthor=False))
+
+
+def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, bool]:
+    """The faces of a file or folder, and whether they came from the cache.
+
+    A file is known again by its absolute path, size and time of change (a folder by those of all its files). The
+    arrays are mapped read-only from the cache, not loaded. DataError when the data is bad (see ``read_faces``) or
+    the cache folder cannot be written to.
+    """
+    root, path = cache_folder(cache_dir), Path(path)
+    if not path.exists():
+        raise DataError(f"{path}: no such file or folder")
+    path = path.resolve()
+    record_path = _source_record(root, path)
+    # Taken before reading: a file that changes meanwhile has another stamp next time, and is read again.
+    try:
+        stamp = _stamp(path)
+    except OSError as error:
+        raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
+    record = _read_json(record_path)
+    if record and record.get("stamp") == stamp and record.get("version") == _VERSION:
+        try:
+            faces = open_faces(record["fingerprint"], cache_dir)
+            return Imported(faces, record["form"], str(path), tuple(record["notes"])), True
+        except DataError:
+            pass  # the entry is gone or damaged: import again
+    imported = read_faces(path)
+    about = {"version": _VERSION, "form": imported.form, "source": str(path), "notes": list(imported.notes)}
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        _sweep(root)
+        _store(root, imported.faces, about)
+        _write_json(record_path, {**about, "stamp": stamp, "fingerprint": imported.faces.fingerprint})
+    except OSError as error:
+        raise DataError(
+            f"{root}: the cache cannot be written ({error.strerror or error}); free some space, or set the environment "
+            "variable FER_JAX_CACHE to a folder that can be written to"
+        ) from error
+    return replace(imported, faces=open_faces(imported.faces.fingerprint, cache_dir)), False
+
+
+def open_faces(fingerprint: str, cache_dir: Path | None = None, verify: bool = False) -> Faces:
+    """The cached data set of that fingerprint, its arrays mapped read-only.
+
+    Sizes and the checksums of labels and usage are always checked; ``verify`` recomputes the fingerprint over all
+    pixels too. DataError when the entry is missing or damaged.
+    """
+    folder = _entry_folder(cache_folder(cache_dir), fingerprint)
+    damage = _damage(folder)
+    if damage:
+        raise DataError(f"{folder}: the cached data set is {damage}; import it again")
+    try:
+        images, labels, usage = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+        origin = np.arange(len(images), dtype=np.int32)
+        known = [] if verify else [fingerprint]
+        # asarray drops the memmap subclass, whose slices carry the file around; the mapping itself stays.
+        faces = Faces(np.asarray(images), np.asarray(labels), np.asarray(usage), origin, _fingerprint=known)
+    except (OSError, ValueError) as error:
+        raise DataError(f"{folder}: the cached data set is damaged ({error}); import it again") from error
+    if faces.fingerprint != fingerprint:
+        raise DataError(f"{folder}: the cached pixels do not have the fingerprint they are stored under; import again")
+    return faces
+
+
+def entries(cache_dir: Path | None = None) -> list[Entry]:
+    """All cached data sets, damaged ones too, in the order of their fingerprints."""
+    root = cache_folder(cache_dir)
+    default = (_read_json(root / "default.json") or {}).get("fingerprint")
+    found = []
+    for folder in sorted((root / "faces").glob("*")):
+        about = _read_json(folder / "entry.json") or {}
+        size = sum(p.stat().st_size for p in folder.glob("*") if p.is_file())
+        rows, form, source = int(about.get("rows", 0)), str(about.get("form", "?")), str(about.get("source", "?"))
+        found.append(Entry(folder.name, folder, rows, form, source, size, folder.name == default, _damage(folder)))
+    return found
+
+
+def set_default(fingerprint: str, cache_dir: Path | None = None) -> None:
+    """Make a cached data set the one that ``get_default`` returns. DataError when it is not in the cache."""
+    root = cache_folder(cache_dir)
+    open_faces(fingerprint, cache_dir)
+    about = _read_json(_entry_folder(root, fingerprint) / "entry.json") or {}
+    _write_json(root / "default.json", {"fingerprint": fingerprint, "source": about.get("source")})
+
+
+def get_default(cache_dir: Path | None = None) -> Faces | None:
+    """The default data set, or None when none was set.
+
+    When its entry is missing or damaged it is imported again from where it came from; DataError when that is not
+    possible, since silently going on with other data would be worse.
+    """
+    about = _read_json(cache_folder(cache_dir) / "default.json")
+    if about is None:
+        return None
+    fingerprint = str(about.get("fingerprint"))
+    try:
+        return open_faces(fingerprint, cache_dir)
+    except DataError as damaged:
+        source = about.get("source")
+        if source and Path(source).exists():
+            imported, _ = import_faces(Path(source), cache_dir)
+            if imported.faces.fingerprint == fingerprint:
+                return imported.faces
+        raise DataError(
+            f"{damaged}; or choose another default (the data set came from {source or 'an unknown place'})"
+        ) from damaged
+
+
+def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
+    """Remove a data set from the cache with the duplicates found in it, and the default when it is that one. DataError
+    when it is not there."""
+    root = cache_folder(cache_dir)
+    folder = _entry_folder(root, fingerprint)
+    if not folder.exists():
+        raise DataError(f"{fingerprint}: no such data set in the cache {root}")
+    if (_read_json(root / "default.json") or {}).get("fingerprint") == fingerprint:
+        (root / "default.json").unlink(missing_ok=True)
+    for record in (root / "sources").glob("*.json"):
+        if (_read_json(record) or {}).get("fingerprint") == fingerprint:
+            record.unlink(missing_ok=True)
+    for found in (root / "duplicates").glob(f"{fingerprint}-*"):
+        found.unlink(missing_ok=True)
+    aside = aside_in(root)
+    os.rename(folder, aside)
+    shutil.rmtree(aside)
+
+
+def _entry_folder(root: Path, fingerprint: str) -> Path:
+    if not re.fullmatch(r"[0-9a-f]{64}", fingerprint):
+        raise DataError(f"{fingerprint!r} is no fingerprint (64 hexadecimal digits)")
+    return root / "faces" / fingerprint
+
+
+def _source_record(root: Path, path: Path) -> Path:
+    return root / "sources" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
+
+
+def _stamp(path: Path) -> str:
+    """Size and time of change of a file; a digest over those of every file in a folder."""
+    if path.is_file():
+        about = path.stat()
+        return f"{about.st_size}:{about.st_mtime_ns}"
+    digest = hashlib.sha256()
+    for folder, folders, files in os.walk(path):
+        folders.sort()
+        for name in sorted(files):
+            about = os.stat(os.path.join(folder, name), follow_symlinks=True)
+            line = f"{os.path.relpath(folder, path)}\0{name}\0{about.st_size}\0{about.st_mtime_ns}\n"
+            digest.update(os.fsencode(line))
+    return f"folder:{digest.hexdigest()}"
+
+
+def _damage(folder: Path) -> str | None:
+    """What is wrong with an entry: 'missing', 'damaged (...)', or None. Reads the small files only."""
+    if not folder.exists():
+        return "missing"
+    about = _read_json(folder / "entry.json")
+    if about is None or about.get("version") != _VERSION or not isinstance(about.get("files"), dict):
+        return "damaged (no readable entry.json of this version)"
+    for name in _ARRAYS:
+        path = folder / f"{name}.npy"
+        expected = about["files"].get(name)
+        if not isinstance(expected, dict) or not path.is_file() or path.stat().st_size != expected.get("bytes"):
+            return f"damaged ({path.name} is missing or has another size)"
+        if name != "images" and hashlib.sha256(path.read_bytes()).hexdigest() != expected.get("sha256"):
+            return f"damaged ({path.name} has other content)"
+    return None
+
+
+def _store(root: Path, faces: Faces, about: dict[str, Any]) -> None:
+    """Write an entry aside and rename it into place, unless a good one is there already."""
+    final = _entry_folder(root, faces.fingerprint)
+    if _damage(final) is None:
+        return
+    aside = aside_in(root)
+    aside.mkdir()
+    try:
+        files = {}
+        for name in _ARRAYS:
+            path = aside / f"{name}.npy"
+            with path.open("wb") as out:
+                np.save(out, np.ascontiguousarray(getattr(faces, name)))
+                out.flush()
+                os.fsync(out.fileno())
+            files[name] = {"bytes": path.stat().st_size}
+            if name != "images":
+                files[name]["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+        (aside / "entry.json").write_text(json.dumps({**about, "rows": len(faces), "files": files}, indent=1))
+        final.parent.mkdir(parents=True, exist_ok=True)
+        _rename_entry(aside, final, root)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
+
+
+def _rename_entry(aside: Path, final: Path, root: Path) -> None:
+    for _ in range(3):
+        try:
+            os.rename(aside, final)
+            return
+        except OSError:
+            if not final.exists():
+                raise
+        if _damage(final) is None:
+            return  # another process was first with the same content
+        broken = aside_in(root)
+        try:
+            os.rename(final, broken)
+        except FileNotFoundError:
+            continue  # another process moved it away
+        shutil.rmtree(broken, ignore_errors=True)
+    raise OSError(f"{final} cannot be replaced")
+
+
+def _sweep(root: Path) -> None:
+    """Remove what processes that were killed have left."""
+    for left in root.rglob("aside-*"):
+        try:
+            if time.time() - left.stat().st_mtime > _ABANDONED_S:
+                shutil.rmtree(left) if left.is_dir() else left.unlink()
+        except OSError:
+            continue  # another process sweeps too
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    with placed_whole(path) as aside:
+        aside.write_text(json.dumps(content, indent=1), "utf-8")

@@ -1,0 +1,6 @@
+"""FER-2013 in every form in which people have it, read into :class:`fer_jax.data.faces.Faces`: one module per form."""
+
+from fer_jax.data.formats.imported import Imported, describe, summary
+from fer_jax.data.formats.reader import read_faces
+
+__all__ = ["Imported", "describe", "read_faces", "summary"]

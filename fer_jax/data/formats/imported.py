@@ -1,0 +1,88 @@
+"""What an import found: the faces, where they came from, and how they differ from the official data set."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES, Faces
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Faces as they were read.
+
+    faces:  the rows, in the order of the source.
+    form:   the file form in words ("csv", "image folder", "zip of csv", ...), decided by content.
+    source: absolute path of what was read.
+    notes:  what a reader should know about the rows (labels missing, splits guessed, images converted).
+    """
+
+    faces: Faces
+    form: str
+    source: str
+    notes: tuple[str, ...] = ()
+
+
+def unlabelled_counts(faces: Faces) -> dict[str, int]:
+    """Rows without a label, per usage."""
+    missing = faces.labels == UNLABELLED
+    return {name: int(np.count_nonzero(missing & (faces.usage == u))) for u, name in enumerate(USAGES)}
+
+
+def differences(faces: Faces) -> list[str]:
+    """One line per (usage, emotion) whose count is not the official one; empty when all 21 agree."""
+    counts, unlabelled = faces.counts(), unlabelled_counts(faces)
+    found = [
+        f"{usage} {emotion}: {ours:,} rows, official {official:,} ({ours - official:+,})"
+        for usage in USAGES
+        for emotion, ours, official in zip(EMOTIONS, counts[usage], OFFICIAL_COUNTS[usage], strict=True)
+        if ours != official
+    ]
+    return found + [f"{usage}: {n:,} rows without a label" for usage, n in unlabelled.items() if n]
+
+
+def summary(imported: Imported) -> dict[str, Any]:
+    """The findings as plain values, ready for JSON."""
+    faces = imported.faces
+    return {
+        "source": imported.source,
+        "form": imported.form,
+        "rows": len(faces),
+        "image_shape": list(faces.images.shape[1:]),
+        "counts": {usage: dict(zip(EMOTIONS, row, strict=True)) for usage, row in faces.counts().items()},
+        "unlabelled": unlabelled_counts(faces),
+        "fingerprint": faces.fingerprint,
+        "differences": differences(faces),
+        "notes": list(imported.notes),
+    }
+
+
+def describe(imported: Imported) -> list[str]:
+    """The findings as lines for a terminal."""
+    faces = imported.faces
+    height, width = faces.images.shape[1:]
+    counts, unlabelled = faces.counts(), unlabelled_counts(faces)
+    lines = [
+        f"source       {imported.source}",
+        f"form         {imported.form}",
+        f"faces        {len(faces):,} of {height} x {width} gray pixels",
+        f"fingerprint  {faces.fingerprint}",
+        "",
+        "split        " + "".join(f"{name:>10}" for name in (*EMOTIONS, "no label", "all")),
+    ]
+    for usage in USAGES:
+        row = (*counts[usage], unlabelled[usage])
+        lines.append(f"{usage:<13}" + "".join(f"{n:>10,}" for n in (*row, sum(row))))
+    lines.append("")
+    found = differences(faces)
+    lines.append(
+        f"differs from the official counts in {len(found)} places:"
+        if found
+        else "counts per split and class equal the official fer2013.csv"
+    )
+    lines += [f"  {line}" for line in found]
+    lines += [f"note: {note}" for note in imported.notes]
+    return lines

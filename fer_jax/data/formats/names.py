@@ -1,0 +1,85 @@
+"""What people call the seven emotions and the three splits, mapped to the label order and the usages of fer2013.csv."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from fer_jax.data.faces import EMOTIONS, USAGES
+
+TRAINING, PUBLIC_TEST, PRIVATE_TEST = range(len(USAGES))
+
+_SYNONYMS = {
+    "angry": ("anger",),
+    "disgust": ("disgusted",),
+    "fear": ("fearful", "afraid", "scared"),
+    "happy": ("happiness", "joy"),
+    "sad": ("sadness",),
+    "surprise": ("surprised",),
+    "neutral": ("neutrality",),
+}
+_LABEL_OF = {name: EMOTIONS.index(e) for e, others in _SYNONYMS.items() for name in (e, *others)}
+
+_TRAIN = {"train", "training"}
+_VALIDATION = {"validation", "valid", "val", "dev"}
+_TEST = {"test", "testing"}
+_EXPLICIT = {"publictest": PUBLIC_TEST, "privatetest": PRIVATE_TEST}
+
+_USAGE_IN_FILE_NAME = re.compile(r"^(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
+
+MERGED_TEST_NOTE = (
+    "the test split does not say which of its rows are PublicTest and which PrivateTest; without a validation split "
+    "beside it, all of them are taken as PublicTest"
+)
+
+
+def emotion_label(name: str) -> int | None:
+    """Index into EMOTIONS of an emotion's name in any capitalisation, or None when it is none of the seven."""
+    return _LABEL_OF.get(name.strip().lower())
+
+
+def usage_index(name: str) -> int | None:
+    """Index into USAGES of 'Training', 'PublicTest' or 'PrivateTest' in any capitalisation."""
+    return {usage.lower(): u for u, usage in enumerate(USAGES)}.get(name.strip().lower())
+
+
+def usage_in_file_name(name: str) -> int | None:
+    """The usage that a file name such as ``PublicTest_123.jpg`` tells, or None."""
+    found = _USAGE_IN_FILE_NAME.match(name)
+    return usage_index(found[1]) if found else None
+
+
+def _folded(name: str) -> str:
+    return re.sub(r"[\s_-]", "", name).lower()
+
+
+def is_split(name: str) -> bool:
+    """Whether a folder of this name holds a split."""
+    return _folded(name) in _TRAIN | _VALIDATION | _TEST | set(_EXPLICIT)
+
+
+def split_usages(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
+    """The usage of each split name, given all the names that stand side by side, and notes on what was guessed.
+
+    train is Training. Where a validation split exists it is PublicTest and test is PrivateTest: that is how the
+    three official splits are renamed. A lone test split holds both in an unknown mix and becomes PublicTest, with a
+    note. ValueError for a name that is no split's.
+    """
+    names = list(names)
+    folded = {name: _folded(name) for name in names}
+    has_public = any(f in _VALIDATION or f == "publictest" for f in folded.values())
+    usages, notes = {}, []
+    for name, f in folded.items():
+        if f in _TRAIN:
+            usages[name] = TRAINING
+        elif f in _VALIDATION:
+            usages[name] = PUBLIC_TEST
+        elif f in _EXPLICIT:
+            usages[name] = _EXPLICIT[f]
+        elif f in _TEST:
+            usages[name] = PRIVATE_TEST if has_public else PUBLIC_TEST
+            if not has_public:
+                notes.append(MERGED_TEST_NOTE)
+        else:
+            raise ValueError(f"{name!r} is no split's name")
+    return usages, tuple(notes)

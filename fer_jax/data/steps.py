@@ -1,0 +1,230 @@
+"""Data preparation: named splits of rows go through ordered steps. No JAX here.
+
+Steps run in their order, because the order is what leaks, and every row keeps its origin. The vocabulary stands in
+``step_kinds.py``.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+
+from fer_jax.data import images
+from fer_jax.data.faces import EMOTIONS, USAGES, Faces, concatenate
+from fer_jax.vocabulary.step_kinds import (
+    FIRST_SPLIT,
+    AugmentCopies,
+    CopySplit,
+    DropRepeats,
+    DropSamePictures,
+    DropSplit,
+    DropUnrelated,
+    FlipHorizontal,
+    MergeSplits,
+    RenameSplit,
+    RepeatClass,
+    Resize,
+    Shuffle,
+    SplitByUsage,
+    SplitFraction,
+    SplitLast,
+    Step,
+    StepError,
+    follow_steps,
+    step_names,
+)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """The splits as the steps leave them, and what is left to do on the device.
+
+    subtract, divide: the network's input is (pixel - subtract) / divide.
+    random_flip: probability per split, for those that have one.
+    image_size: height and width in pixels.
+    log: (step name, {split: rows}) after each step.
+    """
+
+    splits: dict[str, Faces]
+    subtract: float
+    divide: float
+    random_flip: dict[str, float]
+    image_size: int
+    log: tuple[tuple[str, dict[str, int]], ...]
+
+
+Draw = Callable[[int], np.ndarray]  # n -> a random permutation of range(n), int64 (n,)
+Pictures = Callable[[], np.ndarray]  # the picture group of every imported row
+
+
+def _permutations(seed: int, index: int, name: str) -> Draw:
+    """Random numbers of one step: they depend on nothing that stands behind it.
+
+    The raw words of PCG64 are sorted, because NumPy guarantees that stream, but not that of Generator.permutation.
+    """
+    bits = np.random.PCG64(np.random.SeedSequence([seed, index, zlib.crc32(name.encode())]))
+    return lambda n: np.argsort(bits.random_raw(n), kind="stable")
+
+
+def _cut(step: SplitFraction, faces: Faces, draw: Draw) -> tuple[Faces, Faces]:
+    """(first part, rest) of a random order, class by class if stratified."""
+    classes = [np.flatnonzero(faces.labels == label) for label in np.unique(faces.labels)]
+    first, rest = [], []
+    for rows in classes if step.stratified else [np.arange(len(faces))]:
+        order = rows[draw(len(rows))]
+        length = int(len(order) * step.fraction)
+        first.append(order[:length])
+        rest.append(order[length + step.lose_boundary_row :])
+    return faces.take(np.concatenate(first)), faces.take(np.concatenate(rest))
+
+
+def _by(index: int, faces: Faces) -> np.ndarray:
+    """The mark that the step of this index leaves on every row."""
+    return np.full(len(faces), index, np.int8)
+
+
+def _split_by_usage(index: int, step: SplitByUsage, faces: Faces) -> dict[str, Faces]:
+    parts: dict[str, Faces] = {}
+    placed: set[str] = set()
+    for name, usages in step.into.items():
+        part = faces.take(np.isin(faces.usage, [USAGES.index(usage) for usage in usages]))
+        again = np.isin(part.usage, [USAGES.index(usage) for usage in placed])
+        parts[name] = part.changed(copied_by=np.where(again, np.int8(index), part.copied_by))
+        placed |= set(usages)
+    return parts
+
+
+def _repeat(index: int, step: RepeatClass, faces: Faces) -> Faces:
+    label = EMOTIONS.index(step.label) if isinstance(step.label, str) else step.label
+    chosen = faces.take(faces.labels == label)
+    repeated = chosen.take(np.repeat(np.arange(len(chosen)), step.times))
+    is_copy = np.arange(len(repeated)) % step.times != 0
+    repeated = repeated.changed(copied_by=np.where(is_copy, np.int8(index), repeated.copied_by))
+    return concatenate([faces.take(faces.labels != label), repeated])
+
+
+def _augment(index: int, step: AugmentCopies, faces: Faces) -> Faces:
+    copies = [faces]
+    for transform in step.transforms:
+        if isinstance(transform, FlipHorizontal):
+            pixels = images.flip_horizontal(faces.images)
+        else:
+            pixels = images.rotate(faces.images, transform.degrees, positions=transform.positions)
+        copies.append(faces.changed(images=pixels, copied_by=_by(index, faces), changed_by=_by(index, faces)))
+    together = concatenate(copies)
+    if step.order == "at_end":
+        return together
+    return together.take(np.arange(len(together)).reshape(len(copies), len(faces)).T.ravel())
+
+
+def resized(step: Resize, images_NHW: np.ndarray) -> np.ndarray:
+    """uint8 images as the step shrinks them."""
+    means = images.resize_area(images_NHW, step.size)
+    return (np.rint(means) if step.rounding == "round" else means).astype(np.uint8)
+
+
+def _without_unrelated(faces: Faces, related: np.ndarray, draw: Draw, error: Callable[[str], StepError]) -> Faces:
+    """The samples that `drop_unrelated` keeps. related: bool (N,), samples that show a picture of the other splits."""
+    kept = np.ones(len(faces), bool)
+    order = draw(len(faces))  # one draw for all classes: what one class loses does not depend on the others
+    for label in np.unique(faces.labels):
+        of_class = faces.labels == label
+        free = order[(of_class & ~related)[order]]
+        count = int((of_class & related).sum())
+        if count > len(free):
+            raise error(f"cannot leave out {count} unrelated samples of class {label}: there are {len(free)}")
+        kept[free[:count]] = False
+    return faces.take(kept)
+
+
+def _first_of_each(pictures: np.ndarray) -> np.ndarray:
+    """Rows, in their order, whose picture does not stand before them."""
+    return np.sort(np.unique(pictures, return_index=True)[1])
+
+
+def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, pictures: Pictures) -> dict[str, Faces]:
+    """The splits after one step whose names have been checked."""
+    splits = dict(splits)
+    match step:
+        case SplitByUsage():
+            splits.update(_split_by_usage(index, step, splits.pop(step.from_split)))
+        case Shuffle(split=split):
+            splits[split] = splits[split].take(draw(len(splits[split])))
+        case SplitFraction():
+            splits[step.into], splits[step.rest] = _cut(step, splits.pop(step.from_split), draw)
+        case SplitLast(count=count):
+            faces = splits.pop(step.from_split)
+            if count >= len(faces):
+                raise StepError(index, f"cannot cut {count} rows off '{step.from_split}': it has {len(faces)}")
+            splits[step.into], splits[step.rest] = (
+                faces.take(np.arange(len(faces) - count, len(faces))),
+                faces.take(np.arange(len(faces) - count)),
+            )
+        case RepeatClass(split=split):
+            splits[split] = _repeat(index, step, splits[split])
+        case Resize():
+            for name in step.splits or tuple(splits):
+                splits[name] = splits[name].changed(images=resized(step, splits[name].images))
+        case AugmentCopies(split=split):
+            splits[split] = _augment(index, step, splits[split])
+        case CopySplit():
+            source = splits[step.from_split]
+            splits[step.into] = source.changed(copied_by=_by(index, source))
+        case RenameSplit():
+            splits[step.into] = splits.pop(step.from_split)
+        case MergeSplits():
+            splits[step.into] = concatenate([splits.pop(name) for name in step.splits])
+        case DropSplit(split=split):
+            del splits[split]
+        case DropSamePictures(split=split, of=of):
+            groups = pictures()
+            seen = np.concatenate([groups[splits[name].origin] for name in of])
+            splits[split] = splits[split].take(~np.isin(groups[splits[split].origin], seen))
+        case DropUnrelated(split=split, of=of):
+            groups = pictures()
+            seen = np.concatenate([groups[splits[name].origin] for name in of])
+            related = np.isin(groups[splits[split].origin], seen)
+            splits[split] = _without_unrelated(splits[split], related, draw, partial(StepError, index))
+        case DropRepeats(split=split):
+            splits[split] = splits[split].take(_first_of_each(pictures()[splits[split].origin]))
+    for name, faces in splits.items():
+        if not len(faces):
+            raise StepError(index, f"split '{name}' is left without rows")
+    return splits
+
+
+def _no_pictures() -> np.ndarray:
+    raise ValueError(
+        "these steps compare pictures: give apply_steps `pictures`, as fer_jax.duplicates.search computes them"
+    )
+
+
+def apply_steps(faces: Faces, steps: Iterable[Step], seed: int, pictures: Pictures = _no_pictures) -> Prepared:
+    """Prepare the data: all steps in their order, from one split `all` that holds `faces`.
+
+    pictures: called by steps that compare pictures; gives the picture group of every imported row, int (N,), where
+    equal numbers mean the same picture (`fer_jax.duplicates.search.pictures_of`).
+    Equal faces, steps and seed (at least 0) give equal rows, on every machine. Raises StepError as check_steps does,
+    and where a split is too small for a step or is left without rows; ValueError where the images are not square.
+    """
+    steps = tuple(steps)
+    height, width = faces.images.shape[1:]
+    if height != width:
+        raise ValueError(f"the steps need square images, not {height} x {width}")
+    plan, image_size = follow_steps(steps, height)
+    splits, log = {FIRST_SPLIT: faces}, []
+    for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True)):
+        splits = _apply(index, step, splits, _permutations(seed, index, name), pictures)
+        log.append((name, {split: len(part) for split, part in splits.items()}))
+    return Prepared(
+        splits=splits,
+        subtract=plan.normalise.subtract if plan.normalise else 0.0,
+        divide=plan.normalise.divide if plan.normalise else 1.0,
+        random_flip={name: probability for name, (_, probability) in plan.flips.items()},
+        image_size=image_size,
+        log=tuple(log),
+    )

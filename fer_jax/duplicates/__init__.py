@@ -1,0 +1,1 @@
+"""The search for exact and near duplicates among faces."""

@@ -1,0 +1,244 @@
+"""Which images of a data set show the same photograph: identical pixels, or a copy that was changed a little.
+
+A near duplicate is a copy with another brightness, contrast, JPEG compression or crop (scale 0.7 to 1.4, up to eight of
+48 pixels off), mirrored or not, in any combination. A caption or border along an edge may cover part of it. Another
+photograph of the same person is not a duplicate. docs/duplicates.md says how well this works. The import does not load
+JAX; the search does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from itertools import combinations
+from pathlib import Path
+from typing import Literal, get_args
+
+import numpy as np
+
+from fer_jax.data.faces import Faces
+from fer_jax.duplicates.nearest import InvertedLists, faiss_module
+
+DUPLICATES_VERSION = 2  # to be raised whenever other pairs may be found: kept results are then computed again
+# Least score of a near pair (see `registration.fine_match`). Of FER-2013's pairs just above, 48 of 48 that we looked at
+# show one photograph; between 0.86 and 0.90 a quarter are two photographs of one person (docs/duplicates.md). Different
+# synthetic faces reach 0.907, or mirrored 0.927 because faces are symmetric, hence the margin.
+THRESHOLD = 0.91
+MIRRORED_MARGIN = 0.03
+# Least products of descriptors for which pairs are compared pixel by pixel: of whole images, and of the middle of one
+# with a corner of the other. Lower ones give many more candidates and hardly more copies.
+CANDIDATE_CUT, CORNER_CUT = 0.60, 0.66
+COARSE_CUT = 0.75  # least correlation in the coarse comparison for which pairs are compared in detail
+# Gray levels. JPEG at quality 50 and rounding leave errors of about this size: below, noise would be compared.
+MIN_STD = 3.0
+PART = 4096  # pictures whose deviations are computed at once: as float32 they take 38 MB
+
+Candidates = Literal["blocks", "index"]
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """P pairs of rows that show the same picture, sorted by row_a, then row_b; row_a < row_b.
+
+    row_a, row_b: int32 (P,). exact: bool (P,), all pixels are equal; else near. score: float32 (P,), the normalised
+    correlation of `registration.fine_match`, 1 for exact pairs. mirrored: bool (P,). dx, dy: int16 (P,), pixels: what
+    is at the centre of row_a is at (dy, dx) from the centre of row_b, after mirroring row_b where mirrored.
+    """
+
+    row_a: np.ndarray
+    row_b: np.ndarray
+    exact: np.ndarray
+    score: np.ndarray
+    mirrored: np.ndarray
+    dx: np.ndarray
+    dy: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.row_a)
+
+    def take(self, rows: np.ndarray) -> Pairs:
+        """The given pairs (indices or a boolean mask), in that order."""
+        return Pairs(*(getattr(self, field.name)[rows] for field in fields(self)))
+
+
+def find_duplicates(
+    images: np.ndarray,
+    *,
+    threshold: float = THRESHOLD,
+    candidates: Candidates = "blocks",
+    report: Callable[[int, int], None] | None = None,
+) -> Pairs:
+    """All pairs of rows that show the same picture.
+
+    images: uint8 (N, H, W). threshold: least score of a near pair; MIRRORED_MARGIN more for a mirrored one. candidates:
+    how the pairs are sought that are then compared pixel by pixel, by all products in blocks, or in the inverted lists
+    of `fer_jax.duplicates.nearest`, which can miss a pair. report is called with the number of searches done and of
+    all: for each of two orientations one of whole images and one for each corner. Almost constant images are never near
+    another.
+
+    In blocks the cost grows as N^2: the ten searches take 10 x 64 products for each of the N^2 / 2 pairs, 0.8 x 10^12
+    operations for the 35,887 faces of FER-2013. With the index they grow as N^1.5. The candidates to compare are either
+    way a share of all pairs: of FER-2013's 13 in 100,000. So are different faces that are taken for the same.
+    K identical rows make K^2 / 2 pairs.
+
+    Raises ValueError for images of another shape or type, or too small to be shifted, or for other candidates;
+    DataError where the index needs faiss and it is not installed.
+    """
+    if candidates not in get_args(Candidates):
+        raise ValueError(f"find_duplicates: candidates {candidates!r}; accepted are {', '.join(get_args(Candidates))}")
+    if candidates == "index":
+        faiss_module()  # or the failure would come only after the pictures have been described
+    if images.ndim != 3 or images.dtype != np.uint8 or min(images.shape[1:]) < 8:
+        raise ValueError(
+            f"find_duplicates: images must be uint8 (N, H, W), at least 8x8, got {images.dtype} {images.shape}"
+        )
+    members = _identical(images)
+    near = _near(images[[rows[0] for rows in members]], threshold, candidates, report)
+    exact = np.array([pair for rows in members for pair in combinations(rows, 2)], np.int32).reshape(-1, 2)
+    equal = Pairs(exact[:, 0], exact[:, 1], *_unchanged(len(exact)))
+    return _sorted(equal, _of_all_rows(near, members))
+
+
+def _unchanged(pairs: int) -> tuple[np.ndarray, ...]:
+    """What the fields of exact pairs say, row_a and row_b left out."""
+    shift = np.zeros(pairs, np.int16)
+    return np.ones(pairs, bool), np.ones(pairs, np.float32), np.zeros(pairs, bool), shift, shift
+
+
+def _of_all_rows(near: Pairs, members: list[list[int]]) -> Pairs:
+    """What holds for the first rows of two pictures holds for all rows that are identical with them."""
+    rows = [(k, a, b) for k in range(len(near)) for a in members[near.row_a[k]] for b in members[near.row_b[k]]]
+    index, a, b = np.array(rows, np.int32).reshape(-1, 3).T
+    grown, turned = near.take(index), a > b
+    # Seen from the other picture the shift is the opposite one; across a mirror its horizontal part stays.
+    dx = np.where(turned & ~grown.mirrored, -grown.dx, grown.dx)
+    dy = np.where(turned, -grown.dy, grown.dy)
+    return replace(grown, row_a=np.minimum(a, b), row_b=np.maximum(a, b), dx=dx, dy=dy)
+
+
+def _sorted(*parts: Pairs) -> Pairs:
+    joined = Pairs(*(np.concatenate([getattr(part, f.name) for part in parts]) for f in fields(Pairs)))
+    return joined.take(np.lexsort((joined.row_b, joined.row_a)))
+
+
+def _identical(images: np.ndarray) -> list[list[int]]:
+    """The rows of each different picture, in the order of their first rows."""
+    rows_of: dict[bytes, list[int]] = {}
+    for row, image in enumerate(images):
+        rows_of.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), []).append(row)
+    for rows in rows_of.values():
+        if not (images[rows[1:]] == images[rows[0]]).all():
+            raise AssertionError(f"rows {rows}: different pictures with the same 128-bit hash")
+    return list(rows_of.values())
+
+
+def _near(
+    images: np.ndarray, threshold: float, candidates: Candidates, report: Callable[[int, int], None] | None
+) -> Pairs:
+    """The near pairs among different images."""
+    from fer_jax.duplicates.descriptors import SIZE, resized
+    from fer_jax.duplicates.registration import coarse_match, fine_match
+
+    if len(images) < 2:
+        none = np.zeros(0, np.int32)
+        shift = none.astype(np.int16)
+        return Pairs(none, none, none == 1, none.astype(np.float32), none == 1, shift, shift)
+    small = resized(images)
+    a, b, mirrored = _candidates(small, almost_constant(images), candidates, report)
+    coarse, maps = coarse_match(small, a, b, mirrored)
+    a, b, mirrored, maps = (values[coarse >= COARSE_CUT] for values in (a, b, mirrored, maps))
+    score, maps = fine_match(small, a, b, mirrored, maps)
+    # Symmetric images are found in both orientations: the better one is kept.
+    order = np.lexsort((-score, b, a))
+    order = order[score[order] >= threshold + MIRRORED_MARGIN * mirrored[order]]
+    new = np.ones(len(order), bool)
+    new[1:] = (np.diff(a[order]) != 0) | (np.diff(b[order]) != 0)
+    kept = order[new]
+    height, width = images.shape[1:]
+    dy, dx = (np.rint(maps[kept, k] * (size / SIZE)).astype(np.int16) for k, size in ((1, height), (3, width)))
+    near = np.zeros(len(kept), bool)
+    return Pairs(a[kept].astype(np.int32), b[kept].astype(np.int32), near, score[kept], mirrored[kept], dx, dy)
+
+
+def _candidates(
+    images: np.ndarray, constant: np.ndarray, candidates: Candidates, report: Callable[[int, int], None] | None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The pairs to compare: rows a < b, (P,), and whether b is mirrored, bool (P,)."""
+    from fer_jax.duplicates.correlation import alike
+    from fer_jax.duplicates.descriptors import describe
+
+    as_is, mirrored = (windows * ~constant[:, None] for windows in describe(images))
+    # Whole images with whole ones, the middle of one with the corners of the other.
+    searches = [
+        (InvertedLists(rows).alike if candidates == "index" else partial(alike, rows), windows, cut)
+        for rows, windows, cut in ((as_is[0], [0], CANDIDATE_CUT), (as_is[1], [2, 3, 4, 5], CORNER_CUT))
+    ]
+    keys = [np.zeros(0, np.int64)]
+    for turned, columns in enumerate((as_is, mirrored)):
+        for search, windows, cut in searches:
+            for window in windows:
+                a, b = search(columns[window], cut)
+                keys.append((a.astype(np.int64) * len(images) + b) * 2 + turned)
+                if report:
+                    report(len(keys) - 1, 10)
+    key = np.unique(np.concatenate(keys))
+    return key // 2 // len(images), key // 2 % len(images), (key % 2).astype(bool)
+
+
+def almost_constant(images: np.ndarray) -> np.ndarray:
+    """bool (N,): pictures without structure, whose gray levels deviate by less than MIN_STD from their mean."""
+    parts = [images[at : at + PART].std((1, 2), dtype=np.float32) for at in range(0, len(images), PART)]
+    return np.concatenate([np.zeros(0, np.float32), *parts]) < MIN_STD
+
+
+def picture_groups(rows: int, pairs: Pairs) -> np.ndarray:
+    """The picture of each row, int32 (rows,): the smallest row that is connected with it by pairs."""
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    links = coo_array((np.ones(len(pairs), np.int8), (pairs.row_a, pairs.row_b)), (rows, rows))
+    _, group = connected_components(links, directed=False)
+    _, first = np.unique(group, return_index=True)
+    return first[group].astype(np.int32)
+
+
+def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
+    """The pairs of `find_duplicates`, computed once per content of the faces and kept in the cache folder.
+
+    cache: the cache folder, or None for the user's (see ``fer_jax.data.cache.cache_folder``). Where it cannot be
+    written to, the pairs are computed again every time.
+    """
+    from fer_jax.data.cache import cache_folder
+    from fer_jax.machine.atomic_write import placed_whole
+
+    path = cache_folder(cache) / "duplicates" / f"{faces.fingerprint}-v{DUPLICATES_VERSION}.npz"
+    kept = _read(path, len(faces))
+    if kept is not None:
+        return kept
+    pairs = find_duplicates(faces.images)
+    with suppress(OSError), placed_whole(path) as aside, aside.open("wb") as out:
+        np.savez(out, **{field.name: getattr(pairs, field.name) for field in fields(pairs)})  # type: ignore[arg-type]
+    return pairs
+
+
+def _read(path: Path, rows: int) -> Pairs | None:
+    """Kept pairs, or None when there are none or the file is damaged."""
+    import zipfile
+
+    try:
+        with path.open("rb") as file:  # np.load leaves a damaged file open
+            stored = np.load(file)
+            pairs = Pairs(*(stored[field.name] for field in fields(Pairs)))
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+        return None
+    sound = len({len(getattr(pairs, field.name)) for field in fields(pairs)}) == 1
+    sound = sound and (len(pairs) == 0 or (pairs.row_a.min() >= 0 and pairs.row_b.max() < rows))
+    return pairs if sound else None
+
+
+def pictures_of(faces: Faces, cache: Path | None = None) -> np.ndarray:
+    """The picture of each row of `faces`, int32 (N,): the smallest row that shows the same. Kept in the cache."""
+    return picture_groups(len(faces), duplicates_of(faces, cache))

@@ -1,6 +1,0 @@
-"""FER-2013 in every form in which people have it, read into :class:`fer_jax.faces.Faces`: one module per form."""
-
-from fer_jax.formats.imported import Imported, describe, summary
-from fer_jax.formats.reader import read_faces
-
-__all__ = ["Imported", "describe", "read_faces", "summary"]

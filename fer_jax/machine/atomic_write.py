@@ -1,0 +1,45 @@
+"""Files that appear under their names whole or not at all, also if the process is killed or the disk is full."""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def placed_whole(path: Path) -> Iterator[Path]:
+    """A place beside `path` to write its content to; the file takes its name when all went well, so that other
+    processes see the old file or the whole new one. Raises OSError where the folder cannot be written to."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = aside_in(path.parent)
+    try:
+        yield aside
+        _flush(aside)
+        os.replace(aside, path)
+    finally:
+        aside.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, payload: bytes) -> Path:
+    """Write a file by way of `placed_whole`, readable by everybody, and return its path. Raises OSError."""
+    with placed_whole(path) as aside:
+        aside.write_bytes(payload)
+        aside.chmod(0o644)
+    return path
+
+
+def aside_in(folder: Path) -> Path:
+    """A new name in the folder, known to `fer_jax.data.cache` as left over if it grows old."""
+    return folder / f"aside-{uuid.uuid4().hex}"
+
+
+def _flush(path: Path) -> None:
+    """Onto the disk, before the name is taken: after a power cut the name must not lead to an empty file."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

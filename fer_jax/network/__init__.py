@@ -1,0 +1,1 @@
+"""Layers applied to a batch, in pure JAX and in C++."""

@@ -1,0 +1,1 @@
+"""Training, evaluation and prediction: from rows and a network to parameters."""

@@ -1,0 +1,96 @@
+"""Which rows stand in which batch: the order of training, as index matrices that the device gathers by."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.vocabulary.settings import Training
+
+NO_ROW = -1  # fills an incomplete batch; such a place has weight 0 in loss, gradients and batch statistics
+
+
+class TooFewRows(UserError, ValueError):
+    """There are fewer training rows than the batches need."""
+
+
+ORDER_STREAM = 0x0EDE  # sets the order of rows apart from all else that is drawn from a run's seed
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """Updates `first` to `first + steps - 1` (counted from 0), followed by an evaluation. `epoch` counts from 1."""
+
+    epoch: int
+    first: int
+    steps: int
+
+
+def steps_per_epoch(training: Training, rows: int) -> int:
+    """Updates in one pass over `rows` training rows."""
+    if training.last_batch == "drop":
+        return rows // training.batch_size
+    return -(-rows // training.batch_size)
+
+
+def stretches(training: Training, rows: int) -> list[Stretch]:
+    """The run cut at its evaluations: at the end of every epoch, or for `steps` after update 1 and then after every
+    `evaluate_every_steps`, as a loop over ``range(steps)`` does that evaluates where ``step % every == 0``.
+
+    Raises TooFewRows for one batch.
+    """
+    each = steps_per_epoch(training, rows)
+    if each == 0:
+        raise TooFewRows(f"{rows} training rows are fewer than one batch of {training.batch_size}, which is dropped")
+    if training.epochs is not None:
+        return [Stretch(e + 1, e * each, each) for e in range(training.epochs)]
+    assert training.steps is not None and training.evaluate_every_steps is not None
+    if training.order == "offset_modulo" and rows <= training.batch_size:
+        raise TooFewRows(f"{rows} training rows are not more than one batch of {training.batch_size}")
+    cuts = [0, *range(1, training.steps + 1, training.evaluate_every_steps)]
+    if cuts[-1] != training.steps:
+        cuts.append(training.steps)
+    return [Stretch(i + 1, a, b - a) for i, (a, b) in enumerate(itertools.pairwise(cuts))]
+
+
+def training_batches(training: Training, rows: int, stretch: Stretch, seed: int, multiple: int = 1) -> np.ndarray:
+    """int32 (stretch.steps, batch): the training rows of each update, NO_ROW where a batch is incomplete.
+
+    multiple: the batch axis is filled up to a multiple of this (the number of devices that share it).
+    The order of epoch e depends on (seed, e) alone, so that a run goes on at any epoch without replaying the others.
+    """
+    size = training.batch_size
+    out = np.full((stretch.steps, -(-size // multiple) * multiple), NO_ROW, np.int32)
+    if training.order == "offset_modulo":
+        first = (np.arange(stretch.first, stretch.first + stretch.steps) * size) % (rows - size)
+        out[:, :size] = first[:, None] + np.arange(size)
+        return out
+    each = steps_per_epoch(training, rows)
+    done = 0
+    while done < stretch.steps:
+        epoch, k = divmod(stretch.first + done, each)
+        order = _new_order(rows, seed, epoch) if training.order == "reshuffle" else np.arange(rows, dtype=np.int32)
+        padded = np.full(each * size, NO_ROW, np.int32)
+        padded[: min(rows, each * size)] = order[: each * size]
+        take = min(each - k, stretch.steps - done)
+        out[done : done + take, :size] = padded.reshape(each, size)[k : k + take]
+        done += take
+    return out
+
+
+def _new_order(rows: int, seed: int, epoch: int) -> np.ndarray:
+    """A random permutation. From version to version NumPy promises PCG64's raw words, not Generator.permutation."""
+    words = np.random.PCG64(np.random.SeedSequence([ORDER_STREAM, seed, epoch])).random_raw(rows)
+    return np.argsort(words, kind="stable").astype(np.int32)
+
+
+def evaluation_batches(rows: int, batch_size: int, multiple: int = 1) -> np.ndarray:
+    """int32 (steps, batch): every row once, in order, NO_ROW behind the last one."""
+    size = -(-min(batch_size, max(rows, 1)) // multiple) * multiple
+    steps = -(-rows // size)
+    out = np.full(steps * size, NO_ROW, np.int32)
+    out[:rows] = np.arange(rows)
+    return out.reshape(steps, size)

@@ -1,0 +1,99 @@
+"""When a run has plainly failed: no epoch beats the constant answer, which ignores the image. No JAX here."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from fer_jax.vocabulary.settings import Loss
+
+# A run is stopped only after both. In every committed run that learns, the first or the second epoch beats the constant
+# answer; ten passes leave a slow starter five times as long. Long schedules often have small learning rates, so
+# a longer run gets a fifth of its updates.
+PASSES = 10
+SHARE_OF_UPDATES = 0.2
+STANDARD_ERRORS = 3.0  # of a binomial share: an accuracy this close to the constant answer's is not above it
+
+
+@dataclass(frozen=True)
+class ConstantAnswer:
+    """The best that one fixed output reaches on a split with these samples per class.
+
+    accuracy: share of the most frequent class. loss: mean over the samples, the lowest that any fixed output has.
+    """
+
+    samples: int
+    accuracy: float
+    loss: float
+
+    @property
+    def accuracy_limit(self) -> float:
+        """Above this an accuracy is no constant answer's: `STANDARD_ERRORS` more than the share."""
+        error = math.sqrt(self.accuracy * (1 - self.accuracy) / self.samples)
+        return self.accuracy + STANDARD_ERRORS * error
+
+    def beaten_by(self, figures: Mapping[str, float]) -> bool:
+        """figures: accuracy and loss of an evaluation, or of the running mean over a training epoch.
+
+        A loss counts too, without a margin. It falls as soon as the probabilities depend on the image, often long
+        before another class becomes the most probable one.
+        """
+        return figures["accuracy"] > self.accuracy_limit or figures["loss"] < self.loss
+
+
+def constant_answer(labels: np.ndarray, loss: Loss) -> ConstantAnswer:
+    """labels: (N,) class numbers, N >= 1. Weight decay is not part of the losses in a history, so not of this one.
+
+    Cross-entropy is least for the shares p themselves: their entropy, -sum p log p. The squared error, a mean over K
+    classes, is least there too: sum p (1 - p) / K. K only counts classes with samples, which keeps the bound above the
+    true one if a class is missing, so that fewer runs are stopped.
+    """
+    counts = np.bincount(labels.astype(np.int64))
+    share = counts[counts > 0] / counts.sum()
+    if loss.kind == "cross_entropy":
+        least = float(-(share * np.log(share)).sum())
+    else:
+        least = float((share * (1 - share)).sum() / len(share))
+    return ConstantAnswer(int(counts.sum()), float(share.max()), least)
+
+
+def never_learned(
+    history: Sequence[Mapping[str, Any]], answers: Mapping[str, ConstantAnswer], *, planned_updates: int
+) -> str:
+    """Why the run has plainly failed, in one sentence; empty if it has not, or if it is too early to say.
+
+    A run has failed if it has trained on at least `PASSES` times its training samples, has made at least
+    `SHARE_OF_UPDATES` of its updates, and no epoch so far beats the constant answer: neither the running mean over the
+    training samples nor a split that is evaluated after the epoch (`ConstantAnswer.beaten_by`). One epoch that does
+    is enough to let the run go to its end.
+
+    history: entries as `fer_jax.train.history.history_entry` makes them. answers: by split, `train` among them.
+    planned_updates: of the whole run.
+    """
+    if not history:
+        return ""
+    seen = sum(entry["train"]["n"] for entry in history)
+    last = history[-1]
+    if seen < PASSES * answers["train"].samples or last["step"] < SHARE_OF_UPDATES * planned_updates:
+        return ""
+    if any(_beats(entry, answers) for entry in history):
+        return ""
+    best = {
+        name: max((entry["train"] if name == "train" else entry["splits"][name])["accuracy"] for entry in history)
+        for name in ("train", *last["splits"])
+    }
+    figures = ", ".join(f"{name} {best[name]:.1%} (constant {answers[name].accuracy:.1%})" for name in best)
+    return (
+        f"not above the constant answer in {last['epoch']} epochs: best accuracy {figures}; "
+        "--keep-going trains to the end"
+    )
+
+
+def _beats(entry: Mapping[str, Any], answers: Mapping[str, ConstantAnswer]) -> bool:
+    return answers["train"].beaten_by(entry["train"]) or any(
+        answers[name].beaten_by(figures) for name, figures in entry["splits"].items()
+    )

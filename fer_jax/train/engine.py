@@ -1,0 +1,300 @@
+"""One training step, one epoch of it, one evaluation: what runs on the device (the loop is in ``train.py``).
+
+The step is the same code on one device and shared over several: where there are several, ``jax.shard_map`` gives each
+its part of every batch and the sums (loss, gradients, batch statistics) are added up over the mesh axis "data". Where
+runs that differ in their seed go side by side, ``jax.vmap`` puts them in front of that as a leading axis.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from jax import Array
+from jax.sharding import NamedSharding, PartitionSpec
+
+from fer_jax.machine.devices import data_mesh, device_kind
+from fer_jax.machine.precision import choose_precision, products_in
+from fer_jax.network.backends import choose_backend
+from fer_jax.network.model import build, init_variables, output_activation
+from fer_jax.train.batches import NO_ROW
+from fer_jax.train.optim import example_losses, l2_penalty, make_optimizer, probabilities
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Precision
+
+# One stream of random numbers per purpose, folded into the run's key before the number of the step, so that any step
+# can be drawn without replaying those before it.
+INIT_STREAM, DROPOUT_STREAM, FLIP_STREAM, EVALUATION_FLIP_STREAM = range(4)
+
+
+class TrainState(NamedTuple):
+    """Everything that a step reads and writes. step: updates made so far. key: of the run, never changed."""
+
+    params: Any
+    batch_stats: Any
+    opt_state: Any
+    step: Array
+    key: Array
+
+
+class EpochFigures(NamedTuple):
+    """Per update, shape (steps,): mean loss of the batch before its update, correct predictions, examples."""
+
+    loss: Array
+    correct: Array
+    examples: Array
+
+
+class DeviceRows(NamedTuple):
+    """A split on the device: images uint8 (N, H, W), labels int32 (N,)."""
+
+    images: Array
+    labels: Array
+
+
+class Engine:
+    """Compiled functions for one network on given devices. It holds no state of a run.
+
+    seeds: None for one run at a time. A number is of runs that go side by side in one program: states, data, batches
+    of training, learning rates and epochs are then those of all, along a leading axis (see `join`), and so is what
+    comes back. Each draws from its own key, as it does alone.
+    precision: of products; by default the device's.
+
+    Raises PrecisionError where the device does not have it.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        devices: list[jax.Device],
+        *,
+        seeds: int | None = None,
+        precision: Precision | None = None,
+    ) -> None:
+        self.network = network
+        self.devices = devices
+        self.seeds = seeds
+        self.precision: Precision = choose_precision(precision, devices[0])
+        self.mesh = data_mesh(devices)
+        self.axis = "data" if self.mesh else None
+        compute_dtype = "bfloat16" if self.precision == "bfloat16" else "float32"
+        self.backend = choose_backend(device_kind(devices[0]), compute_dtype)
+        self.module = build(
+            network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
+        )
+        self.output = output_activation(network.layers)
+        self.compile_s = 0.0
+        self.first_update_at: float | None = None  # by time.perf_counter
+        self._compiled: dict[Any, Any] = {}
+        self._fresh_state = jax.jit(self._init)
+
+    # --- placing things ---------------------------------------------------------------------------------------------
+
+    def _everywhere(self, tree: Any) -> Any:
+        where = NamedSharding(self.mesh, PartitionSpec()) if self.mesh else self.devices[0]
+        return jax.device_put(tree, where)
+
+    def put_rows(self, images: np.ndarray, labels: np.ndarray) -> DeviceRows:
+        """A split, uint8 as it is, on every device: images (N, H, W), labels (N,), for seeds with one more axis in
+        front."""
+        return DeviceRows(*self._everywhere((images, labels.astype(np.int32))))
+
+    def put_batches(self, rows_SB: np.ndarray) -> Array:
+        """Row numbers of batches (the last axis), each device holding its share of every batch."""
+        where = NamedSharding(self.mesh, _by_batch(rows_SB.ndim)) if self.mesh else self.devices[0]
+        return jax.device_put(rows_SB, where)
+
+    def init_state(self, seed: int) -> TrainState:
+        """Fresh parameters of one run. The same seed gives the same parameters on every kind and number of devices."""
+        with jax.default_device(self.devices[0]):
+            key = jax.random.key(seed, impl="threefry2x32")
+            state = self._fresh_state(jax.random.key_data(key))
+        return self._everywhere(state)
+
+    def _init(self, key_data: Array) -> TrainState:
+        network = self.network
+        key = jax.random.fold_in(jax.random.wrap_key_data(key_data, impl="threefry2x32"), INIT_STREAM)
+        variables = init_variables(network.layers, (network.image_size, network.image_size, 1), key)
+        optimizer = make_optimizer(network.training.optimizer, network.training.optimizer.learning_rate)
+        return TrainState(
+            variables["params"],
+            variables.get("batch_stats", {}),
+            optimizer.init(variables["params"]),
+            jnp.zeros((), jnp.int32),
+            key_data,
+        )
+
+    def join(self, states: list[TrainState]) -> TrainState:
+        """The states of runs, one per seed, as the engine takes them."""
+        if self.seeds is None:
+            return states[0]
+        return self._everywhere(jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(states)))
+
+    def put_back(self, state: TrainState, kept: TrainState, moving: list[int]) -> TrainState:
+        """The state of the runs that move, and of all others the one that was kept."""
+        places = np.array(moving)
+        return self._everywhere(jax.tree.map(lambda old, new: old.at[places].set(new[places]), kept, state))
+
+    def part(self, tree: Any, run: int) -> Any:
+        """What belongs to one of the runs, of anything that came back."""
+        return tree if self.seeds is None else jax.tree.map(lambda leaf: leaf[run], tree)
+
+    # --- one step ---------------------------------------------------------------------------------------------------
+
+    def _images(self, data: DeviceRows, rows_B: Array, flip_B: Array | None) -> Array:
+        """Normalised float32 (B, H, W) of the given rows, mirrored where `flip_B` says so."""
+        images = data.images[jnp.maximum(rows_B, 0)]
+        if flip_B is not None:
+            images = jnp.where(flip_B[:, None, None], images[:, :, ::-1], images)
+        return (images.astype(jnp.float32) - self.network.subtract) * (1.0 / self.network.divide)
+
+    def _flips(self, split: str, key: Array, size: int) -> Array | None:
+        """Which of `size` images of a split are mirrored; None where the split's never are."""
+        chance = (self.network.random_flip or {}).get(split, 0.0)
+        return jax.random.bernoulli(key, chance, (size,)) if chance else None
+
+    def _own_part(self, values_G: Array | None) -> Array | None:
+        """This device's share of values drawn for the whole batch: the number of devices does not change them."""
+        if self.axis is None or values_G is None:
+            return values_G
+        size = values_G.shape[0] // len(self.devices)
+        return jax.lax.dynamic_slice_in_dim(values_G, jax.lax.axis_index(self.axis) * size, size)
+
+    def _sum(self, tree: Any) -> Any:
+        return tree if self.axis is None else jax.lax.psum(tree, self.axis)
+
+    def _step(
+        self, data: DeviceRows, learning_rate: Array, state: TrainState, rows_B: Array
+    ) -> tuple[TrainState, EpochFigures]:
+        """One update. Rows numbered NO_ROW weigh nothing."""
+        training = self.network.training
+        key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
+        stream = partial(_stream_key, key, number=state.step)
+        weight_B = (rows_B != NO_ROW).astype(jnp.float32)
+        examples = self._sum(weight_B.sum())
+        labels_B = data.labels[jnp.maximum(rows_B, 0)]
+        flip_G = self._flips("train", stream(FLIP_STREAM), rows_B.shape[0] * len(self.devices))
+        images = self._images(data, rows_B, self._own_part(flip_G))
+
+        def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
+            logits, updated = self.module.apply(
+                {"params": params, "batch_stats": state.batch_stats},
+                images,
+                train=True,
+                weight_B=weight_B,
+                rngs={"dropout": stream(DROPOUT_STREAM)},
+                mutable=["batch_stats"],
+            )
+            losses = example_losses(training.loss, logits, labels_B, self.output)
+            data_loss = jnp.sum(losses * weight_B) / examples
+            total = data_loss
+            if training.loss.l2:
+                total = total + l2_penalty(training.loss, params) / len(self.devices)
+            correct = jnp.sum((logits.argmax(-1) == labels_B) * weight_B)
+            return total, (data_loss, correct, updated.get("batch_stats", {}))
+
+        (_, (data_loss, correct, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        grads, data_loss, correct = self._sum((grads, data_loss, correct))
+        optimizer = make_optimizer(training.optimizer, learning_rate)
+        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        state = TrainState(params, batch_stats, opt_state, state.step + 1, state.key)
+        return state, EpochFigures(data_loss, correct, examples)
+
+    def _epoch(
+        self, state: TrainState, data: DeviceRows, rows_SB: Array, learning_rate: Array
+    ) -> tuple[TrainState, EpochFigures]:
+        return jax.lax.scan(partial(self._step, data, learning_rate), state, rows_SB)
+
+    def _predict(
+        self, state: TrainState, data: DeviceRows, rows_SB: Array, epoch: Array, *, split: str
+    ) -> tuple[Array, Array]:
+        """Class probabilities (S, B, K) and losses (S, B) of every row, in evaluation mode."""
+        loss, output = self.network.training.loss, self.output
+        key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
+        # Drawn by row, so that they do not depend on how the rows are cut into batches.
+        flip_N = self._flips(split, _stream_key(key, EVALUATION_FLIP_STREAM, number=epoch), len(data.labels))
+
+        def one(carry: None, rows_B: Array) -> tuple[None, tuple[Array, Array]]:
+            images = self._images(data, rows_B, None if flip_N is None else flip_N[jnp.maximum(rows_B, 0)])
+            variables = {"params": state.params, "batch_stats": state.batch_stats}
+            logits: Any = self.module.apply(variables, images, train=False, weight_B=None)
+            labels_B = data.labels[jnp.maximum(rows_B, 0)]
+            losses = example_losses(loss, logits, labels_B, output)
+            return carry, (probabilities(logits, output), losses)
+
+        _, out = jax.lax.scan(one, None, rows_SB)
+        return out
+
+    # --- compiling and calling --------------------------------------------------------------------------------------
+
+    def _for_seeds(self, function: Callable[..., Any], *, rows: bool) -> Callable[..., Any]:
+        """The function of (state, data, rows, number) with all of the seeds' in front; `rows`: of each its own."""
+        return function if self.seeds is None else jax.vmap(function, in_axes=(0, 0, 0 if rows else None, 0))
+
+    def _shared_out(self, function: Callable[..., Any], rows_ndim: int, out_specs: Any) -> Callable[..., Any]:
+        """The function with its third argument, batches, shared over the devices; everything else is on each."""
+        if self.mesh is None:
+            return function
+        everywhere = PartitionSpec()
+        in_specs = (everywhere, everywhere, _by_batch(rows_ndim), everywhere)
+        # Gradients and statistics are added up by hand in the step, so JAX need not infer which values are equal.
+        return jax.shard_map(function, mesh=self.mesh, in_specs=in_specs, out_specs=out_specs, check_vma=False)
+
+    def _call(
+        self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...]
+    ) -> Any:
+        """Run a function compiled ahead for these shapes; the time to compile is kept apart."""
+        shapes = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(arguments))
+        if (name, shapes) not in self._compiled:
+            begin = time.perf_counter()
+            with products_in(self.precision, self.devices[0]):
+                lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
+            self._compiled[name, shapes] = lowered.compile(compiler_options={**self.backend.compiler_options} or None)
+            self.compile_s += time.perf_counter() - begin
+        if name == "epoch" and self.first_update_at is None:
+            self.first_update_at = time.perf_counter()
+        return self._compiled[name, shapes](*arguments)
+
+    def run_epoch(
+        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, learning_rate: float | np.ndarray
+    ) -> tuple[TrainState, EpochFigures]:
+        """All updates of a stretch on the device; nothing comes back in between. `state` is consumed."""
+        everywhere = PartitionSpec()
+        function = self._for_seeds(self._epoch, rows=True)
+        function = self._shared_out(function, rows_SB.ndim, (everywhere, everywhere))
+        rate = self._everywhere(np.asarray(learning_rate, np.float32))
+        return self._call("epoch", function, (state, data, self.put_batches(rows_SB), rate), donate=(0,))
+
+    def predict(
+        self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, split: str, epoch: int | np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(probability (N, K) float32, loss (N,) float32) of the N rows named in `rows_SB`, in their order; the same
+        rows for all seeds."""
+        lead = 0 if self.seeds is None else 1
+        shared = _by_batch(lead + 2, axis=lead + 1)
+        function = self._for_seeds(partial(self._predict, split=split), rows=False)
+        function = self._shared_out(function, rows_SB.ndim, (shared, shared))
+        flipped = bool((self.network.random_flip or {}).get(split))
+        name = f"predict-{split}" if flipped else "predict"
+        number = self._everywhere(np.asarray(epoch, np.int32))
+        out = self._call(name, function, (state, data, self.put_batches(rows_SB), number), donate=())
+        real = rows_SB.reshape(-1) != NO_ROW
+        probability, loss = (np.asarray(array) for array in out)
+        in_order = (*loss.shape[:lead], rows_SB.size)
+        return probability.reshape(*in_order, -1)[..., real, :], loss.reshape(in_order)[..., real]
+
+
+def _by_batch(ndim: int, axis: int = -1) -> PartitionSpec:
+    """One axis, by default the last, shared over the devices."""
+    return PartitionSpec(*("data" if i == axis % ndim else None for i in range(ndim)))
+
+
+def _stream_key(key: Array, stream: int, *, number: Array) -> Array:
+    return jax.random.fold_in(jax.random.fold_in(key, stream), number)

@@ -1,0 +1,69 @@
+"""A trained network as a function: faces in, class probabilities out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import jax
+import numpy as np
+
+from fer_jax.data.faces import EMOTIONS
+from fer_jax.machine.devices import device_kind
+from fer_jax.train.batches import evaluation_batches
+from fer_jax.train.engine import Engine, TrainState
+from fer_jax.train.loop import EVALUATION_BATCH
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Precision
+
+# Batches that go to the device in one call where there are many faces: calling then costs nothing beside computing.
+_BATCHES_PER_CALL = 32
+
+
+class Predictor:
+    """Compiled for one face, for one batch and for many; the first call of each compiles (or loads what was kept).
+
+    Args:
+        variables: ``{"params": ..., "batch_stats": ...}`` in the canonical form (`fer_jax.network.model`).
+        device: one device of any kind.
+    """
+
+    def __init__(
+        self, network: Network, variables: dict[str, Any], device: jax.Device, precision: Precision | None = None
+    ) -> None:
+        self.network = network
+        self._engine = Engine(network, [device], precision=precision)
+        self._batch = EVALUATION_BATCH[device_kind(device)]
+        params, stats = jax.device_put((variables["params"], variables["batch_stats"]), device)
+        step, unused_key = jax.device_put((np.int32(0), np.zeros(2, np.uint32)), device)
+        self._state = TrainState(params, stats, (), step, unused_key)
+
+    def __call__(self, images_NHW: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (N, 7) in the order of EMOTIONS, of uint8 faces of the network's image_size.
+
+        Raises ValueError for another size or type.
+        """
+        size = self.network.image_size
+        if images_NHW.dtype != np.uint8 or images_NHW.shape[1:] != (size, size):
+            raise ValueError(
+                f"faces must be uint8 (N, {size}, {size}), not {images_NHW.dtype} {tuple(images_NHW.shape)}"
+            )
+        out = [np.empty((0, len(EMOTIONS)), np.float32)]
+        at = 0
+        while at < len(images_NHW):
+            rows = self._rows_of_next_call(len(images_NHW) - at)
+            out.append(self._call(images_NHW[at : at + rows], rows))
+            at += rows
+        return np.concatenate(out)
+
+    def _rows_of_next_call(self, left: int) -> int:
+        many = self._batch * _BATCHES_PER_CALL
+        return 1 if left == 1 else self._batch if left < many else many
+
+    def _call(self, images_NHW: np.ndarray, rows: int) -> np.ndarray:
+        """One of the compiled sizes, filled up with black faces whose answers are dropped."""
+        faces = np.zeros((rows, *images_NHW.shape[1:]), np.uint8)
+        faces[: len(images_NHW)] = images_NHW
+        data = self._engine.put_rows(faces, np.zeros(rows, np.uint8))
+        batches = evaluation_batches(rows, min(rows, self._batch), multiple=1)
+        probability, _ = self._engine.predict(self._state, data, batches, split="", epoch=0)
+        return probability[: len(images_NHW)]

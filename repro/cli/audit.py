@@ -1,0 +1,139 @@
+"""The commands `repro audit data` and `repro audit PAPER`: their words. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from repro.cli.options import json_option, results_option
+from repro.specs.catalog import find_paper
+from repro.specs.decode import DEFAULT_VARIANT
+from repro.specs.protocols import PROTOCOLS
+
+PAPER_EXAMPLE = """\
+\b
+Example:
+  repro audit data --data fer2013.csv
+  repro audit teta2022
+  repro audit ./my-paper.toml --protocol clean --json"""
+DATA_EXAMPLE = """\
+\b
+Example:
+  repro audit data
+  repro audit data --data fer2013.csv --ferplus fer2013new.csv --json"""
+
+DATA_HELP = "FER-2013 in any form, or the word `synthetic`. Default: the data set imported last, else synthetic faces."
+
+
+class _DataOrPaper(click.Group):
+    """Every word that is no command of the group is a paper."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        if args[0] in self.commands:
+            return super().resolve_command(ctx, args)
+        return "paper", self.commands["paper"], args
+
+
+@click.group("audit", cls=_DataOrPaper, epilog=PAPER_EXAMPLE, subcommand_metavar="data|PAPER [OPTIONS]")
+def audit() -> None:
+    """Evaluated rows that were trained on (PAPER); duplicates and faults of a data set (data).
+
+    Needs no training. `repro audit data --help` and `repro audit PAPER --help` tell the options.
+    """
+
+
+@audit.command("paper", hidden=True, epilog=PAPER_EXAMPLE)
+@click.argument("paper")
+@click.option(
+    "--protocol",
+    type=click.Choice([*PROTOCOLS, "all"]),
+    default="all",
+    show_default=True,
+    help="Which protocols are looked at.",
+)
+@click.option(
+    "--variant", default=DEFAULT_VARIANT, show_default=True, help="Settings of this variant; `repro list` names them."
+)
+@click.option("--data", "source", help=DATA_HELP)
+@results_option
+@json_option
+def audit_paper_command(
+    paper: str, protocol: str, variant: str, source: str | None, results: Path, as_json: bool
+) -> None:
+    """Which evaluated rows of a paper were trained on, how many, and by which data step.
+
+    On real data with all protocols, what is found is kept in the results folder, for `repro report`.
+    """
+    from repro.audit.paper import audit_document, audit_paper, audit_text
+    from repro.audit.records import write_audit
+    from repro.runs.dataset import open_dataset
+
+    loaded = find_paper(paper)
+    loaded.resolve(variant)
+    dataset = open_dataset(source)
+    _say_synthetic(dataset.faces.synthetic)
+    record = audit_paper(
+        loaded, dataset, variant=variant, protocols=[one for one in PROTOCOLS if protocol in (one, "all")]
+    )
+    if as_json:
+        click.echo(json.dumps([audit_document(one) for one in record.audits], indent=2))
+    else:
+        click.echo("\n\n".join(audit_text(one) for one in record.audits))
+    if protocol == "all" and not dataset.faces.synthetic:
+        click.echo(f"wrote {write_audit(results, record)}", err=True)
+
+
+@audit.command("data", epilog=DATA_EXAMPLE)
+@click.option("--data", "source", help=DATA_HELP)
+@click.option("--ferplus", type=click.Path(path_type=Path, dir_okay=False), help="The votes of FER+: fer2013new.csv.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results/audit"),
+    show_default=True,
+    help="Folder for data.json, duplicates.csv and duplicates.png, which shows faces: not to be published.",
+)
+@click.option(
+    "--candidates",
+    type=click.Choice(["blocks", "index"]),
+    default="blocks",
+    show_default=True,
+    help="`index` (extra audit-large) is faster from some 30,000 rows on, and may miss a few.",
+)
+@json_option
+def audit_data_command(source: str | None, ferplus: Path | None, out: Path, candidates: Any, as_json: bool) -> None:
+    """Duplicates within and across splits, conflicting labels, constant pictures; every pair in a CSV.
+
+    The first search of a data set compares all pairs of its rows; what it finds is kept in the cache.
+    """
+    from repro.audit.contact_sheet import contact_sheet
+    from repro.audit.data import audit_data, audit_data_document, audit_data_text, search_duplicates, write_pairs_csv
+    from repro.audit.records import write_data_audit
+    from repro.runs.dataset import open_dataset
+
+    dataset = open_dataset(source)
+    _say_synthetic(dataset.faces.synthetic)
+    pairs = search_duplicates(dataset.faces, candidates)
+    found = audit_data(dataset, pairs, candidates=candidates, ferplus=ferplus)
+    write_pairs_csv(out / "duplicates.csv", dataset.faces, pairs)
+    shown = contact_sheet(out / "duplicates.png", dataset.faces, pairs)
+    if as_json:
+        click.echo(json.dumps(audit_data_document(found), indent=2))
+    else:
+        click.echo(audit_data_text(found))
+    written = write_data_audit(out, found)
+    click.echo(
+        f"wrote {written}, duplicates.csv ({len(pairs):,} pairs) and duplicates.png (the worst {shown})", err=True
+    )
+
+
+def _say_synthetic(synthetic: bool) -> None:
+    from repro.runs.dataset import SYNTHETIC_WARNING
+
+    if synthetic:
+        click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)

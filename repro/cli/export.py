@@ -1,0 +1,57 @@
+"""The command `repro export`: its words. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+from pathlib import Path
+
+import click
+
+from repro.cli.options import json_option, results_option
+from repro.use.export.errors import ExportError
+
+EXAMPLE = """\
+\b
+Example:
+  repro export teta2022 --onnx teta2022.onnx
+  repro export results/runs/teta2022/default/cpu/clean/fer2013-38d6c66a/seed-0 --onnx network.onnx --json"""
+
+
+@click.command("export", epilog=EXAMPLE)
+@click.argument("run")
+@click.option(
+    "--onnx",
+    "path",
+    type=click.Path(path_type=Path),
+    required=True,
+    help="The file to write. One that `repro export` wrote before is replaced, any other is left alone.",
+)
+@results_option
+@json_option
+def export(run: str, path: Path, results: Path, as_json: bool) -> None:
+    """Write a trained network as one ONNX file, for use without this suite and without Python.
+
+    RUN is the folder of a run, or a paper: then its best run under an honest protocol is taken, else its best.
+
+    The file takes uint8 faces (N, 48, 48) as `faces` and gives float32 `probabilities` (N, 7). All that is done to the
+    pixels before the network (resizing, normalising) is inside. It says in its metadata which run it is, how accurate,
+    and what the seven numbers stand for. Needs the extra `onnx`.
+    """
+    if importlib.util.find_spec("onnx") is None:
+        raise ExportError("`repro export` needs onnx, which is not installed: pip install 'fer-repro[onnx]'")
+
+    from repro.runs.records import RECORD_NAME
+    from repro.use.export.onnx_file import check_destination, export_document, write_onnx
+    from repro.use.trained import find_trained, load_trained
+
+    check_destination(path)
+    is_folder = "/" in run or "\\" in run or (Path(run) / RECORD_NAME).exists() or Path(run).name == RECORD_NAME
+    folder = find_trained(results, run=run) if is_folder else find_trained(results, paper=run)
+    trained = load_trained(folder)
+    model = write_onnx(path, trained)
+    click.echo(trained.describe(), err=True)
+    if as_json:
+        click.echo(json.dumps(export_document(path, folder, model), indent=2, ensure_ascii=False))
+    else:
+        click.echo(f"wrote {path}, {path.stat().st_size:,} bytes")

@@ -1,0 +1,42 @@
+"""Options that several commands share, so that they are called and explained alike. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+results_option = click.option(
+    "--results",
+    type=click.Path(path_type=Path, file_okay=False),
+    default=Path("results"),
+    show_default=True,
+    help="Folder that runs are written to and read from.",
+)
+json_option = click.option("--json", "as_json", is_flag=True, help="One JSON document on standard output.")
+device_option = click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "gpu"]),
+    default="auto",
+    show_default=True,
+    help="`auto` takes a GPU where there is one; `gpu` where there is none is an error.",
+)
+
+
+def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Which trained network is used: `run`, `paper` and `results`, as `repro.use.trained.find_trained` takes them."""
+    for option in reversed(
+        [
+            click.option("--run", help="Folder of the run whose network is used."),
+            click.option(
+                "--paper",
+                help="Use the best run of this paper. Without both: the best of all papers. Full runs on real faces "
+                "come first, then honest protocols, then the highest accuracy on the validation samples.",
+            ),
+            results_option,
+        ]
+    ):
+        function = option(function)
+    return function

@@ -1,0 +1,143 @@
+"""The commands `repro report` and `repro plan`: their words. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import click
+
+from repro.cli.options import json_option, results_option
+from repro.specs.catalog import all_papers, find_paper
+
+EXIT_STALE = 1
+REPORT_EXAMPLE = """\
+\b
+Example:
+  repro report
+  repro report --check
+  repro report --html report.html
+  repro report --csv
+  repro report --mistakes --data fer2013.csv
+  repro report --results elsewhere/results"""
+PLAN_EXAMPLE = """\
+\b
+Example:
+  repro plan chavan2020
+  repro plan basani2017 --json"""
+
+
+@click.command(epilog=REPORT_EXAMPLE)
+@results_option
+@click.option("--check", is_flag=True, help="Write nothing; exit 1 when the report does not match the records.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write one HTML page that needs no network, and the benchmarks as a page beside it.",
+)
+@click.option(
+    "--mistakes",
+    is_flag=True,
+    help="Draw the most confident mistakes of each run, too: faces, in a folder that git ignores.",
+)
+@click.option("--json", "as_json", is_flag=True, help="Print every page as JSON; write nothing.")
+@click.option("--csv", "as_csv", is_flag=True, help="Print the main table as CSV; write nothing.")
+@click.option("--data", help="The data set that --mistakes takes faces from. Default: the one imported last.")
+def report(
+    results: Path, check: bool, html: Path | None, mistakes: bool, as_json: bool, as_csv: bool, data: str | None
+) -> None:
+    """Write RESULTS.md, a page per paper, figures, results.csv and BENCH.md from the records."""
+    from repro.report.figures.folder import NOT_INSTALLED, figures_available
+    from repro.report.folder import check_report, write_input
+    from repro.report.front import front_table
+    from repro.report.inputs import read_input
+    from repro.report.terminal import terminal_blocks
+
+    _must_exist(results)
+    if (check or as_json or as_csv) and (html or mistakes):
+        raise click.UsageError("--check, --json and --csv write nothing: leave --html and --mistakes away")
+    if as_json + as_csv + check > 1:
+        raise click.UsageError("choose one of --check, --json and --csv")
+    if as_json or as_csv:
+        click.echo(_printed(results, as_json), nl=False)
+        return
+    if check:
+        difference = check_report(results, all_papers())
+        for line in difference:
+            click.echo(line, err=True)
+        if difference:
+            click.echo(f"error: the report in {results} does not match the records; run `repro report`", err=True)
+            sys.exit(EXIT_STALE)
+        click.echo(f"the report in {results} matches the records")
+        return
+    given = read_input(results, all_papers())
+    for path in write_input(given):
+        click.echo(f"wrote {path}")
+    if not figures_available():
+        click.echo(NOT_INSTALLED, err=True)
+    click.echo(f"\n{terminal_blocks([front_table(given.papers, given.all_audits)])}")
+    if mistakes:
+        _write_mistakes(results, data)
+    if html:
+        _write_html(html, results)
+
+
+@click.command(epilog=PLAN_EXAMPLE)
+@click.argument("paper")
+@results_option
+@json_option
+def plan(paper: str, results: Path, as_json: bool) -> None:
+    """How many seeds would decide each claim, and how long they would take."""
+    from repro.decide.seeds_needed import plan_document, plan_text
+    from repro.report.inputs import paper_audits, paper_runs
+
+    loaded = find_paper(paper)
+    _must_exist(results)
+    runs, audits = paper_runs(loaded, results), paper_audits(loaded, results)
+    if as_json:
+        click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
+    else:
+        click.echo(plan_text(runs, audits))
+
+
+def _printed(results: Path, as_json: bool) -> str:
+    from repro.report.export import as_builtins, table_csv
+    from repro.report.folder import documents
+    from repro.report.front import front_table
+    from repro.report.inputs import read_input
+
+    given = read_input(results, all_papers())
+    if as_json:
+        pages = {name: as_builtins(document) for name, document in documents(given).items()}
+        return json.dumps(pages, indent=2, ensure_ascii=False) + "\n"
+    return table_csv(front_table(given.papers, given.all_audits))
+
+
+def _write_html(path: Path, results: Path) -> None:
+    from repro.report.page.document import write_page
+
+    for written in write_page(path, results, all_papers()):
+        click.echo(f"wrote {written}")
+
+
+def _write_mistakes(results: Path, data: str | None) -> None:
+    from repro.report.figures.folder import NOT_INSTALLED, figures_available, write_mistakes
+    from repro.runs.dataset import open_dataset
+    from repro.runs.records import RecordError
+
+    if not figures_available():
+        raise RecordError(NOT_INSTALLED)
+    written, left_out = write_mistakes(results, all_papers(), open_dataset(data))
+    for path in written:
+        click.echo(f"wrote {path}")
+    for why in left_out:
+        click.echo(why, err=True)
+
+
+def _must_exist(results: Path) -> None:
+    from repro.runs.records import RecordError
+
+    if not results.is_dir():
+        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")

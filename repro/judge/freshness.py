@@ -1,0 +1,32 @@
+"""Whether what was kept in the results folder is of the spec as it stands: what is not must not be shown as current."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fer_jax.duplicates.search import DUPLICATES_VERSION
+from repro.audit.records import AuditRecord
+from repro.explain.records import Explanation
+from repro.judge.groups import settings_now
+from repro.specs.decode import LoadedSpec
+
+
+def current_audit(loaded: LoadedSpec, found: AuditRecord) -> AuditRecord:
+    """The record with the audits of those protocols whose settings the spec still has; with none where another search
+    for duplicates was used."""
+    if found.duplicates_version != DUPLICATES_VERSION:
+        return msgspec.structs.replace(found, audits=())
+    kept = (
+        one
+        for one in found.audits
+        if found.settings.get(one.protocol) == settings_now(loaded, found.variant, one.protocol)
+    )
+    return msgspec.structs.replace(found, audits=tuple(kept))
+
+
+def is_current(loaded: LoadedSpec, found: Explanation) -> bool:
+    """Whether an explanation is of the main claim, and of runs, that the spec still has."""
+    main = loaded.spec.headline
+    same_claim = main and (main.id, main.variant, main.value) == (found.claim, found.variant, found.reported)
+    same_runs = all(sha == settings_now(loaded, found.variant, protocol) for protocol, sha in found.settings.items())
+    return bool(same_claim and same_runs and found.duplicates_version == DUPLICATES_VERSION)

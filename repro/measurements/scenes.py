@@ -1,0 +1,95 @@
+"""Larger pictures with one FER-2013 face in each, to measure detection on. They are never written to disk.
+
+Each picture (640 x 480, gray) holds one face of 48 x 48 pixels, enlarged to 80 to 240 pixels (bicubic), at a random
+place. FER-2013's faces are cut so tightly that hair, ears and chin often lie outside, and the hard edge of such a
+square is nothing that a camera sees. So every second face is faded into its background: its border pixels go over into
+what lies around within an eighth of its side.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image, ImageFilter
+
+from fer_jax.data.faces import Faces
+from repro.use.recognition.detection import Box
+
+WIDTH_PX, HEIGHT_PX = 640, 480
+FACE_PX = (80, 240)  # side of the pasted square, drawn evenly on a logarithmic scale
+FADE = 0.125  # of the side: how far outside its square a faded face goes over into the background
+BACKGROUNDS = ("smooth", "noise", "texture")
+
+
+@dataclass(frozen=True)
+class Scene:
+    """picture_HW: uint8. square: where the face stands. row: of the face in its data set."""
+
+    picture_HW: np.ndarray
+    square: Box
+    row: int
+    background: str
+    faded: bool
+
+
+def scenes(faces: Faces, rows: np.ndarray, background: str, seed: int = 0) -> Iterator[Scene]:
+    """One picture per row, the same for equal arguments; every second face is faded into its background."""
+    for place, row in enumerate(rows):
+        rng = np.random.default_rng((seed, BACKGROUNDS.index(background), int(row)))
+        picture = _BACKGROUND[background](rng, faces)
+        side = round(float(np.exp(rng.uniform(*np.log(FACE_PX)))))
+        square = Box(
+            int(rng.integers(0, WIDTH_PX - side + 1)), int(rng.integers(0, HEIGHT_PX - side + 1)), side, side, 1.0
+        )
+        _paste(picture, faces.images[row], square, fade=round(FADE * side) if place % 2 else 0)
+        yield Scene(picture, square, int(row), background, bool(place % 2))
+
+
+def _paste(picture: np.ndarray, face: np.ndarray, square: Box, fade: int) -> None:
+    side = square.width
+    large = np.pad(np.asarray(Image.fromarray(face).resize((side, side), Image.Resampling.BICUBIC)), fade, mode="edge")
+    weight = np.ones(side + 2 * fade)
+    if fade:
+        weight[:fade] = (np.arange(fade) + 1) / (fade + 1)
+        weight[-fade:] = weight[:fade][::-1]
+    cover = np.minimum.outer(weight, weight)
+    top, left = square.top - fade, square.left - fade
+    rows, columns = slice(max(0, top), top + len(large)), slice(max(0, left), left + len(large))
+    part = picture[rows, columns]
+    inner = slice(max(0, -top), max(0, -top) + part.shape[0]), slice(max(0, -left), max(0, -left) + part.shape[1])
+    part[:] = np.rint(part + (large[inner].astype(float) - part) * cover[inner])
+
+
+def _smooth(rng: np.random.Generator, faces: Faces) -> np.ndarray:
+    """A few large soft patches of light, as a wall or the sky out of focus."""
+    small = Image.fromarray(rng.integers(0, 256, (4, 5), np.uint8))
+    return np.array(small.resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.BICUBIC))
+
+
+def _noise(rng: np.random.Generator, faces: Faces) -> np.ndarray:
+    """Noise whose amplitude falls with the frequency, as in photographs (Field 1987), with a little grain on top."""
+    frequency = np.hypot(np.fft.fftfreq(HEIGHT_PX)[:, None], np.fft.rfftfreq(WIDTH_PX))
+    frequency[0, 0] = 1.0
+    spectrum = np.fft.rfft2(rng.normal(size=(HEIGHT_PX, WIDTH_PX))) / frequency
+    picture = np.fft.irfft2(spectrum, s=(HEIGHT_PX, WIDTH_PX))
+    picture = (picture - picture.mean()) / picture.std() * rng.uniform(30, 60) + rng.uniform(80, 170)
+    return np.clip(picture + rng.normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
+
+
+def _texture(rng: np.random.Generator, faces: Faces) -> np.ndarray:
+    """Photographs without a face in them: sixteenths of FER-2013's pictures, turned, enlarged and overlaid."""
+    picture = Image.new("L", (WIDTH_PX, HEIGHT_PX))
+    for side in (160, 80):
+        for top in range(0, HEIGHT_PX, side):
+            for left in range(0, WIDTH_PX, side):
+                if side == 80 and rng.random() < 0.5:
+                    continue
+                y, x = rng.integers(0, 4, 2) * 12
+                piece = np.rot90(faces.images[rng.integers(len(faces))][y : y + 12, x : x + 12], int(rng.integers(4)))
+                picture.paste(Image.fromarray(piece.copy()).resize((side, side), Image.Resampling.BICUBIC), (left, top))
+    return np.array(picture.filter(ImageFilter.GaussianBlur(1)))
+
+
+_BACKGROUND = {"smooth": _smooth, "noise": _noise, "texture": _texture}

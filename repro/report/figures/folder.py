@@ -1,0 +1,188 @@
+"""The figures of a results folder: which there are to be, drawn where their data changed, and the check of all.
+
+``results/figures/`` holds each figure as SVG and PNG, which carry the digest of what they show. Libraries draw the same
+data with other bytes from version to version, so the check compares digests, and needs no matplotlib.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from repro.audit.records import AuditRecord
+from repro.judge.copies import CopiesFinding
+from repro.judge.groups import PaperRuns
+from repro.report.figures.accuracy import accuracy_figure
+from repro.report.figures.classes import confusion_figure, recall_figure
+from repro.report.figures.copies import copies_figure
+from repro.report.figures.figure_data import FigureData
+from repro.report.figures.learning import learning_figure
+from repro.report.figures.mistakes import mistake_figures
+from repro.report.figures.shown_runs import shown_runs
+from repro.report.figures.steps import steps_figure
+from repro.report.figures.sweeps import sweep_figures
+from repro.report.figures.times import times_figure
+from repro.report.tables import headline
+from repro.runs.dataset import Dataset
+from repro.runs.records import write_atomically
+from repro.specs.decode import LoadedSpec
+
+FOLDER, MISTAKES_FOLDER = "figures", "mistakes"
+# `.narrow.svg` is for a telephone: the same panels one below another.
+FORMS = ("svg", "narrow.svg", "png")
+# Drawn by `write_mistakes` from a run on synthetic faces, the only ones that may be published; no record tells whether
+# it is current, so the check leaves it alone.
+SYNTHETIC_MISTAKES = "mistakes-synthetic"
+NOT_INSTALLED = "figures not drawn: matplotlib is not installed (pip install 'fer-repro[report]')"
+_MARK = re.compile(r"fer-repro:[0-9a-f]{64}")
+
+
+class Gallery(NamedTuple):
+    """missing: what is not drawn for want of runs, one sentence each."""
+
+    figures: tuple[FigureData, ...]
+    missing: tuple[str, ...]
+
+
+class IndexEntry(NamedTuple):
+    """A figure for those who embed it. svg, narrow, png: paths from the results folder on. paper: None for all."""
+
+    svg: str
+    narrow: str
+    png: str
+    title: str
+    alternative: str
+    caption: str
+    paper: str | None
+
+
+def figures_available() -> bool:
+    """Whether figures can be drawn here; where not, NOT_INSTALLED says what to do. The check needs nothing."""
+    return find_spec("matplotlib") is not None
+
+
+def gallery_of(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord], copies: Sequence[CopiesFinding]) -> Gallery:
+    """What there is to show. papers: with their runs, in order. audits: of any papers, those that are current."""
+    papers = [paper for paper in papers if paper.loaded is not None]
+    figures = [accuracy_figure(papers, audits), copies_figure(copies), times_figure(papers)]
+    missing: list[str] = []
+    for paper in papers:
+        drawn, waiting = _of_paper(paper)
+        figures += drawn
+        missing += waiting
+    return Gallery(tuple(figure for figure in figures if figure), tuple(missing))
+
+
+def _of_paper(paper: PaperRuns) -> tuple[list[FigureData | None], list[str]]:
+    runs = shown_runs(paper)
+    figures: list[FigureData | None] = []
+    missing = []
+    if runs is not None:
+        figures += [learning_figure(runs), steps_figure(runs), confusion_figure(runs), recall_figure(runs)]
+    elif headline(paper):
+        missing.append(f"{paper.id}: no full run on real faces yet; `repro run {paper.id}` makes one")
+    else:
+        missing.append(f"{paper.id}: the spec has no main figure (`headline`), which the figures are about")
+    drawn, waiting = sweep_figures(paper)
+    return [*figures, *drawn], [*missing, *waiting]
+
+
+def index_entry(figure: FigureData) -> IndexEntry:
+    return IndexEntry(
+        svg=f"{FOLDER}/{figure.name}.svg",
+        narrow=f"{FOLDER}/{figure.name}.narrow.svg",
+        png=f"{FOLDER}/{figure.name}.png",
+        title=figure.title,
+        alternative=figure.alternative,
+        caption=figure.caption,
+        paper=figure.paper,
+    )
+
+
+def write_figures(results: Path, gallery: Gallery) -> list[Path]:
+    """Draw what changed and delete figures of ours that have no data any more; the files written. Needs matplotlib."""
+    folder = results / FOLDER
+    for path in _extra(folder, gallery.figures):
+        if read_mark(path):
+            path.unlink()
+    return [path for figure in gallery.figures for path in _write(folder, figure, FORMS)]
+
+
+def check_figures(results: Path, gallery: Gallery) -> list[str]:
+    """A line for every figure that is missing, of other data than the records, or without data."""
+    folder = results / FOLDER
+    lines = [
+        f"{FOLDER}/{path.name}: {'shows other data than the records' if path.exists() else 'missing'}"
+        for figure in gallery.figures
+        for path in _stale(folder, figure, FORMS)
+    ]
+    return lines + [
+        f"{FOLDER}/{path.name}: nothing in the records stands behind it" for path in _extra(folder, gallery.figures)
+    ]
+
+
+def write_mistakes(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset) -> tuple[list[Path], list[str]]:
+    """Sheets of the most confident mistakes of the runs on this data set, in ``results/mistakes/``, which is never to
+    be published; the files written (those that changed), and in words why other runs have none. Needs matplotlib.
+
+    Of synthetic faces the first run's sheet stands in ``results/figures/`` too.
+    Raises RecordError for a record that cannot be read.
+    """
+    figures, left_out = mistake_figures(results, specs, dataset)
+    images = dataset.faces.images
+    written = [p for figure in figures for p in _write(results / MISTAKES_FOLDER, figure, ("png",), images=images)]
+    if dataset.faces.synthetic and figures:
+        written += _write(results / FOLDER, figures[0], ("png",), images=images, name=SYNTHETIC_MISTAKES)
+    return written, left_out
+
+
+def read_mark(path: Path) -> str:
+    """'fer-repro:' and the digest that a figure's file carries; empty for a file of other origin."""
+    if path.suffix == ".svg":
+        text = path.read_text(encoding="utf-8", errors="replace")
+    else:
+        from PIL import Image, UnidentifiedImageError
+
+        try:
+            with Image.open(path) as image:
+                text = str(image.info.get("Identifier", ""))
+        except (OSError, UnidentifiedImageError):
+            text = ""
+    found = _MARK.search(text)
+    return found.group() if found else ""
+
+
+def _mark(figure: FigureData) -> str:
+    return f"fer-repro:{figure.digest}"
+
+
+def _stale(folder: Path, figure: FigureData, forms: Sequence[str], name: str = "") -> list[Path]:
+    """Files of the figure that are not there or carry another digest."""
+    mark = _mark(figure)
+    paths = [folder / f"{name or figure.name}.{form}" for form in forms]
+    return [path for path in paths if not path.exists() or read_mark(path) != mark]
+
+
+def _extra(folder: Path, figures: Sequence[FigureData]) -> Iterator[Path]:
+    expected = {figure.name for figure in figures} | {SYNTHETIC_MISTAKES}
+    for path in sorted(folder.glob("*")):
+        if path.suffix.removeprefix(".") in ("svg", "png") and path.stem.removesuffix(".narrow") not in expected:
+            yield path
+
+
+def _write(
+    folder: Path, figure: FigureData, forms: Sequence[str], *, images: np.ndarray | None = None, name: str = ""
+) -> list[Path]:
+    stale = _stale(folder, figure, forms, name)
+    if not stale:
+        return []
+    from repro.report.figures.drawing import draw  # here, because it needs matplotlib
+
+    start = f"{name or figure.name}."
+    drawn = draw(figure, _mark(figure), images, [path.name.removeprefix(start) for path in stale])
+    return [write_atomically(path, drawn[path.name.removeprefix(start)]) for path in stale]

@@ -1,0 +1,100 @@
+"""What the record of a run says, for readers: everything but the curves, which are figures."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from repro.judge.groups import devices
+from repro.runs.records import PREDICTIONS_NAME, RunRecord
+from repro.text import units
+
+NOT_RECORDED = "not recorded"
+MEBIBYTE = 2**20
+
+
+@dataclass(frozen=True)
+class RunDetails:
+    """id: of the element on the page. folder: from the results folder on. facts: name and value, in order."""
+
+    id: str
+    paper: str
+    title: str
+    failed: bool
+    folder: str
+    files: tuple[str, ...]
+    facts: tuple[tuple[str, str], ...]
+
+
+def run_id(path: PurePosixPath) -> str:
+    """The id of a run's element, by the path of its run.json from the results folder on."""
+    return "run-" + "-".join(path.parent.parts[1:])
+
+
+def run_details(results: Path, path: PurePosixPath, record: RunRecord) -> RunDetails:
+    """path: of the run.json, from the results folder on."""
+    title = f"{record.variant}, {record.protocol}, {record.device.kind}, seed {record.seed}: {record.status}"
+    return RunDetails(
+        id=run_id(path),
+        paper=record.paper,
+        title=f"synthetic faces, {title}" if record.data.synthetic else title,
+        failed=record.status == "failed",
+        folder=path.parent.as_posix(),
+        files=tuple(name for name in (path.name, PREDICTIONS_NAME) if (results / path.parent / name).exists()),
+        facts=tuple(_facts(record)),
+    )
+
+
+def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
+    if record.error:
+        at = "" if record.failed_step is None else f" (step {record.failed_step:,})"
+        yield "Error", record.error + at
+    for split, metrics in record.metrics.items():
+        accuracy = units.percentage(metrics.accuracy, None)
+        yield f"Accuracy, {split}", f"{accuracy} of {metrics.n:,} rows; loss {metrics.loss:.4f}"
+    yield "Epochs", f"{len(record.history)}; the figures are of epoch {record.reported_epoch}"
+    if record.same_run_as:
+        yield "Protocol", f"{record.protocol}; the same run as {record.same_run_as}"
+    yield "Network", f"{record.parameters:,} parameters, {record.trainable_parameters:,} trainable"
+    yield "Data", f"{record.data.name} ({record.data.fingerprint[:8]}), {_splits(record)}"
+    yield from _machine(record)
+    yield from _times(record)
+    yield "Versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()) or NOT_RECORDED
+    changes = " with changes" if record.git.dirty else ""
+    commit = record.git.commit[:8] + changes if record.git.commit else NOT_RECORDED
+    yield "Code", f"training code version {record.training_version}, commit {commit}"
+    yield "Settings", f"sha256 {record.spec_sha256[:16]}"
+    resumed = f", resumed {record.resumed} times" if record.resumed else ""
+    yield "When", f"{record.started or NOT_RECORDED} to {record.finished or NOT_RECORDED}{resumed}"
+    yield "Command", record.command or NOT_RECORDED
+
+
+def _splits(record: RunRecord) -> str:
+    return ", ".join(f"{name} {split.rows:,} rows" for name, split in record.data.splits.items())
+
+
+def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:
+    device = record.device
+    yield "Device", f"{device.kind}: {devices(device.name, device.count)}, {device.host_cores} cores of the host"
+    together = f", {record.seeds_at_once} seeds in one program" if record.seeds_at_once > 1 else ""
+    yield "Precision", f"{record.matmul_precision}{together}"
+    yield "Peak memory", f"{record.peak_memory_bytes / MEBIBYTE:,.0f} MiB"
+    before, after = record.load_average
+    yield "Load average", f"{before:.1f} before the start, {after:.1f} before the end, on {device.host_cores} cores"
+
+
+def _times(record: RunRecord) -> Iterator[tuple[str, str]]:
+    time = record.time
+    parts = {
+        "preparation": time.prepare_s,
+        "compilation": time.compile_s,
+        "training": time.train_s,
+        "evaluation": time.eval_s,
+        "checkpoints": time.checkpoint_s,
+    }
+    named = ", ".join(f"{name} {units.duration(seconds)}" for name, seconds in parts.items())
+    yield "Time", f"{units.duration(time.total_s)} in all: {named}"
+    if time.first_step_s is not None:
+        yield "To the first update", units.duration(time.first_step_s)
+    yield "Speed", f"{units.rate(record.images_per_s)} training images/s"

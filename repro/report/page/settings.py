@@ -1,0 +1,98 @@
+"""The settings of a paper, each with what says so: quote and place, upstream code, or the reason of a guess."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import msgspec
+
+from fer_jax.vocabulary.layers import layer_names, output_shapes
+from fer_jax.vocabulary.step_kinds import check_steps
+from repro.report.describe import settings_text
+from repro.report.sheets import setting_sources, setting_tables
+from repro.specs.decode import IMAGE_SIZE, LoadedSpec
+from repro.specs.spec import Provenance, Spec
+
+# By the first key of the tables.
+TITLES = {"data": "Data, in this order", "model": "Network, input side first", "training": "Training"}
+
+
+@dataclass(frozen=True)
+class Source:
+    """Settings of one table that the same entries of the provenance speak for, as `key value`."""
+
+    settings: tuple[str, ...]
+    entries: tuple[Provenance, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """One data step, layer or table of the training. shape: what a layer gives out, of one face; else empty."""
+
+    id: str
+    name: str
+    shape: str
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True)
+class Variant:
+    """changes: dotted paths with their new values."""
+
+    name: str
+    about: str
+    changes: tuple[str, ...]
+    entries: tuple[Provenance, ...]
+
+
+def settings_of(loaded: LoadedSpec) -> dict[str, list[Table]]:
+    """The tables of settings of the default variant, under a title for data, network and training."""
+    spec = loaded.spec
+    groups: dict[str, list[Table]] = {title: [] for title in TITLES.values()}
+    shapes = _shapes(spec)
+    for key, name, struct in setting_tables(spec):
+        shape = shapes.get(name, "") if key.startswith("model.") else ""
+        id = f"{loaded.id}-source-{key}".replace(".", "-").replace("[", "-").replace("]", "")
+        table = Table(id, name, shape, _sources(struct, loaded.provenance.get(key, ())))
+        groups[TITLES[key.split(".")[0]]].append(table)
+    return groups
+
+
+def variants_of(loaded: LoadedSpec) -> list[Variant]:
+    return [
+        Variant(
+            name,
+            variant.about,
+            tuple(f"{path} = {json.dumps(value, ensure_ascii=False)}" for path, value in variant.set.items()),
+            loaded.provenance.get(f"variants.{name}", ()),
+        )
+        for name, variant in loaded.spec.variants.items()
+    ]
+
+
+def _shapes(spec: Spec) -> dict[str, str]:
+    """Height x width x channels, or features, behind each layer, by its name."""
+    _, size = check_steps(spec.data.steps, IMAGE_SIZE)
+    layers = spec.model.layers
+    shapes = output_shapes(layers, (size, size, 1))
+    return {name: " × ".join(str(n) for n in shape) for name, shape in zip(layer_names(layers), shapes, strict=True)}
+
+
+def _sources(struct: msgspec.Struct, entries: Sequence[Provenance]) -> tuple[Source, ...]:
+    """In the order of the settings, what the table is first."""
+    found: dict[tuple[Provenance, ...], list[str]] = {}
+    sources = setting_sources(struct, entries)
+    for name, own in sorted(sources.items(), key=lambda item: item[0] != struct.__struct_config__.tag_field):
+        found.setdefault(own, []).append(_setting(struct, name))
+    return tuple(Source(tuple(settings), own) for own, settings in found.items())
+
+
+def _setting(struct: msgspec.Struct, name: str) -> str:
+    config = struct.__struct_config__
+    if name == config.tag_field:
+        return f"{name} {config.tag}"
+    if getattr(struct, name) is None:
+        return f"{name} none"
+    return settings_text(struct, leave=tuple(other for other in struct.__struct_fields__ if other != name))

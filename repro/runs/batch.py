@@ -1,0 +1,178 @@
+"""Many runs, with progress: what `repro run` and `repro run-all` do. Seeds of the same run go side by side where that
+pays, all else after one another."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable
+from itertools import groupby
+from pathlib import Path
+
+import click
+import jax
+
+from fer_jax.errors import UserError
+from fer_jax.machine.compilation import keep_compiled_programs
+from fer_jax.machine.devices import DeviceKind, choose_devices
+from fer_jax.machine.precision import choose_precision
+from fer_jax.train.loop import SplitsDiffer
+from fer_jax.vocabulary.settings import Precision
+from repro import STARTED_AT
+from repro.runs.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
+from repro.runs.plan import RunPlan
+from repro.runs.progress import ProgressLine
+from repro.runs.records import RECORD_NAME, RunRecord
+from repro.runs.run_context import RunContext
+from repro.runs.runner import Outcome, run, run_seeds, write_failure
+from repro.specs.protocols import AS_PUBLISHED
+
+# Such as too little memory. Both XLA's compiler and its devices raise this one. Its base RuntimeError would also catch
+# NotImplementedError and RecursionError, which are bugs.
+_DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
+_process_start = [STARTED_AT]  # empty once a run of this process has taken it
+
+
+def _asked_at() -> float:
+    """From when the time to a run's first update counts, by time.perf_counter: the start of the process for its first
+    run, and now for later ones. A process may call `run_in` several times."""
+    return _process_start.pop() if _process_start else time.perf_counter()
+
+
+def open_context(
+    precisions: Iterable[Precision | None],
+    *,
+    device: DeviceKind,
+    data: str | None,
+    results: Path,
+    fresh: bool,
+    seeds_at_once: int | None = None,
+    checkpoint_every_s: float | None = None,
+) -> RunContext:
+    """Devices and data set, with a warning on standard error if the faces are synthetic.
+
+    Raises what the user can mend before anything is trained: DataError, DeviceError, PrecisionError.
+    """
+    devices = choose_devices(device)
+    for precision in precisions:
+        choose_precision(precision, devices[0])
+    keep_compiled_programs()
+    dataset = open_dataset(data)
+    if dataset.faces.synthetic:
+        click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
+    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once)
+
+
+def run_in(
+    context: RunContext, plans: list[RunPlan], *, first: int = 1, of: int | None = None, alone: bool | None = None
+) -> list[RunRecord]:
+    """Do all plans; a failed one stays visible and the others are still done. Messages are written to standard error.
+
+    RunContext.seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so
+    many; by default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is
+    gained.
+    first, of: number of the first plan, and of all, in what is shown. alone: raise an error that the user can mend
+    (UserError) instead of recording it as a failed run; by default with a single plan.
+    """
+    seeds_at_once = context.seeds_at_once
+    if seeds_at_once is None:
+        seeds_at_once = len(plans) if context.device_kind == "gpu" else 1
+    batch = _Batch(context, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
+    records: list[RunRecord] = []
+    for _, alike in groupby(plans, key=_all_but_seed):
+        same = list(alike)
+        for start in range(0, len(same), seeds_at_once):
+            records += batch.do(same[start : start + seeds_at_once], number=first + len(records))
+    return records
+
+
+def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
+    return plan.spec_path, plan.sha256, plan.variant, plan.protocol, plan.overrides, plan.precision
+
+
+class _Batch:
+    """What all runs of a call share."""
+
+    def __init__(self, context: RunContext, plans: int, *, alone: bool) -> None:
+        self.context, self.plans, self.alone = context, plans, alone
+
+    def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
+        """Plans that differ in their seed alone, the first of which is the `number`-th of all."""
+        if len(plans) == 1:
+            return [self._one(plans[0], number)]
+        title = f"[{number}-{number + len(plans) - 1}/{self.plans}] {_name(plans[0])} seeds {_listed(plans)}"
+        progress = ProgressLine(title)
+        try:
+            with progress:
+                outcomes = run_seeds(plans, self.context, report=progress.epoch, asked_at=_asked_at())
+        except (SplitsDiffer, UserError) as error:
+            parts, why = [[plan] for plan in plans], error
+        except _DEVICE_ERRORS as error:
+            half = len(plans) // 2
+            parts, why = [plans[:half], plans[half:]], error
+        else:
+            for place, outcome in enumerate(outcomes):
+                _say(self._title(plans[place], number + place), outcome, self.context.dataset)
+            return [outcome.record for outcome in outcomes]
+        message = str(why).partition("\n")[0]
+        del why  # its traceback holds what lies on the device
+        click.secho(f"{title}: not in one program, {len(parts)} after one another: {message}", fg="yellow", err=True)
+        records: list[RunRecord] = []
+        for part in parts:
+            records += self.do(part, number + len(records))
+        return records
+
+    def _one(self, plan: RunPlan, number: int) -> RunRecord:
+        title = self._title(plan, number)
+        progress = ProgressLine(title)
+        try:
+            with progress:
+                outcome = run(plan, self.context, report=progress.epoch, asked_at=_asked_at())
+        except UserError as error:
+            if self.alone:
+                raise
+            return self._failed(title, error, plan)
+        except _DEVICE_ERRORS as error:
+            return self._failed(title, error, plan)
+        _say(title, outcome, self.context.dataset)
+        return outcome.record
+
+    def _title(self, plan: RunPlan, number: int) -> str:
+        return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"
+
+    def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
+        record, path = write_failure(plan, self.context, error)
+        kept = "" if path.name == RECORD_NAME else f"; the older record is kept, the failure is in {path}"
+        click.secho(f"{title}: FAILED: {error}{kept}", fg="red", err=True)
+        return record
+
+
+def _name(plan: RunPlan) -> str:
+    protocol = "" if plan.protocol == AS_PUBLISHED else f" {plan.protocol}"
+    return f"{plan.paper} {plan.variant}{protocol}"
+
+
+def _listed(plans: list[RunPlan]) -> str:
+    return f"{plans[0].seed} to {plans[-1].seed}"
+
+
+def _say(title: str, outcome: Outcome, dataset: Dataset) -> None:
+    record = outcome.record
+    if record.status == "failed":
+        before = "; as before, --fresh trains it again" if outcome.skipped else ""
+        click.secho(f"{title}: FAILED: {record.error} ({outcome.folder}{before})", fg="red", err=True)
+        return
+    figures = ", ".join(f"{name} {m.accuracy:.1%} of {m.n:,}" for name, m in record.metrics.items())
+    word = "was done already (--fresh runs it again)" if outcome.skipped else _seconds(record)
+    mark = " SYNTHETIC" if dataset.faces.synthetic else ""
+    click.echo(f"{title}:{mark} {figures}; {word}; {outcome.folder}", err=True)
+
+
+def _seconds(record: RunRecord) -> str:
+    """How long it took, and how long until the first update, compiling included."""
+    time_s = record.time
+    took = f"{time_s.total_s:.0f} s"
+    if record.seeds_at_once > 1 and time_s.wall_s is not None:
+        took = f"{time_s.wall_s:.0f} s for {record.seeds_at_once} seeds at once"
+    if time_s.first_step_s is None:
+        return took
+    return f"{took}, the first update after {time_s.first_step_s:.1f} s"

@@ -1,0 +1,119 @@
+"""The unit of work: one RunPlan in, one RunRecord out. Plain data that can be sent to another process."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fer_jax.vocabulary.settings import Precision, Training
+from repro.runs.records import Overrides
+from repro.specs.decode import LoadedSpec
+from repro.specs.protocols import AS_PUBLISHED, under_protocol
+from repro.specs.spec import Claim, Curve, Data, Model, Paper, Spec
+
+
+@dataclass(frozen=True)
+class RunPlan:
+    """One paper, one variant, one protocol, one seed, with every setting in place.
+
+    precision: of products, as `fer_jax.machine.precision` names them; None for the default of the device that runs it.
+    keep_going: train to the end even if the run has plainly failed by `fer_jax.train.constant_answer.never_learned`. It
+    is no part of a run's identity, because it changes no figure of a run that reaches its end without it.
+    """
+
+    spec: Spec
+    spec_path: Path
+    spec_file_sha256: str
+    variant: str
+    protocol: str
+    seed: int
+    overrides: Overrides
+    precision: Precision | None = None
+    keep_going: bool = False
+
+    @property
+    def paper(self) -> str:
+        return self.spec.paper.id
+
+    @property
+    def training(self) -> Training:
+        """The training settings, cut short where the user's --epochs says so."""
+        epochs, training = self.overrides.epochs, self.spec.training
+        if epochs is None:
+            return training
+        if training.steps is None:
+            return msgspec.structs.replace(training, epochs=epochs)
+        assert training.evaluate_every_steps is not None
+        return msgspec.structs.replace(training, steps=1 + (epochs - 1) * training.evaluate_every_steps)
+
+    @property
+    def sha256(self) -> str:
+        return settings_sha256(self.spec)
+
+
+def make_plan(
+    loaded: LoadedSpec,
+    *,
+    variant: str,
+    seed: int,
+    overrides: Overrides,
+    protocol: str = AS_PUBLISHED,
+    precision: Precision | None = None,
+    keep_going: bool = False,
+) -> RunPlan:
+    """Resolve a spec to one run. Overrides that shorten nothing are dropped, so that such a run is a full one.
+
+    Raises SpecError for an unknown variant.
+    """
+    spec = under_protocol(loaded.resolve(variant), protocol)
+    if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
+        overrides = msgspec.structs.replace(overrides, epochs=None)
+    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision, keep_going)
+
+
+def evaluations(training: Training) -> int:
+    """Epochs, or with `steps` the stretches between evaluations: the first ends after one update."""
+    if training.epochs is not None:
+        return training.epochs
+    assert training.steps is not None and training.evaluate_every_steps is not None
+    return 1 + -(-(training.steps - 1) // training.evaluate_every_steps)
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    data: Data
+    model: Model
+    training: Training
+
+
+def settings_sha256(spec: Spec) -> str:
+    """Hash of what decides a run's numbers: data steps, layers, training. A corrected quote does not change it."""
+    settings = _Settings(spec.data, spec.model, spec.training)
+    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
+
+
+class _Recorded(msgspec.Struct, frozen=True):
+    paper: Paper
+    data: Data
+    model: Model
+    training: Training
+    claims: tuple[Claim, ...]
+    curves: tuple[Curve, ...]
+
+
+def recorded_spec(spec: Spec) -> dict[str, Any]:
+    """The resolved spec as a record keeps it: settings in full; of the claims what a comparison needs (id, value,
+    tolerance), fixed before training. Quotes and reasons stay in the paper's file, whose hash is recorded too."""
+    whole = msgspec.to_builtins(
+        _Recorded(spec.paper, spec.data, spec.model, spec.training, spec.single_claims, spec.curves)
+    )
+    keep = ("id", "quantity", "value", "unit", "tolerance")
+    whole["claims"] = [
+        {k: c[k] for k in keep if c.get(k) is not None} for c in whole["claims"] if c["tolerance"] is not None
+    ]
+    keep = ("id", "quantity", "epochs", "steps", "values", "unit", "tolerance")
+    curves = [{k: c[k] for k in keep if c.get(k)} for c in whole.pop("curves") if c["tolerance"] is not None]
+    return whole | ({"curves": curves} if curves else {})

@@ -1,0 +1,46 @@
+"""From a plan and a data set to the splits that are trained on and evaluated. No JAX here."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from fer_jax.data.cache import cache_folder
+from fer_jax.data.faces import UNLABELLED
+from fer_jax.data.steps import Prepared, apply_steps
+from fer_jax.duplicates.search import pictures_of
+from fer_jax.vocabulary.step_kinds import StepError, step_names
+from repro.runs.dataset import Dataset
+from repro.runs.plan import RunPlan
+from repro.specs.protocols import AS_PUBLISHED
+
+
+def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
+    """The data steps on the labelled rows, cut short where the user's --limit-train says so.
+
+    Raises StepError naming the spec, the step and what the data set has.
+    """
+    faces = dataset.faces
+    labelled = faces.labels != UNLABELLED
+    steps = plan.spec.data.steps
+    try:
+        labelled_faces = faces if labelled.all() else faces.take(labelled)
+        prepared = apply_steps(labelled_faces, steps, plan.seed, lambda: pictures_of(faces, cache_folder()))
+    except StepError as error:
+        rows = ", ".join(f"{sum(counts):,} {usage}" for usage, counts in faces.counts().items())
+        place = f"data.steps[{error.index}]"
+        if plan.protocol != AS_PUBLISHED:  # its steps are not those of the file
+            place = f"protocol {plan.protocol}, step {error.index + 1}"
+        at = f"{plan.spec_path}: {place} ({step_names(steps)[error.index]})"
+        raise StepError(error.index, f"{at}: {error}; the data set has these labelled rows: {rows}") from None
+    return _limit_train(prepared, plan.overrides.limit_train)
+
+
+def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
+    """Keep `limit` training rows, evenly spaced, so that rows in class order stay mixed as they were."""
+    train = prepared.splits["train"]
+    if limit is None or limit >= len(train):
+        return prepared
+    rows = np.linspace(0, len(train) - 1, limit).astype(np.int64)
+    return replace(prepared, splits={**prepared.splits, "train": train.take(rows)})

@@ -1,0 +1,42 @@
+"""Top-k and AUC of older records, computed from the probabilities that their predictions.npz keeps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+import numpy as np
+
+from repro.runs.class_measures import ranking
+from repro.runs.records import PREDICTIONS_NAME, Ranking, RunRecord
+from repro.specs.decode import LoadedSpec
+
+ASKED = ("top_k", "auc")
+
+
+def with_rankings(
+    records: Iterable[tuple[Path, RunRecord]], specs: Sequence[LoadedSpec]
+) -> Iterator[tuple[Path, RunRecord]]:
+    """The records, each with the path of its run.json. Of papers that claim a top-k accuracy or an AUC, those that did
+    not record what it takes get it from the file beside them, where that keeps probabilities (of up to 8,000 samples).
+
+    The file rounds probabilities to 1/255, so an AUC may differ from that of the run in the third digit.
+    """
+    asking = {spec.id for spec in specs if any(claim.quantity in ASKED for claim in spec.spec.single_claims)}
+    for path, record in records:
+        if record.paper in asking and not record.ranking and record.status == "done":
+            record = msgspec.structs.replace(record, ranking=_rankings(path.parent / PREDICTIONS_NAME))
+        yield path, record
+
+
+def _rankings(path: Path) -> dict[str, Ranking]:
+    if not path.exists():
+        return {}
+    found: dict[str, Ranking] = {}
+    with np.load(path) as file:
+        for name in file.files:
+            split, _, what = name.rpartition(".")
+            if what == "probability" and (one := ranking(file[name], file[f"{split}.label"])) is not None:
+                found[split] = one
+    return found

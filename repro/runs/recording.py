@@ -1,0 +1,172 @@
+"""From a run to its record: what was asked for, what came out, what it ran on."""
+
+from __future__ import annotations
+
+import datetime
+import io
+
+import msgspec
+import numpy as np
+
+from fer_jax import TRAINING_VERSION
+from fer_jax.data.faces import Faces
+from fer_jax.data.steps import Prepared
+from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.machine.devices import device_name, host_cores, peak_memory_bytes
+from fer_jax.machine.precision import choose_precision
+from fer_jax.train.loop import TrainResult
+from fer_jax.vocabulary.step_kinds import DropRepeats, DropSamePictures, DropUnrelated, Step
+from repro.runs.class_measures import ranking
+from repro.runs.dataset import Dataset
+from repro.runs.environment import command_line, git_state, load_average, versions
+from repro.runs.plan import RunPlan, recorded_spec
+from repro.runs.records import (
+    RECORD_FORMAT,
+    Best,
+    DataRecord,
+    Device,
+    Epoch,
+    EpochTime,
+    Metrics,
+    Overrides,
+    RunRecord,
+    SplitRows,
+    Times,
+    pack_predictions,
+)
+from repro.runs.run_context import RunContext
+
+
+def asked_record(plan: RunPlan, context: RunContext) -> RunRecord:
+    """What is known before a run starts: what was asked for, of which code, on what machine. It counts as failed until
+    the run has ended."""
+    devices = context.devices
+    return RunRecord(
+        format=RECORD_FORMAT,
+        paper=plan.paper,
+        variant=plan.variant,
+        protocol=plan.protocol,
+        seed=plan.seed,
+        status="failed",
+        error="",
+        failed_step=None,
+        spec_sha256=plan.sha256,
+        spec_file_sha256=plan.spec_file_sha256,
+        spec=recorded_spec(plan.spec),
+        overrides=plan.overrides,
+        training_version=TRAINING_VERSION,
+        device=Device(
+            kind=context.device_kind, name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
+        ),
+        data=_data_record(context.dataset, None, duplicates_version(plan.spec.data.steps)),
+        parameters=0,
+        trainable_parameters=0,
+        matmul_precision=choose_precision(plan.precision, devices[0]),
+        history=(),
+        best={},
+        reported_epoch=0,
+        metrics={},
+        time=Times(compile_s=0, prepare_s=0, train_s=0, eval_s=0, checkpoint_s=0, total_s=0, epochs=()),
+        images_per_s=0.0,
+        peak_memory_bytes=peak_memory_bytes(devices),
+        load_average=(load_average(), 0.0),
+        resumed=0,
+        started=_now(),
+        finished=_now(),
+        versions=versions(),
+        git=git_state(),
+        command=command_line(),
+    )
+
+
+def ended_record(
+    asked: RunRecord,
+    context: RunContext,
+    prepared: Prepared,
+    prepare_s: float,
+    result: TrainResult,
+    seeds_at_once: int,
+) -> RunRecord:
+    """`asked` with what came out."""
+    clock = result.clock
+    short = asked.overrides != Overrides()
+    return msgspec.structs.replace(
+        asked,
+        status="failed" if result.error else "partial" if short else "done",
+        error=result.error,
+        failed_step=result.failed_step,
+        failed_epoch=result.failed_epoch,
+        data=_data_record(context.dataset, prepared, asked.data.duplicates_version),
+        parameters=result.parameters[0],
+        trainable_parameters=result.parameters[1],
+        history=msgspec.convert(result.history, tuple[Epoch, ...]),
+        best=msgspec.convert(result.best, dict[str, Best]),
+        reported_epoch=result.reported_epoch,
+        metrics=msgspec.convert(result.metrics, dict[str, Metrics]),
+        ranking={
+            name: found
+            for name, p in result.predictions.items()
+            if (found := ranking(p["probability"], p["label"])) is not None
+        },
+        time=Times(
+            compile_s=clock.compile_s,
+            prepare_s=prepare_s,
+            train_s=clock.train_s,
+            eval_s=clock.eval_s,
+            checkpoint_s=clock.checkpoint_s,
+            total_s=clock.total_s + prepare_s,
+            wall_s=clock.wall_s + prepare_s,
+            first_step_s=clock.first_step_s,
+            epochs=msgspec.convert(clock.epochs, tuple[EpochTime, ...]),
+        ),
+        images_per_s=result.trained_images / clock.train_s if clock.train_s else 0.0,
+        peak_memory_bytes=peak_memory_bytes(context.devices),
+        load_average=(asked.load_average[0], load_average()),
+        resumed=result.resumed,
+        seeds_at_once=seeds_at_once,
+        finished=_now(),
+    )
+
+
+def _now() -> str:
+    return datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+
+
+def duplicates_version(steps: tuple[Step, ...]) -> int | None:
+    """Of the search for duplicates that the data steps rely on; None where they compare no pictures."""
+    comparing = DropSamePictures | DropUnrelated | DropRepeats
+    return DUPLICATES_VERSION if any(isinstance(step, comparing) for step in steps) else None
+
+
+def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | None) -> DataRecord:
+    splits = prepared.splits if prepared else {}
+    return DataRecord(
+        name=dataset.name,
+        fingerprint=dataset.faces.fingerprint,
+        synthetic=dataset.faces.synthetic,
+        rows=len(dataset.faces),
+        class_rows=dataset.faces.class_counts(),
+        image_size=prepared.image_size if prepared else dataset.faces.images.shape[1],
+        splits={name: _split_rows(part, prepared) for name, part in splits.items() if prepared},
+        steps=prepared.log if prepared else (),
+        duplicates_version=version,
+    )
+
+
+def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
+    """Mean and deviation over all pixels as the network gets them, from a histogram of the 256 gray levels."""
+    levels = np.bincount(part.images.reshape(-1), minlength=256).astype(np.float64)
+    values = (np.arange(256) - prepared.subtract) / prepared.divide
+    mean = float((levels * values).sum() / levels.sum())
+    std = float(np.sqrt((levels * (values - mean) ** 2).sum() / levels.sum()))
+    return SplitRows(rows=len(part), class_rows=part.class_counts(), pixel_mean=round(mean, 6), pixel_std=round(std, 6))
+
+
+def packed_predictions(result: TrainResult) -> bytes | None:
+    """The content of predictions.npz: of every split but the training samples. None if there is no other."""
+    kept = {name: arrays for name, arrays in result.predictions.items() if name != "train"}
+    if not kept:
+        return None
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, allow_pickle=False, **pack_predictions(kept))
+    return buffer.getvalue()

@@ -1,0 +1,319 @@
+"""Run records: the schema of ``run.json``, where it stands, how it is written and read. No JAX here.
+
+``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000][-bfloat16]/seed-<k>/`` holds
+``run.json``, ``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records and from
+nothing else. ``failed.json`` is the record of a later attempt that failed where ``run.json`` did not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, TypeVar
+
+import msgspec
+import numpy as np
+
+from fer_jax.errors import UserError
+from fer_jax.machine.atomic_write import write_atomically
+
+RECORD_FORMAT = 1
+RECORD_NAME = "run.json"
+PREDICTIONS_NAME = "predictions.npz"
+FAILURE_NAME = "failed.json"
+CHECKPOINTS_NAME = "checkpoints"
+Record = TypeVar("Record")
+Status = Literal["done", "failed", "partial"]
+
+
+class Device(msgspec.Struct, frozen=True, kw_only=True):
+    """kind: cpu or gpu. name: as the maker calls it. count: how many shared each batch."""
+
+    kind: str
+    name: str
+    count: int
+    host_cores: int
+
+
+class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
+    """What a split held: rows, rows per emotion in label order, mean and deviation of all normalised pixels."""
+
+    rows: int
+    class_rows: tuple[int, ...]
+    pixel_mean: float
+    pixel_std: float
+
+
+class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """The data set of a run: its rows and rows per emotion as imported; `steps` tells the rows of each split after each
+    data step. duplicates_version: of the search (`fer_jax.duplicates.search`) that the steps relied on, where any
+    did."""
+
+    name: str
+    fingerprint: str
+    synthetic: bool
+    rows: int
+    class_rows: tuple[int, ...] = ()
+    image_size: int
+    splits: dict[str, SplitRows]
+    steps: tuple[tuple[str, dict[str, int]], ...]
+    duplicates_version: int | None = None
+
+
+class Metrics(msgspec.Struct, frozen=True, kw_only=True):
+    """accuracy as a fraction, loss in nats (or as the loss is defined), over n rows. confusion[label][predicted]."""
+
+    accuracy: float
+    loss: float
+    n: int
+    confusion: tuple[tuple[int, ...], ...] | None = None
+
+
+class Ranking(msgspec.Struct, frozen=True, kw_only=True):
+    """What the probabilities of a split show beyond the predicted classes (`repro.report.class_measures.ranking`).
+
+    top_k[k - 1]: share of samples whose label is among the k most probable classes. auc: area under the ROC curve of
+    each class against the rest, in label order, None for a class without samples. auc_micro: of all (sample, class)
+    pairs together.
+    """
+
+    top_k: tuple[float, ...]
+    auc: tuple[float | None, ...]
+    auc_micro: float | None
+
+
+class Best(msgspec.Struct, frozen=True, kw_only=True):
+    """The epoch with the best accuracy on a split that was evaluated after every epoch."""
+
+    epoch: int
+    accuracy: float
+
+
+class Epoch(msgspec.Struct, frozen=True, kw_only=True):
+    """After `epoch` (counted from 1; with `steps`, a stretch between evaluations) and the update of number `step`.
+
+    step: updates made so far; `printed_step`: the number that a loop counting from 0 prints for the last one.
+    train: running mean over the epoch while the parameters moved, as Keras prints. minibatch: the last batch alone,
+    before its update. splits: those in training.evaluate, after the epoch.
+    """
+
+    epoch: int
+    step: int
+    learning_rate: float
+    train: Metrics
+    minibatch: Metrics
+    splits: dict[str, Metrics]
+
+    @property
+    def printed_step(self) -> int:
+        return self.step - 1
+
+
+class EpochTime(msgspec.Struct, frozen=True, kw_only=True):
+    train_s: float
+    eval_s: float
+
+
+class Times(msgspec.Struct, frozen=True, kw_only=True):
+    """Seconds of wall time, with the device waited for. total_s counts every session of a run that was resumed.
+
+    Where seeds shared one program (RunRecord.seeds_at_once), compile_s to total_s and `epochs` are this seed's share of
+    its seconds, an equal one for each seed that was under way, so that the records add up to the time of the machine.
+    The other two are never shared out. wall_s: of the whole program (and this seed's data preparation), which equals
+    total_s for a seed alone; None in records from before there was it. first_step_s: from the start of the process, or
+    for a later run of the same process from its own, to the first update, compiling included, in the first session;
+    None where it never came to that.
+    """
+
+    compile_s: float
+    prepare_s: float
+    train_s: float
+    eval_s: float
+    checkpoint_s: float
+    total_s: float
+    wall_s: float | None = None
+    first_step_s: float | None = None
+    epochs: tuple[EpochTime, ...]
+
+
+class Git(msgspec.Struct, frozen=True, kw_only=True):
+    """commit is empty outside a checkout."""
+
+    commit: str
+    dirty: bool
+
+
+class Overrides(msgspec.Struct, frozen=True, kw_only=True):
+    """What the user shortened; such a run is `partial`."""
+
+    epochs: int | None = None
+    limit_train: int | None = None
+
+
+class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
+    """One run of one paper's variant with one seed. A key is never renamed within a RECORD_FORMAT.
+
+    load_average: of the machine over the minute before the start and before the end. At the start it is other work, and
+    anything well above the cores that the run itself keeps busy means that its times are too long. matmul_precision:
+    what convolutions and dense layers multiplied: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds that shared
+    one program with this one (itself counted); images_per_s is then the program's, of all of them together.
+    ranking: by split, at the reported end; empty in older records, for which predictions.npz may hold what it takes.
+    same_run_as: the protocol that it was run under, where this one has the same settings and it was not run again.
+    failed_step, failed_epoch: of a run that training itself ended, the last update (from 0) and its epoch (from 1);
+    failed_epoch is None in older records.
+    """
+
+    format: int
+    paper: str
+    variant: str
+    protocol: str
+    seed: int
+    status: Status
+    error: str
+    failed_step: int | None
+    failed_epoch: int | None = None
+    spec_sha256: str
+    spec_file_sha256: str
+    spec: dict[str, Any]
+    overrides: Overrides
+    training_version: int
+    device: Device
+    data: DataRecord
+    parameters: int
+    trainable_parameters: int
+    matmul_precision: str
+    history: tuple[Epoch, ...]
+    best: dict[str, Best]
+    reported_epoch: int
+    metrics: dict[str, Metrics]
+    ranking: dict[str, Ranking] = {}
+    time: Times
+    images_per_s: float
+    peak_memory_bytes: int
+    load_average: tuple[float, float]
+    resumed: int
+    seeds_at_once: int = 1
+    same_run_as: str = ""
+    started: str
+    finished: str
+    versions: dict[str, str]
+    git: Git
+    command: str
+
+
+class RecordError(UserError):
+    """A record that cannot be read; the message names the file and what to do."""
+
+
+def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
+    """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
+    return write_json(folder / name, _rounded(msgspec.to_builtins(record)))
+
+
+def write_json(path: Path, document: Any) -> Path:
+    """Write a struct or plain values as JSON for people and diffs, in one piece."""
+    return write_atomically(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+
+
+def read_record(path: Path) -> RunRecord:
+    """Raises RecordError for a file that is not a run record of this format."""
+    return decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", "run again, or run with --fresh")
+
+
+def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
+    """Raises RecordError, saying what the file is not and what to do once it is deleted."""
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=kind)
+    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        raise RecordError(f"{path}: not a {name}: {error}; delete it and {remedy}") from None
+
+
+def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:
+    """All records under a results folder, in the order of their paths."""
+    for path in sorted((results / "runs").rglob(RECORD_NAME)):
+        yield path, read_record(path)
+
+
+def run_folder(
+    results: Path,
+    *,
+    paper: str,
+    variant: str,
+    device: str,
+    protocol: str,
+    data: str,
+    overrides: Overrides,
+    seed: int,
+    precision: str | None = None,
+) -> Path:
+    """Where a run stands. A shortened run has a folder of its own, so that it never replaces a full one; so has one in
+    a `precision` that is not the device's default."""
+    short = "".join(
+        f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
+    )
+    other = f"-{precision}" if precision else ""
+    return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
+
+
+def marker_path(folder: Path) -> Path:
+    """The file that says which run a folder's checkpoints are of, as long as that run has not ended."""
+    return folder / CHECKPOINTS_NAME / "identity.json"
+
+
+def is_unfinished(folder: Path) -> bool:
+    """Whether a run was begun in its folder and has not ended. A record that is there is then an older run's, and its
+    checkpoints are gone."""
+    return marker_path(folder).exists()
+
+
+def record_folder(results: Path, record: RunRecord) -> Path:
+    """`run_folder` of a record in the default precision of its device."""
+    return run_folder(
+        results,
+        paper=record.paper,
+        variant=record.variant,
+        device=record.device.kind,
+        protocol=record.protocol,
+        data=f"{record.data.name}-{record.data.fingerprint[:8]}",
+        overrides=record.overrides,
+        seed=record.seed,
+    )
+
+
+def _rounded(value: Any) -> Any:
+    """Seconds to the microsecond: more digits are noise, and records are read by people and by diffs."""
+    if isinstance(value, dict):
+        return {k: round(v, 6) if isinstance(v, float) and k.endswith("_s") else _rounded(v) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return [_rounded(item) for item in value]
+    return value
+
+
+# Full probabilities only while they are small: a committed run stays below 100 kB (7 bytes a row before compression).
+PROBABILITY_ROWS = 8_000
+CONFIDENCE_ROWS = 20_000
+
+
+def pack_predictions(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
+    """Arrays of predictions.npz from, per split: probability (N, 7) float32, label (N,), origin (N,).
+
+    Rows stand in the order of their origins, whose differences are then small and compress to little:
+    ``<split>.origin_delta`` holds the first origin and the differences to the next. ``<split>.predicted`` and
+    ``<split>.label`` are always there. ``<split>.probability``, round(255 * p), is left out when the splits are large
+    together; ``<split>.confidence``, that of the predicted class, when they are very large.
+    """
+    arrays: dict[str, np.ndarray] = {}
+    rows = sum(len(p["label"]) for p in predictions.values())
+    for split, p in predictions.items():
+        order = np.argsort(p["origin"], kind="stable")
+        probability, origin = p["probability"][order], p["origin"][order].astype(np.int32)
+        predicted = probability.argmax(1).astype(np.uint8)
+        arrays[f"{split}.predicted"] = predicted
+        arrays[f"{split}.label"] = p["label"][order].astype(np.uint8)
+        arrays[f"{split}.origin_delta"] = np.diff(origin, prepend=np.int32(0))
+        quantised = np.rint(255 * np.clip(probability, 0, 1)).astype(np.uint8)
+        if rows <= PROBABILITY_ROWS:
+            arrays[f"{split}.probability"] = quantised
+        elif rows <= CONFIDENCE_ROWS:
+            arrays[f"{split}.confidence"] = quantised[np.arange(len(predicted)), predicted]
+    return arrays

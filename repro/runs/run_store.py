@@ -1,0 +1,252 @@
+"""The folder of one run: what makes two runs the same, whether a run is done, and everything that is written there.
+
+Training alone writes beside this module: the checkpoints, into the folder that `StoredRun.open_checkpoints` gives out.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from filelock import FileLock
+
+from fer_jax import TRAINING_VERSION
+from fer_jax.machine.atomic_write import placed_whole, write_atomically
+from fer_jax.machine.precision import choose_precision, default_precision
+from fer_jax.train.checkpoint import Checkpoints
+from repro.runs.plan import RunPlan
+from repro.runs.recording import duplicates_version
+from repro.runs.records import (
+    CHECKPOINTS_NAME,
+    FAILURE_NAME,
+    PREDICTIONS_NAME,
+    RECORD_NAME,
+    RecordError,
+    RunRecord,
+    marker_path,
+    read_record,
+    run_folder,
+    write_record,
+)
+from repro.runs.run_context import RunContext
+from repro.specs.protocols import ALL_PROTOCOLS
+
+# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: what is there is
+# of another run (an edited spec, another version of the code), or half cleared. absent: nothing is there.
+RunState = Literal["done", "failed", "resumable", "stale", "absent"]
+
+_NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's identity
+
+
+class StoredRun:
+    """A plan's place in the results folder.
+
+    The marker (`marker_path`) is there from before the first change to the folder until the run's record is written,
+    and holds the identity of the run that its checkpoints are of. While it is there the run is not done, whatever
+    run.json says: that is then the record of an older run. So a process may be killed at any moment.
+    """
+
+    def __init__(self, plan: RunPlan, context: RunContext) -> None:
+        self.plan, self.context = plan, context
+        self.folder = folder_of(plan, context)
+
+    @cached_property
+    def identity(self) -> bytes:
+        """What makes two runs the same run, as canonical JSON. Checkpoints on users' disks carry it."""
+        plan, device = self.plan, self.context.devices[0]
+        return _identity(
+            spec_sha256=plan.sha256,
+            overrides=plan.overrides,
+            fingerprint=self.context.dataset.faces.fingerprint,
+            seed=plan.seed,
+            device=self.context.device_kind,
+            training_version=TRAINING_VERSION,
+            duplicates_version=duplicates_version(plan.spec.data.steps),
+            precision=_other_precision(choose_precision(plan.precision, device), self.context),
+        )
+
+    def lock(self) -> FileLock:
+        """Held by whoever changes the folder, which is made; a second process waits for it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return FileLock(self.folder / "run.lock")
+
+    # --- what is there ------------------------------------------------------------------------------------------------
+
+    @property
+    def state(self) -> RunState:
+        """Raises RecordError for a record that cannot be read."""
+        return self._found()[0]
+
+    def needs_training(self) -> bool:
+        """Whether `known` has nothing to give. Writes nothing. Raises RecordError."""
+        return self.context.fresh or (self._ended() is None and self._source() is None)
+
+    def known(self) -> RunRecord | None:
+        """The record, if training would only give it again; None with `fresh`.
+
+        That is the run's own record, or that of the same run under another protocol, which is taken over: where a paper
+        evaluates honestly, its own protocol and the official one are the same settings. Raises RecordError.
+        """
+        return None if self.context.fresh else self._ended() or self._taken_over()
+
+    def _found(self) -> tuple[RunState, RunRecord | None]:
+        marker, path = marker_path(self.folder), self.folder / RECORD_NAME
+        if marker.exists():
+            return ("resumable" if marker.read_bytes() == self.identity else "stale"), None
+        if not path.exists():
+            return "absent", None
+        record = read_record(path)
+        if self._identity_of(record) != self.identity:
+            return "stale", record
+        return ("failed" if record.status == "failed" else "done"), record
+
+    def _identity_of(self, record: RunRecord) -> bytes:
+        return _identity(
+            spec_sha256=record.spec_sha256,
+            overrides=record.overrides,
+            fingerprint=record.data.fingerprint,
+            seed=record.seed,
+            device=record.device.kind,
+            training_version=record.training_version,
+            duplicates_version=record.data.duplicates_version,
+            precision=_other_precision(record.matmul_precision, self.context),
+        )
+
+    def _ended(self) -> RunRecord | None:
+        """The run's own record, if training it again would give the same.
+
+        A run that training itself ended (a loss that is not finite, a network that learns nothing) would end in the
+        same way, unless it is to be kept going. A failure from outside, such as too little memory, may not come again.
+        """
+        state, record = self._found()
+        if record is None or state not in ("done", "failed"):
+            return None
+        again = state == "failed" and (record.failed_epoch is None or self.plan.keep_going)
+        return None if again else record
+
+    def _source(self) -> StoredRun | None:
+        """The same run under another protocol, if it has ended. A run that was begun here is resumed instead."""
+        if self.state == "resumable":
+            return None
+        others = (replace(self.plan, protocol=protocol) for protocol in ALL_PROTOCOLS if protocol != self.plan.protocol)
+        runs = (StoredRun(plan, self.context) for plan in others)
+        return next((run for run in runs if run._ended() is not None), None)
+
+    # --- what is written ----------------------------------------------------------------------------------------------
+
+    def _taken_over(self) -> RunRecord | None:
+        source = self._source()
+        known = source._ended() if source else None
+        if source is None or known is None:
+            return None
+        trained_as = known.same_run_as or known.protocol
+        record = msgspec.structs.replace(known, protocol=self.plan.protocol, same_run_as=trained_as)
+        predictions = source.folder / PREDICTIONS_NAME
+        self._clear()  # checkpoints of a stale run would be taken for this one's
+        self._put(record, predictions.read_bytes() if predictions.exists() else None)
+        shutil.rmtree(self.folder / CHECKPOINTS_NAME)
+        return record
+
+    def open_checkpoints(self) -> Checkpoints:
+        """To go on from, if the run is resumable and `fresh` does not say otherwise; else empty. The caller closes
+        them. From here on the run counts as begun."""
+        if self.context.fresh or self.state != "resumable":
+            self._clear()
+            write_atomically(marker_path(self.folder), self.identity)
+        return Checkpoints(self.folder / CHECKPOINTS_NAME)
+
+    def register(self, asked: RunRecord) -> RunRecord:
+        """Write down what is asked for (settings, claims and their tolerances) before the first update.
+
+        Returns the record to go on with: what a resumed run is compared with stays as it was at its first start.
+        """
+        path = self._registration
+        if not path.exists():
+            write_record(path.parent, asked, path.name)
+            return asked
+        first = read_record(path)
+        return msgspec.structs.replace(
+            asked, spec=first.spec, spec_file_sha256=first.spec_file_sha256, started=first.started
+        )
+
+    def finish(self, record: RunRecord, predictions: bytes | None) -> None:
+        """Write the record and the content of predictions.npz of a run that has ended."""
+        self._put(record, predictions)
+        marker_path(self.folder).unlink(missing_ok=True)
+        self._registration.unlink(missing_ok=True)
+
+    def fail(self, record: RunRecord) -> Path:
+        """Write the record of a run that could not be carried out, so that it stays visible, and return its path.
+
+        It becomes the run's record unless an older one is there that did not fail, or that cannot be read: that is
+        worth more, and the failure is written beside it.
+        """
+        with self.lock():
+            try:
+                older = read_record(self.folder / RECORD_NAME).status
+            except FileNotFoundError:
+                older = "failed"
+            except RecordError:
+                older = "unknown"
+            return write_record(self.folder, record, RECORD_NAME if older == "failed" else FAILURE_NAME)
+
+    @property
+    def _registration(self) -> Path:
+        return self.folder / CHECKPOINTS_NAME / "asked.json"
+
+    def _clear(self) -> None:
+        """Leave nothing of an older run but its record. The marker stays: a process that is killed in here leaves a
+        folder that is neither done nor to be gone on from."""
+        marker = marker_path(self.folder)
+        write_atomically(marker, _NO_RUN)
+        for left in marker.parent.iterdir():
+            if left.is_dir():
+                shutil.rmtree(left)
+            elif left != marker:
+                left.unlink()
+
+    def _put(self, record: RunRecord, predictions: bytes | None) -> None:
+        """Under the marker. Predictions never lie beside another run's record: the old ones go first, the new ones come
+        last, and are on disk before anything is touched."""
+        path = self.folder / PREDICTIONS_NAME
+        if predictions is None:
+            path.unlink(missing_ok=True)
+            write_record(self.folder, record)
+        else:
+            with placed_whole(path) as aside:
+                aside.write_bytes(predictions)
+                aside.chmod(0o644)
+                path.unlink(missing_ok=True)
+                write_record(self.folder, record)
+        (self.folder / FAILURE_NAME).unlink(missing_ok=True)
+
+
+def folder_of(plan: RunPlan, context: RunContext) -> Path:
+    """`run_folder` of a plan. Raises PrecisionError if the devices do not have the plan's."""
+    return run_folder(
+        context.results,
+        paper=plan.paper,
+        variant=plan.variant,
+        device=context.device_kind,
+        protocol=plan.protocol,
+        data=context.dataset.tag,
+        overrides=plan.overrides,
+        seed=plan.seed,
+        precision=_other_precision(choose_precision(plan.precision, context.devices[0]), context),
+    )
+
+
+def _other_precision(precision: str, context: RunContext) -> str | None:
+    """A precision that is not what the device does by default."""
+    return None if precision == default_precision(context.devices[0]) else precision
+
+
+def _identity(**parts: Any) -> bytes:
+    """`duplicates_version` and `precision` go unsaid where no step compares images, and where it is the default: then
+    identities are those of runs from before there were such versions and such a choice."""
+    said = {name: part for name, part in parts.items() if name not in ("duplicates_version", "precision") or part}
+    return msgspec.json.encode(said, order="sorted")

@@ -1,0 +1,148 @@
+"""Carry out one RunPlan, or several that differ in their seed: prepare the data, train, keep the records. Knows no
+command line; `repro.runs.run_store` knows what is on disk."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import msgspec
+
+from fer_jax.data.steps import Prepared
+from fer_jax.train.checkpoint import Checkpoints
+from fer_jax.train.history import SeedData, TrainResult
+from fer_jax.train.loop import Progress, SplitsDiffer, fit_seeds
+from fer_jax.vocabulary.layers import parameter_count
+from fer_jax.vocabulary.network import Network
+from repro.runs.dataset import Dataset
+from repro.runs.plan import RunPlan
+from repro.runs.preparation import prepare
+from repro.runs.recording import asked_record, ended_record, packed_predictions
+from repro.runs.records import RunRecord
+from repro.runs.run_context import RunContext
+from repro.runs.run_store import StoredRun
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """The record of a plan, and whether it needed no training."""
+
+    record: RunRecord
+    folder: Path
+    skipped: bool
+
+
+def run(
+    plan: RunPlan,
+    context: RunContext,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
+) -> Outcome:
+    """Do a run, resume one that was stopped, or return the record of one that was done.
+
+    A second process that wants the same run waits for the first. report: called after each epoch. asked_at: by
+    time.perf_counter, from when the time to the first update counts; by default from now.
+    Raises StepError or TooFewRows when data and spec do not fit, PrecisionError, RecordError or CheckpointError when
+    what is in the folder cannot be read.
+    """
+    (outcome,) = run_seeds([plan], context, report=report, asked_at=asked_at)
+    return outcome
+
+
+def run_seeds(
+    plans: list[RunPlan],
+    context: RunContext,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
+) -> list[Outcome]:
+    """`run` for plans that differ in nothing but their seed: those that are not done go side by side in one program.
+
+    Raises SplitsDiffer where the data steps leave one seed with more rows than another, and what `run` raises.
+    """
+    asked_at = time.perf_counter() if asked_at is None else asked_at
+    runs = [StoredRun(plan, context) for plan in plans]
+    with ExitStack() as held:
+        for one in sorted(runs, key=lambda one: one.folder):  # in one order: two processes never wait for each other
+            held.enter_context(one.lock())
+        known = {one.folder: record for one in runs if (record := one.known()) is not None}
+        fit = partial(fit_seeds, checkpoint_every_s=context.checkpoint_every_s, report=report, asked_at=asked_at)
+        trained = {}
+        for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):
+            one.finish(record, packed_predictions(result))
+            trained[one.folder] = record
+    records = known | trained
+    return [Outcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
+
+
+def _train(
+    runs: list[StoredRun], context: RunContext, fit: Callable[..., list[TrainResult]]
+) -> list[tuple[StoredRun, RunRecord, TrainResult]]:
+    """Each run with its record and result, trained in one program by `fit`, which is `fit_seeds`."""
+    if not runs:
+        return []
+    plans = [one.plan for one in runs]
+    asked = [asked_record(plan, context) for plan in plans]
+    timed = [_timed_prepare(plan, context.dataset) for plan in plans]
+    network = network_of(plans[0], timed[0][0])
+    if any(network_of(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
+        raise SplitsDiffer("the seeds' data steps end in different networks")
+    with _open_checkpoints(runs) as checkpoints:
+        asked = [one.register(record) for one, record in zip(runs, asked, strict=True)]
+        given = [
+            SeedData(plan.seed, prepared.splits, kept)
+            for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
+        ]
+        results = fit(
+            network,
+            given,
+            devices=context.devices,
+            precision=plans[0].precision,
+            stop_failed=not plans[0].keep_going,
+        )
+    counted = parameter_count(network.layers, (network.image_size, network.image_size, 1))
+    done = []
+    for one, start, (prepared, prepare_s), result in zip(runs, asked, timed, results, strict=True):
+        assert counted == result.parameters, f"{counted} parameters by the layer list, {result.parameters} in it"
+        done.append((one, ended_record(start, context, prepared, prepare_s, result, len(runs)), result))
+    return done
+
+
+@contextmanager
+def _open_checkpoints(runs: list[StoredRun]) -> Iterator[list[Checkpoints]]:
+    opened: list[Checkpoints] = []
+    try:
+        for one in runs:
+            opened.append(one.open_checkpoints())
+        yield opened
+    finally:
+        for checkpoints in opened:
+            checkpoints.close()
+
+
+def _timed_prepare(plan: RunPlan, dataset: Dataset) -> tuple[Prepared, float]:
+    begin = time.perf_counter()
+    return prepare(plan, dataset), time.perf_counter() - begin
+
+
+def network_of(plan: RunPlan, prepared: Prepared) -> Network:
+    """What a plan trains on data that are prepared."""
+    return Network(
+        layers=plan.spec.model.layers,
+        training=plan.training,
+        image_size=prepared.image_size,
+        subtract=prepared.subtract,
+        divide=prepared.divide,
+        random_flip=prepared.random_flip,
+    )
+
+
+def write_failure(plan: RunPlan, context: RunContext, error: Exception) -> tuple[RunRecord, Path]:
+    """The record of a run that could not be carried out, and its file (see `StoredRun.fail`)."""
+    record = msgspec.structs.replace(asked_record(plan, context), error=f"{type(error).__name__}: {error}")
+    return record, StoredRun(plan, context).fail(record)

@@ -1,0 +1,1 @@
+"""What a paper says, as data: specs, claims, conventions, protocols. No JAX."""

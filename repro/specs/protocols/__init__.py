@@ -1,0 +1,73 @@
+"""The protocols that a paper can run under. A protocol is a list of data steps and the splits that training looks at;
+the network stays the paper's. No JAX here.
+
+as-published: the document's own order of data steps and its own way to evaluate, mistakes included.
+official, clean: honest, and the same for all papers; placebo: the control of clean: ``honest.py``.
+suspect-...: clean with one fault put in, to see which one explains a reported number: ``suspects.py``.
+"""
+
+from __future__ import annotations
+
+from repro.specs.protocols.honest import (
+    CLEAN,
+    COMPLETE_SPLIT,
+    HONEST,
+    OFFICIAL,
+    PLACEBO,
+    REPORTED_SPLIT,
+    honest_spec,
+    training_steps,
+)
+from repro.specs.protocols.suspects import (
+    AUGMENTED_BEFORE_SPLIT,
+    BEST_EPOCH_ON_TEST,
+    EVALUATED_ON_TRAINING,
+    OVERSAMPLED_BEFORE_SPLIT,
+    SUSPECT_PREFIX,
+    SUSPECTS,
+    TRAINED_ON_ALL,
+    Suspect,
+)
+from repro.specs.spec import Spec
+
+AS_PUBLISHED = "as-published"
+PROTOCOLS = (AS_PUBLISHED, *HONEST)  # whose figures are shown side by side
+RUNNABLE = (*PROTOCOLS, PLACEBO)  # what `repro run --protocol` accepts
+ALL_PROTOCOLS = (*RUNNABLE, *SUSPECTS)
+
+__all__ = [
+    "ALL_PROTOCOLS",
+    "AS_PUBLISHED",
+    "AUGMENTED_BEFORE_SPLIT",
+    "BEST_EPOCH_ON_TEST",
+    "CLEAN",
+    "COMPLETE_SPLIT",
+    "EVALUATED_ON_TRAINING",
+    "HONEST",
+    "OFFICIAL",
+    "OVERSAMPLED_BEFORE_SPLIT",
+    "PLACEBO",
+    "PROTOCOLS",
+    "REPORTED_SPLIT",
+    "RUNNABLE",
+    "SUSPECTS",
+    "SUSPECT_PREFIX",
+    "TRAINED_ON_ALL",
+    "Suspect",
+    "training_steps",
+    "under_protocol",
+]
+
+
+def under_protocol(spec: Spec, protocol: str) -> Spec:
+    """The spec (of one variant, resolved) with the data steps and evaluated splits of a protocol.
+
+    Raises ValueError for a protocol that is none of ALL_PROTOCOLS, and for a suspect that does not apply to the spec.
+    """
+    if protocol == AS_PUBLISHED:
+        return spec
+    if protocol in (*HONEST, PLACEBO):
+        return honest_spec(spec, protocol)
+    if protocol in SUSPECTS:
+        return SUSPECTS[protocol].faulty_spec(spec)
+    raise ValueError(f"no protocol {protocol!r}; there are: {', '.join(ALL_PROTOCOLS)}")

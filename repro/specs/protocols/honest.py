@@ -1,0 +1,106 @@
+"""The protocols without train/test overlap by mistake, defined once for all papers, and their control.
+
+official: the data set's own parts. Training rows train, PublicTest selects (the epoch, the learning rate, where the
+    paper selects anything), the figure is PrivateTest's. Of the paper's steps those stay that change pictures and those
+    that copy rows it trains on; random flips stay in training only.
+clean: official, and no picture stands on two sides. Training rows that show the same picture as an evaluated row are
+    left out, and PublicTest rows that show one of PrivateTest; of repeats within an evaluated part the first is kept.
+    All PrivateTest samples are predicted too, as split `test_all`, so that the protocols can be compared sample by
+    sample.
+placebo: official, less as many training samples of each class as clean leaves out, drawn from those without a copy in
+    an evaluated part. It separates the cost of fewer samples from the worth of copies.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from fer_jax.vocabulary.settings import ReduceOnPlateau
+from fer_jax.vocabulary.step_kinds import (
+    AugmentCopies,
+    DropRepeats,
+    DropSamePictures,
+    DropUnrelated,
+    Normalise,
+    RandomFlip,
+    RepeatClass,
+    Resize,
+    Shuffle,
+    SplitByUsage,
+    Step,
+    splits_before,
+)
+from repro.specs.spec import Data, Spec
+
+OFFICIAL, CLEAN = HONEST = ("official", "clean")
+PLACEBO = "placebo"
+REPORTED_SPLIT = "test"  # PrivateTest
+COMPLETE_SPLIT = "test_all"  # PrivateTest under clean, repeats included
+
+_PARTS: dict[str, tuple[str, ...]] = {
+    "train": ("Training",),
+    "validation": ("PublicTest",),
+    REPORTED_SPLIT: ("PrivateTest",),
+}
+OFFICIAL_SPLITS = SplitByUsage(into=_PARTS)  # pyright: ignore[reportArgumentType]
+CLEAN_SPLITS = SplitByUsage(into={**_PARTS, COMPLETE_SPLIT: ("PrivateTest",)})  # pyright: ignore[reportArgumentType]
+CLEANING: tuple[Step, ...] = (
+    DropSamePictures(split="train", of=("validation", "test")),
+    DropSamePictures(split="validation", of=("test",)),
+    DropRepeats(split="validation"),
+    DropRepeats(split="test"),
+)
+
+
+_FIRST_STEPS: dict[str, tuple[Step, ...]] = {
+    OFFICIAL: (OFFICIAL_SPLITS,),
+    CLEAN: (CLEAN_SPLITS, *CLEANING),
+    PLACEBO: (OFFICIAL_SPLITS, DropUnrelated(split="train", of=("validation", REPORTED_SPLIT))),
+}
+
+
+def honest_spec(spec: Spec, protocol: str) -> Spec:
+    """The spec under `official`, `clean` or `placebo`."""
+    return with_steps(spec, (*_FIRST_STEPS[protocol], *training_steps(spec.data.steps)))
+
+
+def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:
+    """The spec with other data steps, which leave `train`, `validation` and `test`, and selection on validation alone,
+    where the paper selects at all."""
+    schedule = spec.training.schedule
+    if isinstance(schedule, ReduceOnPlateau):
+        schedule = msgspec.structs.replace(schedule, split="validation")
+    training = msgspec.structs.replace(
+        spec.training, evaluate=("validation",), report_split="validation", schedule=schedule
+    )
+    return msgspec.structs.replace(spec, data=Data(steps=steps), training=training)
+
+
+def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
+    """Of a paper's steps those that decide which pictures it trains on and how they look, in their order.
+
+    `train` stands in the place of whatever split the training rows were in at that point; steps that only cut or join
+    are left out. What is done to several parts alike before they are joined is done once.
+    """
+    trained = {"train"}  # the splits whose rows end in `train`, followed from the last step to the first
+    kept: list[Step] = []
+    done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the parts that there were -> the part it was of
+    for step in reversed(steps):
+        match step:
+            case Resize(splits=splits):
+                if not splits or trained & set(splits):
+                    kept.append(msgspec.structs.replace(step, splits=()))
+            case RandomFlip(splits=splits):
+                if "train" in splits:
+                    kept.append(msgspec.structs.replace(step, splits=("train",)))
+            case Normalise():
+                kept.append(step)
+            case (
+                RepeatClass(split=split) | AugmentCopies(split=split) | Shuffle(split=split) | DropRepeats(split=split)
+            ):
+                of_all = msgspec.structs.replace(step, split="train")
+                if split in trained and done_to.setdefault((of_all, frozenset(trained)), split) == split:
+                    kept.append(of_all)
+            case _:
+                trained = splits_before(trained, step)
+    return tuple(reversed(kept))

@@ -1,0 +1,146 @@
+"""Faults that can lift a reported number, each put alone into an otherwise clean protocol, so that its effect can be
+measured. Duplicates are taken out wherever they could help too, but not where the fault makes that pointless.
+
+They are the faults that the literature on leakage names most often (Kapoor & Narayanan 2023, Patterns 4(9) 100804: L1.1
+no test set, L1.2 pre-processing of training and test set together, L1.4 duplicates).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import msgspec
+
+from fer_jax.vocabulary.step_kinds import (
+    AugmentCopies,
+    CopySplit,
+    DropRepeats,
+    RepeatClass,
+    Shuffle,
+    SplitByUsage,
+    SplitFraction,
+    Step,
+)
+from repro.specs.protocols.honest import CLEAN, honest_spec, training_steps, with_steps
+from repro.specs.spec import Spec
+
+SUSPECT_PREFIX = "suspect-"
+EVALUATED_ON_TRAINING = "suspect-evaluated-on-training-rows"
+TRAINED_ON_ALL = "suspect-trained-on-all-parts"
+OVERSAMPLED_BEFORE_SPLIT = "suspect-oversampled-before-split"
+AUGMENTED_BEFORE_SPLIT = "suspect-augmented-before-split"
+BEST_EPOCH_ON_TEST = "suspect-best-epoch-on-test"
+_ALL = ("Training", "PublicTest", "PrivateTest")
+# Parts of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
+_RANDOM_PARTS: tuple[Step, ...] = (
+    SplitFraction(fraction=0.8, into="train", rest="rest"),
+    SplitFraction(from_split="rest", fraction=0.5, into="validation", rest="test"),
+)
+
+
+@dataclass(frozen=True)
+class Suspect:
+    """One protocol error. name: of the protocol. about: what is done wrong, in a few words.
+
+    evaluated_part: the official part that the reported figure is of, to be compared with the step counts that a paper
+        prints; empty if the evaluated samples are drawn at random.
+    needs: why it cannot apply to a spec; empty if it can. build: the spec with the error.
+    """
+
+    name: str
+    about: str
+    evaluated_part: str
+    needs: Callable[[Spec], str]
+    build: Callable[[Spec], Spec]
+
+    def faulty_spec(self, spec: Spec) -> Spec:
+        """Raises ValueError where the fault does not apply."""
+        if why := self.needs(spec):
+            raise ValueError(f"{self.name} does not apply: {why}")
+        return self.build(spec)
+
+
+def _always(spec: Spec) -> str:
+    return ""
+
+
+def _needs_step(kind: type[Step], words: str) -> Callable[[Spec], str]:
+    def needs(spec: Spec) -> str:
+        return "" if any(isinstance(step, kind) for step in training_steps(spec.data.steps)) else words
+
+    return needs
+
+
+def _evaluated_on_training(spec: Spec) -> Spec:
+    """All training rows, before any are copied or changed, also under the names of the other two parts."""
+    part = SplitByUsage(into={"train": ("Training",)})
+    copies = tuple(CopySplit(from_split="train", into=name) for name in ("validation", "test"))
+    return with_steps(spec, (part, *copies, *training_steps(spec.data.steps)))
+
+
+def _trained_on_all(spec: Spec) -> Spec:
+    parts = SplitByUsage(into={"train": _ALL, "validation": ("PublicTest",), "test": ("PrivateTest",)})
+    return with_steps(spec, (parts, *training_steps(spec.data.steps)))
+
+
+def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable[[Spec], Spec]:
+    """The copies are made of all rows, and the parts drawn at random from them. No picture stands twice before."""
+
+    def build(spec: Spec) -> Spec:
+        steps = training_steps(spec.data.steps)
+        early = tuple(msgspec.structs.replace(step, split="all") for step in steps if isinstance(step, kind))
+        late = tuple(step for step in steps if not isinstance(step, kind))
+        return with_steps(spec, (DropRepeats(split="all"), *early, *_RANDOM_PARTS, Shuffle(split="train"), *late))
+
+    return build
+
+
+def _best_on_test(spec: Spec) -> Spec:
+    clean = honest_spec(spec, CLEAN)
+    training = msgspec.structs.replace(
+        clean.training, evaluate=("validation", "test"), report="best", report_split="test"
+    )
+    return msgspec.structs.replace(clean, training=training)
+
+
+SUSPECTS = {
+    suspect.name: suspect
+    for suspect in (
+        Suspect(
+            EVALUATED_ON_TRAINING,
+            "the evaluated samples are the training samples",
+            "Training",
+            _always,
+            _evaluated_on_training,
+        ),
+        Suspect(
+            TRAINED_ON_ALL,
+            "the test samples are among the training samples",
+            "PrivateTest",
+            _always,
+            _trained_on_all,
+        ),
+        Suspect(
+            OVERSAMPLED_BEFORE_SPLIT,
+            "samples are repeated first and divided into training and test afterwards",
+            "",
+            _needs_step(RepeatClass, "the paper repeats no samples"),
+            _before_the_split(RepeatClass),
+        ),
+        Suspect(
+            AUGMENTED_BEFORE_SPLIT,
+            "changed copies are made first and divided into training and test afterwards",
+            "",
+            _needs_step(AugmentCopies, "the paper adds no changed copies"),
+            _before_the_split(AugmentCopies),
+        ),
+        Suspect(
+            BEST_EPOCH_ON_TEST,
+            "the epoch with the best test accuracy is reported",
+            "PrivateTest",
+            _always,
+            _best_on_test,
+        ),
+    )
+}

@@ -1,0 +1,72 @@
+"""Where a variant's settings come from: the paper's provenance, with the variant's own where it changes something."""
+
+from __future__ import annotations
+
+import msgspec
+
+from fer_jax.vocabulary.layers import layer_names
+from fer_jax.vocabulary.step_kinds import step_names
+from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
+from repro.specs.spec import Provenance, Spec
+
+Sources = dict[str, tuple[Provenance, ...]]  # by the key path of the table: model.layers[0], training.loss
+
+
+def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
+    """The provenance of all settings of `paper.resolve(variant)`.
+
+    A setting that the variant sets, alone or in a list or table that it replaces, has the variant's provenance.
+    """
+    spec = paper.resolve(variant)
+    sources = {key: entries for key, entries in paper.provenance.items() if not key.startswith("variants.")}
+    if variant == DEFAULT_VARIANT:
+        return sources
+    own = own_sources(paper, variant)
+    for dotted in spec.variants[variant].set:
+        table, setting = _place(spec, dotted)
+        if setting:
+            named = tuple(msgspec.structs.replace(entry, of=(setting,)) for entry in own)
+            sources[table] = named + _without(sources.get(table, ()), setting)
+        else:
+            sources = {key: entries for key, entries in sources.items() if not (key + "[").startswith(table + "[")}
+            sources |= dict.fromkeys(_tables(spec, table), own)
+    return sources
+
+
+def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:
+    """What a variant says of its settings (not of its description); nothing for a spec that was put together in memory,
+    without sources."""
+    entries = paper.provenance.get(f"variants.{variant}", ())
+    return tuple(msgspec.structs.replace(entry, of=()) for entry in entries if not entry.of or "set" in entry.of)
+
+
+def _place(spec: Spec, dotted: str) -> tuple[str, str]:
+    """(key path of the table or list, key in it or '' for all of it) that a dotted path of a variant sets."""
+    parts = dotted.split(".")
+    names = {"model.layers": layer_names(spec.model.layers), "data.steps": step_names(spec.data.steps)}
+    head = ".".join(parts[:2])
+    if head in names:
+        if len(parts) == 2:
+            return head, ""
+        return f"{head}[{names[head].index(parts[2])}]", parts[3] if len(parts) > 3 else ""
+    if parts[1] in ("loss", "optimizer", "schedule"):
+        return head, parts[2] if len(parts) > 2 else ""
+    return parts[0], parts[1]
+
+
+def _tables(spec: Spec, table: str) -> list[str]:
+    """The setting tables of a replaced list or table."""
+    count = {"model.layers": len(spec.model.layers), "data.steps": len(spec.data.steps)}.get(table)
+    return [table] if count is None else [f"{table}[{index}]" for index in range(count)]
+
+
+def _without(entries: tuple[Provenance, ...], setting: str) -> tuple[Provenance, ...]:
+    """The entries without the setting; one that was about nothing else goes."""
+    kept = (
+        entry
+        if not entry.of
+        else msgspec.structs.replace(entry, of=tuple(name for name in entry.of if name != setting))
+        for entry in entries
+        if entry.of != (setting,)
+    )
+    return tuple(kept)

@@ -1,0 +1,1 @@
+"""Trained networks, used again: on pictures, in the browser, in another program."""

@@ -1,0 +1,130 @@
+"""A trained network as one ONNX file: the graph, what it is and where it comes from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+from onnx import helper
+
+from fer_jax.data.faces import EMOTIONS
+from repro import __version__
+from repro.runs.records import write_atomically
+from repro.use.export.errors import ExportError
+from repro.use.export.graph import FACES, PROBABILITIES, network_graph
+from repro.use.trained import TrainedNetwork, evaluated_split
+
+PRODUCER = "fer-repro"
+# Old enough for ONNX Runtime 1.6 (December 2020; its table of versions; tried from 1.12 on), and with today's Softmax.
+OPSET, IR_VERSION = 13, 7
+
+LICENCE = "The suite that wrote this file is under Apache-2.0. "
+REAL_DATA = (
+    "The weights were learned from FER-2013 (Goodfellow et al. 2013, arXiv:1307.0414), which has terms of its own: "
+    "read them before you pass the file on."
+)
+SYNTHETIC_DATA = (
+    "The weights were learned from faces that the suite draws itself: answers about real ones mean nothing."
+)
+LIMITS = (
+    "The labels are what crowd workers guessed of an expression, not what a person felt. Error between groups of "
+    "people was not measured. Article 5(1)(f) of Regulation (EU) 2024/1689 prohibits inferring emotions in the areas "
+    "of workplace and education institutions, except for medical or safety reasons."
+)
+
+
+def make_model(trained: TrainedNetwork) -> onnx.ModelProto:
+    """The network as an ONNX model, checked; the same bytes for the same run.
+
+    Input "faces": uint8 (N, size, size), 0 black to 255 white. Output "probabilities": float32 (N, 7), whose order
+    stands in the metadata under "labels".
+    """
+    graph = network_graph(trained.network, trained.variables, trained.size, trained.resizes)
+    model = helper.make_model(
+        graph,
+        producer_name=PRODUCER,
+        producer_version=__version__,
+        ir_version=IR_VERSION,
+        opset_imports=[helper.make_opsetid("", OPSET)],
+        doc_string=f"{trained.describe()}. {LIMITS}",
+    )
+    helper.set_model_props(model, metadata(trained))
+    onnx.checker.check_model(model, full_check=True)
+    return model
+
+
+def metadata(trained: TrainedNetwork) -> dict[str, str]:
+    """What an ONNX file says of itself beside its graph: names and values, all of them text."""
+    record = trained.record
+    told: dict[str, Any] = {
+        "paper": record.paper,
+        "title": record.spec["paper"]["title"],
+        "variant": record.variant,
+        "protocol": record.protocol,
+        "seed": record.seed,
+        "epoch": record.reported_epoch,
+        "status": record.status,
+        "data": record.data.name,
+        "data_fingerprint": record.data.fingerprint,
+        "synthetic": json.dumps(record.data.synthetic),
+        "labels": json.dumps(EMOTIONS),
+        "image_size": trained.size,
+        "settings_sha256": record.spec_sha256,
+        "training_version": record.training_version,
+        "suite_version": __version__,
+        "licence": LICENCE + (SYNTHETIC_DATA if record.data.synthetic else REAL_DATA),
+        "limits": LIMITS,
+    }
+    split = evaluated_split(record)
+    if split is not None:
+        figures = record.metrics[split]
+        told |= {"accuracy": f"{figures.accuracy:.6g}", "accuracy_split": split, "accuracy_rows": figures.n}
+    return {key: str(value) for key, value in told.items()}
+
+
+def write_onnx(path: Path, trained: TrainedNetwork) -> onnx.ModelProto:
+    """Write the network in one piece; a file that was written so before is replaced.
+
+    Raises ExportError where the folder is not there or cannot be written to, or where something else stands there.
+    """
+    check_destination(path)
+    model = make_model(trained)
+    try:
+        write_atomically(path, model.SerializeToString(deterministic=True))
+    except OSError as error:
+        raise ExportError(f"{path}: cannot be written: {error.strerror}") from None
+    return model
+
+
+def check_destination(path: Path) -> None:
+    """Raises ExportError where an ONNX file cannot be written, before anything is computed."""
+    if path.is_dir():
+        raise ExportError(f"{path}: a folder; name a file in it, such as {path / 'network.onnx'}")
+    if not path.parent.is_dir():
+        raise ExportError(f"{path}: there is no folder {path.parent}; make it first")
+    if path.exists() and not _is_ours(path):
+        raise ExportError(f"{path}: stands there already and is no file of `repro export`; name another, or delete it")
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        return onnx.load(path, load_external_data=False).producer_name == PRODUCER
+    except (DecodeError, OSError):
+        return False
+
+
+def export_document(path: Path, folder: Path, model: onnx.ModelProto) -> dict[str, Any]:
+    """What was written, for scripts."""
+    return {
+        "file": str(path),
+        "bytes": path.stat().st_size,
+        "run": str(folder),
+        "opset": OPSET,
+        "ir_version": IR_VERSION,
+        "input": FACES,
+        "output": PROBABILITIES,
+        "metadata": {entry.key: entry.value for entry in model.metadata_props},
+    }

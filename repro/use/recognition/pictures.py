@@ -1,0 +1,101 @@
+"""Encoded pictures to pixels, with limits: what a stranger sends or a folder holds must not exhaust the machine."""
+
+from __future__ import annotations
+
+import io
+import stat
+import warnings
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from repro.use.recognition.errors import PictureError
+
+# Fixed, because every further decoder is a way in for a crafted file. JPEG includes MPO, as telephones write it.
+FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
+SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".webp", ".tif", ".tiff")
+SUFFIXES += (".pgm", ".ppm", ".pbm", ".pnm")
+# Known to be pictures, and not to be read here: a row with an error tells more than silence.
+OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2")
+MAX_PIXELS = 50_000_000  # more than most cameras have; 150 MB once decoded
+MAX_BYTES = 100_000_000
+
+_WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits of gray
+_ORIENTATION = 0x0112  # the Exif tag
+# Pillow warns where a header promises more than 89 million pixels and raises beyond twice that; both are refused here.
+warnings.simplefilter("error", Image.DecompressionBombWarning)
+
+
+def decode_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
+    """uint8 RGB (H, W, 3) of an encoded picture of any colour mode; of an animation its first frame.
+
+    Turned upright where its Exif says how the camera was held; what is transparent becomes white; 16 bits become 8.
+    The size stands in the header and is checked before a pixel is decoded. Raises PictureError, one sentence that
+    begins with `name`, for data that is no picture of FORMATS, damaged or cut off, or larger than `max_pixels`.
+    """
+    return np.asarray(open_picture(payload, name, max_pixels=max_pixels).convert("RGB"))
+
+
+def open_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """As `decode_picture`, but a Pillow image, of mode L where the picture is gray and else RGB."""
+    try:
+        with Image.open(io.BytesIO(payload), formats=FORMATS) as image:
+            width, height = image.size
+            if width * height > max_pixels:
+                raise PictureError(
+                    f"{name}: {width} x {height} pixels are more than the {max_pixels:,} that are read; make it smaller"
+                )
+            image.load()
+            return _eight_bits(_upright(image))
+    except PictureError:
+        raise
+    except UnidentifiedImageError:
+        raise PictureError(f"{name}: damaged, or none of the kinds that are read: {', '.join(FORMATS)}") from None
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        raise PictureError(f"{name}: has more pixels than the {max_pixels:,} that are read; make it smaller") from None
+    except MemoryError:
+        raise PictureError(f"{name}: does not fit into memory; make it smaller") from None
+    except Exception as error:  # Pillow raises many kinds (SyntaxError, struct.error, ...) for damaged files
+        raise PictureError(f"{name}: damaged, or of an unknown kind ({error})") from None
+
+
+def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
+    """`open_picture` of a file. Raises PictureError also where it cannot be read or has more than MAX_BYTES."""
+    try:
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):  # before it is opened: a pipe would never end, or never begin
+            raise PictureError(f"{path}: not a file")
+        if found.st_size > MAX_BYTES:
+            raise PictureError(
+                f"{path}: {found.st_size:,} bytes are more than the {MAX_BYTES:,} that are read; make it smaller"
+            )
+        payload = path.read_bytes()
+    except OSError as error:
+        raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from None
+    return open_picture(payload, str(path), max_pixels=max_pixels)
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Turned as its Exif says; as it is where the Exif is broken, as every viewer shows it."""
+    try:
+        turned = image.getexif().get(_ORIENTATION, 1) != 1
+    except Exception:
+        return image
+    return ImageOps.exif_transpose(image) if turned else image
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Mode L for gray pictures, else RGB. Raises ValueError for pixels of no known range."""
+    if image.mode in _WIDE_MODES or (image.mode == "I" and image.format == "PPM"):
+        # Pillow's own conversion clips at 255 instead of scaling.
+        return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if image.mode in ("L", "RGB") and "transparency" not in image.info:
+        return image
+    if image.mode in ("I", "F"):
+        raise ValueError(f"pixels of mode {image.mode} have no known range")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        white = Image.new("RGBA", image.size, "white")
+        return Image.alpha_composite(white, image).convert("RGB")
+    return image.convert("L" if image.mode == "1" else "RGB")

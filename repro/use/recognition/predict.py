@@ -1,0 +1,199 @@
+"""Files of pictures to faces and emotions: decoded and searched in threads, classified in batches, in their order.
+
+However many files there are, only a few chunks of them are under way at once.
+"""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path, PurePath
+from typing import TypeVar
+
+import numpy as np
+from PIL import Image
+
+from repro.use.recognition.annotate import annotated
+from repro.use.recognition.detection import Box
+from repro.use.recognition.errors import PictureError
+from repro.use.recognition.pictures import OTHER_SUFFIXES, SUFFIXES, read_picture
+from repro.use.recognition.recogniser import RecognisedFace, Recogniser
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Files of one chunk, which is one call of the network: a whole batch of it where no time goes into detection.
+_FILES_WHOLE, _FILES_SEARCHED = 256, 16
+_WORKERS = os.cpu_count() or 1
+_AHEAD = 2 * _WORKERS  # chunks, or copies, under way while the first of them is waited for
+_JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file that the user named or that stands in a folder. copy: the place of its annotated copy, within --out.
+    error: why it cannot even be tried."""
+
+    path: Path
+    copy: PurePath
+    error: str = ""
+
+
+@dataclass(frozen=True)
+class Recognised:
+    """What was found in one file. faces: empty where none was found, or with an error. copy: written for it."""
+
+    source: Source
+    width: int = 0
+    height: int = 0
+    faces: tuple[RecognisedFace, ...] = ()
+    error: str = ""
+    copy: Path | None = None
+
+
+def find_pictures(paths: Iterable[Path], out: Path | None = None) -> Iterator[Source]:
+    """The named files, whatever they are, and the pictures in the named folders and their folders, sorted by name.
+
+    Hidden files and links to folders are passed over, and so is `out`, where the copies go. A folder without any
+    picture, or one that cannot be read, is a source with an error.
+    """
+    for path in paths:
+        if not path.is_dir():
+            yield Source(path, PurePath(path.name))
+            continue
+        copies = PurePath(path.resolve().name)
+        found = False
+        for source in _in_folder(path, copies, out.resolve() if out else None):
+            found = True
+            yield source
+        if not found:
+            yield Source(path, copies, error=f"{path}: holds no picture")
+
+
+def _in_folder(folder: Path, copies: PurePath, out: Path | None) -> Iterator[Source]:
+    try:
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError as error:
+        yield Source(folder, copies, error=f"{folder}: cannot be read ({error.strerror})")
+        return
+    for entry in entries:
+        path = folder / entry.name
+        if entry.name.startswith("."):
+            continue
+        if entry.is_dir(follow_symlinks=False):
+            if out is None or path.resolve() != out:
+                yield from _in_folder(path, copies / entry.name, out)
+        elif path.suffix.lower() in SUFFIXES + OTHER_SUFFIXES:
+            yield Source(path, copies / entry.name)
+
+
+def recognise_files(sources: Iterable[Source], recogniser: Recogniser, *, whole: bool) -> Iterator[Recognised]:
+    """One result per source, in their order; a file that cannot be used has an error and stops nothing.
+
+    whole: pictures are faces as they are (the recogniser has no detector).
+    """
+
+    def cut_out(chunk: Sequence[Source]) -> list[_CutOut]:
+        return [_cut_out(source, recogniser) for source in chunk]
+
+    for cuts in _in_order(cut_out, _chunks(sources, _FILES_WHOLE if whole else _FILES_SEARCHED)):
+        rows = recogniser.classifier(np.concatenate([cut.faces_NHW for cut in cuts]))
+        at = 0
+        for cut in cuts:
+            faces = tuple(map(RecognisedFace, cut.boxes, rows[at : at + len(cut.boxes)]))
+            at += len(cut.boxes)
+            yield replace(cut.result, faces=faces)
+
+
+@dataclass(frozen=True)
+class _CutOut:
+    result: Recognised
+    boxes: list[Box]
+    faces_NHW: np.ndarray
+
+
+def _cut_out(source: Source, recogniser: Recogniser) -> _CutOut:
+    size = recogniser.classifier.trained.size
+    none = np.empty((0, size, size), np.uint8)
+    if source.error:
+        return _CutOut(Recognised(source, error=source.error), [], none)
+    try:
+        picture = read_picture(source.path)
+    except PictureError as error:
+        return _CutOut(Recognised(source, error=str(error)), [], none)
+    boxes, faces = recogniser.cut_out(picture)
+    return _CutOut(Recognised(source, *picture.size), boxes, faces)
+
+
+def write_copies(results: Iterable[Recognised], out: Path) -> Iterator[Recognised]:
+    """The same results, with an annotated copy of each readable picture written into `out`.
+
+    Copies carry none of the camera's own records (place, time). No file is ever overwritten: copies whose names would
+    be the same are numbered. A copy that cannot be written makes an error of its result.
+    """
+    taken: set[str] = set()
+
+    def placed() -> Iterator[tuple[Recognised, Path]]:
+        for result in results:
+            yield result, out / _free_name(result.source.copy, taken)
+
+    def write(job: tuple[Recognised, Path]) -> Recognised:
+        result, path = job
+        if result.error:
+            return result
+        try:
+            copy = annotated(read_picture(result.source.path), result.faces)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            _save_new(copy, path)
+        except PictureError as error:
+            return replace(result, error=str(error))
+        except OSError as error:
+            return replace(result, error=f"{path}: cannot be written ({error.strerror or error})")
+        return replace(result, copy=path)
+
+    return _in_order(write, placed())
+
+
+def _save_new(picture: Image.Image, path: Path) -> None:
+    with path.open("xb") as file:
+        try:
+            picture.save(file, "JPEG" if path.suffix.lower() in _JPEG else "PNG", quality=92)
+        except BaseException:
+            path.unlink()
+            raise
+
+
+def _free_name(copy: PurePath, taken: set[str]) -> PurePath:
+    """The place of a copy, .png unless it is a JPEG; numbered where another one has it, letter case aside."""
+    if copy.suffix.lower() not in _JPEG:
+        copy = copy.with_suffix(".png")
+    free, number = copy, 2
+    while str(free).casefold() in taken:
+        free, number = copy.with_stem(f"{copy.stem}-{number}"), number + 1
+    taken.add(str(free).casefold())
+    return free
+
+
+def _chunks(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    items = iter(items)
+    while chunk := list(islice(items, size)):
+        yield chunk
+
+
+def _in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """`map` in threads, a few items ahead of the reader."""
+    pending: deque[Future[Result]] = deque()
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        try:
+            for item in items:
+                pending.append(pool.submit(function, item))
+                if len(pending) > _AHEAD:
+                    yield pending.popleft().result()
+            while pending:
+                yield pending.popleft().result()
+        finally:  # the reader stopped, or a call failed: what has not begun is dropped
+            pool.shutdown(cancel_futures=True)

@@ -1,0 +1,122 @@
+"""Results of `repro predict` as a table for people, as CSV and as JSON, each written while the pictures are read."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from fer_jax.data.faces import EMOTIONS
+from repro.use.recognition.predict import Recognised
+from repro.use.recognition.recogniser import RecognisedFace
+from repro.use.trained import TrainedNetwork
+
+_TABLE = "{:<9}{:>6} {:>5}  {:<21} {}"
+_DECIMALS = 6  # of probabilities and scores: float32 has no more
+CSV_COLUMNS = ("file", "face", "left", "top", "width", "height", "emotion", "probability", *EMOTIONS, "copy", "error")
+
+
+def table_lines(results: Iterable[Recognised]) -> Iterator[str]:
+    """One line per face, and one per picture that holds none or cannot be used."""
+    yield _TABLE.format("emotion", "prob.", "face", "left,top width×height", "file")
+    for result in results:
+        name = _printable(_name(result))
+        if result.error:
+            yield _TABLE.format("error", "", "", "", _printable(_text(result.error)))
+        elif not result.faces:
+            yield _TABLE.format("no face", "", "", "", name)
+        for number, face in enumerate(result.faces, 1):
+            emotion, probability = _best(face)
+            box = face.box
+            place = f"{box.left},{box.top} {box.width}×{box.height}"
+            yield _TABLE.format(emotion, f"{probability:.1%}", number, place, name)
+
+
+def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
+    """A header, and one line per face; a picture without one, or that cannot be used, has a line without a face."""
+    line = _Line()
+    writer = csv.writer(line, lineterminator="")
+    writer.writerow(CSV_COLUMNS)
+    yield line.text
+    for result in results:
+        ends = (_text(result.copy or ""), _text(result.error))
+        rows = [
+            (_name(result), number, *_place(face), *_best(face), *_seven(face))
+            for number, face in enumerate(result.faces, 1)
+        ]
+        for row in rows or [(_name(result), *[""] * (len(CSV_COLUMNS) - 3))]:
+            writer.writerow((*row, *ends))
+            yield line.text
+
+
+def json_lines(results: Iterable[Recognised], trained: TrainedNetwork) -> Iterator[str]:
+    """One JSON document: the run that was used, and the pictures in their order, one on each line."""
+    record = trained.record
+    run = {
+        "folder": str(trained.folder),
+        "paper": record.paper,
+        "variant": record.variant,
+        "protocol": record.protocol,
+        "seed": record.seed,
+        "synthetic": record.data.synthetic,
+    }
+    yield '{"run": ' + json.dumps(run, ensure_ascii=False) + ',\n "pictures": ['
+    before = "  "
+    for result in results:
+        yield before + json.dumps(_document(result), ensure_ascii=False)
+        before = " ,"
+    yield " ]}"
+
+
+def _document(result: Recognised) -> dict[str, Any]:
+    return {
+        "file": _name(result),
+        "width": result.width or None,
+        "height": result.height or None,
+        "faces": [
+            {
+                **dict(zip(("left", "top", "width", "height"), _place(face), strict=True)),
+                "score": round(face.box.score, _DECIMALS),
+                "emotion": _best(face)[0],
+                "probabilities": dict(zip(EMOTIONS, _seven(face), strict=True)),
+            }
+            for face in result.faces
+        ],
+        "copy": _text(result.copy) if result.copy else None,
+        "error": _text(result.error) or None,
+    }
+
+
+class _Line:
+    """Where a csv.writer writes its one row."""
+
+    def write(self, text: str) -> None:
+        self.text = text
+
+
+def _name(result: Recognised) -> str:
+    return _text(result.source.path)
+
+
+def _text(value: object) -> str:
+    """Names of files need not be Unicode; what is printed must be."""
+    return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def _printable(text: str) -> str:
+    """Without line breaks and control codes, which a file's name may hold and a terminal would obey."""
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
+
+
+def _place(face: RecognisedFace) -> tuple[int, int, int, int]:
+    return face.box.left, face.box.top, face.box.width, face.box.height
+
+
+def _seven(face: RecognisedFace) -> tuple[float, ...]:
+    return tuple(round(p, _DECIMALS) for p in face.probabilities.tolist())
+
+
+def _best(face: RecognisedFace) -> tuple[str, float]:
+    seven = _seven(face)
+    return EMOTIONS[seven.index(max(seven))], max(seven)

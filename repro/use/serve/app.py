@@ -1,0 +1,162 @@
+"""The web application: the live page, the results, signing in, and the files that the pages need."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+import re
+import time
+from collections.abc import Callable
+from functools import partial
+from importlib.resources import files
+from pathlib import Path
+from string import Template
+from urllib.parse import parse_qs
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+from starlette.routing import Mount, Route, WebSocketRoute
+from starlette.staticfiles import StaticFiles
+from starlette.types import Scope
+
+from repro.runs.records import RecordError
+from repro.use.serve.limits import TokenBucket
+from repro.use.serve.live import Live
+from repro.use.serve.security import FORM_HEADERS, Access, Guard
+
+STATIC = files("repro.use.serve") / "static"
+MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+SIGN_IN_BYTES = 4096
+SIGN_INS_PER_S, SIGN_INS_AT_ONCE = 1.0, 5
+RECORD_SUFFIXES = (".json", ".csv", ".npz")
+RESULTS_S = 10.0  # a page that is younger is shown again
+
+PRIVACY_LOCAL = (
+    "Nothing leaves this computer: pictures go to the program that you started here with <code>repro serve</code>, "
+    "which looks at them in memory and keeps none."
+)
+PRIVACY_REMOTE = (
+    "Pictures go to the computer that runs <code>repro serve</code>, over a connection that is not encrypted. It looks "
+    "at them in memory and keeps none."
+)
+SYNTHETIC = (
+    '<p class="notice" role="note"><strong>This network was trained on drawn faces.</strong> What it says about the '
+    "faces of people means nothing.</p>"
+)
+
+
+def make_app(live: Live, results: Path, render: Callable[[], str], access: Access, *, remote: bool) -> Starlette:
+    """An ASGI application.
+
+    results: the folder of records. render: gives its page, self-contained HTML whose links to records begin with
+    `/results/`; runs in a thread. remote: other computers can reach the server.
+    """
+    page = Template(_text("live.html")).substitute(
+        network=html.escape(live.network),
+        synthetic=SYNTHETIC if live.synthetic else "",
+        privacy=PRIVACY_REMOTE if remote else PRIVACY_LOCAL,
+    )
+    static = {
+        f"/static/{entry.name}": Response(entry.read_bytes(), media_type=MEDIA_TYPES[suffix])
+        for entry in STATIC.iterdir()
+        if (suffix := entry.name[entry.name.rfind(".") :]) in MEDIA_TYPES
+    }
+    return Starlette(
+        routes=[
+            Route("/", partial(_fixed, HTMLResponse(page))),
+            Route("/results", Results(render).answer),
+            Mount("/results", RecordFiles(directory=results)),
+            Route("/session", SignIn(access).answer, methods=["POST"]),
+            Route("/favicon.ico", partial(_fixed, static["/static/icon.svg"])),
+            *(Route(path, partial(_fixed, response)) for path, response in static.items()),
+            WebSocketRoute("/live", live.converse),
+        ],
+        middleware=[
+            Middleware(
+                Guard,
+                access=access,
+                sign_in_page=_text("sign_in.html").replace("$wrong", ""),
+                open_paths=frozenset({"/session", "/favicon.ico", *static}),
+            )
+        ],
+    )
+
+
+def _text(name: str) -> str:
+    return (STATIC / name).read_text(encoding="utf-8")
+
+
+async def _fixed(response: Response, request: Request) -> Response:
+    return response
+
+
+class SignIn:
+    """Takes the token once, from a form, and gives a cookie for it; so it stands in no address and in no log."""
+
+    def __init__(self, access: Access) -> None:
+        self._access = access
+        self._attempts = TokenBucket(SIGN_INS_PER_S, SIGN_INS_AT_ONCE)
+        self._again = _text("sign_in.html").replace("$wrong", '<p role="alert">That is not the token.</p>')
+
+    async def answer(self, request: Request) -> Response:
+        if not self._attempts.take():
+            raise HTTPException(429, "too many attempts; wait a few seconds")
+        body = b""
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > SIGN_IN_BYTES:
+                    raise HTTPException(413, "too large")
+        except ClientDisconnect:
+            return Response(status_code=400)
+        words = parse_qs(body.decode("latin-1")).get("token", [""])
+        if not self._access.is_token(words[0].strip()):
+            return HTMLResponse(self._again, 401, FORM_HEADERS)
+        return self._access.sign_in(RedirectResponse("/", 303))
+
+
+class Results:
+    """The report of the moment: rendered when it is asked for, once for all who ask meanwhile."""
+
+    def __init__(self, render: Callable[[], str]) -> None:
+        self._render = render
+        self._one_at_a_time = asyncio.Lock()
+        self._response: Response | None = None
+        self._at = 0.0
+
+    async def answer(self, request: Request) -> Response:
+        async with self._one_at_a_time:
+            if self._response is None or time.monotonic() - self._at > RESULTS_S:
+                try:
+                    page = await asyncio.to_thread(self._render)
+                except RecordError as error:
+                    raise HTTPException(500, str(error)) from None
+                headers = {"Content-Security-Policy": policy_of(page)}
+                self._response = HTMLResponse(with_way_back(page), headers=headers)
+                self._at = time.monotonic()
+            return self._response
+
+
+def with_way_back(page: str) -> str:
+    return re.sub(r"<main[^>]*>", r'\g<0><p><a href="/">Live recognition</a></p>', page, count=1)
+
+
+class RecordFiles(StaticFiles):
+    """The files that the page of results links to, and no others of that folder (checkpoints, pictures of faces)."""
+
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        if not Path(path).suffix:
+            return RedirectResponse("/results", 303)  # a folder: the page tells what is in it
+        if not path.endswith(RECORD_SUFFIXES):
+            raise HTTPException(404)
+        return await super().get_response(path, scope)
+
+
+def policy_of(page: str) -> str:
+    """The page's own policy, which allows its inline script and style by their hashes, and what only a header says."""
+    found = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
+    own = html.unescape(found.group(1)).rstrip("; ") if found else "default-src 'none'"
+    return f"{own}; frame-ancestors 'none'"

@@ -1,0 +1,152 @@
+"""Live recognition over one WebSocket: JPEG pictures in, JSON answers out, one picture at a time.
+
+The client sends a binary message, one JPEG, waits for the answer, and sends the next: nothing piles up when recognition
+is slower than the camera. A picture lives in memory until its answer is there; it is not written or logged.
+
+The first message of the server is ``{"kind": "ready", "network": ..., "synthetic": ..., "emotions": [...]}``, then one
+per picture: ``{"kind": "faces", "width": px, "height": px, "faces": [{"left", "top", "width", "height", "score",
+"probabilities": [7]}, ...], "ms": {"decode", "detection", "network", "total"}}``, the best detected face first, or
+``{"kind": "error", "message": ...}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from fer_jax.data.faces import EMOTIONS
+from repro.use.recognition.detection import LIVE_SEARCH_PX, SEARCH_PX, Box, Detector
+from repro.use.recognition.errors import PictureError
+from repro.use.recognition.pictures import open_picture
+from repro.use.recognition.recogniser import Recogniser
+from repro.use.serve.limits import Limits, TokenBucket
+from repro.use.serve.tracking import NEAR_PX, Tracker
+from repro.use.trained import Classifier
+
+CAMERA_PX = 640  # the longer side of a frame as the page sends it
+JPEG_START = b"\xff\xd8\xff"
+# Close codes of RFC 6455, section 7.4.1 and its registry; from 4000 on they are ours.
+UNSUPPORTED, POLICY, TRY_LATER, IDLE = 1003, 1008, 1013, 4000
+
+
+class Live:
+    """The endpoint. Recognition runs in one thread, so that the event loop answers meanwhile: XLA uses all cores."""
+
+    def __init__(self, classifier: Classifier, open_detector: Callable[[int], Detector], limits: Limits) -> None:
+        """open_detector: gives one that searches pictures at that longer side in pixels."""
+        self._classifier = classifier
+        self._whole, self._frame, self._near = (open_detector(px) for px in (SEARCH_PX, LIVE_SEARCH_PX, NEAR_PX))
+        self._limits = limits
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recognition")
+        self._open = 0
+
+    @property
+    def network(self) -> str:
+        """One line: which network, trained on what, how good."""
+        return self._classifier.trained.describe()
+
+    @property
+    def synthetic(self) -> bool:
+        """Whether the network was trained on drawn faces, so that its answers about real ones mean nothing."""
+        return self._classifier.trained.record.data.synthetic
+
+    async def converse(self, websocket: WebSocket) -> None:
+        self._open += 1
+        try:
+            await websocket.accept()
+            if self._open > self._limits.live:
+                await self._close(websocket, TRY_LATER, "too many connections; close another page")
+            else:
+                await self._send(websocket, self._ready())
+                await self._answer_pictures(websocket)
+        except (WebSocketDisconnect, OSError):  # gone, or (TimeoutError) does not read its answers
+            pass
+        finally:
+            self._open -= 1
+
+    async def _answer_pictures(self, websocket: WebSocket) -> None:
+        recognise = self.new_camera()
+        bucket = TokenBucket(self._limits.frames_per_s, self._limits.burst)
+        bad = 0
+        while bad < self._limits.bad_in_a_row:
+            await asyncio.sleep(bucket.wait_s())
+            bucket.take()
+            try:
+                message = await asyncio.wait_for(websocket.receive(), self._limits.idle_s)
+            except TimeoutError:
+                await self._close(websocket, IDLE, "idle")
+                return
+            if message["type"] == "websocket.disconnect":
+                return
+            payload = message.get("bytes")
+            if payload is None:
+                await self._close(websocket, UNSUPPORTED, "pictures come as binary messages")
+                return
+            answer = await self._answer(recognise, payload)
+            bad = bad + 1 if answer["kind"] == "error" else 0
+            await self._send(websocket, answer)
+        await self._close(websocket, POLICY, "too many messages without a picture")
+
+    async def _send(self, websocket: WebSocket, answer: dict[str, Any]) -> None:
+        await asyncio.wait_for(websocket.send_json(answer), self._limits.send_s)
+
+    async def _close(self, websocket: WebSocket, code: int, reason: str) -> None:
+        await asyncio.wait_for(websocket.close(code, reason), self._limits.send_s)
+
+    async def _answer(self, recognise: Callable[[bytes], dict[str, Any]], payload: bytes) -> dict[str, Any]:
+        start = time.perf_counter()
+        try:
+            answer = await asyncio.get_running_loop().run_in_executor(self._thread, recognise, payload)
+        except PictureError as error:
+            return {"kind": "error", "message": str(error)}
+        answer["ms"]["total"] = _ms(time.perf_counter() - start)  # with the wait for other clients' pictures
+        return answer
+
+    def new_camera(self) -> Callable[[bytes], dict[str, Any]]:
+        """What gives the answer to each JPEG of one client, as the module tells, without the total time.
+
+        It follows faces from frame to frame; pictures larger than the page's frames are searched whole and finely. It
+        raises PictureError.
+        """
+        frames = Recogniser(self._classifier, Tracker(self._frame, self._near))
+        pictures = Recogniser(self._classifier, self._whole)
+
+        def recognise(payload: bytes) -> dict[str, Any]:
+            start = time.perf_counter()
+            if not payload.startswith(JPEG_START):
+                raise PictureError("The picture: not a JPEG")
+            picture = open_picture(payload, "The picture", max_pixels=self._limits.pixels)
+            decoded = time.perf_counter()
+            recogniser = frames if max(picture.size) <= CAMERA_PX else pictures
+            boxes, faces_NHW = recogniser.cut_out(picture)
+            detected = time.perf_counter()
+            # One by one: the classifier is compiled for one face or for a whole batch.
+            rows = [self._classifier(face_HW[None])[0] for face_HW in faces_NHW[: self._limits.faces]]
+            ms = {"decode": decoded - start, "detection": detected - decoded, "network": time.perf_counter() - detected}
+            return {
+                "kind": "faces",
+                "width": picture.width,
+                "height": picture.height,
+                "faces": [_face(box, row) for box, row in zip(boxes, rows, strict=False)],
+                "ms": {name: _ms(seconds) for name, seconds in ms.items()},
+            }
+
+        return recognise
+
+    def _ready(self) -> dict[str, Any]:
+        return {"kind": "ready", "network": self.network, "synthetic": self.synthetic, "emotions": EMOTIONS}
+
+
+def _face(box: Box, probabilities: np.ndarray) -> dict[str, Any]:
+    place = {"left": box.left, "top": box.top, "width": box.width, "height": box.height}
+    return {**place, "score": round(box.score, 3), "probabilities": [round(float(p), 4) for p in probabilities]}
+
+
+def _ms(seconds: float) -> float:
+    return round(1000 * seconds, 2)

@@ -1,0 +1,80 @@
+"""From the words of the command to a server that answers."""
+
+from __future__ import annotations
+
+import ipaddress
+import secrets
+import socket
+from pathlib import Path
+
+import click
+import numpy as np
+
+from repro.report.page.document import render_page
+from repro.specs.catalog import all_papers
+from repro.use.recognition.detection import open_detector
+from repro.use.serve.app import make_app
+from repro.use.serve.limits import DEFAULT, Limits
+from repro.use.serve.live import Live
+from repro.use.serve.security import access_of
+from repro.use.serve.server import listen, run_server
+from repro.use.trained import Classifier, find_trained, load_trained
+
+
+def start(
+    host: str,
+    port: int,
+    *,
+    results: Path,
+    paper: str | None = None,
+    run: str | None = None,
+    token: str | None = None,
+    allow_remote: bool = False,
+    limits: Limits = DEFAULT,
+) -> None:
+    """Serve until Ctrl-C. The options are those of the command.
+
+    Raises ServeError for an address that cannot be used, RecordError without a trained network, RecognitionError
+    without a face detector.
+    """
+    with listen(host, port, allow_remote=allow_remote) as bound:  # first, because it fails at once or not at all
+        address, port = bound.getsockname()[:2]
+        remote = not ipaddress.ip_address(address).is_loopback
+        if remote and token is None:
+            token = secrets.token_urlsafe(24)
+        live = open_live(results, paper=paper, run=run, limits=limits)
+        app = make_app(
+            live,
+            results,
+            lambda: render_page(results, all_papers(), base="/results/"),
+            access_of(address, port, token, host),
+            remote=remote,
+        )
+        click.echo(f"network: {live.network}", err=True)
+        click.echo(f"serving on {_url(host, port, token)} (Ctrl-C ends it)")
+        if remote:
+            click.echo(_REMOTE.format(port=port), err=True)
+        run_server(app, bound, limits)
+
+
+_REMOTE = (
+    "The connection is not encrypted, and browsers give a camera only to pages of their own computer. For both, leave "
+    "--host away and connect with `ssh -L {port}:127.0.0.1:{port}`."
+)
+
+
+def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limits) -> Live:
+    """Load the network, on the CPU, and compile it."""
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")  # else JAX reserves the memory of a GPU, which nothing here uses
+    classifier = Classifier(load_trained(find_trained(results, run=run, paper=paper)))
+    size = classifier.trained.size
+    classifier(np.zeros((1, size, size), np.uint8))
+    return Live(classifier, open_detector, limits)
+
+
+def _url(host: str, port: int, token: str | None) -> str:
+    """What to open in a browser. The token stands behind #, which browsers do not send and servers do not log."""
+    name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
+    return f"http://{name}:{port}/" + (f"#token={token}" if token else "")

@@ -1,0 +1,222 @@
+"""The trained network of a run: which run, and what it needs to be used on other pictures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from fer_jax.data.faces import EMOTIONS
+from fer_jax.data.steps import resized
+from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.settings import Training
+from fer_jax.vocabulary.step_kinds import Resize, follow_steps
+from repro.runs.records import (
+    CHECKPOINTS_NAME,
+    RECORD_NAME,
+    RecordError,
+    RunRecord,
+    find_records,
+    is_unfinished,
+    read_record,
+)
+from repro.specs.decode import DEFAULT_VARIANT
+from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
+from repro.specs.spec import Data, Model
+
+FER_SIZE = 48
+# Which run of a paper is used when the user names none: first those whose accuracy says something about other faces.
+_PREFERRED = (OFFICIAL, CLEAN, AS_PUBLISHED)
+
+
+class _Settings(msgspec.Struct, frozen=True):
+    """What a record keeps of its spec that decides how a face becomes probabilities."""
+
+    data: Data
+    model: Model
+    training: Training
+
+
+@dataclass(frozen=True)
+class TrainedNetwork:
+    """A run that ended, and its parameters.
+
+    folder: of the run. variables: ``{"params": ..., "batch_stats": ...}``, NumPy arrays in the canonical form of
+    `fer_jax.network.model`. size: height and width in pixels of the faces that `prepared` takes; resizes: what then
+    happens to them before the network (which subtracts and divides itself).
+    """
+
+    folder: Path
+    record: RunRecord
+    network: Network
+    variables: dict[str, Any]
+    size: int
+    resizes: tuple[Resize, ...]
+
+    def prepared(self, faces_NHW: np.ndarray) -> np.ndarray:
+        """uint8 faces (N, size, size) as the network takes them, (N, image_size, image_size)."""
+        for step in self.resizes:
+            faces_NHW = resized(step, faces_NHW)
+        return faces_NHW
+
+    def describe(self) -> str:
+        """One line: which network, trained on what, how good."""
+        record = self.record
+        told = f"{record.paper} {record.variant}, protocol {record.protocol}, seed {record.seed}"
+        split = evaluated_split(record)
+        if split is not None:
+            told += f": {record.metrics[split].accuracy:.1%} of {record.metrics[split].n:,} {split} rows"
+        if record.data.synthetic:
+            told += "; trained on SYNTHETIC faces: its answers about real ones mean nothing"
+        return told
+
+
+def evaluated_split(record: RunRecord) -> str | None:
+    """The split whose accuracy tells how good the run's network is: the test rows, else the validation rows."""
+    return next((name for name in ("test", "validation") if name in record.metrics), None)
+
+
+class Classifier:
+    """Faces in, probabilities out: a trained network on a device."""
+
+    def __init__(self, trained: TrainedNetwork, device: Any = None) -> None:
+        """device: a jax.Device; by default the first CPU, where single faces are fastest."""
+        from fer_jax.machine.compilation import keep_compiled_programs
+        from fer_jax.machine.devices import choose_devices
+        from fer_jax.train.predictor import Predictor
+
+        keep_compiled_programs()
+        self.trained = trained
+        self._predictor = Predictor(trained.network, trained.variables, device or choose_devices("cpu")[0])
+
+    def __call__(self, faces_NHW: np.ndarray) -> np.ndarray:
+        """Probabilities, float32 (N, 7) in the order of `fer_jax.data.faces.EMOTIONS`, of uint8 faces (N, size,
+        size)."""
+        if not len(faces_NHW):
+            return np.empty((0, len(EMOTIONS)), np.float32)
+        return self._predictor(self.trained.prepared(faces_NHW))
+
+
+def find_trained(results: Path, *, run: str | None = None, paper: str | None = None) -> Path:
+    """The folder of the run that is meant: `run` (its folder or its run.json), else the best of `paper`, else of all.
+
+    The best: on real faces before synthetic ones, of the whole length before shortened ones, of the default variant
+    before others, under an honest protocol before the paper's own, then by accuracy on the validation samples (test
+    samples if it has no others). Validation samples, because the test accuracy that is then shown for the chosen run
+    would be too high if it had decided.
+    Raises RecordError where there is none with a checkpoint, naming the command that makes one.
+    """
+    if run is not None:
+        folder = Path(run).parent if Path(run).name == RECORD_NAME else Path(run)
+        if not (folder / RECORD_NAME).exists():
+            raise RecordError(f"{run}: no run stands there ({RECORD_NAME} is missing); name the folder of a run")
+        _needed_checkpoints(folder, read_record(folder / RECORD_NAME))
+        return folder
+    found = [(path.parent, record) for path, record in find_records(results)]
+    trained = [(folder, record) for folder, record in found if record.metrics and _checkpoints(folder, record)]
+    usable = [(folder, record) for folder, record in trained if paper in (None, record.paper)]
+    if usable:
+        return max(usable, key=lambda one: _rank(one[1]))[0]
+    told = f" of {paper}" if paper else ""
+    if any(paper in (None, record.paper) for _, record in found):
+        told += "; the records that are there came without their checkpoints"
+    others = sorted({record.paper for _, record in trained})
+    told += f"; it has those of {', '.join(others)}" if others else ""
+    raise RecordError(f"{results}: holds no trained network{told}; `repro run {paper or 'teta2022'}` trains one")
+
+
+def _rank(record: RunRecord) -> tuple[bool, bool, bool, int, float]:
+    split = next((name for name in ("validation", "test") if name in record.metrics), None)
+    preferred = _PREFERRED.index(record.protocol) if record.protocol in _PREFERRED else len(_PREFERRED)
+    return (
+        not record.data.synthetic,
+        record.status == "done",
+        record.variant == DEFAULT_VARIANT,
+        -preferred,
+        record.metrics[split].accuracy if split else 0.0,
+    )
+
+
+def _holders(folder: Path, record: RunRecord) -> list[Path]:
+    """Run folders that may hold a run's parameters: of one that was taken over from another protocol, also that one."""
+    if not record.same_run_as:
+        return [folder]
+    data, protocols = folder.parent, folder.parents[2]
+    return [folder, protocols / record.same_run_as / data.name / folder.name]
+
+
+def _checkpoints(folder: Path, record: RunRecord) -> Path | None:
+    """Where the parameters of a run lie. Those of a run that has not ended are another run's than the record's."""
+    places = (one / CHECKPOINTS_NAME for one in _holders(folder, record) if not is_unfinished(one))
+    return next((place for place in places if any((place / name).is_dir() for name in ("last", "best"))), None)
+
+
+def _needed_checkpoints(folder: Path, record: RunRecord) -> Path:
+    place = _checkpoints(folder, record)
+    if place is None and any(is_unfinished(one) for one in _holders(folder, record)):
+        raise RecordError(f"{folder}: a newer run of it has not ended; finish it with `{_command(record)}`")
+    if place is None:
+        raise RecordError(
+            f"{folder}: the record came without its checkpoint; train it with `{_command(record)} --fresh`"
+        )
+    return place
+
+
+def _command(record: RunRecord) -> str:
+    """That makes the run. Seeds before its own are made with it."""
+    words = ["repro run", record.paper]
+    words += [] if record.variant == DEFAULT_VARIANT else ["--variant", record.variant]
+    words += ["--protocol", record.same_run_as or record.protocol]
+    words += ["--seeds", str(record.seed + 1)] if record.seed else []
+    for option, value in (("--epochs", record.overrides.epochs), ("--limit-train", record.overrides.limit_train)):
+        words += [option, str(value)] if value else []
+    return " ".join(words)
+
+
+def load_trained(folder: Path) -> TrainedNetwork:
+    """The network of a run with the parameters that the run reports: of its last or of its best epoch.
+
+    Raises RecordError for a record or CheckpointError for a checkpoint that cannot be read.
+    """
+    record = read_record(folder / RECORD_NAME)
+    place = _needed_checkpoints(folder, record)
+    try:
+        settings = msgspec.convert(record.spec, _Settings)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"{folder / RECORD_NAME}: its settings are of another version ({error}); run again") from None
+    resizes = tuple(step for step in settings.data.steps if isinstance(step, Resize))
+    size = FER_SIZE if resizes else record.data.image_size
+    steps, image_size = follow_steps(settings.data.steps, size)
+    network = Network(
+        layers=settings.model.layers,
+        training=settings.training,
+        image_size=image_size,
+        subtract=steps.normalise.subtract if steps.normalise else 0.0,
+        divide=steps.normalise.divide if steps.normalise else 1.0,
+    )
+    return TrainedNetwork(folder, record, network, _read_variables(place, record, network), size, resizes)
+
+
+def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[str, Any]:
+    import jax
+
+    from fer_jax.machine.devices import choose_devices
+    from fer_jax.train.checkpoint import CheckpointError, Checkpoints
+    from fer_jax.train.engine import Engine
+
+    checkpoints = Checkpoints(place)
+    try:
+        names = [name for name, epoch in checkpoints.epochs().items() if epoch == record.reported_epoch]
+        if not names:
+            reported = f"epoch {record.reported_epoch}, which the run reports"
+            raise CheckpointError(f"{place}: holds no checkpoint of {reported}; run again with --fresh")
+        like = Engine(network, choose_devices("cpu")[:1]).init_state(record.seed)
+        found = checkpoints.restore(names[0], like)
+    finally:
+        checkpoints.close()
+    assert found is not None
+    state = jax.device_get(found[0])
+    return {"params": state.params, "batch_stats": state.batch_stats}

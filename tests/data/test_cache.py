@@ -1,0 +1,291 @@
+"""The cache: fast the second time, right after damage, whole after a kill, safe for two processes at once."""
+
+import json
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_jax.data import cache
+from fer_jax.data.faces import DataError
+from fer_jax.data.formats import read_faces
+from fer_jax.duplicates.search import duplicates_of
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def write_csv(path: Path, rows: int = 3, seed: int = 0) -> Path:
+    random = np.random.default_rng(seed)
+    lines = ["emotion,pixels,Usage"]
+    lines += [f"{i % 7},{' '.join(map(str, random.integers(0, 256, 2304)))},Training" for i in range(rows)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+def asides(root: Path) -> list[Path]:
+    return list(root.rglob("aside-*"))
+
+
+def test_the_second_import_comes_from_the_cache_and_is_fast(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv", 200), tmp_path / "cache"
+    first, cached = cache.import_faces(path, root)
+    assert not cached
+    start = time.perf_counter()
+    second, cached = cache.import_faces(path, root)
+    assert time.perf_counter() - start < 0.1
+    assert cached
+    direct = read_faces(path)
+    for imported in (first, second):
+        assert (imported.form, imported.source, imported.notes) == (direct.form, direct.source, direct.notes)
+        np.testing.assert_array_equal(imported.faces.images, direct.faces.images)
+        np.testing.assert_array_equal(imported.faces.labels, direct.faces.labels)
+        np.testing.assert_array_equal(imported.faces.usage, direct.faces.usage)
+        np.testing.assert_array_equal(imported.faces.origin, direct.faces.origin)
+        assert imported.faces.fingerprint == direct.faces.fingerprint
+    assert asides(root) == []
+
+
+def test_the_arrays_cannot_be_written_to(tmp_path: Path) -> None:
+    imported, _ = cache.import_faces(write_csv(tmp_path / "a.csv"), tmp_path / "cache")
+    with pytest.raises(ValueError, match="read-only"):
+        imported.faces.images[0, 0, 0] = 1
+
+
+def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv", seed=0), tmp_path / "cache"
+    before, _ = cache.import_faces(path, root)
+    about = path.stat()
+    write_csv(path, seed=1)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
+    after, cached = cache.import_faces(path, root)
+    assert not cached
+    assert after.faces.fingerprint == read_faces(path).faces.fingerprint != before.faces.fingerprint
+    assert len(cache.entries(root)) == 2
+
+
+def test_equal_content_is_stored_once(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    a, _ = cache.import_faces(write_csv(tmp_path / "a.csv"), root)
+    b, cached = cache.import_faces(write_csv(tmp_path / "b.csv"), root)
+    assert not cached
+    assert b.source == str(tmp_path / "b.csv") != a.source
+    assert [e.fingerprint for e in cache.entries(root)] == [a.faces.fingerprint]
+    assert cache.import_faces(tmp_path / "a.csv", root)[0].source == a.source
+
+
+def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
+    folder, root = tmp_path / "data", tmp_path / "cache"
+    folder.mkdir()
+    write_csv(folder / "fer2013.csv", seed=0)
+    assert [cache.import_faces(folder, root)[1] for _ in range(2)] == [False, True]
+    write_csv(folder / "fer2013.csv", rows=4, seed=0)
+    imported, cached = cache.import_faces(folder, root)
+    assert (len(imported.faces), cached) == (4, False)
+
+
+def truncate(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def flip(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[-1] ^= 1
+    path.write_bytes(data)
+
+
+@pytest.mark.parametrize("name", ["images.npy", "labels.npy", "usage.npy", "entry.json"])
+@pytest.mark.parametrize("harm", [truncate, flip, Path.unlink])
+def test_damage_is_seen_and_repaired(tmp_path: Path, name: str, harm) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
+    harm(cache.entries(root)[0].folder / name)
+    only_seen_on_request = name == "images.npy" and harm is flip
+    if only_seen_on_request:
+        cache.open_faces(fingerprint, root)
+    with pytest.raises(DataError, match="import"):
+        cache.open_faces(fingerprint, root, verify=True)
+    if not only_seen_on_request:
+        assert cache.entries(root)[0].damage
+        imported, cached = cache.import_faces(path, root)
+        assert not cached
+        np.testing.assert_array_equal(imported.faces.images, read_faces(path).faces.images)
+        cache.open_faces(fingerprint, root, verify=True)
+        assert cache.entries(root)[0].damage is None
+    assert asides(root) == []
+
+
+def test_bad_data_leaves_nothing(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    path.write_text(path.read_text().replace("\n2,", "\n7,"))
+    with pytest.raises(DataError, match="line 4"):
+        cache.import_faces(path, root)
+    assert not root.exists() or list(root.rglob("*")) == []
+    with pytest.raises(DataError, match="no such file"):
+        cache.import_faces(tmp_path / "none.csv", root)
+
+
+def test_an_error_while_writing_leaves_no_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+
+    def full(*_args: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(cache.os, "fsync", full)
+        with pytest.raises(DataError, match=r"No space left on device.*FER_JAX_CACHE"):
+            cache.import_faces(path, root)
+    assert cache.entries(root) == []
+    assert asides(root) == []
+    assert cache.import_faces(path, root)[1] is False
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from fer_jax.data import cache
+point, path, root = sys.argv[1:]
+def die(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+if point == "save":
+    cache.np.save = die
+elif point == "fsync":
+    cache.os.fsync = die
+else:
+    setattr(cache, point, die)
+cache.import_faces(Path(path), Path(root))
+"""
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="no SIGKILL on this system")
+@pytest.mark.parametrize("point", ["save", "fsync", "_rename_entry", "_write_json"])
+def test_a_killed_import_leaves_no_half_entry(tmp_path: Path, point: str) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    done = subprocess.run([sys.executable, "-c", KILLED, point, str(path), str(root)], cwd=ROOT, check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert all(entry.damage is None for entry in cache.entries(root))
+    imported, cached = cache.import_faces(path, root)
+    assert not cached
+    cache.open_faces(imported.faces.fingerprint, root, verify=True)
+    for left in asides(root):  # an hour later they are swept
+        os.utime(left, (0, 0))
+    cache.import_faces(write_csv(tmp_path / "b.csv", seed=2), root)
+    assert asides(root) == []
+
+
+def import_often(path: Path, root: Path, failures) -> None:
+    try:
+        for _ in range(10):
+            imported, _ = cache.import_faces(path, root)
+            assert imported.faces.fingerprint == cache.open_faces(imported.faces.fingerprint, root, True).fingerprint
+            for record in (root / "sources").glob("*.json"):
+                record.unlink(missing_ok=True)
+    except BaseException as error:
+        failures.put(repr(error))
+        raise
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    spawn = multiprocessing.get_context("spawn")
+    failures = spawn.Queue()
+    workers = [spawn.Process(target=import_often, args=(path, root, failures)) for _ in range(2)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join(60)
+    assert [w.exitcode for w in workers] == [0, 0], failures.get(timeout=1)
+    assert len(cache.entries(root)) == 1
+    assert asides(root) == []
+
+
+def test_losing_the_race_to_the_same_content(tmp_path: Path) -> None:
+    imported, _ = cache.import_faces(write_csv(tmp_path / "a.csv"), tmp_path / "cache")
+    root = tmp_path / "cache"
+    final = cache.entries(root)[0].folder
+    late = root / "aside-late"
+    late.mkdir()
+    cache._rename_entry(late, final, root)
+    cache.open_faces(imported.faces.fingerprint, root, verify=True)
+
+
+def test_default_data_set(tmp_path: Path) -> None:
+    root = tmp_path / "cache"
+    assert cache.get_default(root) is None
+    path = write_csv(tmp_path / "a.csv")
+    imported, _ = cache.import_faces(path, root)
+    assert cache.get_default(root) is None
+    cache.set_default(imported.faces.fingerprint, root)
+    default = cache.get_default(root)
+    assert default is not None
+    assert default.fingerprint == imported.faces.fingerprint
+    assert [e.is_default for e in cache.entries(root)] == [True]
+    with pytest.raises(DataError, match="missing"):
+        cache.set_default("0" * 64, root)
+    with pytest.raises(DataError, match="no fingerprint"):
+        cache.set_default("../../etc", root)
+
+
+def test_a_damaged_default_is_imported_again_or_an_error(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
+    cache.set_default(fingerprint, root)
+    truncate(cache.entries(root)[0].folder / "images.npy")
+    again = cache.get_default(root)
+    assert again is not None
+    np.testing.assert_array_equal(again.images, read_faces(path).faces.images)
+    truncate(cache.entries(root)[0].folder / "images.npy")
+    write_csv(path, seed=5)  # the source has other content now
+    with pytest.raises(DataError, match="choose another default"):
+        cache.get_default(root)
+
+
+def test_forget(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    faces = cache.import_faces(path, root)[0].faces
+    fingerprint = faces.fingerprint
+    cache.set_default(fingerprint, root)
+    duplicates_of(faces, root)
+    assert list((root / "duplicates").iterdir())
+    cache.forget(fingerprint, root)
+    assert cache.entries(root) == [] and list((root / "duplicates").iterdir()) == []
+    assert cache.get_default(root) is None
+    assert cache.import_faces(path, root)[1] is False
+    cache.forget(fingerprint, root)
+    with pytest.raises(DataError, match="no such data set"):
+        cache.forget(fingerprint, root)
+
+
+def test_listing(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv", rows=5), tmp_path / "cache"
+    assert cache.entries(root) == []
+    fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
+    (entry,) = cache.entries(root)
+    assert (entry.fingerprint, entry.rows, entry.form, entry.source) == (fingerprint, 5, "csv", str(path))
+    assert 5 * 2304 < entry.size_bytes < 5 * 2304 + 5000
+    assert (entry.is_default, entry.damage) == (False, None)
+
+
+def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_JAX_CACHE", str(tmp_path / "named"))
+    assert cache.cache_folder() == tmp_path / "named"
+    assert cache.cache_folder(tmp_path / "given") == tmp_path / "given"
+    monkeypatch.delenv("FER_JAX_CACHE")
+    if sys.platform == "linux":
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+        assert cache.cache_folder() == tmp_path / "xdg" / "fer_jax"
+
+
+def test_a_record_that_is_no_json_is_as_good_as_none(tmp_path: Path) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    cache.import_faces(path, root)
+    (record,) = (root / "sources").glob("*.json")
+    for content in ("", "[1]", json.dumps({"stamp": 1})):
+        record.write_text(content)
+        assert cache.import_faces(path, root)[1] is False
+        assert cache.import_faces(path, root)[1] is True

@@ -1,0 +1,66 @@
+"""Which devices there are."""
+
+import os
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax.machine.devices import (
+    DeviceError,
+    choose_devices,
+    data_mesh,
+    device_kind,
+    device_name,
+    host_cores,
+    peak_memory_bytes,
+)
+
+
+def has_gpu():
+    try:
+        return bool(jax.local_devices(backend="gpu"))
+    except RuntimeError:
+        return False
+
+
+def test_cpu_devices():
+    devices = choose_devices("cpu")
+    assert len(devices) == 4  # as tests/conftest.py asks for
+    assert {device_kind(d) for d in devices} == {"cpu"}
+    assert device_name(devices[0])
+
+
+@pytest.mark.skipif(has_gpu(), reason="there is a GPU here")
+def test_no_gpu_is_an_error_with_a_hint_and_auto_takes_the_cpu():
+    with pytest.raises(DeviceError, match=r"--device cpu"):
+        choose_devices("gpu")
+    assert choose_devices("auto") == choose_devices("cpu")
+
+
+@pytest.mark.skipif(not has_gpu(), reason="there is no GPU here")
+def test_auto_takes_the_gpu():
+    assert {device_kind(d) for d in choose_devices("auto")} == {"gpu"}
+    assert peak_memory_bytes(choose_devices("gpu")) > 0
+
+
+def test_a_mesh_only_for_several():
+    devices = choose_devices("cpu")
+    assert data_mesh(devices[:1]) is None
+    mesh = data_mesh(devices)
+    assert mesh is not None and dict(mesh.shape) == {"data": 4}
+
+
+def test_host_cores():
+    assert 1 <= host_cores() <= (os.cpu_count() or 1)
+
+
+def test_peak_memory_is_in_bytes_and_keeps_the_peak():
+    cpu = choose_devices("cpu")[:1]
+    before = peak_memory_bytes(cpu)
+    assert 20e6 < before < 1e12
+    block = np.ones(before // 8 + 10_000_000)  # more than was ever held, in float64
+    with_block = peak_memory_bytes(cpu)
+    assert with_block >= block.nbytes
+    del block
+    assert peak_memory_bytes(cpu) >= with_block

@@ -1,0 +1,167 @@
+"""The two ways of applying a layer compute the same function; each is checked where it differs from the other."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fer_jax.network import native
+from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage, choose_backend
+from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, output_shapes
+
+RELU = Activation(function="relu")
+
+
+def normal(seed, *shape):
+    return np.random.default_rng(seed).normal(size=shape)
+
+
+def test_one_place_chooses():
+    assert choose_backend("cpu") == ChwnBackend()
+    assert choose_backend("gpu") == choose_backend("tpu") == NhwcBackend()
+    with pytest.raises(ValueError, match="'abacus'"):
+        choose_backend("abacus")
+
+
+def test_backends_can_be_static_arguments():
+    assert hash(ChwnBackend()) == hash(ChwnBackend())
+    assert ChwnBackend() != NhwcBackend()
+
+
+def kinds(stages):
+    return [(stage.name, stage.pool is not None) for stage in stages]
+
+
+def test_stages_pool_before_the_activation_and_within_the_convolution():
+    conv, pool = Conv(filters=4, kernel=3), MaxPool(window=2)
+    layers = (conv, RELU, pool, conv, RELU, Dropout(rate=0.5), pool, Flatten(), Dense(units=2))
+    plain = ["conv1", "activation1", "max_pool1", "conv2", "activation2", "dropout1", "max_pool2", "flatten1", "dense1"]
+    assert kinds(NhwcBackend().stages(layers)) == [(name, False) for name in plain]
+    # The second pooling stands behind dropout, which it must not pass.
+    assert kinds(ChwnBackend().stages(layers)) == [("conv1", True), ("activation1", False)] + [
+        (name, False) for name in plain[3:]
+    ]
+
+
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (Conv(filters=4, kernel=3), MaxPool(window=3, stride=2)),  # windows overlap
+        (Conv(filters=4, kernel=3, stride=2), MaxPool(window=2)),
+    ],
+)
+def test_stages_leave_other_poolings_alone(layers):
+    assert all(stage.pool is None for stage in ChwnBackend().stages(layers))
+    assert [stage.layer for stage in ChwnBackend().stages(layers)] == list(layers)
+
+
+def test_batch_norm_takes_the_pooling_behind_it():
+    """And the convolution before it does not: a negative scale turns the order round."""
+    layers = (Conv(filters=4, kernel=3), BatchNorm(), RELU, MaxPool(window=2))
+    assert kinds(ChwnBackend().stages(layers)) == [("conv1", False), ("batch_norm1", True), ("activation1", False)]
+
+
+def from_chwn(x):
+    return np.asarray(x).transpose(3, 1, 2, 0)
+
+
+@pytest.fixture(params=["native", "pure JAX"])
+def routines(request, monkeypatch):
+    """Both ways to convolve on a CPU."""
+    if request.param == "native":
+        if not native.available():
+            pytest.skip("no C++ compiler")
+    else:
+        monkeypatch.setattr(native, "available", lambda: False)
+
+
+@pytest.mark.usefixtures("routines")
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(
+    "layer",
+    [
+        Conv(filters=3, kernel=3, padding="same"),
+        Conv(filters=3, kernel=5),
+        Conv(filters=3, kernel=4, padding="same"),
+        Conv(filters=3, kernel=3, stride=2, padding="same"),
+        Conv(filters=3, kernel=2, stride=3),
+        Conv(filters=3, kernel=1, bias=False),
+    ],
+    ids=str,
+)
+def test_convolutions_are_equal_also_on_maps_that_are_not_square(layer, channels):
+    images, bias = normal(0, 2, 9, 12, channels), normal(2, 3) if layer.bias else None
+    kernel = normal(1, layer.kernel, layer.kernel, channels, 3)
+    with jax.enable_x64(True):
+        images, kernel = jnp.asarray(images), jnp.asarray(kernel)
+        bias = None if bias is None else jnp.asarray(bias)
+        plain = NhwcBackend().conv(images, kernel, bias, Stage("conv1", layer))
+        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, bias, Stage("conv1", layer))
+    assert plain.shape[1:] == output_shapes((layer,), (9, 12, channels))[0]
+    np.testing.assert_allclose(from_chwn(fast), plain, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.usefixtures("routines")
+def test_wide_convolutions_are_equal():
+    """Minimal filtering is taken for kernels of 3 and, in C++, of 5, with stride 1."""
+    images = jnp.asarray(normal(0, 2, 7, 6, 64), jnp.float32)
+    for layer in (Conv(filters=64, kernel=3), Conv(filters=64, kernel=3, stride=2), Conv(filters=64, kernel=5)):
+        kernel = jnp.asarray(normal(1, layer.kernel, layer.kernel, 64, 64), jnp.float32)
+        plain = NhwcBackend().conv(images, kernel, None, Stage("conv1", layer))
+        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, None, Stage("conv1", layer))
+        np.testing.assert_allclose(from_chwn(fast), plain, rtol=0, atol=1e-5 * np.abs(plain).max())
+
+
+@pytest.mark.usefixtures("routines")
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("window", [2, 3, 5])
+def test_joined_pooling_is_pooling_after_the_convolution(channels, window):
+    conv, pool = Conv(filters=3, kernel=3, padding="same"), MaxPool(window=window)
+    images, kernel, bias = normal(0, 2, 10, 11, channels), normal(1, 3, 3, channels, 3), normal(2, 3)
+    with jax.enable_x64(True):
+        images, kernel, bias = map(jnp.asarray, (images, kernel, bias))
+        plain = NhwcBackend().max_pool(NhwcBackend().conv(images, kernel, bias, Stage("conv1", conv)), pool)
+        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, bias, Stage("conv1", conv, pool))
+    np.testing.assert_allclose(from_chwn(fast), plain, rtol=1e-11, atol=1e-11)
+
+
+@pytest.mark.parametrize(
+    "layer", [MaxPool(window=2), MaxPool(window=3, stride=2, padding="same"), MaxPool(window=4, stride=1)], ids=str
+)
+def test_poolings_are_equal(layer):
+    images = jnp.asarray(normal(0, 2, 8, 9, 3), jnp.float32)
+    plain = NhwcBackend().max_pool(images, layer)
+    assert plain.shape[1:] == output_shapes((layer,), (8, 9, 3))[0]
+    np.testing.assert_array_equal(from_chwn(ChwnBackend().max_pool(ChwnBackend().arrange(images), layer)), plain)
+
+
+def test_features_are_in_the_order_height_width_channels():
+    images = jnp.arange(2 * 3 * 4 * 5.0).reshape(2, 3, 4, 5)
+    expected = np.arange(2 * 3 * 4 * 5.0).reshape(2, -1)
+    np.testing.assert_array_equal(NhwcBackend().flatten(images), expected)
+    np.testing.assert_array_equal(ChwnBackend().flatten(ChwnBackend().arrange(images)).T, expected)
+
+
+def test_dense_layers_are_equal():
+    x, kernel, bias = (jnp.asarray(a, jnp.float32) for a in (normal(0, 4, 6), normal(1, 6, 3), normal(2, 3)))
+    expected = np.asarray(x) @ np.asarray(kernel) + np.asarray(bias)
+    plain, fast = NhwcBackend(), ChwnBackend()
+    np.testing.assert_allclose(plain.to_logits(plain.dense(x, kernel, bias)), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fast.to_logits(fast.dense(x.T, kernel, bias)), expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(fast.dense(x.T, kernel, None).T + bias, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("function", ["relu", "elu", "tanh", "sigmoid"])
+def test_activations(function):
+    x = np.linspace(-4, 4, 9)
+    expected = {
+        "relu": np.maximum(x, 0),
+        "elu": np.where(x > 0, x, np.exp(x) - 1),
+        "tanh": np.tanh(x),
+        "sigmoid": 1 / (1 + np.exp(-x)),
+    }[function]
+    for backend in (NhwcBackend(), ChwnBackend()):
+        np.testing.assert_allclose(
+            backend.activate(jnp.asarray(x, jnp.float32), function), expected, rtol=1e-5, atol=1e-6
+        )
+        assert (np.diff(expected) >= 0).all()  # poolings may only pass activations that never fall

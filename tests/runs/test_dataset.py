@@ -1,0 +1,54 @@
+"""Which faces a run uses."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import draw_tiny_faces
+
+from fer_jax.data import cache
+from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, DataError
+from repro.runs.dataset import open_dataset, synthetic_counts
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FER_JAX_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("repro.runs.dataset.SYNTHETIC_SHARE", 400)
+
+
+def _file(folder: Path, seed: int) -> tuple[Path, str]:
+    faces = draw_tiny_faces(20, seed=seed, size=48)
+    path = folder / f"faces-{seed}.npz"
+    np.savez(path, images=faces.images, labels=faces.labels, usage=faces.usage)
+    return path, faces.fingerprint
+
+
+def test_a_path_comes_before_the_default_and_the_default_before_synthetic_faces(tmp_path: Path) -> None:
+    first, first_print = _file(tmp_path, 1)
+    second, second_print = _file(tmp_path, 2)
+    assert open_dataset(None).faces.synthetic
+    assert open_dataset(str(first)).faces.fingerprint == first_print
+    assert open_dataset(None).faces.synthetic, "--data names a data set for one run, not for later ones"
+    cache.set_default(first_print)
+    assert open_dataset(None).faces.fingerprint == first_print
+    assert open_dataset(str(second)).faces.fingerprint == second_print
+    assert open_dataset("synthetic").faces.synthetic
+
+
+def test_the_tag_tells_data_sets_apart(tmp_path: Path) -> None:
+    tags = {open_dataset(str(_file(tmp_path, seed)[0])).tag for seed in (1, 2)}
+    assert len(tags) == 2
+    assert open_dataset("synthetic").tag.startswith("synthetic-")
+
+
+def test_a_path_that_is_not_there_is_a_data_error(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"nowhere\.csv"):
+        open_dataset(str(tmp_path / "nowhere.csv"))
+
+
+def test_synthetic_counts_keep_the_official_proportions() -> None:
+    counts = synthetic_counts(8)
+    for usage, official in OFFICIAL_COUNTS.items():
+        for emotion, drawn, real in zip(EMOTIONS, counts[usage], official, strict=True):
+            assert abs(drawn - real / 8) <= 0.5, (usage, emotion)

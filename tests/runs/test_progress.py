@@ -1,0 +1,54 @@
+"""Progress of a run on a terminal and elsewhere."""
+
+import io
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from fer_jax.train.loop import Progress
+from repro.runs.progress import ProgressLine
+
+
+def _progress(epoch: int, train_s: float = 2.0) -> Progress:
+    entry: dict[str, Any] = {
+        "epoch": epoch,
+        "train": {"loss": 1.25, "accuracy": 0.5, "n": 100},
+        "splits": {"validation": {"loss": 1.5, "accuracy": 0.456, "n": 10}},
+    }
+    return Progress(entry, epochs=4, images_per_s=1234.0, train_s=train_s, eval_s=0.0)
+
+
+def _line(terminal: bool) -> tuple[ProgressLine, io.StringIO]:
+    line, out = ProgressLine("teta2022 seed 0"), io.StringIO()
+    line.console = Console(file=out, force_terminal=terminal, width=200)
+    return line, out
+
+
+def test_elsewhere_each_epoch_is_one_plain_line() -> None:
+    line, out = _line(terminal=False)
+    with line:
+        line.epoch(_progress(1))
+    assert "\x1b" not in out.getvalue()
+    _, text = out.getvalue().splitlines()
+    for part in ("loss 1.2500", "accuracy 50.0%", "validation 45.6%", "1,234 images/s", "epoch 1/4", "0:00:06 left"):
+        assert part in text
+
+
+def test_time_left_of_a_resumed_run_counts_only_the_epochs_done_now(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("repro.runs.progress.time.perf_counter", lambda: now)
+    line, out = _line(terminal=False)
+    with line:
+        line.epoch(_progress(3, train_s=10.0))
+    assert "epoch 3/4, 0:00:10 left" in out.getvalue()
+
+
+def test_on_a_terminal_the_line_shows_epochs_and_figures() -> None:
+    line, out = _line(terminal=True)
+    with line:
+        line.epoch(_progress(2))
+        assert line._bar is not None
+        line._bar.refresh()
+    assert "2/4 epochs" in out.getvalue()
+    assert "validation 45.6%" in out.getvalue()

@@ -1,0 +1,90 @@
+"""repro.specs.decode: what is wrong with a spec is said in one message, with the file, the key path and what is
+accepted."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from spec_mistakes import MISTAKES
+from tiny_paper import TINY, load_tiny, write_tiny
+
+from repro.specs.decode import SpecError, load_spec
+
+TANH = '"model.layers.activation1.function" = "tanh"'
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_one_message_names_file_place_and_what_is_accepted(tmp_path, mistake):
+    old, new, expected = MISTAKES[mistake]
+    path = write_tiny(tmp_path, (old, new))
+    with pytest.raises(SpecError) as error:
+        load_spec(path)
+    message = str(error.value)
+    start = f"{path}: {expected}"
+    assert message == start.removesuffix("$") if start.endswith("$") else message.startswith(start)
+    assert "\n" not in message
+    assert not re.search(r"\$|`(int|str|float|bool|array|object|null)\b", message), "a Python word, not TOML's"
+
+
+def test_the_unchanged_paper_is_valid(tmp_path):
+    loaded = load_tiny(tmp_path)
+    assert loaded.id == "tiny"
+    assert loaded.variant_names() == ("default", "tanh")
+    assert [entry.kind for entry in loaded.provenance["training.optimizer"]] == ["assumed"]
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"format = 1 # \xff\n", "not UTF-8 text at byte 13; save it as UTF-8"),
+        (b"", "missing key `format`; accepted: 1"),
+    ],
+)
+def test_a_file_that_is_no_spec(tmp_path, content, expected):
+    path = tmp_path / "x.toml"
+    path.write_bytes(content)
+    with pytest.raises(SpecError, match=re.escape(f"{path}: {expected}")):
+        load_spec(path)
+
+
+def test_a_file_that_is_not_there_and_a_folder(tmp_path):
+    with pytest.raises(SpecError, match=re.escape(f"{tmp_path / 'x.toml'}: no such file")):
+        load_spec(tmp_path / "x.toml")
+    with pytest.raises(SpecError, match=re.escape(f"{tmp_path}: a folder, not a file")):
+        load_spec(tmp_path)
+
+
+def test_a_byte_order_mark_as_some_editors_write_it_is_no_mistake(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + TINY.encode())
+    assert load_spec(path).id == "tiny"
+
+
+def test_a_variant_changes_what_it_names_and_nothing_else(tmp_path):
+    loaded = load_tiny(tmp_path)
+    default, tanh = loaded.resolve("default"), loaded.resolve("tanh")
+    assert [getattr(layer, "function", None) for layer in tanh.model.layers] == [None, "tanh", None, None]
+    assert [getattr(layer, "function", None) for layer in default.model.layers] == [None, "relu", None, None]
+    assert (tanh.data, tanh.training) == (default.data, default.training)
+    assert loaded.resolve("default") is default
+
+
+def test_a_variant_may_replace_a_list_of_layers_and_then_name_one_of_the_new(tmp_path):
+    change = (
+        '"model.layers" = [{ layer = "flatten" }, { layer = "dense", units = 5 }, { layer = "dense", units = 7 }], '
+        '"model.layers.dense1.units" = 6, "training.optimizer" = { optimizer = "adam", learning_rate = 0.001 }'
+    )
+    spec = load_tiny(tmp_path, (TANH, change)).resolve("tanh")
+    assert [getattr(layer, "units", None) for layer in spec.model.layers] == [None, 6, 7]
+    assert spec.training.optimizer.__struct_config__.tag == "adam"
+
+
+def test_an_unknown_variant_is_told_the_known_ones(tmp_path):
+    with pytest.raises(SpecError, match="no variant 'elu'; this paper has: default, tanh"):
+        load_tiny(tmp_path).resolve("elu")
+
+
+def test_the_hash_of_the_file_changes_with_every_byte(tmp_path):
+    first = load_tiny(tmp_path).sha256
+    assert load_tiny(tmp_path, ("Abstract", "abstract")).sha256 != first

@@ -1,0 +1,238 @@
+"""The live page in a real Chromium, whose camera shows a drawn face: what a user sees and does, and what goes wrong."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import Watched, accessibility_findings, open_chromium, overflow_px
+from PIL import Image
+from playwright.sync_api import Browser, Page, expect
+from serve_process import TIMEOUT_S, Server, running, trained_results
+
+from fer_jax.data.faces import EMOTIONS
+from repro.measurements.live_latency import as_jpeg, ask, conversation, one_face
+
+SHIFT_PX = 150  # of the face to the left, so that a mirror is seen
+TOKEN = "a-token-of-some-length"
+WAIT_MS = 1000.0 * TIMEOUT_S
+LABEL = re.compile(rf"^({'|'.join(EMOTIONS)}) \d+ %$")
+LATENCY = re.compile(r"Round trip [\d.]+ ms, of which the server [\d.]+ \(decoding [\d.]+, detection [\d.]+, network ")
+
+expect.set_options(timeout=WAIT_MS)
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, make_tiny_paper) -> Path:
+    return trained_results(tmp_path_factory, make_tiny_paper)
+
+
+@pytest.fixture(scope="module")
+def server(results) -> Iterator[Server]:
+    with running(results) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory) -> Iterator[Browser]:
+    video = tmp_path_factory.mktemp("camera") / "face.mjpeg"
+    video.write_bytes(20 * as_jpeg(np.roll(one_face(), -SHIFT_PX, axis=1)))
+    with open_chromium("--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={video}") as browser:
+        yield browser
+
+
+class Visit:
+    """A page of the server, in a context of its own, and what went wrong on it."""
+
+    def __init__(self, browser: Browser, server: Server, *, camera: bool = True, **options: object) -> None:
+        permissions = ["camera"] if camera else []
+        self.context = browser.new_context(permissions=permissions, **options)  # type: ignore[arg-type]
+        self.watched = Watched(self.context, server.address)
+        self.page = self.context.new_page()
+        self.page.goto(server.url)
+
+    def __enter__(self) -> Page:
+        return self.page
+
+    def __exit__(self, *_: object) -> None:
+        self.context.close()
+
+
+def start_camera(page: Page) -> None:
+    page.get_by_role("button", name="Start camera").click()
+    expect(page.locator("#guess")).to_have_text(LABEL)
+
+
+def drawn_box(page: Page) -> tuple[float, float, float]:
+    """Centre and width of what is drawn in white over the stage, as shares of it. The label is as wide as the box at
+    most where the face is large."""
+    return tuple(
+        page.evaluate(
+            """() => {
+              const overlay = document.getElementById("overlay");
+              const { width, height } = overlay;
+              const { data } = overlay.getContext("2d").getImageData(0, 0, width, height);
+              let [left, right, top, bottom] = [width, 0, height, 0];
+              for (let y = 0; y < height; y += 1) for (let x = 0; x < width; x += 1) {
+                if (data[4 * (y * width + x) + 3] === 0) continue;
+                [left, right] = [Math.min(left, x), Math.max(right, x)];
+                [top, bottom] = [Math.min(top, y), Math.max(bottom, y)];
+              }
+              return [(left + right) / 2 / width, (top + bottom) / 2 / height, (right - left) / width];
+            }"""
+        )
+    )
+
+
+def probabilities(page: Page) -> dict[str, int]:
+    rows = page.locator("#probabilities tr").all_inner_texts()
+    return {name: int(share) for name, share in (re.fullmatch(r"(\w+)\s+(\d+) %", row).groups() for row in rows)}  # type: ignore[union-attr]
+
+
+# --- camera -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 375)])
+def test_the_camera_gets_a_box_a_label_the_probabilities_and_the_latency(chromium, server, scheme, width):
+    visit = Visit(chromium, server, color_scheme=scheme, viewport={"width": width, "height": 800})
+    with visit as page:
+        assert accessibility_findings(page) == [] and overflow_px(page) == 0
+        start_camera(page)
+        expect(page.locator("#latency")).to_have_text(LATENCY)
+        x, y, share = drawn_box(page)
+        assert abs(x - (320 + SHIFT_PX) / 640) < 0.08, "mirrored, as the video is"
+        assert abs(y - 0.5) < 0.12 and 130 / 640 < share < 270 / 640
+        found = probabilities(page)
+        assert tuple(found) == EMOTIONS and abs(sum(found.values()) - 100) <= 4
+        best, percent = re.match(r"(\w+) (\d+)", page.locator("#guess").inner_text()).groups()  # type: ignore[union-attr]
+        assert abs(found[best] - max(found.values())) <= 1 and abs(int(percent) - found[best]) <= 2
+        expect(page.locator("#spoken")).to_have_text(re.compile("|".join(EMOTIONS)))
+        assert accessibility_findings(page) == [] and overflow_px(page) == 0
+        page.get_by_role("button", name="Stop camera").click()
+        expect(page.locator("#guess")).to_have_text("–")
+        assert page.evaluate("document.getElementById('video').srcObject") is None, "the camera is off"
+        assert visit.watched.errors == visit.watched.requests == []
+
+
+def test_the_page_says_what_it_is_and_leads_to_the_results_and_back(chromium, server):
+    visit = Visit(chromium, server)
+    with visit as page:
+        expect(page.get_by_text("guesses of an expression, not of a feeling")).to_be_visible()
+        expect(page.get_by_text("Nothing leaves this computer")).to_be_visible()
+        expect(page.get_by_text("trained on drawn faces")).to_be_visible()
+        page.get_by_role("link", name="Results").click()
+        expect(page.get_by_role("heading", level=1)).to_have_text("Results")
+        expect(page.get_by_role("heading", level=2, name="teta2022")).to_be_attached()
+        page.get_by_role("link", name="Live recognition").click()
+        expect(page.get_by_role("button", name="Start camera")).to_be_visible()
+        assert visit.watched.errors == visit.watched.requests == []
+
+
+def test_it_works_with_the_keyboard_alone(chromium, server):
+    with Visit(chromium, server) as page:
+        reached = []
+        for _ in range(5):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.id || document.activeElement.textContent"))
+        assert reached == ["Live", "Results", "toggle", "cameras", "picture"]
+        page.locator("#toggle").focus()
+        page.keyboard.press("Enter")
+        expect(page.locator("#guess")).to_have_text(LABEL)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        ("NotFoundError", "No camera was found"),
+        ("NotReadableError", "Another program may be using it"),
+        ("StrangeError", "cannot be used (why)"),
+    ],
+)
+def test_a_camera_that_cannot_be_had_is_told_plainly(chromium, server, error, told):
+    with Visit(chromium, server) as page:
+        page.evaluate(
+            "(name) => { navigator.mediaDevices.getUserMedia = async () => { throw new DOMException('why', name); } }",
+            error,
+        )
+        page.get_by_role("button", name="Start camera").click()
+        expect(page.locator("#message")).to_contain_text(told)
+        expect(page.locator("#message")).to_contain_text("A picture works too.")
+
+
+def test_a_browser_that_refuses_the_camera_is_told_plainly(chromium, server):
+    with Visit(chromium, server, camera=False) as page:
+        page.get_by_role("button", name="Start camera").click()
+        expect(page.locator("#message")).to_contain_text("does not allow this page the camera")
+        expect(page.get_by_role("button", name="Start camera")).to_be_enabled()
+
+
+# --- a picture --------------------------------------------------------------------------------------------------------
+
+
+def test_a_picture_gets_the_answer_that_the_server_gives_elsewhere(chromium, server, tmp_path):
+    face = one_face(13)
+    Image.fromarray(face).save(tmp_path / "face.png")
+    with conversation(server.address) as connection:
+        expected = ask(connection, as_jpeg(face))["faces"][0]["probabilities"]
+    visit = Visit(chromium, server)
+    with visit as page:
+        page.locator("#picture").set_input_files(tmp_path / "face.png")
+        expect(page.locator("#guess")).to_have_text(LABEL)
+        found = probabilities(page)
+        assert [found[name] / 100 for name in EMOTIONS] == pytest.approx(expected, abs=0.06)
+        x, _, _ = drawn_box(page)
+        assert abs(x - 0.5) < 0.05, "a picture is not mirrored"
+        (tmp_path / "no.png").write_bytes(b"no picture")
+        page.locator("#picture").set_input_files(tmp_path / "no.png")
+        expect(page.locator("#message")).to_have_text("no.png is not a picture that this browser can read.")
+        Image.new("L", (3000, 40)).save(tmp_path / "empty.jpg")
+        page.locator("#picture").set_input_files(tmp_path / "empty.jpg")
+        expect(page.locator("#guess")).to_have_text("no face")
+        expect(page.locator("#message")).to_be_empty()
+        assert visit.watched.errors == []
+
+
+def test_a_picture_can_be_dropped_while_the_camera_runs(chromium, server):
+    with Visit(chromium, server) as page:
+        start_camera(page)
+        jpeg = as_jpeg(np.full((480, 640), 90, np.uint8))
+        data = page.evaluate_handle(
+            "(bytes) => { const d = new DataTransfer();"
+            " d.items.add(new File([new Uint8Array(bytes)], 'gray.jpg', { type: 'image/jpeg' })); return d; }",
+            list(jpeg),
+        )
+        page.dispatch_event("#stage", "drop", {"dataTransfer": data})
+        expect(page.locator("#guess")).to_have_text("no face")
+        expect(page.get_by_role("button", name="Start camera")).to_be_visible()
+
+
+# --- the server goes away ---------------------------------------------------------------------------------------------
+
+
+def test_it_says_when_the_server_is_away_and_goes_on_when_it_is_back(chromium, results):
+    with running(results) as first:
+        port = str(first.port)
+        visit = Visit(chromium, first)
+        page = visit.page
+        start_camera(page)
+        assert first.interrupt() == 0, "an open page does not keep the server from ending"
+        expect(page.locator("#connection")).to_contain_text("The server does not answer; trying again")
+    with visit:
+        with running(results, "--port", port):
+            expect(page.locator("#connection")).to_be_empty()
+            told = page.locator("#latency").inner_text()
+            expect(page.locator("#latency")).not_to_have_text(told)
+        with running(results, "--port", port, "--token", TOKEN) as third:
+            expect(page.get_by_role("heading", level=1)).to_have_text("Token")
+            assert accessibility_findings(page) == []
+            page.get_by_label("Token").fill("not-the-token-of-it")
+            page.get_by_role("button", name="Go on").click()
+            expect(page.get_by_role("alert")).to_have_text("That is not the token.")
+            page.goto("about:blank")
+            page.goto(third.url)
+            expect(page.get_by_role("heading", level=1)).to_have_text("Live recognition")
+            assert page.url == f"{third.address}/", "the token is not left in the address bar"
+            start_camera(page)

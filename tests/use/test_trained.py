@@ -1,0 +1,106 @@
+"""A run's network answers, when it is used again, exactly as it did when the run ended."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+from report_records import make_record, make_spec, metrics
+
+from fer_jax.data.faces import EMOTIONS
+from repro.cli.main import main
+from repro.runs.dataset import open_dataset
+from repro.runs.records import RECORD_NAME, RecordError, read_record, record_folder, write_record
+from repro.use.trained import Classifier, find_trained, load_trained
+
+
+def train(paper: Path, results: Path, *more: str) -> None:
+    call = ["run", str(paper), "--data", "synthetic", "--results", str(results), "--limit-train", "200", *more]
+    run = CliRunner().invoke(main, [*call, "--device", "cpu"])
+    assert run.exit_code == 0, run.output
+
+
+@pytest.fixture(scope="module")
+def results(tmp_path_factory, make_tiny_paper):
+    folder = tmp_path_factory.mktemp("results")
+    paper = make_tiny_paper(tmp_path_factory.mktemp("paper"), epochs=3)
+    train(paper, folder, "--seeds", "2")
+    train(paper, folder, "--protocol", "official")
+    return folder
+
+
+def run_folders(results: Path) -> list[Path]:
+    return sorted(path.parent for path in results.rglob(RECORD_NAME))
+
+
+def test_the_network_of_a_run_gives_the_accuracy_of_its_record_to_the_last_row(results):
+    for folder in run_folders(results):
+        trained = load_trained(folder)
+        faces = open_dataset("synthetic").faces
+        test = faces.take(faces.usage == 2)
+        predicted = Classifier(trained)(test.images).argmax(1)
+        assert (predicted == test.labels).mean() == pytest.approx(trained.record.metrics["test"].accuracy, abs=1e-12)
+        assert trained.size == 48 and trained.network.image_size == 12, "the paper's resizing is done here too"
+        assert "SYNTHETIC" in trained.describe()
+
+
+@pytest.mark.parametrize("rows", [0, 1, 2, 129])
+def test_any_number_of_faces_gives_as_many_answers_as_alone(results, rows):
+    classifier = Classifier(load_trained(run_folders(results)[0]))
+    faces = open_dataset("synthetic").faces.images[:rows]
+    together = classifier(faces)
+    assert together.shape == (rows, len(EMOTIONS)) and together.dtype == np.float32
+    for face, answer in list(zip(faces, together, strict=True))[:3]:
+        np.testing.assert_allclose(classifier(face[None])[0], answer, atol=1e-6)
+    np.testing.assert_allclose(together.sum(1), 1, atol=1e-5)
+
+
+def test_faces_of_another_size_or_type_are_refused(results):
+    classifier = Classifier(load_trained(run_folders(results)[0]))._predictor
+    with pytest.raises(ValueError, match=r"uint8 \(N, 12, 12\), not uint8 \(1, 11, 12\)"):
+        classifier(np.zeros((1, 11, 12), np.uint8))
+    with pytest.raises(ValueError, match="not float64"):
+        classifier(np.zeros((1, 12, 12)))
+
+
+def test_of_several_runs_an_honest_one_is_chosen_and_then_the_best(results):
+    assert read_record(find_trained(results) / RECORD_NAME).protocol == "official"
+    assert find_trained(results, paper="tiny") == find_trained(results)
+    named = run_folders(results)[0]
+    assert find_trained(results, run=str(named)) == named
+    assert find_trained(results, run=str(named / RECORD_NAME)) == named
+
+
+def test_the_accuracy_that_is_shown_for_the_chosen_run_did_not_choose_it(tmp_path):
+    """Seed 1 is best on the test samples, seed 0 on the validation samples; the shortened run is best on both."""
+    for seed, validation, test, status in ((0, 0.6, 0.5, "done"), (1, 0.5, 0.6, "done"), (2, 0.7, 0.7, "partial")):
+        found = {"validation": metrics(validation), "test": metrics(test)}
+        record = make_record(make_spec(), seed=seed, status=status, metrics=found)
+        (write_record(record_folder(tmp_path, record), record).parent / "checkpoints" / "last").mkdir(parents=True)
+    assert find_trained(tmp_path).name == "seed-0"
+
+
+def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, tmp_path):
+    with pytest.raises(
+        RecordError, match="no trained network of teta2022; it has those of tiny; `repro run teta2022` trains one"
+    ):
+        find_trained(results, paper="teta2022")
+    with pytest.raises(RecordError, match="no trained network; `repro run"):
+        find_trained(tmp_path)
+    with pytest.raises(RecordError, match="no run stands there"):
+        find_trained(results, run=str(tmp_path))
+    bare = tmp_path / "runs" / "one"
+    shutil.copytree(run_folders(results)[0], bare, ignore=shutil.ignore_patterns("checkpoints"))
+    with pytest.raises(RecordError, match="without its checkpoint; train it with `repro run tiny --protocol"):
+        find_trained(tmp_path, run=str(bare))
+    other = next(folder for folder in run_folders(results) if folder.name == "seed-1")
+    copy = tmp_path / "runs" / "two"
+    shutil.copytree(other, copy, ignore=shutil.ignore_patterns("checkpoints"))
+    remedy = "`repro run tiny --protocol as-published --seeds 2 --limit-train 200 --fresh`"
+    with pytest.raises(RecordError, match=remedy):
+        find_trained(tmp_path, run=str(copy))
+    with pytest.raises(RecordError, match="came without their checkpoints"):
+        find_trained(tmp_path, paper="tiny")
