@@ -1,4 +1,4 @@
-"""Three rooms, one direction: papers (inert) and fer_jax (arrays in, parameters out) never lean on repro."""
+"""Rooms, and imports in one direction: papers are inert, fer_jax never imports repro, no room imports one above it."""
 
 from __future__ import annotations
 
@@ -26,6 +26,57 @@ WITHOUT_JAX = (
 )
 MAX_LINES = 350
 
+# Every room, from the bottom to the top, and the rooms that it imports: each is further up in this table. A room is
+# a package with all that is in it, unless a package inside is a room itself.
+_IMPORTS = {
+    "fer_jax": "",
+    "fer_jax.vocabulary": "",
+    "fer_jax.machine": "vocabulary",
+    "fer_jax.data": "vocabulary machine",
+    "fer_jax.duplicates": "machine data",
+    "fer_jax.network": "vocabulary machine",
+    "fer_jax.train": "vocabulary machine data network",
+    "repro": "",
+    "repro.specs": "vocabulary data",
+    "repro.text": "specs",
+    "repro.runs": "fer_jax repro vocabulary machine data duplicates train specs",
+    "repro.statistics": "",
+    "repro.audit": "vocabulary machine data duplicates specs runs",
+    "repro.forensics": "vocabulary data specs",
+    "repro.judge": "fer_jax vocabulary data duplicates train specs text runs statistics audit",
+    "repro.decide": "vocabulary machine data train specs text runs statistics audit judge",
+    "repro.explain": "fer_jax vocabulary machine data duplicates specs text runs statistics judge",
+    "repro.bench": "fer_jax vocabulary machine data duplicates train specs text runs",
+    "repro.report.figures": "data specs text runs statistics audit judge",
+    "repro.report": (
+        "vocabulary data duplicates specs text runs statistics audit forensics judge explain bench report.figures"
+    ),
+    "repro.report.page": "vocabulary specs text runs judge bench report",
+    "repro.use": "vocabulary machine data train specs runs",
+    "repro.use.recognition": "data use",
+    "repro.use.export": "repro vocabulary data network runs use",
+    "repro.use.serve": "data specs runs report.page use use.recognition",
+    "repro.cli": (
+        "repro vocabulary machine data specs runs audit forensics decide explain bench report.figures "
+        "report report.page use use.recognition use.export use.serve"
+    ),
+    "repro.measurements": "machine data text runs use use.recognition cli",
+    "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench report.figures",
+}
+_FULL = {room.partition(".")[2] or room: room for room in _IMPORTS}
+IMPORTS = {room: {_FULL[name] for name in names.split()} for room, names in _IMPORTS.items()}
+COMMAND_LINE = "repro.cli"  # imports what a command needs when the command is called
+# Other modules that import modules of the project inside functions, and what they save by it.
+IMPORTS_LATER = {
+    "fer_jax.duplicates.search": "JAX: its version number is asked for by reports",
+    "repro.bench.audit": "JAX: a rival's process must not hold it",
+    "repro.bench.command": "JAX: it takes its threads from the environment, which is set before",
+    "repro.bench.workload": "JAX: a rival's process must not hold it",
+    "repro.explain.search": "JAX: without training none is needed",
+    "repro.report.figures.folder": "matplotlib: the check needs none",
+    "repro.use.trained": "JAX: a run is looked for without it",
+}
+
 
 def imported(path: Path) -> set[str]:
     """Every module that a file names in an import, at any depth, also under TYPE_CHECKING."""
@@ -39,6 +90,36 @@ def imported(path: Path) -> set[str]:
         elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
             names |= {a.value for a in node.args if isinstance(a, ast.Constant) and isinstance(a.value, str)}
     return names
+
+
+def imported_modules(tree: ast.AST) -> set[str]:
+    """The modules of the project that are imported anywhere in a tree, as far as files tell them from names."""
+    found = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found |= {
+                f"{node.module}.{a.name}" if is_module(f"{node.module}.{a.name}") else node.module for a in node.names
+            }
+    return {name for name in found if name.partition(".")[0] in ("fer_jax", "repro")}
+
+
+def is_module(name: str) -> bool:
+    path = ROOT / Path(*name.split("."))
+    return path.with_suffix(".py").is_file() or path.is_dir()
+
+
+def module_name(path: Path) -> str:
+    return ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__")
+
+
+def room_of(module: str) -> str:
+    if module == "repro.__main__":
+        return COMMAND_LINE
+    while module not in IMPORTS:
+        module = module.rpartition(".")[0]
+    return module
 
 
 def tops(path: Path) -> set[str]:
@@ -60,6 +141,43 @@ def test_the_walk_finds_imports(tmp_path):
 def test_fer_jax_never_imports_repro(path):
     assert "repro" not in tops(path)
     assert not tops(path) & {"click", "rich"}, "the command line belongs to repro"
+
+
+def test_the_table_of_rooms_goes_from_the_bottom_to_the_top():
+    rooms = list(IMPORTS)
+    for place, (room, below) in enumerate(IMPORTS.items()):
+        assert below <= set(rooms[:place]), room
+
+
+@pytest.mark.parametrize("room", IMPORTS)
+def test_a_room_imports_what_the_table_says(room):
+    found: dict[str, str] = {}
+    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"):
+        if room_of(module_name(path)) == room:
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            found |= {room_of(name): f"{module_name(path)} imports {name}" for name in imported_modules(tree)}
+    found.pop(room, None)
+    assert [found[other] for other in found.keys() - IMPORTS[room]] == []
+    assert IMPORTS[room] - found.keys() == set(), "no longer imported: take it out of the table"
+
+
+def test_a_package_of_the_project_is_a_room_or_in_one():
+    loose = [path for path in SOURCES if path.parent in (ROOT / "fer_jax", ROOT / "repro")]
+    assert {path.stem for path in loose} == {"__init__", "__main__"}
+    packages = {module_name(path) for path in SOURCES if path.name == "__init__.py"}
+    assert {name for name in packages if name.count(".") == 1} == {room for room in IMPORTS if room.count(".") == 1}
+
+
+def test_imports_stand_at_the_top_of_a_file():
+    """But for those of commands, and a few that save the time that JAX or matplotlib takes."""
+    later = set()
+    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"):
+        name = module_name(path)
+        functions = (ast.FunctionDef, ast.AsyncFunctionDef)
+        nodes = (node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, functions))
+        if room_of(name) != COMMAND_LINE and any(imported_modules(node) for node in nodes):
+            later.add(name)
+    assert later == IMPORTS_LATER.keys()
 
 
 def test_papers_are_inert():

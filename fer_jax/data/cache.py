@@ -24,11 +24,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import platformdirs
 
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.formats import Imported, read_faces
 from fer_jax.machine.atomic_write import aside_in, placed_whole
+from fer_jax.machine.cache_folder import cache_folder
 
 _VERSION = 1
 _ARRAYS = ("images", "labels", "usage")
@@ -47,14 +47,6 @@ class Entry:
     size_bytes: int
     is_default: bool
     damage: str | None
-
-
-def cache_folder(cache_dir: Path | None = None) -> Path:
-    """``cache_dir``, else $FER_JAX_CACHE, else the system's cache folder ($XDG_CACHE_HOME or ~/.cache on Linux)."""
-    if cache_dir is not None:
-        return Path(cache_dir)
-    named = os.environ.get("FER_JAX_CACHE")
-    return Path(named).expanduser() if named else Path(platformdirs.user_cache_dir("fer_jax", appauthor=False))
 
 
 def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, bool]:

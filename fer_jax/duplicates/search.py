@@ -21,6 +21,8 @@ import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.duplicates.nearest import InvertedLists, faiss_module
+from fer_jax.machine.atomic_write import placed_whole
+from fer_jax.machine.cache_folder import cache_folder
 
 DUPLICATES_VERSION = 2  # to be raised whenever other pairs may be found: kept results are then computed again
 # Least score of a near pair (see `registration.fine_match`). Of FER-2013's pairs just above, 48 of 48 that we looked at
@@ -208,12 +210,9 @@ def picture_groups(rows: int, pairs: Pairs) -> np.ndarray:
 def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
     """The pairs of `find_duplicates`, computed once per content of the faces and kept in the cache folder.
 
-    cache: the cache folder, or None for the user's (see ``fer_jax.data.cache.cache_folder``). Where it cannot be
-    written to, the pairs are computed again every time.
+    cache: the cache folder, or None for the user's (see `cache_folder`). Where it cannot be written to, the pairs
+    are computed again every time.
     """
-    from fer_jax.data.cache import cache_folder
-    from fer_jax.machine.atomic_write import placed_whole
-
     path = cache_folder(cache) / "duplicates" / f"{faces.fingerprint}-v{DUPLICATES_VERSION}.npz"
     kept = _read(path, len(faces))
     if kept is not None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import jax
 from jax.experimental.compilation_cache import compilation_cache
 
-from fer_jax.data.cache import cache_folder
+from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.devices import processor
 
 _KEPT = {
@@ -30,7 +30,7 @@ _KEPT = {
 def keep_compiled_programs(cache_dir: Path | None = None) -> Path | None:
     """Look for compiled programs in the cache folder from now on, and keep there those that are compiled.
 
-    cache_dir: as for `cache.cache_folder`. Returns the folder, or None, with a warning, where it cannot be written to.
+    cache_dir: as for `cache_folder`. Returns the folder, or None, with a warning, where it cannot be written to.
     A folder that the user gave to JAX itself (JAX_COMPILATION_CACHE_DIR) is left as it is.
     """
     if own := os.environ.get("JAX_COMPILATION_CACHE_DIR"):

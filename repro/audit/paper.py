@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.data.cache import cache_folder
 from fer_jax.duplicates.search import DUPLICATES_VERSION, pictures_of
+from fer_jax.machine.cache_folder import cache_folder
 from repro.audit.leakage import DATA_SET, LeakageAudit, Overlap, audit_leakage, groups_of_equal_pixels
 from repro.audit.records import AUDIT_FORMAT, AuditRecord
 from repro.runs.dataset import Dataset

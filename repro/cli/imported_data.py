@@ -8,6 +8,7 @@ from typing import Any, Literal
 from fer_jax.data import cache
 from fer_jax.data.formats import describe, summary
 from fer_jax.data.formats.download import download
+from fer_jax.machine.cache_folder import cache_folder
 
 NO_DATA = (
     "No data set imported: runs use synthetic faces, which cannot be compared with any paper.\n"
@@ -19,7 +20,7 @@ def status_document() -> dict[str, Any]:
     """The cache as plain values."""
     found = cache.entries()
     return {
-        "cache": str(cache.cache_folder()),
+        "cache": str(cache_folder()),
         "default": next((entry.fingerprint for entry in found if entry.is_default), None),
         "data_sets": [
             {
@@ -38,7 +39,7 @@ def status_document() -> dict[str, Any]:
 
 def status_text() -> str:
     """The cache for a terminal."""
-    lines = [f"cache: {cache.cache_folder()}"]
+    lines = [f"cache: {cache_folder()}"]
     found = cache.entries()
     for entry in found:
         mark = "default" if entry.is_default else ""

@@ -16,6 +16,8 @@ from typing import Any
 
 import click
 
+from fer_jax.duplicates.search import duplicates_of, find_duplicates
+from repro.runs.dataset import open_dataset
 from repro.runs.records import write_atomically
 
 REPEATS = 3
@@ -44,9 +46,6 @@ def measure(data: str, scratch: Path, known: Path) -> dict[str, Any]:
     """Times of the command and of the search, and how its pairs differ from those of a duplicates.csv."""
     report: dict[str, Any] = {"command_s": time_command(data, scratch)}
     import jax
-
-    from fer_jax.duplicates.search import duplicates_of, find_duplicates
-    from repro.runs.dataset import open_dataset
 
     faces = open_dataset(data).faces
     seconds = []

@@ -13,7 +13,7 @@ from fer_jax.data.faces import EMOTIONS
 from repro.audit.copies import Decomposition, LabelResponse, common_samples, decompose, label_response, test_samples
 from repro.audit.known_pairs import KnownPairs, read_known_pairs
 from repro.judge.groups import Group, PaperRuns
-from repro.report.tables import headline
+from repro.judge.main_claim import headline
 from repro.runs.records import PREDICTIONS_NAME, RecordError
 from repro.specs.protocols import CLEAN, COMPLETE_SPLIT, OFFICIAL, PLACEBO, REPORTED_SPLIT
 

@@ -1,4 +1,4 @@
-"""Whether what was kept in the results folder is of the spec as it stands: what is not must not be shown as current."""
+"""Which of the kept audits are of the spec as it stands: what is not must not be shown as current."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import msgspec
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.records import AuditRecord
-from repro.explain.records import Explanation
 from repro.judge.groups import settings_now
 from repro.specs.decode import LoadedSpec
 
@@ -22,11 +21,3 @@ def current_audit(loaded: LoadedSpec, found: AuditRecord) -> AuditRecord:
         if found.settings.get(one.protocol) == settings_now(loaded, found.variant, one.protocol)
     )
     return msgspec.structs.replace(found, audits=tuple(kept))
-
-
-def is_current(loaded: LoadedSpec, found: Explanation) -> bool:
-    """Whether an explanation is of the main claim, and of runs, that the spec still has."""
-    main = loaded.spec.headline
-    same_claim = main and (main.id, main.variant, main.value) == (found.claim, found.variant, found.reported)
-    same_runs = all(sha == settings_now(loaded, found.variant, protocol) for protocol, sha in found.settings.items())
-    return bool(same_claim and same_runs and found.duplicates_version == DUPLICATES_VERSION)

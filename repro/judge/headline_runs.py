@@ -11,9 +11,9 @@ from repro.judge.designs import design_of
 from repro.judge.groups import Group, GroupKey, PaperRuns, remarks
 from repro.judge.inflation import Difference, difference
 from repro.judge.judgements import done, is_at_end, judge_runs, leaks
+from repro.judge.main_claim import headline
 from repro.judge.measured import figure, figure_rows, measure
 from repro.judge.verdicts import Judgement
-from repro.report.tables import headline
 from repro.runs.records import RunRecord
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, COMPLETE_SPLIT, OFFICIAL, PROTOCOLS, REPORTED_SPLIT
 from repro.specs.spec import Claim

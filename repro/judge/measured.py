@@ -14,6 +14,7 @@ from repro.runs.records import Epoch, Metrics, RunRecord
 from repro.specs.claims import CLASS_MEASURES
 from repro.specs.protocols import AS_PUBLISHED
 from repro.specs.spec import Claim
+from repro.text import units
 
 SECONDS_PER_UNIT = {"s": 1.0, "min": 60.0, "h": 3600.0}
 # Facts about the prepared data and the network: the same on every kind of device.
@@ -259,3 +260,9 @@ def _seconds(claim: Claim, record: RunRecord) -> float | None:
     if len(record.time.epochs) < count:
         return None
     return sum(epoch.train_s + epoch.eval_s for epoch in record.time.epochs[:count])
+
+
+def measured_text(claim: Claim, measured: Measured) -> str:
+    """Mean, spread and number of runs, in the claim's unit."""
+    mark = ", partial" if measured.partial else ""
+    return f"{units.mean_and_spread(claim, measured.mean, measured.std)} (n = {measured.runs or measured.n}{mark})"

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from repro.report.document import Block, Figure, Section, details, ticked
-
-if TYPE_CHECKING:
-    from repro.report.figures.folder import IndexEntry  # its modules import this package
+from repro.report.figures.folder import IndexEntry
 
 FIGURES_TITLE = "Plots"
 

@@ -9,10 +9,11 @@ from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
 from repro.judge.headline_runs import HeadlineRuns, headline_runs
 from repro.judge.inflation import Difference
+from repro.judge.main_claim import headline
 from repro.judge.measured import measure, why_unmeasured
 from repro.judge.verdicts import Judgement, holds, reproduces
 from repro.report.document import Cell, Column, Inline, Row, Table, Verdict, chip, link, row_of, table
-from repro.report.tables import NOTHING, describe, headline, measured_cell, reported_cell
+from repro.report.tables import NOTHING, describe, measured_cell, reported_cell
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.specs.spec import Claim
 from repro.text import units

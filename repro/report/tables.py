@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from repro.judge.dead_runs import dead_run
 from repro.judge.groups import Group, PaperRuns, remarks
+from repro.judge.main_claim import headline, main_claim
 from repro.judge.measured import Measured, measure
 from repro.report.document import Cell, Column, Inline, Table, code, joined, strong, table
 from repro.runs.records import RunRecord
@@ -63,28 +64,6 @@ SYNTHETIC_COLUMNS = (
     Column("Data set"),
     Column("Status"),
 )
-
-
-def headline(paper: PaperRuns) -> Claim | None:
-    """The document's main figure."""
-    return paper.loaded.spec.headline if paper.loaded else None
-
-
-def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
-    """The headline, or what the document reports in its place for another variant; None where it reports nothing."""
-    main = headline(paper)
-    if main is None or main.variant == variant or paper.loaded is None:
-        return main
-    same_figure = [
-        claim
-        for claim in paper.loaded.spec.single_claims
-        if (claim.variant, claim.quantity, claim.split) == (variant, main.quantity, main.split)
-        and not claim.not_measured
-        and not claim.emotion
-    ]
-    # The end of the run before any epoch of it, then the latest epoch: the place that the headline is about.
-    latest = {claim.id: claim.epoch or claim.step or float("inf") for claim in same_figure}
-    return max(same_figure, key=lambda claim: latest[claim.id], default=None)
 
 
 def describe(claim: Claim) -> str:

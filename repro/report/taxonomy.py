@@ -4,14 +4,12 @@ paper: by computation where the data steps and the audit tell, else by the spec'
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
+from repro.audit.leakage import LeakageAudit, Overlap
 from repro.specs.leakage_sheet import LeakageAnswer, LeakageSheet, Presence
 from repro.specs.spec import Claim
 from repro.text import units
-
-if TYPE_CHECKING:
-    from repro.audit.leakage import LeakageAudit, Overlap
 
 KINDS = {
     "l1_1": ("L1.1", "No test set"),

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_jax.data import cache
 from fer_jax.data.faces import OFFICIAL_COUNTS, Faces
+from fer_jax.data.synthetic import draw_faces
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_SEED = 0
@@ -47,6 +48,4 @@ def open_dataset(data: str | None) -> Dataset:
     known = cache.get_default() if data is None else None
     if known is not None:
         return Dataset(known, "fer2013")
-    from fer_jax.data.synthetic import draw_faces  # draws for a second or two: only when asked for
-
     return Dataset(draw_faces(seed=SYNTHETIC_SEED, counts=synthetic_counts()), SYNTHETIC)

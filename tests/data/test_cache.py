@@ -16,6 +16,7 @@ from fer_jax.data import cache
 from fer_jax.data.faces import DataError
 from fer_jax.data.formats import read_faces
 from fer_jax.duplicates.search import duplicates_of
+from fer_jax.machine.cache_folder import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -273,12 +274,12 @@ def test_listing(tmp_path: Path) -> None:
 
 def test_the_folder_follows_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("FER_JAX_CACHE", str(tmp_path / "named"))
-    assert cache.cache_folder() == tmp_path / "named"
-    assert cache.cache_folder(tmp_path / "given") == tmp_path / "given"
+    assert cache_folder() == tmp_path / "named"
+    assert cache_folder(tmp_path / "given") == tmp_path / "given"
     monkeypatch.delenv("FER_JAX_CACHE")
     if sys.platform == "linux":
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
-        assert cache.cache_folder() == tmp_path / "xdg" / "fer_jax"
+        assert cache_folder() == tmp_path / "xdg" / "fer_jax"
 
 
 def test_a_record_that_is_no_json_is_as_good_as_none(tmp_path: Path) -> None:

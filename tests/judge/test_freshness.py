@@ -9,8 +9,9 @@ from report_records import audited, headline, make_record, make_spec, placed
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.records import write_audit
+from repro.explain.freshness import is_current
 from repro.explain.records import EXPLANATION_FORMAT, Explanation, OlderExplanation, read_explanation, write_explanation
-from repro.judge.freshness import current_audit, is_current
+from repro.judge.freshness import current_audit
 from repro.judge.groups import settings_now
 from repro.report.folder import render_folder
 from repro.runs.plan import settings_sha256

@@ -32,8 +32,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
-from fer_jax.data.cache import cache_folder
 from fer_jax.machine.atomic_write import placed_whole
+from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.devices import processor
 from fer_jax.network.pooling import Padding
 

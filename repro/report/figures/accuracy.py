@@ -10,11 +10,10 @@ from dataclasses import replace
 from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
 from repro.judge.headline_runs import HeadlineRuns, headline_runs
-from repro.judge.measured import measure
+from repro.judge.main_claim import headline
+from repro.judge.measured import measure, measured_text
 from repro.judge.verdicts import holds, reproduces
-from repro.report.document import plain
 from repro.report.figures.figure_data import Dots, FigureData, Mark, Row
-from repro.report.tables import headline, measured_cell
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS
 from repro.specs.spec import Claim
 from repro.statistics import MIN_RUNS
@@ -100,7 +99,7 @@ def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | No
 
 def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[float]) -> str:
     measured = measure(claim, runs.by_protocol[protocol]) if protocol == AS_PUBLISHED else None
-    return plain(measured_cell(claim, measured).text) if measured else units.percentage_of(values)
+    return measured_text(claim, measured) if measured else units.percentage_of(values)
 
 
 def _verdict(runs: HeadlineRuns) -> str:

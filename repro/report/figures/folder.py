@@ -17,6 +17,7 @@ import numpy as np
 from repro.audit.records import AuditRecord
 from repro.judge.copies import CopiesFinding
 from repro.judge.groups import PaperRuns
+from repro.judge.main_claim import headline
 from repro.report.figures.accuracy import accuracy_figure
 from repro.report.figures.classes import confusion_figure, recall_figure
 from repro.report.figures.copies import copies_figure
@@ -27,7 +28,6 @@ from repro.report.figures.shown_runs import shown_runs
 from repro.report.figures.steps import steps_figure
 from repro.report.figures.sweeps import sweep_figures
 from repro.report.figures.times import times_figure
-from repro.report.tables import headline
 from repro.runs.dataset import Dataset
 from repro.runs.records import write_atomically
 from repro.specs.decode import LoadedSpec

@@ -8,9 +8,9 @@ import msgspec
 
 from repro.judge.groups import Group, PaperRuns
 from repro.judge.judgements import done
+from repro.judge.main_claim import headline
 from repro.judge.measured import SECONDS_PER_UNIT, measure
 from repro.report.figures.figure_data import Curves, Dots, FigureData, Line, Mark, Row
-from repro.report.tables import headline
 from repro.runs.records import RunRecord
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.spec import Claim

@@ -19,6 +19,7 @@ from PIL import Image
 from repro.use.recognition.annotate import annotated_live
 from repro.use.recognition.errors import RecognitionError
 from repro.use.recognition.recogniser import Recogniser
+from repro.use.recognition.window import Window
 
 _CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # those that every OpenCV wheel can write
 _USUAL_FRAMES_PER_S = 25.0  # of a video that does not say
@@ -30,8 +31,6 @@ def watch(source: int | Path, recogniser: Recogniser) -> None:
 
     Raises RecognitionError for a camera or video that gives no frame, or where no window can be opened.
     """
-    from repro.use.recognition.window import Window
-
     with Live(source, recogniser) as live, Window(f"repro webcam: {source}") as window:
         window.show(live)
 
