@@ -188,21 +188,21 @@ def _default(option: click.Option) -> str:
 
 
 def exit_codes(command: click.Command) -> dict[int, str]:
-    """0 and 2, and the module's constants EXIT_... that the command's function reads, or those that it calls there."""
+    """0 and 2, and constants EXIT_... that the command's function reads, or functions of `repro.cli` that it calls."""
     assert command.callback is not None
     function: Any = inspect.unwrap(command.callback)
     found = {0: DONE, 2: WRONG}
-    waiting, seen = [function.__code__], set()
+    waiting, seen = [(function.__code__, function.__globals__)], set()
     while waiting:
-        code = waiting.pop()
+        code, names = waiting.pop()
         for name in code.co_names:
-            value = function.__globals__.get(name)
+            value = names.get(name)
             if name.startswith("EXIT_") and value not in found:
                 found[value] = name.removeprefix("EXIT_").replace("_", " ").lower()
-            elif inspect.isfunction(value) and value.__module__ == function.__module__ and value not in seen:
+            elif inspect.isfunction(value) and value.__module__.startswith("repro.cli.") and value not in seen:
                 seen.add(value)
-                waiting.append(value.__code__)
-        waiting += [inner for inner in code.co_consts if isinstance(inner, CodeType)]
+                waiting.append((value.__code__, value.__globals__))
+        waiting += [(inner, names) for inner in code.co_consts if isinstance(inner, CodeType)]
     return found
 
 

@@ -1,12 +1,15 @@
-"""Options that several commands share, so that they are called and explained alike. Imports nothing that takes time."""
+"""What several commands share: options, examples, JSON, exit codes. Imports nothing that takes time."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
+
+EXIT_BAD_INPUT = 2
 
 results_option = click.option(
     "--results",
@@ -40,3 +43,18 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     ):
         function = option(function)
     return function
+
+
+def example(*lines: str) -> str:
+    return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
+
+
+def print_json(document: Any) -> None:
+    click.echo(json.dumps(document, indent=2, ensure_ascii=False))
+
+
+def must_exist(results: Path) -> None:
+    from repro.runs.records import RecordError
+
+    if not results.is_dir():
+        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")

@@ -1,4 +1,4 @@
-"""The commands `repro predict` and `repro webcam`: their words. Imports nothing that takes time."""
+"""`repro predict`: its words. Imports nothing that takes time."""
 
 from __future__ import annotations
 
@@ -11,28 +11,21 @@ from typing import TYPE_CHECKING
 import click
 
 from repro.cli.options import json_option, network_options
+from repro.cli.recogniser import open_recogniser
 
 if TYPE_CHECKING:
-    from repro.use.recognition.detection import Detector
     from repro.use.recognition.predict import Recognised
-    from repro.use.recognition.recogniser import Recogniser
 
 EXIT_PICTURE_FAILED = 1
-PREDICT_EXAMPLE = """\
+EXAMPLE = """\
 \b
 Example:
   repro predict party.jpg
   repro predict holidays/ portrait.png --out marked
   repro predict faces/ --no-detect --paper teta2022 --csv > faces.csv"""
-WEBCAM_EXAMPLE = """\
-\b
-Example:
-  repro webcam
-  repro webcam --camera 1 --paper zhaqsylyq
-  repro webcam --video talk.mp4 --out talk-marked.mp4"""
 
 
-@click.command(epilog=PREDICT_EXAMPLE)
+@click.command(epilog=EXAMPLE)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @network_options
 @click.option("--no-detect", is_flag=True, help="Each picture is one face, cut as in FER-2013: search for none.")
@@ -68,7 +61,7 @@ def predict(
 
     from repro.use.recognition.detection import open_detector
 
-    recogniser = _open_recogniser(results, run, paper, None if no_detect else open_detector())
+    recogniser = open_recogniser(results, run, paper, None if no_detect else open_detector())
 
     from repro.use.recognition import predict as files
     from repro.use.recognition import rows
@@ -99,51 +92,3 @@ class _Count:
             self.faces += len(result.faces)
             self.failed += bool(result.error)
             yield result
-
-
-@click.command(epilog=WEBCAM_EXAMPLE)
-@click.option("--camera", type=click.IntRange(min=0), help="Number of the camera.  [default: 0]")
-@click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="A video file in the camera's place.")
-@click.option(
-    "--out",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="With --video: write every frame, marked, into this new .mp4 or .avi file; no window is opened.",
-)
-@network_options
-def webcam(
-    camera: int | None, video: Path | None, out: Path | None, run: str | None, paper: str | None, results: Path
-) -> None:
-    """Live recognition in a window: boxes, the seven probabilities and frames per second. Ends with q or Escape.
-
-    The answer is what crowd workers would have called the picture, not what a person feels. Frames stay in memory:
-    nothing is sent, and nothing is stored but what --out names.
-    """
-    if camera is not None and video is not None:
-        raise click.UsageError("--camera and --video exclude each other")
-    if out is not None and video is None:
-        raise click.UsageError("--out needs --video")
-
-    from repro.use.recognition.detection import LIVE_SEARCH_PX, open_detector
-
-    recogniser = _open_recogniser(results, run, paper, open_detector(LIVE_SEARCH_PX))
-
-    from repro.use.recognition.webcam import mark_video, watch
-
-    if out is not None and video is not None:
-        frames = mark_video(video, out, recogniser)
-        click.echo(f"wrote {frames:,} frames to {out}", err=True)
-    else:
-        watch((camera or 0) if video is None else video, recogniser)
-
-
-def _open_recogniser(results: Path, run: str | None, paper: str | None, detector: Detector | None) -> Recogniser:
-    """Says on standard error which network is used, and whether its answers mean anything."""
-    if run is not None and paper is not None:
-        raise click.UsageError("--run and --paper exclude each other")
-
-    from repro.use.recognition.recogniser import Recogniser
-    from repro.use.trained import Classifier, find_trained, load_trained
-
-    trained = load_trained(find_trained(results, run=run, paper=paper))
-    click.echo(f"network of {trained.folder}: {trained.describe()}", err=True)
-    return Recogniser(Classifier(trained), detector)

@@ -1,4 +1,4 @@
-"""The commands `repro report` and `repro plan`: their words. Imports nothing that takes time."""
+"""`repro report`: its words. Imports nothing that takes time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import click
 
-from repro.cli.options import json_option, results_option
-from repro.specs.catalog import all_papers, find_paper
+from repro.cli.options import must_exist, results_option
+from repro.specs.catalog import all_papers
 
 EXIT_STALE = 1
 REPORT_EXAMPLE = """\
@@ -21,11 +21,6 @@ Example:
   repro report --csv
   repro report --mistakes --data fer2013.csv
   repro report --results elsewhere/results"""
-PLAN_EXAMPLE = """\
-\b
-Example:
-  repro plan chavan2020
-  repro plan basani2017 --json"""
 
 
 @click.command(epilog=REPORT_EXAMPLE)
@@ -55,7 +50,7 @@ def report(
     from repro.report.inputs import read_input
     from repro.report.terminal import terminal_blocks
 
-    _must_exist(results)
+    must_exist(results)
     if (check or as_json or as_csv) and (html or mistakes):
         raise click.UsageError("--check, --json and --csv write nothing: leave --html and --mistakes away")
     if as_json + as_csv + check > 1:
@@ -82,24 +77,6 @@ def report(
         _write_mistakes(results, data)
     if html:
         _write_html(html, results)
-
-
-@click.command(epilog=PLAN_EXAMPLE)
-@click.argument("paper")
-@results_option
-@json_option
-def plan(paper: str, results: Path, as_json: bool) -> None:
-    """How many seeds would decide each claim, and how long they would take."""
-    from repro.decide.seeds_needed import plan_document, plan_text
-    from repro.report.inputs import paper_audits, paper_runs
-
-    loaded = find_paper(paper)
-    _must_exist(results)
-    runs, audits = paper_runs(loaded, results), paper_audits(loaded, results)
-    if as_json:
-        click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
-    else:
-        click.echo(plan_text(runs, audits))
 
 
 def _printed(results: Path, as_json: bool) -> str:
@@ -134,10 +111,3 @@ def _write_mistakes(results: Path, data: str | None) -> None:
         click.echo(f"wrote {path}")
     for why in left_out:
         click.echo(why, err=True)
-
-
-def _must_exist(results: Path) -> None:
-    from repro.runs.records import RecordError
-
-    if not results.is_dir():
-        raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")

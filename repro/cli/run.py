@@ -15,7 +15,7 @@ from click.core import ParameterSource
 from fer_jax.vocabulary.settings import PRECISIONS, Precision
 from repro.cli.options import device_option, json_option, results_option
 from repro.decide.duration import Duration
-from repro.specs.catalog import all_papers, find_paper
+from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
 from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
@@ -25,22 +25,16 @@ if TYPE_CHECKING:
 EXIT_RUN_FAILED = 1
 ALL = "all"
 LOOKS = "3, 5, 8, 12 and 20"
-RUN_EXAMPLE = """\
+EXAMPLE = """\
 \b
 Example:
   repro run chavan2020
   repro run teta2022 --data fer2013.csv --seeds 3
   repro run ./my-paper.toml --epochs 1
   repro run teta2022 --until-decided --budget 2h"""
-RUN_ALL_EXAMPLE = """\
-\b
-Example:
-  repro run-all --data fer2013.csv --seeds 3
-  repro run-all --device gpu --seeds 5
-  repro run-all --until-decided --budget 8h"""
 
 
-def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that `run` and `run-all` share."""
     for option in reversed(
         [
@@ -113,10 +107,10 @@ def _run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
-@click.command(epilog=RUN_EXAMPLE)
+@click.command(epilog=EXAMPLE)
 @click.argument("paper")
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="`repro list` names them; `all` runs each.")
-@_run_options
+@run_options
 def run(paper: str, variant: str, **options: Any) -> None:
     """Train and evaluate one paper, as published or under an honest protocol. Resume a run that was stopped.
 
@@ -125,23 +119,10 @@ def run(paper: str, variant: str, **options: Any) -> None:
     """
     loaded = find_paper(paper)
     names = loaded.variant_names() if variant == ALL else (variant,)
-    _run([(loaded, name) for name in names], **options)
+    run_jobs([(loaded, name) for name in names], **options)
 
 
-@click.command("run-all", epilog=RUN_ALL_EXAMPLE)
-@click.option("--variants", is_flag=True, help="Every variant too, not only the default of each paper.")
-@_run_options
-def run_all(variants: bool, **options: Any) -> None:
-    """Run all bundled papers. Continue after a failure; exit 1 if any run failed.
-
-    With --until-decided, the paper whose next look costs least goes first, so that a budget decides as many as
-    possible.
-    """
-    jobs = [(p, name) for p in all_papers() for name in (p.variant_names() if variants else (DEFAULT_VARIANT,))]
-    _run(jobs, **options)
-
-
-def _run(
+def run_jobs(
     jobs: list[tuple[LoadedSpec, str]], *, until_decided: bool, budget: int | None, seeds: int, **options: Any
 ) -> None:
     if until_decided:

@@ -15,7 +15,8 @@ from PIL import Image
 
 from fer_jax.data.faces import EMOTIONS
 from repro.cli.main import main
-from repro.cli.predict import predict, webcam
+from repro.cli.predict import predict
+from repro.cli.webcam import webcam
 from repro.runs.records import RecordError
 from repro.use.recognition.errors import RecognitionError
 from repro.use.trained import Classifier, load_trained

@@ -1,0 +1,56 @@
+"""`repro data`: its words. What they answer is in `repro.cli.imported_data`, which takes time to import."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from repro.cli.options import example, json_option, print_json
+
+
+@click.group(epilog=example("repro data status", "repro data import fer2013.csv", "repro data get --from kaggle"))
+def data() -> None:
+    """Bring FER-2013, and see what is there."""
+
+
+@data.command(epilog=example("repro data status", "repro data status --json"))
+@json_option
+def status(as_json: bool) -> None:
+    """The imported data sets, and which one runs use by default."""
+    from repro.cli.imported_data import status_document, status_text
+
+    if as_json:
+        print_json(status_document())
+    else:
+        click.echo(status_text())
+
+
+@data.command("import", epilog=example("repro data import fer2013.csv", "repro data import ~/Downloads/archive.zip"))
+@click.argument("path", type=click.Path(path_type=Path))
+@json_option
+def import_data(path: Path, as_json: bool) -> None:
+    """Read FER-2013 in any form, cache it, and make it the default of later runs."""
+    from repro.cli.imported_data import import_document, import_text
+
+    if as_json:
+        print_json(import_document(path))
+    else:
+        click.echo(import_text(path))
+
+
+@data.command(epilog=example("repro data get --from kaggle", "repro data get --from huggingface"))
+@click.option(
+    "--from",
+    "source",
+    type=click.Choice(["kaggle", "huggingface"]),
+    default="kaggle",
+    show_default=True,
+    help="Whose client downloads it. Needs the extra `get`.",
+)
+def get(source: Any) -> None:
+    """Download FER-2013 with the official client, and import it."""
+    from repro.cli.imported_data import get_text
+
+    click.echo(get_text(source))

@@ -1,0 +1,35 @@
+"""`repro plan`: its words. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from repro.cli.options import json_option, must_exist, results_option
+from repro.specs.catalog import find_paper
+
+EXAMPLE = """\
+\b
+Example:
+  repro plan chavan2020
+  repro plan basani2017 --json"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.argument("paper")
+@results_option
+@json_option
+def plan(paper: str, results: Path, as_json: bool) -> None:
+    """How many seeds would decide each claim, and how long they would take."""
+    from repro.decide.seeds_needed import plan_document, plan_text
+    from repro.report.inputs import paper_audits, paper_runs
+
+    loaded = find_paper(paper)
+    must_exist(results)
+    runs, audits = paper_runs(loaded, results), paper_audits(loaded, results)
+    if as_json:
+        click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
+    else:
+        click.echo(plan_text(runs, audits))

@@ -1,0 +1,26 @@
+"""`repro show`."""
+
+from __future__ import annotations
+
+import click
+
+from repro.cli.options import example, json_option, print_json
+from repro.specs.catalog import find_paper
+from repro.specs.decode import DEFAULT_VARIANT
+
+
+@click.command(
+    epilog=example("repro show teta2022", "repro show chavan2020 --variant fig4", "repro show ./my-paper.toml")
+)
+@click.argument("paper")
+@click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Show the settings of this variant.")
+@json_option
+def show(paper: str, variant: str, as_json: bool) -> None:
+    """What one paper says: settings with their provenance, claims, contradictions."""
+    from repro.report.describe import paper_document, paper_text
+
+    loaded = find_paper(paper)
+    if as_json:
+        print_json(paper_document(loaded, variant))
+    else:
+        click.echo(paper_text(loaded, variant))

@@ -1,0 +1,52 @@
+"""`repro webcam`: its words. Imports nothing that takes time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from repro.cli.options import network_options
+from repro.cli.recogniser import open_recogniser
+
+EXAMPLE = """\
+\b
+Example:
+  repro webcam
+  repro webcam --camera 1 --paper zhaqsylyq
+  repro webcam --video talk.mp4 --out talk-marked.mp4"""
+
+
+@click.command(epilog=EXAMPLE)
+@click.option("--camera", type=click.IntRange(min=0), help="Number of the camera.  [default: 0]")
+@click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="A video file in the camera's place.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --video: write every frame, marked, into this new .mp4 or .avi file; no window is opened.",
+)
+@network_options
+def webcam(
+    camera: int | None, video: Path | None, out: Path | None, run: str | None, paper: str | None, results: Path
+) -> None:
+    """Live recognition in a window: boxes, the seven probabilities and frames per second. Ends with q or Escape.
+
+    The answer is what crowd workers would have called the picture, not what a person feels. Frames stay in memory:
+    nothing is sent, and nothing is stored but what --out names.
+    """
+    if camera is not None and video is not None:
+        raise click.UsageError("--camera and --video exclude each other")
+    if out is not None and video is None:
+        raise click.UsageError("--out needs --video")
+
+    from repro.use.recognition.detection import LIVE_SEARCH_PX, open_detector
+
+    recogniser = open_recogniser(results, run, paper, open_detector(LIVE_SEARCH_PX))
+
+    from repro.use.recognition.webcam import mark_video, watch
+
+    if out is not None and video is not None:
+        frames = mark_video(video, out, recogniser)
+        click.echo(f"wrote {frames:,} frames to {out}", err=True)
+    else:
+        watch((camera or 0) if video is None else video, recogniser)
