@@ -9,7 +9,17 @@ import numpy as np
 from fer_jax.vocabulary.layers import Activation, Dense, Flatten
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Loss, Sgd, Training
-from repro.bench.records import BENCH_FORMAT, Agreement, BenchRecord, Candidate, Comparison, Data, Duel, Round, Timing
+from repro.bench.records import (
+    BENCH_FORMAT,
+    BenchData,
+    BenchRecord,
+    Candidate,
+    Duel,
+    LearningAgreement,
+    RivalComparison,
+    Round,
+    Timing,
+)
 from repro.bench.workload import Workload
 from repro.runs.records import Device, Git
 
@@ -48,8 +58,8 @@ def make_duel(ours: list[float], theirs: list[float], rival: Candidate | None = 
 
 def make_record(*duels: Duel, paper: str = "teta2022", what: Any = "train", **fields: Any) -> BenchRecord:
     """A record of training, unless `fields` (comparison, imported, growth, ...) says otherwise."""
-    agreement = Agreement(rival="torch", key="k", agrees=True, summary="0.01 apart, 0.05 allowed", figures={})
-    comparison = Comparison(
+    agreement = LearningAgreement(rival="torch", key="k", agrees=True, summary="0.01 apart, 0.05 allowed", figures={})
+    comparison = RivalComparison(
         paper=paper,
         precision="float32",
         parameters=551_687,
@@ -68,7 +78,7 @@ def make_record(*duels: Duel, paper: str = "teta2022", what: Any = "train", **fi
         "what": what,
         "device": CPU,
         "threads": 2,
-        "data": Data(name="fer2013", fingerprint="ab12cd34ef", synthetic=False, rows=8192, image_size=48),
+        "data": BenchData(name="fer2013", fingerprint="ab12cd34ef", synthetic=False, rows=8192, image_size=48),
         "matmul_flops_per_s": 200e9,
         "load_at_start": 0.12,
         "comparison": comparison if what in ("train", "predict") else None,

@@ -8,18 +8,18 @@ import numpy as np
 
 from fer_jax.data.faces import EMOTIONS
 from repro.forensics import matrix_arithmetic as arithmetic
-from repro.specs.spec import Table
+from repro.specs.spec import ClaimTable
 
 SPLITS = arithmetic.official_splits(range(7))
 
 
-def table(cells: Any, *, classes: tuple[str, ...] = EMOTIONS, **fields: Any) -> Table:
+def table(cells: Any, *, classes: tuple[str, ...] = EMOTIONS, **fields: Any) -> ClaimTable:
     defaults: dict[str, Any] = {"unit": "rows", "resolution": 1}
     rows = tuple(tuple(float(v) for v in row) for row in cells)
-    return Table(id="t", split="test", classes=classes, cells=rows, quote="q", place="p", **defaults | fields)
+    return ClaimTable(id="t", split="test", classes=classes, cells=rows, quote="q", place="p", **defaults | fields)
 
 
-def shares(matrix: np.ndarray, of: str, decimals: int, *, cut: bool = False, **fields: Any) -> Table:
+def shares(matrix: np.ndarray, of: str, decimals: int, *, cut: bool = False, **fields: Any) -> ClaimTable:
     """The matrix as a paper prints it: per cent, rounded or cut to some digits."""
     sums = {"all": matrix.sum(), "row": matrix.sum(1, keepdims=True), "column": matrix.sum(0, keepdims=True)}[of]
     exact = 100 * np.divide(matrix, sums, out=np.zeros(matrix.shape), where=sums > 0)

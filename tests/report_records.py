@@ -12,7 +12,7 @@ from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.leakage import LeakageAudit
 from repro.audit.records import AUDIT_FORMAT, AuditRecord
-from repro.judge.groups import Run
+from repro.judge.groups import RecordedRun
 from repro.report.folder import documents
 from repro.report.inputs import ReportInput
 from repro.runs.plan import recorded_spec, settings_sha256
@@ -213,7 +213,7 @@ def report_input(
     """What a report of these records would be made from; records as from `placed`."""
     by_paper = {spec.id: tuple(audit for audit in audits if audit.paper == spec.id) for spec in specs}
     given = {"results": Path("nowhere"), "data": None, "explanations": {}, "bench": None} | fields
-    runs = tuple(Run(PurePosixPath(path.as_posix()), record) for path, record in records)
+    runs = tuple(RecordedRun(PurePosixPath(path.as_posix()), record) for path, record in records)
     return ReportInput(specs=tuple(specs), runs=runs, audits=by_paper, **given)
 
 

@@ -180,6 +180,15 @@ def test_imports_stand_at_the_top_of_a_file():
     assert later == IMPORTS_LATER.keys()
 
 
+def test_no_two_classes_have_one_name():
+    found: dict[str, list[str]] = {}
+    for path in (path for path in SOURCES if path.relative_to(ROOT).parts[0] != "tests"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef):
+                found.setdefault(node.name, []).append(module_name(path))
+    assert {name: places for name, places in found.items() if len(places) > 1} == {}
+
+
 def test_papers_are_inert():
     assert {path.suffix for path in (ROOT / "papers").rglob("*") if path.is_file()} == {".toml"}
 

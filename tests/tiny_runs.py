@@ -15,7 +15,7 @@ from repro.runs.plan import RunPlan, make_plan
 from repro.runs.records import Overrides
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
-from repro.runs.runner import Outcome, run
+from repro.runs.runner import RunOutcome, run
 from repro.specs.decode import load_spec
 
 CPU = jax.devices("cpu")[:1]
@@ -41,7 +41,7 @@ class TinyRuns:
         devices: Any = CPU,
         data: Dataset | None = None,
         **settings: Any,
-    ) -> Outcome:
+    ) -> RunOutcome:
         context = RunContext(data or self.dataset, devices, self.results, fresh)
         return run(self.plan(**settings), context, report=report)
 
@@ -73,7 +73,7 @@ def under(
     *,
     report: Callable[..., None] | None = None,
     **settings: Any,
-) -> Outcome:
+) -> RunOutcome:
     """A run of the tiny paper under a protocol; other keywords are settings of the paper."""
     loaded = load_spec(tiny_paper(**settings))
     plan = make_plan(loaded, variant="default", seed=0, overrides=Overrides(), protocol=protocol)

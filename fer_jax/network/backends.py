@@ -34,7 +34,7 @@ Pair = tuple[int, int]
 
 
 @dataclass(frozen=True)
-class Stage:
+class LayerWithPooling:
     """One layer of the list under its name, together with the pooling that a backend applies in the same go."""
 
     name: str
@@ -59,7 +59,7 @@ class Backend(Protocol):
         """For the caller's `jax.jit(..., compiler_options=...)`; speed only."""
         ...
 
-    def stages(self, layers: tuple[Layer, ...]) -> tuple[Stage, ...]:
+    def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
         """The layers in the order in which they are applied."""
         ...
 
@@ -67,18 +67,18 @@ class Backend(Protocol):
         """Images in this backend's layout."""
         ...
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage) -> Array:
+    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
         """The stage's convolution, and its pooling if it has one."""
         ...
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array: ...
 
-    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerWithPooling) -> Array:
         """factor x + offset per channel, and the stage's pooling if it has one; for evaluation, without a gradient."""
         ...
 
     def normalise_batch(
-        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerWithPooling
     ) -> tuple[Array, Array, Array]:
         """The stage's batch norm in training, and its pooling if it has one; mean and biased variance per channel."""
         ...
@@ -114,7 +114,7 @@ def _pooled(x: Array, pool: MaxPool | None, window: int) -> Array:
 
 
 def _normalise_batch(
-    backend: Backend, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+    backend: Backend, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerWithPooling
 ) -> tuple[Array, Array, Array]:
     assert isinstance(stage.layer, BatchNorm)
     axes = {"channel_axis": backend.channel_axis, "batch_axis": backend.batch_axis}
@@ -138,13 +138,13 @@ class NhwcBackend:
     def compiler_options(self) -> dict[str, str]:
         return {}
 
-    def stages(self, layers: tuple[Layer, ...]) -> tuple[Stage, ...]:
-        return tuple(Stage(name, layer) for name, layer in zip(layer_names(layers), layers, strict=True))
+    def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
+        return tuple(LayerWithPooling(name, layer) for name, layer in zip(layer_names(layers), layers, strict=True))
 
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage) -> Array:
+    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
         layer = stage.layer
         assert isinstance(layer, Conv)
         pads = paddings(x, layer.kernel, layer.stride, layer.padding)
@@ -163,11 +163,11 @@ class NhwcBackend:
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         return _max_pool(x, layer)
 
-    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerWithPooling) -> Array:
         return batch_norm.normalise(x, factor, offset, self.channel_axis)
 
     def normalise_batch(
-        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerWithPooling
     ) -> tuple[Array, Array, Array]:
         return _normalise_batch(self, x, scale, bias, rows, stage)
 
@@ -208,13 +208,13 @@ class ChwnBackend:
     def compiler_options(self) -> dict[str, str]:
         return convolution.supported_compiler_options()
 
-    def stages(self, layers: tuple[Layer, ...]) -> tuple[Stage, ...]:
+    def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
         return _pools_joined(_pools_first(NhwcBackend().stages(layers)))
 
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC.transpose(3, 1, 2, 0)
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage) -> Array:
+    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
         layer, pool = stage.layer, stage.pool
         assert isinstance(layer, Conv)
         y, pooled = _convolve(x, kernel_HWIO, layer, pool)
@@ -226,7 +226,7 @@ class ChwnBackend:
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         return _max_pool(x, layer)
 
-    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerWithPooling) -> Array:
         window = _window_inside(x.shape[1:3], stage.pool)
         if native_batch_norm.suits(x, window):
             y = native_batch_norm.normalise(x, factor, offset, window)
@@ -235,7 +235,7 @@ class ChwnBackend:
         return _pooled(y, stage.pool, window)
 
     def normalise_batch(
-        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerWithPooling
     ) -> tuple[Array, Array, Array]:
         window = _window_inside(x.shape[1:3], stage.pool)
         if native_batch_norm.suits(x, window):
@@ -290,7 +290,7 @@ def _window_inside(sizes: Sequence[int], pool: MaxPool | None) -> int:
 ACTIVATIONS = {"relu": jax.nn.relu, "elu": jax.nn.elu, "tanh": jnp.tanh, "sigmoid": jax.nn.sigmoid}
 
 
-def _pools_first(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def _pools_first(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
     """Each activation that stands right before a pooling moved behind it.
 
     All our activations rise monotonically, so the maximum of f(x) is f of the maximum of x, and where f is flat its
@@ -304,10 +304,10 @@ def _pools_first(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(ordered)
 
 
-def _pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def _pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
     """Each pooling that directly follows a convolution or batch norm applied in the same stage, where its windows touch
     but do not overlap."""
-    joined: list[Stage] = []
+    joined: list[LayerWithPooling] = []
     for stage in stages:
         pool = stage.layer
         if isinstance(pool, MaxPool) and pool_stride(pool) == pool.window and joined and _takes_pool(joined[-1]):
@@ -317,7 +317,7 @@ def _pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(joined)
 
 
-def _takes_pool(stage: Stage) -> bool:
+def _takes_pool(stage: LayerWithPooling) -> bool:
     layer = stage.layer
     if stage.pool is not None:
         return False

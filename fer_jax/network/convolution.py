@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax.network.pooling import Padding, first_maximum, pad, window_positions
+from fer_jax.network.pooling import AxisPadding, first_maximum, pad, window_positions
 
 # The pass that is switched off here removes optimization barriers, and it runs before fusion.
 COMPILER_OPTIONS = {"xla_disable_hlo_passes": "cse_barrier_expander"}
@@ -64,7 +64,7 @@ def product_out(a: Array, b: Array) -> Array:
 # --- convolution with all patches written out: for few channels, or strides ------------------------------------------
 
 
-def convolve_patches(x: Array, kernel: Array, stride: int, padding: tuple[Padding, Padding]) -> Array:
+def convolve_patches(x: Array, kernel: Array, stride: int, padding: tuple[AxisPadding, AxisPadding]) -> Array:
     """Convolution as one matrix product with all k x k patches.
 
     It writes every pixel k * k times, which pays only while the channels are few (a network's first layer). Its
@@ -105,7 +105,7 @@ def convolve_patches(x: Array, kernel: Array, stride: int, padding: tuple[Paddin
 #   dK[(i, o), (j, c)] = sum over r, w of G[(i, o), r, w] a[(j, c), r, w]    and    da = K^T G.
 
 
-def convolve_separable(x: Array, kernel: Array, padding: Padding) -> Array:
+def convolve_separable(x: Array, kernel: Array, padding: AxisPadding) -> Array:
     """Convolution of stride 1 with patches along the width only; both axes are padded alike.
 
     Shapes as in `convolve_patches`.
@@ -116,11 +116,11 @@ def convolve_separable(x: Array, kernel: Array, padding: Padding) -> Array:
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _separable(x: Array, matrix: Array, size: int, padding: Padding) -> Array:
+def _separable(x: Array, matrix: Array, size: int, padding: AxisPadding) -> Array:
     return _separable_forward(x, matrix, size, padding)[0]
 
 
-def _separable_forward(x: Array, matrix: Array, size: int, padding: Padding) -> tuple[Array, tuple[Array, Array]]:
+def _separable_forward(x: Array, matrix: Array, size: int, padding: AxisPadding) -> tuple[Array, tuple[Array, Array]]:
     before, after = padding
     padded = pad(x, 2, before, after)
     width = padded.shape[2] - size + 1
@@ -132,7 +132,7 @@ def _separable_forward(x: Array, matrix: Array, size: int, padding: Padding) -> 
 
 
 def _separable_backward(
-    size: int, padding: Padding, residuals: tuple[Array, Array], cotangent: Array
+    size: int, padding: AxisPadding, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
     gathered, matrix = residuals
     before, after = padding
@@ -156,7 +156,7 @@ _separable.defvjp(_separable_forward, _separable_backward)
 # --- convolution and pooling in one -----------------------------------------------------------------------------------
 
 
-def convolve_and_pool(x: Array, kernel: Array, padding: Padding, window: int) -> Array:
+def convolve_and_pool(x: Array, kernel: Array, padding: AxisPadding, window: int) -> Array:
     """Convolution of stride 1, then the maximum over windows that touch but do not overlap.
 
     A convolution of stride s with s * s copies of the kernel, each shifted by one of the s * s places in the window,

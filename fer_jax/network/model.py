@@ -16,7 +16,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax.network.backends import Backend, NhwcBackend, Stage
+from fer_jax.network.backends import Backend, LayerWithPooling, NhwcBackend
 from fer_jax.network.batch_norm import Rows, factor_and_offset
 from fer_jax.vocabulary.layers import (
     Activation,
@@ -65,7 +65,7 @@ def draw(init: Init, key: Array, shape: tuple[int, ...], fan_in: int, fan_out: i
 class _Weighted(nn.Module):
     """A layer with a kernel and perhaps a bias."""
 
-    stage: Stage
+    stage: LayerWithPooling
     backend: Backend
 
     def weights(self, shape: tuple[int, ...]) -> tuple[Array, Array | None]:
@@ -106,7 +106,7 @@ class BatchNormLayer(nn.Module):
     """Normalisation per channel of a map or per feature, over the whole batch on all devices, with the pooling that the
     backend has joined to it."""
 
-    stage: Stage
+    stage: LayerWithPooling
     backend: Backend
     axis_name: str | None
 
@@ -170,7 +170,7 @@ class DropoutLayer(nn.Module):
         return lax.slice_in_dim(kept, 0, features, axis=1 - axis).reshape(x.shape)
 
 
-class Network(nn.Module):
+class Sequential(nn.Module):
     """The layers one after the other, up to the logits.
 
     Attributes:
@@ -237,9 +237,9 @@ def hidden_layers(layers: tuple[Layer, ...]) -> tuple[Layer, ...]:
 
 def build(
     layers: tuple[Layer, ...], *, backend: Backend, axis_name: str | None = None, batch_size: int | None = None
-) -> Network:
+) -> Sequential:
     """The network of a layer list for one backend."""
-    return Network(layers=tuple(layers), backend=backend, axis_name=axis_name, batch_size=batch_size)
+    return Sequential(layers=tuple(layers), backend=backend, axis_name=axis_name, batch_size=batch_size)
 
 
 def init_variables(layers: tuple[Layer, ...], input_shape_hwc: Shape, key: Array) -> Variables:

@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-Padding = tuple[int, int]  # how many places before and after an axis
+AxisPadding = tuple[int, int]  # how many places before and after an axis
 
 
 def window_positions(x: Array, axis: int, start: int, count: int, stride: int = 1) -> Array:
@@ -61,7 +61,7 @@ first_maximum.defvjp(_first_maximum_forward, _first_maximum_backward)
 _DIRECT_WINDOW = 3
 
 
-def max_pool(x: Array, window: int, stride: int, padding: tuple[Padding, Padding]) -> Array:
+def max_pool(x: Array, window: int, stride: int, padding: tuple[AxisPadding, AxisPadding]) -> Array:
     """Maximum over square windows; of equal values the first in row-major order takes the whole gradient.
 
     It works on (channels, height, width, batch) and on (batch, height, width, channels) alike. It needs no scatter and
@@ -80,12 +80,14 @@ def max_pool(x: Array, window: int, stride: int, padding: tuple[Padding, Padding
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
-def _max_pool(x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[Padding, Padding]) -> Array:
+def _max_pool(
+    x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[AxisPadding, AxisPadding]
+) -> Array:
     return _max_pool_forward(x, window, stride, padding)[0]
 
 
 def _max_pool_forward(
-    x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[Padding, Padding]
+    x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[AxisPadding, AxisPadding]
 ) -> tuple[Array, tuple[Array, int, int]]:
     height, width = x.shape[1:3]
     for axis in (1, 2):
@@ -104,7 +106,7 @@ def _max_pool_forward(
 def _max_pool_backward(
     window: tuple[int, int],
     stride: tuple[int, int],
-    padding: tuple[Padding, Padding],
+    padding: tuple[AxisPadding, AxisPadding],
     residuals: tuple[Array, int, int],
     cotangent: Array,
 ) -> tuple[Array]:

@@ -22,7 +22,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from fer_jax.network.convolution import product_in, product_out, varying_like
-from fer_jax.network.pooling import Padding, pad, window_positions
+from fer_jax.network.pooling import AxisPadding, pad, window_positions
 
 Transform = Callable[[Sequence[Array]], list[Array]]
 _HEIGHT, _WIDTH = 1, 2
@@ -58,7 +58,7 @@ def _both_axes(transform: Transform, grid: Grid) -> Grid:
     return [list(row) for row in zip(*columns, strict=True)]
 
 
-def convolve_winograd(x: Array, kernel: Array, padding: Padding) -> Array:
+def convolve_winograd(x: Array, kernel: Array, padding: AxisPadding) -> Array:
     """Convolution of stride 1 with a 3 x 3 kernel; both axes are padded alike.
 
     In float32 its rounding error is a few times that of a direct convolution.

@@ -73,7 +73,7 @@ class SeedData:
     checkpoints: Checkpoints | None = None
 
 
-class Run:
+class TrainingRun:
     """One run as it goes."""
 
     def __init__(self, network: Network, given: SeedData) -> None:

@@ -16,7 +16,7 @@ from fer_jax.machine.devices import device_kind
 from fer_jax.train.batches import Stretch, evaluation_batches, stretches, training_batches
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.engine import DeviceRows, Engine, EpochFigures, TrainState
-from fer_jax.train.history import Figures, Run, SeedData, TrainResult, confusion, history_entry
+from fer_jax.train.history import Figures, SeedData, TrainingRun, TrainResult, confusion, history_entry
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
@@ -102,7 +102,7 @@ def fit_seeds(
     asked_at = time.perf_counter() if asked_at is None else asked_at
     _check_sizes(given)
     engine = Engine(network, devices, seeds=len(given) if len(given) > 1 else None, precision=precision)
-    runs = [Run(network, of_seed) for of_seed in given]
+    runs = [TrainingRun(network, of_seed) for of_seed in given]
     plan = stretches(network.training, len(given[0].splits["train"]))
     if checkpoint_every_s is None:
         checkpoint_every_s = CHECKPOINT_EVERY_S[device_kind(devices[0])]
@@ -151,7 +151,7 @@ class _SideBySide:
     def __init__(
         self,
         engine: Engine,
-        runs: list[Run],
+        runs: list[TrainingRun],
         data: dict[str, DeviceRows],
         asked_at: float,
         checkpoint_every_s: float,
@@ -291,7 +291,7 @@ def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows
     return data
 
 
-def _furthest_behind(runs: list[Run], epochs: int) -> list[int]:
+def _furthest_behind(runs: list[TrainingRun], epochs: int) -> list[int]:
     """The runs that train next: those with the fewest finished epochs, until all have all of them."""
     done = {k: len(run.history) for k, run in enumerate(runs) if not run.error and len(run.history) < epochs}
     return [k for k in done if done[k] == min(done.values())]

@@ -24,7 +24,7 @@ from fer_jax.duplicates.search import (
 from repro.audit.ferplus import not_a_face, read_votes
 from repro.runs.dataset import Dataset
 
-Matrix = tuple[tuple[int, ...], ...]
+CountMatrix = tuple[tuple[int, ...], ...]
 
 
 class PairCounts(msgspec.Struct, frozen=True):
@@ -33,7 +33,7 @@ class PairCounts(msgspec.Struct, frozen=True):
 
     pairs: int
     rows: int
-    between: Matrix
+    between: CountMatrix
 
 
 class SplitCopies(msgspec.Struct, frozen=True):

@@ -57,7 +57,7 @@ class Likeness:
 
 
 @dataclass(frozen=True)
-class Agreement:
+class LossAgreement:
     """All contenders by one kind of loss. losses[contender]: one per seed."""
 
     losses: dict[str, tuple[float, ...]]
@@ -74,8 +74,8 @@ class LearningCheck:
 
     steps: int
     seeds: tuple[int, ...]
-    held_out: Agreement
-    training: Agreement
+    held_out: LossAgreement
+    training: LossAgreement
 
     @property
     def alike(self) -> bool:
@@ -101,7 +101,7 @@ class LearningCheck:
         return asdict(self)
 
 
-def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Agreement:
+def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> LossAgreement:
     """Compare every contender's losses with those of "own", seed by seed in the same order.
 
     random: the network draws dropout masks or flips, which no two frameworks draw alike. Then `difference` is the mean
@@ -141,7 +141,7 @@ def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Agre
             difference = float(apart[np.abs(apart).argmax()])
             allowed = max(ROUNDING, own_sd / 10)
         likeness[name] = Likeness(float(values.mean()), sd, difference, allowed)
-    return Agreement({name: tuple(map(float, values)) for name, values in losses.items()}, likeness)
+    return LossAgreement({name: tuple(map(float, values)) for name, values in losses.items()}, likeness)
 
 
 def draws_at_random(network: Network) -> bool:

@@ -26,7 +26,7 @@ HASH_SIZE = 8
 HASH_FREQUENCIES = 32  # pictures are shrunk to so many pixels before the cosine transform
 
 
-class Search(NamedTuple):
+class SearchTiming(NamedTuple):
     """One timing of one way, and the pairs that it found as row_a * rows + row_b, row_a < row_b, sorted."""
 
     seconds: float
@@ -89,16 +89,16 @@ class Searcher:
         if way == OWN:
             import fer_jax.duplicates.correlation  # noqa: F401  not timed; what it compiles is
 
-    def search(self) -> Search:
+    def search(self) -> SearchTiming:
         begin = time.perf_counter()
         a, b = WAYS[self.way](self.images)
         seconds = time.perf_counter() - begin
-        return Search(seconds, peak_memory_bytes(), np.unique(a.astype(np.int64) * len(self.images) + b))
+        return SearchTiming(seconds, peak_memory_bytes(), np.unique(a.astype(np.int64) * len(self.images) + b))
 
 
 def compare_audits(images: np.ndarray, *, rounds: int, threads: int, say: Callable[[str], None]) -> AuditComparison:
     """Every way once per round. Raises WorkerError."""
-    searches: dict[str, list[Search]] = {way: [] for way in WAYS}
+    searches: dict[str, list[SearchTiming]] = {way: [] for way in WAYS}
     for number in range(1, rounds + 1):
         for way, done in searches.items():
             with Worker(Searcher, (way, images), label=way, variables=thread_environment(threads, "cpu")) as worker:
@@ -109,7 +109,7 @@ def compare_audits(images: np.ndarray, *, rounds: int, threads: int, say: Callab
     return AuditComparison(own=own, others=tuple(others))
 
 
-def _way(name: str, done: list[Search], rows: int, ours: np.ndarray) -> AuditWay:
+def _way(name: str, done: list[SearchTiming], rows: int, ours: np.ndarray) -> AuditWay:
     return AuditWay(
         name=name,
         timings=tuple(Timing(images_per_s=rows / s.seconds, elapsed_s=s.seconds) for s in done),

@@ -19,12 +19,12 @@ from fer_jax.vocabulary.settings import Precision
 from fer_jax.vocabulary.step_kinds import StepError
 from repro.bench import growth
 from repro.bench.audit import compare_audits
-from repro.bench.comparison import BenchError, Settings, choose_rivals, chosen_modes, compare
+from repro.bench.comparison import BenchError, ComparisonSettings, choose_rivals, chosen_modes, compare
 from repro.bench.import_csv import compare_imports, write_csv
 from repro.bench.known_agreements import agreements_with, stored_agreements
 from repro.bench.machine import MatmulRate
 from repro.bench.measure import SEED
-from repro.bench.records import BENCH_FORMAT, Agreement, BenchRecord, Data, What, find_bench, write_bench
+from repro.bench.records import BENCH_FORMAT, BenchData, BenchRecord, LearningAgreement, What, find_bench, write_bench
 from repro.bench.table import machine_section, render_bench_folder
 from repro.bench.worker import WorkerError, thread_environment
 from repro.bench.workload import Workload, make_workload
@@ -58,7 +58,7 @@ class Request:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class BenchOutcome:
     """The records that were written, and in words what failed."""
 
     records: tuple[BenchRecord, ...]
@@ -74,7 +74,7 @@ def say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def bench(request: Request) -> Outcome:
+def bench(request: Request) -> BenchOutcome:
     """Do all comparisons; one that fails is told and the others go on.
 
     Raises what the user can mend before anything is timed (BenchError, DataError, DeviceError).
@@ -85,7 +85,7 @@ def bench(request: Request) -> Outcome:
     folders = [folder for folder in (request.results, request.agreements) if folder is not None]
     records_there = (record for folder in folders for record in find_bench(folder))
     known = stored_agreements(record for record in records_there if record.device == place.device)
-    settings = Settings(
+    settings = ComparisonSettings(
         place.device.kind,
         rivals,
         request.rounds,
@@ -122,7 +122,7 @@ def bench(request: Request) -> Outcome:
         records.append(record)
     for name, text in render_bench_folder(request.results).items():
         write_atomically(request.results / name, text.encode())
-    return Outcome(tuple(records), tuple(failures))
+    return BenchOutcome(tuple(records), tuple(failures))
 
 
 @dataclass(frozen=True)
@@ -175,7 +175,7 @@ class _Place:
             what=what,
             device=self.device,
             threads=self.device.host_cores,
-            data=Data(
+            data=BenchData(
                 name=self.dataset.name,
                 fingerprint=faces.fingerprint,
                 synthetic=faces.synthetic,
@@ -198,7 +198,12 @@ def _workload(loaded: LoadedSpec, place: _Place, precision: Precision) -> Worklo
 
 
 def _compare(
-    request: Request, place: _Place, settings: Settings, loaded: LoadedSpec, what: Any, known: list[Agreement]
+    request: Request,
+    place: _Place,
+    settings: ComparisonSettings,
+    loaded: LoadedSpec,
+    what: Any,
+    known: list[LearningAgreement],
 ) -> BenchRecord:
     """known: verdicts so far, to which those that are found here are added."""
     started = datetime.now(UTC)
@@ -211,7 +216,7 @@ def _compare(
         found = "; ".join(f"{a.rival}: {a.summary}" for a in agreements)
         raise BenchError(f"{loaded.id}: no rival learns as this suite does, so nothing was timed ({found})")
     matmul = MatmulRate(place.jax_device, place.device.kind, request.precision)
-    settings = Settings(**{**vars(settings), "rivals": agreeing})
+    settings = ComparisonSettings(**{**vars(settings), "rivals": agreeing})
     comparison = compare(workload, what, settings, agreements=agreements, between=matmul.measure, say=say)
     rows, size = workload.images.shape[:2]
     return place.record(

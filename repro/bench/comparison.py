@@ -12,7 +12,7 @@ from fer_jax.vocabulary.layers import parameter_count
 from repro.bench import contenders
 from repro.bench.arithmetic import multiply_adds
 from repro.bench.measure import PAUSE_S, Entrant, duel, finalists, scout
-from repro.bench.records import Agreement, Candidate, Comparison, Duel
+from repro.bench.records import Candidate, Duel, LearningAgreement, RivalComparison
 from repro.bench.worker import Worker, WorkerError, thread_environment
 from repro.bench.workload import Workload
 
@@ -28,7 +28,7 @@ class BenchError(UserError):
 
 
 @dataclass(frozen=True)
-class Settings:
+class ComparisonSettings:
     """How to compare. device: cpu or gpu. rivals: by name, as in `contenders.NAMES`. seconds: of one timing. modes: of
     the rivals, which are tried; by default all."""
 
@@ -76,7 +76,7 @@ def chosen_modes(asked: tuple[str, ...] | None, rivals: tuple[str, ...], device:
     return asked
 
 
-def start_worker(name: str, mode: str, workload: Workload, settings: Settings) -> Worker:
+def start_worker(name: str, mode: str, workload: Workload, settings: ComparisonSettings) -> Worker:
     """Raises WorkerError."""
     return Worker(
         contenders.start,
@@ -89,12 +89,12 @@ def start_worker(name: str, mode: str, workload: Workload, settings: Settings) -
 def compare(
     workload: Workload,
     what: Literal["train", "predict"],
-    settings: Settings,
+    settings: ComparisonSettings,
     *,
-    agreements: tuple[Agreement, ...],
+    agreements: tuple[LearningAgreement, ...],
     between: Callable[[], object],
     say: Callable[[str], None],
-) -> Comparison:
+) -> RivalComparison:
     """Scout all modes, then let ours meet the best of every rival in alternating rounds.
 
     between: called after every round, while no contender works. Raises BenchError when ours or every rival fails.
@@ -115,7 +115,7 @@ def compare(
         raise BenchError(f"{workload.name}: every rival failed:\n{_errors(scouted, *settings.rivals)}")
     network = workload.network
     costs = multiply_adds(network.layers, network.image_size)
-    return Comparison(
+    return RivalComparison(
         paper=workload.name,
         precision=workload.precision,
         parameters=parameter_count(network.layers, (network.image_size, network.image_size, 1))[0],
@@ -132,7 +132,7 @@ def _errors(scouted: list[Candidate], *names: str) -> str:
 
 
 def _scout(
-    workload: Workload, what: Literal["train", "predict"], settings: Settings, say: Callable[[str], None]
+    workload: Workload, what: Literal["train", "predict"], settings: ComparisonSettings, say: Callable[[str], None]
 ) -> list[Candidate]:
     """Every mode of every contender with every batch size, in interleaved rounds."""
     sizes = (workload.network.training.batch_size,) if what == "train" else settings.predict_batches
@@ -163,14 +163,14 @@ def _new_entrant(
     what: Literal["train", "predict"],
     size: int,
     workload: Workload,
-    settings: Settings,
+    settings: ComparisonSettings,
 ) -> Entrant:
     return Entrant(worker, name, mode, what, size, rows=len(workload.labels), pause_s=settings.pause_s)
 
 
 @contextmanager
 def _entrant(
-    workload: Workload, what: Literal["train", "predict"], candidate: Candidate, settings: Settings
+    workload: Workload, what: Literal["train", "predict"], candidate: Candidate, settings: ComparisonSettings
 ) -> Iterator[Entrant]:
     """A candidate in a fresh process, whose memory and time to compile are of this batch size alone."""
     with start_worker(candidate.name, candidate.mode, workload, settings) as worker:
@@ -182,7 +182,7 @@ def _meet(
     what: Literal["train", "predict"],
     own: Entrant,
     candidate: Candidate,
-    settings: Settings,
+    settings: ComparisonSettings,
     between: Callable[[], object],
     say: Callable[[str], None],
 ) -> Duel | None:

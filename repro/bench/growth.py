@@ -18,7 +18,7 @@ from repro.bench.contender import Contender
 from repro.bench.growth_contenders import SeedsTogether, start_on_all_devices, start_with_rows, with_rows
 from repro.bench.machine import available_memory_bytes
 from repro.bench.measure import PAUSE_S, Entrant
-from repro.bench.records import Axis, Growth, Point, Timing
+from repro.bench.records import Axis, Growth, GrowthPoint, Timing
 from repro.bench.worker import Worker, WorkerError, thread_environment
 from repro.bench.workload import Workload
 
@@ -72,7 +72,7 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
     def start(changed: Workload) -> partial[Contender]:
         return partial(contenders.start, "own", "default", changed, settings.device)
 
-    def axis(name: str, points: Iterable[Point]) -> Axis:
+    def axis(name: str, points: Iterable[GrowthPoint]) -> Axis:
         return Axis(name=name, batch_size=batch, points=tuple(points))
 
     rows = len(workload.labels)
@@ -116,22 +116,24 @@ def seeds_alone(settings: GrowthSettings) -> GrowthSettings:
     )
 
 
-def _too_large(workload: Workload, rows: int) -> Point | None:
+def _too_large(workload: Workload, rows: int) -> GrowthPoint | None:
     """A point that says so when the machine has too little memory for the rows."""
     needed = COPIES * rows * workload.images[0].nbytes + SPARE_BYTES
     available = available_memory_bytes()
     if available is None or needed <= available:
         return None
-    return Point(value=rows, error=f"needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
+    return GrowthPoint(value=rows, error=f"needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
 
 
-def _device_point(workload: Workload, count: int, settings: GrowthSettings, measure: Callable[..., Point]) -> Point:
+def _device_point(
+    workload: Workload, count: int, settings: GrowthSettings, measure: Callable[..., GrowthPoint]
+) -> GrowthPoint:
     """On CPU the devices are virtual: parts of the same cores."""
     if settings.device == "gpu" and count > settings.devices:
-        return Point(value=count, error=f"the machine has {settings.devices}")
+        return GrowthPoint(value=count, error=f"the machine has {settings.devices}")
     batch = workload.network.training.batch_size
     if batch % count:
-        return Point(value=count, error=f"a batch of {batch} cannot be shared evenly")
+        return GrowthPoint(value=count, error=f"a batch of {batch} cannot be shared evenly")
     variables = (
         {"CUDA_VISIBLE_DEVICES": ",".join(map(str, range(count)))}
         if settings.device == "gpu"
@@ -141,7 +143,9 @@ def _device_point(workload: Workload, count: int, settings: GrowthSettings, meas
     return measure("devices", count, start, rows=len(workload.labels), batch=batch, also=(), variables=variables)
 
 
-def _seed_point(workload: Workload, seeds: int, settings: GrowthSettings, measure: Callable[..., Point]) -> Point:
+def _seed_point(
+    workload: Workload, seeds: int, settings: GrowthSettings, measure: Callable[..., GrowthPoint]
+) -> GrowthPoint:
     """Images per second of all seeds together: a step takes the batches of all."""
     few = with_rows(workload, min(SEED_ROWS, len(workload.labels)))
     start = partial(SeedsTogether, few, settings.device, seeds)
@@ -160,7 +164,7 @@ def _point(
     say: Callable[[str], None],
     also: tuple[str, ...] = ("predict",),
     variables: dict[str, str] | None = None,
-) -> Point:
+) -> GrowthPoint:
     """Training, and what else is in `also`, in one fresh process."""
     environment = thread_environment(settings.threads, settings.device) | (variables or {})
     try:
@@ -174,9 +178,9 @@ def _point(
                 predict = _predict(worker, batch, rows, settings)
     except WorkerError as error:
         say(f"  {axis} {value} is left out: {error}")
-        return Point(value=value, error=error.reason)
+        return GrowthPoint(value=value, error=error.reason)
     say(f"  {axis} {value:,}: {train.images_per_s:,.0f} images/s, {peak / 2**20:,.0f} MiB")
-    return Point(
+    return GrowthPoint(
         value=value,
         train=train,
         predict=predict,

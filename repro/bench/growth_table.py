@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from repro.bench.records import Axis, BenchRecord, Point
+from repro.bench.records import Axis, BenchRecord, GrowthPoint
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, count, strong, table
 from repro.text.units import number, rate
 
@@ -44,7 +44,7 @@ def _axis_blocks(axis: Axis) -> list[Block]:
     return [Paragraph(note), shown] if note else [shown]
 
 
-def _row(point: Point, with_prediction: bool) -> list[Cell | Inline]:
+def _row(point: GrowthPoint, with_prediction: bool) -> list[Cell | Inline]:
     speeds = [Cell(rate(t.images_per_s), t.images_per_s) if t else Cell(NOTHING) for t in (point.train, point.predict)]
     held = point.peak_memory_bytes if point.device_memory_bytes is None else point.device_memory_bytes
     memory = Cell(number(held / 2**20, 0), held) if point.train else NOTHING

@@ -22,7 +22,7 @@ OWN = "read_faces"
 CACHED = "opened from the cache"
 
 
-class Reading(NamedTuple):
+class CsvTiming(NamedTuple):
     """One timing of one way, and the SHA-256 of the pixels and labels that it read."""
 
     seconds: float
@@ -79,7 +79,7 @@ class Reader:
 
             self.versions["pandas"] = pd.__version__
 
-    def read(self) -> Reading:
+    def read(self) -> CsvTiming:
         """The digest is not timed, and the memory is that before it."""
         begin = time.perf_counter()
         images, labels = self._arrays()
@@ -87,7 +87,7 @@ class Reader:
         peak = peak_memory_bytes()
         digest = hashlib.sha256(np.ascontiguousarray(images).data)
         digest.update(np.ascontiguousarray(labels, np.uint8).data)
-        return Reading(seconds, len(labels), peak, digest.hexdigest())
+        return CsvTiming(seconds, len(labels), peak, digest.hexdigest())
 
     def _arrays(self) -> Arrays:
         if self.way in IDIOMS:
@@ -117,7 +117,7 @@ def compare_imports(path: Path, *, rounds: int, threads: int, say: Callable[[str
                 with Worker(
                     Reader, (way, str(path), cache_dir), label=way, variables=thread_environment(threads, "cpu")
                 ) as worker:
-                    reading: Reading = worker.call("read")
+                    reading: CsvTiming = worker.call("read")
                 expected = expected or reading.digest
                 if reading.digest != expected:
                     raise DataError(f"{path}: {way} reads other faces from it than {OWN}; give the plain fer2013.csv")

@@ -16,8 +16,8 @@ import numpy as np
 import fer_jax
 from repro.bench import contenders
 from repro.bench.agreement import OWN, STEPS, LearningCheck, check, draws_at_random
-from repro.bench.comparison import Settings, start_worker
-from repro.bench.records import Agreement, BenchRecord
+from repro.bench.comparison import ComparisonSettings, start_worker
+from repro.bench.records import BenchRecord, LearningAgreement
 from repro.bench.workload import Workload, initial_variables
 
 SEEDS = (0, 1, 2)
@@ -31,7 +31,7 @@ DISTRIBUTIONS = {
 OWN_DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax")
 
 
-def stored_agreements(records: Iterable[BenchRecord]) -> list[Agreement]:
+def stored_agreements(records: Iterable[BenchRecord]) -> list[LearningAgreement]:
     """What comparisons have found out before."""
     return [a for record in records if record.comparison is not None for a in record.comparison.agreements]
 
@@ -72,8 +72,8 @@ def _leaves(tree: object) -> list[np.ndarray]:
 
 
 def agreements_with(
-    workload: Workload, settings: Settings, known: Sequence[Agreement], say: Callable[[str], None]
-) -> tuple[Agreement, ...]:
+    workload: Workload, settings: ComparisonSettings, known: Sequence[LearningAgreement], say: Callable[[str], None]
+) -> tuple[LearningAgreement, ...]:
     """One verdict per rival, in their order: from `known` where it holds still, else by training.
 
     A rival takes part in its first mode, the plainest. Raises WorkerError when a contender fails.
@@ -99,7 +99,7 @@ def _train(
     workload: Workload,
     rivals: Sequence[str],
     seeds: tuple[int, ...],
-    settings: Settings,
+    settings: ComparisonSettings,
     say: Callable[[str], None],
 ) -> LearningCheck:
     started = dataclasses.replace(
@@ -113,13 +113,13 @@ def _train(
         return check(workers, started, seeds=seeds, say=lambda line: say(f"  {line}"))
 
 
-def _verdict(rival: str, key: str, result: LearningCheck) -> Agreement:
+def _verdict(rival: str, key: str, result: LearningCheck) -> LearningAgreement:
     figures = {
         "steps": result.steps,
         "seeds": list(result.seeds),
         "held_out_loss": {name: list(result.held_out.losses[name]) for name in (OWN, rival)},
         "training_loss": {name: list(result.training.losses[name]) for name in (OWN, rival)},
     }
-    return Agreement(
+    return LearningAgreement(
         rival=rival, key=key, agrees=result.alike_with(rival), summary=result.summary(rival), figures=figures
     )

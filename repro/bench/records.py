@@ -25,7 +25,7 @@ class BenchStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     """What all tables of a record share."""
 
 
-class Data(BenchStruct, frozen=True, kw_only=True):
+class BenchData(BenchStruct, frozen=True, kw_only=True):
     """The rows that were worked on. `fingerprint` is that of the whole data set they were taken from."""
 
     name: str
@@ -105,7 +105,7 @@ class Duel(BenchStruct, frozen=True, kw_only=True):
         return statistics.median(r.rival.images_per_s for r in self.rounds)
 
 
-class Agreement(BenchStruct, frozen=True, kw_only=True):
+class LearningAgreement(BenchStruct, frozen=True, kw_only=True):
     """Whether a rival learns as this suite does, checked before anything is timed. `key` is a hash of network,
     precision, starting weights and versions: as long as it is the same the result holds. `summary` says what was found
     in a line, `figures` what was measured."""
@@ -117,7 +117,7 @@ class Agreement(BenchStruct, frozen=True, kw_only=True):
     figures: dict[str, Any]
 
 
-class Comparison(BenchStruct, frozen=True, kw_only=True):
+class RivalComparison(BenchStruct, frozen=True, kw_only=True):
     """Training or prediction of one paper's network. multiply_adds: per image, see `arithmetic`."""
 
     paper: str
@@ -125,7 +125,7 @@ class Comparison(BenchStruct, frozen=True, kw_only=True):
     parameters: int
     multiply_adds: int
     seconds: float
-    agreements: tuple[Agreement, ...]
+    agreements: tuple[LearningAgreement, ...]
     scouted: tuple[Candidate, ...]
     duels: tuple[Duel, ...]
 
@@ -179,7 +179,7 @@ class AuditComparison(BenchStruct, frozen=True, kw_only=True):
     others: tuple[AuditWay, ...]
 
 
-class Point(BenchStruct, frozen=True, kw_only=True):
+class GrowthPoint(BenchStruct, frozen=True, kw_only=True):
     """One value on one axis of growth; `error` says why it could not be measured."""
 
     value: int
@@ -196,7 +196,7 @@ class Axis(BenchStruct, frozen=True, kw_only=True):
 
     name: str
     batch_size: int
-    points: tuple[Point, ...]
+    points: tuple[GrowthPoint, ...]
 
 
 class Growth(BenchStruct, frozen=True, kw_only=True):
@@ -218,10 +218,10 @@ class BenchRecord(BenchStruct, frozen=True, kw_only=True):
     what: What
     device: Device
     threads: int
-    data: Data
+    data: BenchData
     matmul_flops_per_s: float
     load_at_start: float
-    comparison: Comparison | None = None
+    comparison: RivalComparison | None = None
     imported: ImportComparison | None = None
     audited: AuditComparison | None = None
     growth: Growth | None = None

@@ -10,7 +10,7 @@ import msgspec
 
 from repro.cli.options import json_option
 from repro.forensics import OUTCOMES, Finding, examine
-from repro.forensics.contradictions import Point, points
+from repro.forensics.contradictions import ContradictedPassage, points
 from repro.forensics.finding import short_ids
 from repro.specs.catalog import find_paper
 from repro.specs.decode import LoadedSpec
@@ -48,7 +48,7 @@ def forensics(paper: str, show_all: bool, as_json: bool) -> None:
         click.echo(findings_text(loaded, findings, show_all=show_all))
 
 
-def _point(point: Point) -> dict[str, object]:
+def _point(point: ContradictedPassage) -> dict[str, object]:
     return {
         "place": point.place,
         "quote": point.quote,

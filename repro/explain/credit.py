@@ -47,7 +47,7 @@ class Trial:
 
 
 @dataclass(frozen=True)
-class Difference:
+class GroupDifference:
     """Mean of one group minus mean of another. half_width: of its 95 % interval. p: two-sided."""
 
     value: float
@@ -61,7 +61,7 @@ class Credit:
     difference, corrected for the number of errors that were tried (Holm)."""
 
     n: int
-    difference: Difference | None
+    difference: GroupDifference | None
     p_moves: float
     moves: bool
     decision: Decision
@@ -139,7 +139,7 @@ def _prior(usual: Sequence[Sequence[float]], own: Collection[Sequence[float]]) -
     return replace(prior, sd=math.sqrt((prior.df * prior.sd**2 + squares) / (prior.df + df)))
 
 
-def _difference(one: Trial, priors: Mapping[tuple[float, ...], Prior | None]) -> Difference | None:
+def _difference(one: Trial, priors: Mapping[tuple[float, ...], Prior | None]) -> GroupDifference | None:
     if min(len(one.values), len(one.clean)) < 2:
         return None
     drawn = one.design.drawing_variance(_mean(one.values))
@@ -165,7 +165,7 @@ def difference(
     priors: tuple[Prior | None, Prior | None] = (None, None),
     drawing_variance: float = 0.0,
     sampling_variance: float = 0.0,
-) -> Difference:
+) -> GroupDifference:
     """Do two groups of runs differ in their means? Welch's test with moderated spreads.
 
     The variances of both means add, with degrees of freedom v^2 / sum(v_i^2 / df_i) (Satterthwaite 1946, Biometrics
@@ -182,9 +182,9 @@ def difference(
     df = math.inf if lost == 0 else variance**2 / lost
     error = math.sqrt(variance)
     if error == 0:
-        return Difference(value, 0.0, 1.0 if value == 0 else 0.0)
+        return GroupDifference(value, 0.0, 1.0 if value == 0 else 0.0)
     p = min(1.0, 2 * t_upper_tail(abs(value) / error, df))
-    return Difference(value, t_quantile(1 - LEVEL / 2, df) * error, p)
+    return GroupDifference(value, t_quantile(1 - LEVEL / 2, df) * error, p)
 
 
 def _spread(values: Sequence[float], prior: Prior | None, drawing_variance: float) -> Spread:

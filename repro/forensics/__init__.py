@@ -21,10 +21,10 @@ from repro.forensics import (
     twice,
 )
 from repro.forensics.case import Case
-from repro.forensics.finding import OUTCOMES, Finding, Outcome
+from repro.forensics.finding import OUTCOMES, Finding, FindingOutcome
 from repro.specs.decode import LoadedSpec
 
-__all__ = ["FAMILIES", "OUTCOMES", "Finding", "Outcome", "examine"]
+__all__ = ["FAMILIES", "OUTCOMES", "Finding", "FindingOutcome", "examine"]
 
 # In the order in which their findings are shown.
 FAMILIES = (counts, evaluated, confusion, tables, sizes, network, ratios, curves, ceilings, throughput, twice)

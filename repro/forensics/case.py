@@ -31,7 +31,7 @@ _Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
-class SplitRows:
+class ExpectedRows:
     """Rows of a split as the data steps leave it on the official FER-2013.
 
     total: with copies. distinct: different rows of the imported file. by_emotion, distinct_by_emotion: the same per
@@ -51,7 +51,7 @@ class Case:
         self.loaded = loaded
         self.claims = loaded.spec.all_claims
         self._specs: dict[str, Spec] = {}
-        self._rows: dict[str, dict[str, SplitRows]] = {}
+        self._rows: dict[str, dict[str, ExpectedRows]] = {}
 
     def spec(self, variant: str = DEFAULT_VARIANT) -> Spec:
         if variant not in self._specs:
@@ -68,7 +68,7 @@ class Case:
         """Pixels along a side of the network's input."""
         return check_steps(self.spec(variant).data.steps, IMAGE_SIZE)[1]
 
-    def rows(self, variant: str) -> dict[str, SplitRows]:
+    def rows(self, variant: str) -> dict[str, ExpectedRows]:
         """What the data steps of a variant make of the official file, by split; empty where pixels decide it, or where
         the steps do not fit that file."""
         if variant not in self._rows:
@@ -152,7 +152,7 @@ def _without_pixels(step: Step) -> Step | None:
     return step
 
 
-def _rows_after(steps: tuple[Step, ...]) -> dict[str, SplitRows]:
+def _rows_after(steps: tuple[Step, ...]) -> dict[str, ExpectedRows]:
     if any(step.__struct_config__.tag in _BY_PICTURE for step in steps):
         return {}
     kept = [kept for step in steps if (kept := _without_pixels(step)) is not None]
@@ -164,11 +164,11 @@ def _rows_after(steps: tuple[Step, ...]) -> dict[str, SplitRows]:
     return {name: _counts(one[name], other[name]) for name in one}
 
 
-def _counts(one: Faces, other: Faces) -> SplitRows:
+def _counts(one: Faces, other: Faces) -> ExpectedRows:
     """Of two seeds. Sizes with copies are the same for all."""
     by_emotion = tuple(faces.class_counts() for faces in (one, other))
     distinct = tuple(_distinct(faces).class_counts() for faces in (one, other))
-    return SplitRows(
+    return ExpectedRows(
         total=len(one),
         distinct=sum(distinct[0]) if sum(distinct[0]) == sum(distinct[1]) else None,
         by_emotion=by_emotion[0] if by_emotion[0] == by_emotion[1] else None,

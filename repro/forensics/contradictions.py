@@ -11,16 +11,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from repro.forensics.case import where
-from repro.forensics.finding import Finding, Outcome
+from repro.forensics.finding import Finding, FindingOutcome
 from repro.specs.spec import Claim
 
 Passage = tuple[str, str]  # (place, quote)
 MOST_STEPS = 200_000  # of the exact search; beyond it the greedy answer is kept
-LESSER: Outcome = "not by the stated convention"
+LESSER: FindingOutcome = "not by the stated convention"
 
 
 @dataclass(frozen=True)
-class Point:
+class ContradictedPassage:
     """A passage that does not fit, and the findings that show it. A finding on several passages is under each."""
 
     place: str
@@ -33,8 +33,8 @@ class Points:
     """contradictions: passages of which one is wrong under every known convention. others: passages that are not as the
     paper states it, though some convention gives them. What a wrong passage of the first kind explains is there."""
 
-    contradictions: tuple[Point, ...]
-    others: tuple[Point, ...]
+    contradictions: tuple[ContradictedPassage, ...]
+    others: tuple[ContradictedPassage, ...]
 
 
 def points(claims: Iterable[Claim], findings: Sequence[Finding]) -> Points:
@@ -56,13 +56,15 @@ def points(claims: Iterable[Claim], findings: Sequence[Finding]) -> Points:
     return Points(_gathered(wrong, conflicts["impossible"] + explained), _gathered(open_, left))
 
 
-def _gathered(culprits: list[Passage], conflicts: list[tuple[frozenset[Passage], Finding]]) -> tuple[Point, ...]:
+def _gathered(
+    culprits: list[Passage], conflicts: list[tuple[frozenset[Passage], Finding]]
+) -> tuple[ContradictedPassage, ...]:
     groups: dict[Passage, list[Finding]] = {culprit: [] for culprit in culprits}
     for group, finding in conflicts:
         found = groups[next(culprit for culprit in culprits if culprit in group)]
         if finding not in found:
             found.append(finding)
-    return tuple(Point(place, quote, tuple(found)) for (place, quote), found in groups.items())
+    return tuple(ContradictedPassage(place, quote, tuple(found)) for (place, quote), found in groups.items())
 
 
 def _passage(claim: Claim) -> Passage:

@@ -14,7 +14,7 @@ from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.counts import CROPS, crops_and_batches, official_sizes, other_batch_sizes, test_parts
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain, together
-from repro.forensics.printed import Window, is_share, precision, window
+from repro.forensics.printed import RoundingInterval, is_share, precision, window
 from repro.specs.conventions import Convention, Explanations
 from repro.specs.spec import Claim
 
@@ -66,7 +66,7 @@ def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
     return judge(case, EVALUATED, claims, shown, meaning, explained=_explained(printed, count, parts, claims))
 
 
-def _explained(printed: Window, steps: int, parts: dict[str, int], claims: tuple[Claim, ...]) -> Explanations:
+def _explained(printed: RoundingInterval, steps: int, parts: dict[str, int], claims: tuple[Claim, ...]) -> Explanations:
     explained: Explanations = {
         "other_samples": "",
         "other_classes": "",
@@ -89,7 +89,7 @@ def _explained(printed: Window, steps: int, parts: dict[str, int], claims: tuple
 
 
 def _add(
-    explained: Explanations, crops: tuple[Convention, ...], printed: Window, rows: int, batch: int, words: str
+    explained: Explanations, crops: tuple[Convention, ...], printed: RoundingInterval, rows: int, batch: int, words: str
 ) -> None:
     """The conventions on batches that give the printed figure, alone or with crops."""
     tried: dict[Convention, bool] = {
@@ -101,7 +101,7 @@ def _add(
             explained[(*crops, name)] = words
 
 
-def is_mean_of_batches(printed: Window, rows: int, batch: int) -> bool:
+def is_mean_of_batches(printed: RoundingInterval, rows: int, batch: int) -> bool:
     """Whether a mean over batches, the incomplete last one weighing as much as a full one, prints as this figure."""
     steps = -(-rows // batch)
     last = rows - (steps - 1) * batch

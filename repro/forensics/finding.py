@@ -10,8 +10,8 @@ import msgspec
 
 MANY_POINTS = 4  # of one curve; fewer are shown one by one
 
-Outcome = Literal["impossible", "not by the stated convention", "cannot tell", "consistent"]
-OUTCOMES: tuple[Outcome, ...] = get_args(Outcome)
+FindingOutcome = Literal["impossible", "not by the stated convention", "cannot tell", "consistent"]
+OUTCOMES: tuple[FindingOutcome, ...] = get_args(FindingOutcome)
 Source = Literal["stated", "inferred", "upstream", "assumed"]
 # From the paper's own words to our choice, as `repro.specs.spec.Provenance` has them.
 DISTANCE: dict[Source, int] = {"stated": 0, "inferred": 1, "upstream": 2, "assumed": 3}
@@ -44,7 +44,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
     check: str
     claims: tuple[str, ...]
-    outcome: Outcome
+    outcome: FindingOutcome
     arithmetic: str
     meaning: str
     premises: tuple[Premise, ...] = ()

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from fer_jax.vocabulary.layers import Conv, Dense
 from fer_jax.vocabulary.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
 from repro.forensics.case import Case, ids, where
-from repro.forensics.finding import DISTANCE, Finding, Outcome, Premise, Source, weakest
+from repro.forensics.finding import DISTANCE, Finding, FindingOutcome, Premise, Source, weakest
 from repro.specs.conventions import WORDS, Convention, Explanations
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.provenance import Sources, variant_sources
@@ -97,7 +97,7 @@ def rules_out(case: Case, convention: Convention, claims: Sequence[Claim]) -> Ru
 def plain(
     check: str,
     claims: Sequence[Claim],
-    outcome: Outcome,
+    outcome: FindingOutcome,
     arithmetic: str,
     meaning: str,
     premises: Sequence[Premise] = (),
@@ -165,7 +165,7 @@ def judge(
     )
 
 
-def _outcome(explained: bool, source: Source) -> Outcome:
+def _outcome(explained: bool, source: Source) -> FindingOutcome:
     """Only the paper's own words can contradict it. Against a reading that follows from them (`inferred`) figures can
     still be called unlike what is stated; against one that is upstream's or ours nothing can be said."""
     if source in ("upstream", "assumed"):

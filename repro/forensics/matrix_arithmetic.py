@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
-from repro.specs.spec import Table
+from repro.specs.spec import ClaimTable
 
 WHOLE = {"rows": math.nan, "fraction": 1.0, "percent": 100.0}
 _SLACK = 1e-9  # relative; for the last bits of float64
@@ -32,14 +32,14 @@ class Bounds:
         return bool((self.low <= self.high).all())
 
 
-def share_window(table: Table) -> tuple[np.ndarray, np.ndarray]:
+def share_window(table: ClaimTable) -> tuple[np.ndarray, np.ndarray]:
     """(least, greatest) share from 0 to 1 that prints as each cell, rounded or cut; (K, K) each."""
     whole = WHOLE[table.unit]
     cells, step = np.asarray(table.cells, np.float64) / whole, table.resolution / whole
     return np.clip(cells - step / 2, 0, 1), np.clip(cells + step, 0, 1)
 
 
-def count_bounds(table: Table, class_counts: Sequence[int]) -> Bounds:
+def count_bounds(table: ClaimTable, class_counts: Sequence[int]) -> Bounds:
     """Whole numbers that each cell can mean, given the samples of each class in the order of `table.classes`.
 
     Of shares of columns the sums are not known: the bounds are then those of a linear relaxation alone, 0 to the row.
@@ -56,7 +56,7 @@ def count_bounds(table: Table, class_counts: Sequence[int]) -> Bounds:
     return Bounds(np.ceil(low * base * (1 - _SLACK)), np.floor(high * base * (1 + _SLACK)))
 
 
-def has_whole_solution(table: Table, class_counts: Sequence[int]) -> bool:
+def has_whole_solution(table: ClaimTable, class_counts: Sequence[int]) -> bool:
     """Whether whole numbers with these sums of rows print as the table.
 
     Rows are independent of each other: a row has a solution if every cell has one and the samples of the class lie
@@ -70,7 +70,7 @@ def has_whole_solution(table: Table, class_counts: Sequence[int]) -> bool:
     return bounds.possible and bool(((bounds.low.sum(1) <= counts) & (counts <= bounds.high.sum(1))).all())
 
 
-def _column_shares_fit(table: Table, counts: np.ndarray) -> bool:
+def _column_shares_fit(table: ClaimTable, counts: np.ndarray) -> bool:
     """Linear feasibility: cells k_ij and columns c_j with low_ij c_j <= k_ij <= high_ij c_j, sums over i equal to c_j
     and sums over j equal to the samples of class i."""
     from scipy.optimize import linprog  # takes a second, and few documents print shares of columns
@@ -117,12 +117,12 @@ def official_splits(order: Sequence[int]) -> dict[str, tuple[int, ...]]:
     return {name: tuple(int(v) for v in counts[list(order)]) for name, counts in named.items()}
 
 
-def row_sums(table: Table) -> np.ndarray:
+def row_sums(table: ClaimTable) -> np.ndarray:
     """(K,): samples of each class for counts, else its share of all samples in the table's unit."""
     return np.asarray(table.cells, np.float64).sum(1)
 
 
-def sums_fit(table: Table, class_counts: Sequence[int]) -> bool:
+def sums_fit(table: ClaimTable, class_counts: Sequence[int]) -> bool:
     """Whether the sums of the rows are those of a split with these samples per class: the same numbers for counts, the
     same shares within the rounding of a row's cells for shares of all samples.
 
@@ -141,7 +141,7 @@ def sums_fit(table: Table, class_counts: Sequence[int]) -> bool:
     return bool(((-size * table.resolution / 2 - slack <= off) & (off <= size * table.resolution + slack)).all())
 
 
-def largest_gap(table: Table, class_counts: Sequence[int]) -> float:
+def largest_gap(table: ClaimTable, class_counts: Sequence[int]) -> float:
     """The largest difference between the sums of the rows and a split's samples per class, in the table's unit; shares
     are compared with shares."""
     counts, sums = np.asarray(class_counts, np.float64), row_sums(table)

@@ -18,7 +18,7 @@ _SLACK = 1e-12  # relative; for the last bits of float64
 
 
 @dataclass(frozen=True)
-class Window:
+class RoundingInterval:
     """The numbers that print as a figure. low to high: if it was rounded; low to below high_if_cut: if it was rounded
     or if digits were cut off."""
 
@@ -60,8 +60,8 @@ def precision(claim: Claim) -> float:
     return claim.resolution or 10.0**-decimals
 
 
-def window(claim: Claim) -> Window:
-    return Window(claim.value, precision(claim))
+def window(claim: Claim) -> RoundingInterval:
+    return RoundingInterval(claim.value, precision(claim))
 
 
 def _decimals(value: float) -> int:
@@ -71,7 +71,7 @@ def _decimals(value: float) -> int:
     return max(0, digits - int(exponent or 0))
 
 
-def whole_counts(claimed: Window, rows: int) -> tuple[int, int]:
+def whole_counts(claimed: RoundingInterval, rows: int) -> tuple[int, int]:
     """(least, greatest) whole number k with k / rows in the window, rounded or cut; none where least > greatest."""
     slack = _SLACK * rows
     if_rounded = math.floor(claimed.high * rows + slack)
@@ -84,7 +84,7 @@ def best(fits: list[Fit]) -> Fit:
     return "rounded" if "rounded" in fits else "cut" if "cut" in fits else "no"
 
 
-def is_share(claimed: Window, rows: int) -> bool:
+def is_share(claimed: RoundingInterval, rows: int) -> bool:
     """Whether some whole number of `rows` prints as this figure, rounded or cut."""
     least, greatest = whole_counts(claimed, rows)
     return max(least, 0) <= min(greatest, rows)

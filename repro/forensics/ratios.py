@@ -10,7 +10,7 @@ from itertools import pairwise
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import judge, plain, together
-from repro.forensics.printed import Fit, Window, number, window
+from repro.forensics.printed import Fit, RoundingInterval, number, window
 from repro.specs.conventions import Explanations
 from repro.specs.spec import Claim
 
@@ -54,7 +54,9 @@ def _speedups(case: Case) -> Iterator[Finding]:
             yield _speedup(case, claim, cpu, gpu)
 
 
-def _quotient(over: Window, under: Window, start: tuple[float, float] = (0.0, 0.0)) -> tuple[float, float]:
+def _quotient(
+    over: RoundingInterval, under: RoundingInterval, start: tuple[float, float] = (0.0, 0.0)
+) -> tuple[float, float]:
     """(least, greatest) ratio of two printed times, less up to `start` seconds of each."""
     low, high = over.low - start[0], under.low - start[1]
     return (
@@ -176,9 +178,9 @@ def _least_epoch(claim: Claim) -> float:
     return 0.01 * _seconds(claim).low / (claim.epoch or 1)
 
 
-def _seconds(claim: Claim) -> Window:
+def _seconds(claim: Claim) -> RoundingInterval:
     printed, scale = window(claim), SECONDS[claim.unit]
-    return Window(printed.value * scale, printed.precision * scale)
+    return RoundingInterval(printed.value * scale, printed.precision * scale)
 
 
 def _further(claims: list[Claim]) -> list[tuple[float, float, float]]:

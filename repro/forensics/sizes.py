@@ -16,7 +16,7 @@ from fer_jax.vocabulary.step_kinds import (
     SplitFraction,
     Step,
 )
-from repro.forensics.case import Case, SplitRows, grouped
+from repro.forensics.case import Case, ExpectedRows, grouped
 from repro.forensics.counts import official_sizes
 from repro.forensics.finding import Finding
 from repro.forensics.granted import data_steps, judge, plain, step_setting, together
@@ -113,7 +113,7 @@ def _beside(claim: Claim, expected: dict[int, str]) -> str:
     return f"{name}printed {number(claim.value)}, prepared {' or '.join(expected.values()) or 'not known'}"
 
 
-def _expected(rows: SplitRows | None, emotion: str) -> dict[int, str]:
+def _expected(rows: ExpectedRows | None, emotion: str) -> dict[int, str]:
     """Counts that may be printed, with their words: of different samples, before copies were made, and with copies."""
     if rows is None:
         return {}

@@ -15,7 +15,7 @@ from repro.forensics.granted import data_steps, judge, plain, together
 from repro.forensics.matrix_arithmetic import Bounds, Range
 from repro.forensics.printed import number, percent, window
 from repro.specs.conventions import Explanations
-from repro.specs.spec import Claim, Table
+from repro.specs.spec import Claim, ClaimTable
 
 SOURCE = "which samples a confusion matrix is of"
 WHOLE = "whole numbers behind the shares of a matrix"
@@ -31,7 +31,7 @@ _ELSEWHERE: Explanations = {"two_things": "", "mean_of_runs": ""}
 class _Matrix:
     """A table with the samples of each class behind it, as far as they are known, and who says so."""
 
-    table: Table
+    table: ClaimTable
     claim: Claim  # names the table where a finding lists claims
     counts: tuple[int, ...] | None
     stated: tuple[Claim, ...]
@@ -51,7 +51,7 @@ def check(case: Case) -> Iterator[Finding]:
         yield from _measures(case, matrix)
 
 
-def _matrix(case: Case, table: Table) -> _Matrix:
+def _matrix(case: Case, table: ClaimTable) -> _Matrix:
     """The class counts: as printed with the table or for its split, else by the data steps."""
     claim = table.as_claim
     if table.unit == "rows" and table.resolution <= 1:
@@ -125,13 +125,13 @@ def _source(case: Case, matrix: _Matrix) -> Iterator[Finding]:
         yield plain(SOURCE, [matrix.claim], "cannot tell", shown, meaning)
 
 
-def _may_be(table: Table, counts: Sequence[int], *, by_sums: bool) -> bool:
+def _may_be(table: ClaimTable, counts: Sequence[int], *, by_sums: bool) -> bool:
     if by_sums and not arithmetic.sums_fit(table, counts):
         return False
     return arithmetic.has_whole_solution(table, counts)
 
 
-def _source_shown(table: Table, splits: dict[str, tuple[int, ...]], fits: list[str], *, by_sums: bool) -> str:
+def _source_shown(table: ClaimTable, splits: dict[str, tuple[int, ...]], fits: list[str], *, by_sums: bool) -> str:
     if not by_sums:
         others = [name for name in splits if name not in fits]
         return (
@@ -168,7 +168,7 @@ def _whole(case: Case, matrix: _Matrix) -> Iterator[Finding]:
     yield judge(case, WHOLE, claims, shown, meaning, explained=explained, premises=matrix.premises)
 
 
-def _first_row_without(table: Table, counts: Sequence[int]) -> str:
+def _first_row_without(table: ClaimTable, counts: Sequence[int]) -> str:
     """The first row that has no solution, with what is wrong in it."""
     bounds = arithmetic.count_bounds(table, counts)
     for i, name in enumerate(table.classes):
@@ -242,7 +242,7 @@ def _measures(case: Case, matrix: _Matrix) -> Iterator[Finding]:
             yield _against(case, MEASURES, matrix, claim, found, shown, matrix.premises)
 
 
-def _measures_of_margins(case: Case, table: Table) -> Iterator[Finding]:
+def _measures_of_margins(case: Case, table: ClaimTable) -> Iterator[Finding]:
     """Precision, recall and F1 from the diagonal and the sums, where the paper prints no cells."""
     matrix = _Matrix(table, table.as_claim, None, (), ())
     for claim in case.claims:
@@ -255,7 +255,7 @@ def _measures_of_margins(case: Case, table: Table) -> Iterator[Finding]:
             yield _against(case, MEASURES, matrix, claim, (value, value), shown, ())
 
 
-def _of_margins(table: Table, claim: Claim) -> float | None:
+def _of_margins(table: ClaimTable, claim: Claim) -> float | None:
     """The measure from counts per class; None if the paper prints too few counts."""
     hits, actual, predicted = (np.asarray(v, np.float64) for v in (table.true_positives, table.actual, table.predicted))
     needed = {"precision": (predicted,), "f1": (actual, predicted)}.get(claim.quantity, (actual,))

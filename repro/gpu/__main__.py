@@ -16,7 +16,7 @@ from typing import Any
 import click
 
 from repro.gpu.archive import ArchiveError, restore, save
-from repro.gpu.jobs import Settings, Stage
+from repro.gpu.jobs import CallSettings, Stage
 from repro.gpu.reports import key_figures
 from repro.gpu.schedule import DONE, DONE_BEFORE, FAILED, OUT_OF_TIME, SKIPPED, JobResult, Running, run_stage
 from repro.gpu.stages import LIMITS, stages
@@ -69,7 +69,7 @@ def main(out: Path, archives: tuple[Path, ...], dry_run: bool, **options: Any) -
     begin = time.monotonic()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # so that jobs are ended too
     with tempfile.TemporaryDirectory(prefix="repro-gpu-", ignore_cleanup_errors=True) as scratch:
-        settings = Settings(out=out, scratch=Path(scratch), **options)
+        settings = CallSettings(out=out, scratch=Path(scratch), **options)
         unknown = [name for name in settings.stages if name not in LIMITS]
         if unknown or len(settings.papers or settings.loaded) != len(settings.loaded):
             raise click.UsageError(f"no such stage or paper: {', '.join(unknown or settings.papers)}")
@@ -90,7 +90,7 @@ def _say(line: str) -> None:
     click.echo(line, err=True)
 
 
-def _list(settings: Settings) -> None:
+def _list(settings: CallSettings) -> None:
     for stage in stages(settings):
         click.echo(f"# {stage.name}: {stage.about}; at most {stage.seconds:.0f} s, {stage.at_once} at once")
         for job in stage.jobs:
@@ -102,7 +102,7 @@ def _list(settings: Settings) -> None:
 class _Saver:
     """Writes the archives, but not more often than every few seconds unless told to."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: CallSettings) -> None:
         self.settings, self.at = settings, time.monotonic()
 
     def __call__(self, *, now: bool = False) -> None:
@@ -115,7 +115,7 @@ class _Saver:
         self.at = time.monotonic()
 
 
-def _run(settings: Settings, begin: float) -> bool:
+def _run(settings: CallSettings, begin: float) -> bool:
     """All stages, then the table; whether anything failed."""
     rows, errors, beside = [], [], []
     saver = _Saver(settings)
@@ -148,7 +148,7 @@ def _stop(beside: list[Running]) -> None:
         beside.pop().stop()
 
 
-def _row(settings: Settings, stage: Stage, results: list[JobResult], seconds: float) -> list[str]:
+def _row(settings: CallSettings, stage: Stage, results: list[JobResult], seconds: float) -> list[str]:
     counts = {
         word: sum(one.status == word for one in results) for word in (DONE, DONE_BEFORE, FAILED, OUT_OF_TIME, SKIPPED)
     }

@@ -20,7 +20,7 @@ REPORTS = "gpu"
 
 
 @dataclass(frozen=True)
-class Settings:
+class CallSettings:
     """What the whole call shares. data: as `repro run --data` takes it. seconds: for all stages together. scratch: what
     no result is made of. seeds, variant_seeds: of a paper's default and optimizer variants, and of other variants.
     jobs: commands side by side in the stages whose times do not count. limits: seconds by stage, in place of its own.
@@ -74,7 +74,7 @@ class Job:
     environment: dict[str, str] = field(default_factory=dict)
     beside: bool = False
 
-    def done(self, settings: Settings) -> bool:
+    def done(self, settings: CallSettings) -> bool:
         """Whether everything that the job makes is in the results folder."""
         if not self.plans and not self.makes:
             return False
@@ -94,7 +94,7 @@ class Stage:
 
 
 def run_job(
-    settings: Settings,
+    settings: CallSettings,
     loaded: LoadedSpec,
     *,
     variants: Sequence[str] = ("default",),
@@ -119,7 +119,7 @@ def run_job(
     )
 
 
-def common_options(settings: Settings) -> list[str]:
+def common_options(settings: CallSettings) -> list[str]:
     """Of `repro run` and `repro run-all`."""
     words = ["--device", settings.device, "--data", settings.data, "--results", str(settings.results)]
     for flag, value in (("--epochs", settings.epochs), ("--limit-train", settings.limit_train)):
@@ -127,12 +127,12 @@ def common_options(settings: Settings) -> list[str]:
     return words
 
 
-def records_of(plans: Sequence[RunPlan], settings: Settings) -> list[dict[str, Any]]:
+def records_of(plans: Sequence[RunPlan], settings: CallSettings) -> list[dict[str, Any]]:
     """The records of those plans that were carried out, in the order of the plans."""
     return [record for plan in plans if (record := _recorded(plan, settings))]
 
 
-def _recorded(plan: RunPlan, settings: Settings) -> dict[str, Any] | None:
+def _recorded(plan: RunPlan, settings: CallSettings) -> dict[str, Any] | None:
     """The record of this very run in the default precision of the device, if it did not fail."""
     place = settings.results / "runs" / plan.paper / plan.variant / settings.device / plan.protocol
     for path in sorted(place.glob(f"*/seed-{plan.seed}/{RECORD_NAME}")):

@@ -7,14 +7,14 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from repro.gpu.jobs import REPORTS, Job, Settings, Stage, records_of
+from repro.gpu.jobs import REPORTS, CallSettings, Job, Stage, records_of
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
 
 # Seeds in one program must give at least this many times the images/s of one seed; else they run one after another.
 WORTH_SHARING = 1.0
 
 
-def read_report(settings: Settings, name: str) -> dict[str, Any]:
+def read_report(settings: CallSettings, name: str) -> dict[str, Any]:
     """A file of `results/gpu`; empty where there is none, or none that can be read."""
     try:
         found = json.loads((settings.reports / f"{name}.json").read_text("utf-8"))
@@ -23,19 +23,19 @@ def read_report(settings: Settings, name: str) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def seeds_side_by_side(settings: Settings, paper: str) -> bool:
+def seeds_side_by_side(settings: CallSettings, paper: str) -> bool:
     """Whether a paper's seeds are trained in one program: unless the checks have measured that it is slower."""
     ratio = read_report(settings, f"works-{paper}").get("speed", {}).get("ratio")
     return ratio is None or ratio >= WORTH_SHARING
 
 
-def key_figures(settings: Settings, stage: Stage) -> str:
+def key_figures(settings: CallSettings, stage: Stage) -> str:
     """A line about a stage, from all that is there, also of earlier calls."""
     line = _LINES.get(stage.name)
     return line(settings, stage) if line else ""
 
 
-def _works(settings: Settings, stage: Stage) -> str:
+def _works(settings: CallSettings, stage: Stage) -> str:
     parts = []
     for job in stage.jobs:
         report = read_report(settings, job.name)
@@ -48,7 +48,7 @@ def _works(settings: Settings, stage: Stage) -> str:
     return "; ".join(parts)
 
 
-def _runs(settings: Settings, stage: Stage) -> str:
+def _runs(settings: CallSettings, stage: Stage) -> str:
     """Mean accuracy of each paper and protocol; of variants their number alone."""
     parts = []
     for job in stage.jobs:
@@ -65,14 +65,14 @@ def _runs(settings: Settings, stage: Stage) -> str:
     return "; ".join(parts)
 
 
-def _variants(settings: Settings, stage: Stage) -> str:
+def _variants(settings: CallSettings, stage: Stage) -> str:
     runs = sum(len(records_of(job.plans, settings)) for job in stage.jobs)
     full = sum(len(job.plans) for job in stage.jobs)
     done = sum(job.done(settings) for job in stage.jobs)
     return f"{runs} of {full} runs, {done} of {len(stage.jobs)} variants in full"
 
 
-def _audit(settings: Settings, stage: Stage) -> str:
+def _audit(settings: CallSettings, stage: Stage) -> str:
     report = read_report(settings, "audit")
     if not report:
         return ""
@@ -85,7 +85,7 @@ def _audit(settings: Settings, stage: Stage) -> str:
     )
 
 
-def _speed(settings: Settings, stage: Stage) -> str:
+def _speed(settings: CallSettings, stage: Stage) -> str:
     parts = []
     for job in stage.jobs:
         paths = [path for pattern in job.makes for path in settings.results.glob(pattern)]
@@ -116,7 +116,7 @@ def _ratio(one: dict[str, Any]) -> float:
     return one["own"]["images_per_s"] / one["rival"]["images_per_s"]
 
 
-def _reported_split(settings: Settings, paper: str) -> str:
+def _reported_split(settings: CallSettings, paper: str) -> str:
     """Of the paper's main claim."""
     for loaded in settings.loaded:
         if loaded.id == paper and loaded.spec.headline:
@@ -131,7 +131,7 @@ def _mean(values: Sequence[float]) -> str:
     return f"{statistics.fmean(values):.2f}{spread} %"
 
 
-_LINES: dict[str, Callable[[Settings, Stage], str]] = {
+_LINES: dict[str, Callable[[CallSettings, Stage], str]] = {
     "works": _works,
     "published": _runs,
     "audit": _audit,
@@ -141,6 +141,6 @@ _LINES: dict[str, Callable[[Settings, Stage], str]] = {
 }
 
 
-def log_path(settings: Settings, job: Job) -> str:
+def log_path(settings: CallSettings, job: Job) -> str:
     """Of a job's output, relative to the results folder."""
     return f"{REPORTS}/logs/{job.name}.txt"

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from repro.gpu.jobs import Job, Settings, Stage
+from repro.gpu.jobs import CallSettings, Job, Stage
 from repro.gpu.reports import log_path
 
 POLL_S = 0.1
@@ -36,7 +36,7 @@ class JobResult:
 class Running:
     """A job's process, in a process group of its own, with everything it prints in its log."""
 
-    def __init__(self, job: Job, settings: Settings) -> None:
+    def __init__(self, job: Job, settings: CallSettings) -> None:
         self.job, self.begin = job, time.monotonic()
         self.log = settings.results / log_path(settings, job)
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +89,7 @@ def last_lines(log: Path, count: int = LAST_LINES) -> str:
 
 def run_stage(
     stage: Stage,
-    settings: Settings,
+    settings: CallSettings,
     *,
     seconds: float,
     kept: Callable[[], None],
@@ -136,7 +136,7 @@ def run_stage(
     return results
 
 
-def _start_beside(stage: Stage, settings: Settings) -> Running:
+def _start_beside(stage: Stage, settings: CallSettings) -> Running:
     """All jobs of a stage that run beside it, one after another in one shell."""
     jobs = [job for job in stage.jobs if job.beside]
     program = "import subprocess, sys\nfor command in {!r}:\n    subprocess.run([sys.executable, *command])"

@@ -6,7 +6,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Iterator
 
-from repro.gpu.jobs import REPORTS, Job, Settings, Stage, common_options, run_job
+from repro.gpu.jobs import REPORTS, CallSettings, Job, Stage, common_options, run_job
 from repro.gpu.reports import seeds_side_by_side
 from repro.report.figures.sweeps import SWEEPS
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
@@ -29,7 +29,7 @@ ABOUT = {
 LIMITS = {"works": 110.0, "published": 240.0, "audit": 40.0, "protocols": 160.0, "variants": 160.0, "speed": 300.0}
 
 
-def stages(settings: Settings) -> Iterator[Stage]:
+def stages(settings: CallSettings) -> Iterator[Stage]:
     """Each stage made when its turn comes, since how the later ones run depends on what the first one measured."""
     makers = {
         "works": _works,
@@ -50,7 +50,7 @@ def stages(settings: Settings) -> Iterator[Stage]:
 # --- 1 --------------------------------------------------------------------------------------------------------------
 
 
-def _works(settings: Settings) -> Iterator[Job]:
+def _works(settings: CallSettings) -> Iterator[Job]:
     short = ["--device", settings.device, "--data", settings.data, "--scratch", str(settings.scratch)]
     short += ["--limit-train", str(settings.limit_train)] if settings.limit_train else []
     tiny = ["--tiny"] if settings.limit_train else []
@@ -71,7 +71,7 @@ def _works(settings: Settings) -> Iterator[Job]:
 # --- 2 and 3 --------------------------------------------------------------------------------------------------------
 
 
-def _published(settings: Settings) -> Iterator[Job]:
+def _published(settings: CallSettings) -> Iterator[Job]:
     """One process for all papers where all train their seeds alike: it starts once."""
     by_paper = {loaded.id: _at_once(settings, loaded) for loaded in settings.loaded}
     jobs = [run_job(settings, loaded, seeds=settings.seeds, more=by_paper[loaded.id]) for loaded in settings.loaded]
@@ -83,12 +83,12 @@ def _published(settings: Settings) -> Iterator[Job]:
     yield Job("published", tuple(words), plans=plans)
 
 
-def _at_once(settings: Settings, loaded: LoadedSpec) -> list[str]:
+def _at_once(settings: CallSettings, loaded: LoadedSpec) -> list[str]:
     """Nothing where all seeds side by side are the faster way, as far as was measured."""
     return [] if seeds_side_by_side(settings, loaded.id) else ["--seeds-at-once", "1"]
 
 
-def _protocols(settings: Settings) -> Iterator[Job]:
+def _protocols(settings: CallSettings) -> Iterator[Job]:
     if (settings.device == "gpu" or settings.limit_train is None) and _wanted(settings, "speed"):
         yield from _warm_up(settings)
     for protocol in (p for p in RUNNABLE if p != AS_PUBLISHED):
@@ -100,7 +100,7 @@ def _protocols(settings: Settings) -> Iterator[Job]:
 # --- 4 --------------------------------------------------------------------------------------------------------------
 
 
-def _variants(settings: Settings) -> Iterator[Job]:
+def _variants(settings: CallSettings) -> Iterator[Job]:
     """What the sweeps compare, what claims name, optimizers, what contradictions name; each once, in this order."""
     done = set()
     for kind in (sweep_variants, claim_variants, optimizer_variants, contradiction_variants):
@@ -138,7 +138,7 @@ def _without_default(names: Iterator[str]) -> list[str]:
 # --- 5 and 6 --------------------------------------------------------------------------------------------------------
 
 
-def _audit(settings: Settings) -> Iterator[Job]:
+def _audit(settings: CallSettings) -> Iterator[Job]:
     path = f"{REPORTS}/audit.json"
     words = ["-m", "repro.gpu.audit", "--data", settings.data, "--scratch", str(settings.scratch)]
     words += ["--known", str(settings.results / "audit" / "duplicates.csv"), "--out", str(settings.results / path)]
@@ -146,20 +146,20 @@ def _audit(settings: Settings) -> Iterator[Job]:
     yield Job("audit", tuple(words), makes=(path,), environment=environment)
 
 
-def _bench(settings: Settings, paper: str, what: str, *more: str) -> tuple[str, ...]:
+def _bench(settings: CallSettings, paper: str, what: str, *more: str) -> tuple[str, ...]:
     words = ["-m", "repro", "bench", paper, "--what", what, "--device", settings.device, "--data", settings.data]
     return (*words, "--precision", _precision(settings), *more)
 
 
-def _precision(settings: Settings) -> str:
+def _precision(settings: CallSettings) -> str:
     return "tensorfloat32" if settings.device == "gpu" else "float32"
 
 
-def _wanted(settings: Settings, stage: str) -> bool:
+def _wanted(settings: CallSettings, stage: str) -> bool:
     return not settings.stages or stage in settings.stages
 
 
-def _warm_up(settings: Settings) -> Iterator[Job]:
+def _warm_up(settings: CallSettings) -> Iterator[Job]:
     """The parts of the benchmark whose times do not count, while other stages run: whether both sides learn alike, and
     the rivals' compilers, which keep what they made."""
     if importlib.util.find_spec("torch") is None:
@@ -171,13 +171,13 @@ def _warm_up(settings: Settings) -> Iterator[Job]:
         yield Job(f"warm-up-{loaded.id}", command, environment=_kept_kernels(settings), beside=True)
 
 
-def _kept_kernels(settings: Settings) -> dict[str, str]:
+def _kept_kernels(settings: CallSettings) -> dict[str, str]:
     """Where PyTorch's compilers keep what they made."""
     folder = settings.scratch / "torch"
     return {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "TRITON_CACHE_DIR": str(folder / "triton")}
 
 
-def _speed(settings: Settings) -> Iterator[Job]:
+def _speed(settings: CallSettings) -> Iterator[Job]:
     suffix = "" if _precision(settings) == "float32" else f"-{_precision(settings)}"
     machine = f"bench/{settings.device}-*"
     timing = ["--seconds", str(settings.bench_seconds), "--results", str(settings.results)]

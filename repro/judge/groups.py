@@ -19,7 +19,7 @@ from repro.specs.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 
 
 @dataclass(frozen=True)
-class Run:
+class RecordedRun:
     """A record and where its run.json stands, from the results folder on."""
 
     path: PurePosixPath
@@ -85,7 +85,7 @@ class Group:
     variant: str
     key: GroupKey
     overrides: Overrides
-    runs: tuple[Run, ...]
+    runs: tuple[RecordedRun, ...]
 
     @property
     def records(self) -> list[RunRecord]:
@@ -105,7 +105,7 @@ class PaperRuns:
 
     id: str
     loaded: LoadedSpec | None
-    runs: tuple[Run, ...]
+    runs: tuple[RecordedRun, ...]
     usual: UsualSpread = field(default_factory=UsualSpread)
 
     @cached_property
@@ -119,7 +119,7 @@ class PaperRuns:
         """In the report's order: variants as in the spec, by device, data and protocol, full runs before shortened."""
         ran = {(run.record.variant, run.record.protocol) for run in self.runs}
         settings = {one: settings_now(self.loaded, *one) if self.loaded else None for one in ran}
-        found: dict[tuple[int, GroupKey, int, int], list[Run]] = {}
+        found: dict[tuple[int, GroupKey, int, int], list[RecordedRun]] = {}
         for run in self.runs:
             record, short = run.record, run.record.overrides
             key = group_key(record, settings[record.variant, record.protocol])
@@ -157,12 +157,12 @@ def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
         return gone
 
 
-def collect(specs: Sequence[LoadedSpec], runs: Iterable[Run]) -> list[PaperRuns]:
+def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[PaperRuns]:
     """The papers by id with their runs; papers that only records name come last.
 
     runs: of all papers, because the verdicts on each borrow the spread of all (`repro.judge.usual_spread`).
     """
-    found: dict[str, list[Run]] = {}
+    found: dict[str, list[RecordedRun]] = {}
     runs = list(runs)
     usual = usual_spread(run.record for run in runs)
     for run in runs:

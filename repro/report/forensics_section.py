@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from repro.forensics.contradictions import Point, points
+from repro.forensics.contradictions import ContradictedPassage, points
 from repro.forensics.finding import OUTCOMES, Finding, short_ids
 from repro.report.document import Block, Column, Details, Inline, Paragraph, Table, code, joined, say, strong, table
 from repro.report.tables import NOTHING
@@ -55,7 +55,7 @@ def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> It
             yield Details(f"{outcome.capitalize()} ({len(rest)})", (_finding_table(rest),))
 
 
-def _points(found: Iterable[Point]) -> Iterator[Block]:
+def _points(found: Iterable[ContradictedPassage]) -> Iterator[Block]:
     for point in found:
         yield Paragraph(strong(f"{point.place}: {point.quote}"))
         yield _finding_table(point.findings)

@@ -66,7 +66,7 @@ FRONT_COLUMNS = (
 
 
 @dataclass(frozen=True)
-class Finding:
+class HeadlineFinding:
     """title: one line. sentences: the same with its figures and their seeds. paper: whom it is about, empty for all."""
 
     title: str
@@ -130,13 +130,13 @@ def _unseen(one: HeadlineRuns) -> tuple[str, float] | None:
     return None
 
 
-def finding(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> Finding:
+def finding(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> HeadlineFinding:
     """The paper whose number depends most on train/test overlap, and how many papers reproduce and hold."""
     known = [paper for paper in papers if paper.loaded is not None]
     ranked = by_gap(known, audits)
     totals = _totals(known, ranked)
     if not ranked or _gap(ranked[0]) <= 0:
-        return Finding("Reported and reproduced accuracy", totals)
+        return HeadlineFinding("Reported and reproduced accuracy", totals)
     one = ranked[0]
     reported = units.reported(one.claim)
     published, unseen = published_cell(one), _unseen(one)
@@ -155,7 +155,7 @@ def finding(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> Findi
         parts.append(f" On FER-2013's own test split it reaches {official}.")
     if clean := _protocol_words(one, CLEAN):
         parts.append(f" If no test image has a copy in the training set, it reaches {clean}.")
-    return Finding(title, (*parts, " ", totals), one.paper.id)
+    return HeadlineFinding(title, (*parts, " ", totals), one.paper.id)
 
 
 def _protocol_words(one: HeadlineRuns, protocol: str) -> str:

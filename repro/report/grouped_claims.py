@@ -11,7 +11,7 @@ from repro.judge.groups import GroupKey, PaperRuns, distinguish
 from repro.judge.measured_curves import MeasuredCurve, measure_curve
 from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, table
 from repro.runs.records import RunRecord
-from repro.specs.spec import Curve, Table
+from repro.specs.spec import ClaimTable, Curve
 from repro.text import units
 
 NOTHING = "\u2014"
@@ -109,11 +109,11 @@ def matrix_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
     return rows
 
 
-def _of_words(matrix: Table) -> str:
+def _of_words(matrix: ClaimTable) -> str:
     return {"all": "all samples", "row": "each actual class", "column": "each predicted class"}[matrix.of]
 
 
-def matrix_distance(matrix: Table, record: RunRecord) -> float | None:
+def matrix_distance(matrix: ClaimTable, record: RunRecord) -> float | None:
     """Total variation distance, 0 to 1, between the shares of the paper's matrix and those of a run; None where the run
     recorded no matrix of the split.
 

@@ -11,10 +11,11 @@ from repro.audit.data import DataAudit
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
 from repro.bench.records import BenchRecord, bench_folder, find_bench
 from repro.bench.table import BENCH_NAME
+from repro.explain.freshness import is_current
 from repro.explain.records import Explanation, read_explanation
 from repro.judge.copies import CopiesFinding, copies_findings
-from repro.judge.freshness import current_audit, is_current
-from repro.judge.groups import PaperRuns, Run, collect
+from repro.judge.freshness import current_audit
+from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.report.figures.folder import Gallery, gallery_of
 from repro.runs.rankings import with_rankings
 from repro.runs.records import find_records
@@ -31,7 +32,7 @@ class ReportInput:
 
     results: Path
     specs: tuple[LoadedSpec, ...]
-    runs: tuple[Run, ...]
+    runs: tuple[RecordedRun, ...]
     audits: dict[str, tuple[AuditRecord, ...]]
     data: DataAudit | None
     explanations: dict[str, Explanation | None]
@@ -61,7 +62,7 @@ def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
     return ReportInput(
         results=results,
         specs=tuple(specs),
-        runs=tuple(Run(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found),
+        runs=tuple(RecordedRun(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found),
         audits={spec.id: paper_audits(spec, results) for spec in specs},
         data=read_data_audit(results),
         explanations=_explanations(results, specs),
@@ -81,7 +82,7 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
     Raises RecordError for a record that cannot be read.
     """
     records = with_rankings(find_records(results), [spec])
-    runs = [Run(PurePosixPath(p.relative_to(results).as_posix()), r) for p, r in records]
+    runs = [RecordedRun(PurePosixPath(p.relative_to(results).as_posix()), r) for p, r in records]
     return next(paper for paper in collect([spec], runs) if paper.id == spec.id)
 
 

@@ -45,7 +45,7 @@ USED = ("accuracy",)
 
 
 @dataclass(frozen=True)
-class Reading:
+class SettingReading:
     """variant: its name. decision: on the headline. values: of the runs. dead: runs
     that ended no better than the constant answer. support: log10 likelihood of the other numbers
     minus that of the best reading; None if there is none to compare. others: how many numbers that rests on."""
@@ -58,7 +58,7 @@ class Reading:
     others: int = 0
 
 
-def readings(paper: PaperRuns) -> list[Reading]:
+def readings(paper: PaperRuns) -> list[SettingReading]:
     """Of the headline's variant and of every other variant whose full runs measured the headline's split."""
     main = paper.loaded.spec.headline if paper.loaded else None
     if paper.loaded is None or main is None or main.quantity not in USED:
@@ -78,7 +78,7 @@ def _largest(paper: PaperRuns, variant: str, main: Claim) -> Group | None:
     return max(groups, key=lambda group: len(done(group)), default=None)
 
 
-def _reading(paper: PaperRuns, main: Claim, variant: str, group: Group) -> Reading:
+def _reading(paper: PaperRuns, main: Claim, variant: str, group: Group) -> SettingReading:
     assert paper.loaded is not None
     claim, records = msgspec.structs.replace(main, variant=variant), done(group)
     measured = measure(claim, records)
@@ -91,7 +91,7 @@ def _reading(paper: PaperRuns, main: Claim, variant: str, group: Group) -> Readi
         prior=paper.usual.without(records),
         why_no_prior=why,
     )
-    return Reading(variant, decision, measured.values, sum(bool(dead_run(record)) for record in records))
+    return SettingReading(variant, decision, measured.values, sum(bool(dead_run(record)) for record in records))
 
 
 def _support(paper: PaperRuns, main: Claim, groups: dict[str, Group]) -> tuple[dict[str, float], int]:
@@ -167,7 +167,7 @@ def readings_section(paper: PaperRuns) -> list[Block]:
     return [Section(TITLE, (reported, table(COLUMNS, rows), Paragraph((say(LEGEND), _best(found, main)))))]
 
 
-def _best(found: Sequence[Reading], main: Claim) -> Inline:
+def _best(found: Sequence[SettingReading], main: Claim) -> Inline:
     """Whether the default is the reading that the other numbers support best."""
     scored = [one for one in found if one.support is not None]
     if not scored:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.judge.groups import PaperRuns, Run, devices
+from repro.judge.groups import PaperRuns, RecordedRun, devices
 from repro.report.document import Cell, Column, Inline, Table, code, count, joined, link, table
 from repro.report.tables import NOTHING, SYNTHETIC, dead_note, failure
 from repro.text import units
@@ -28,7 +28,7 @@ def run_table(papers: Sequence[PaperRuns]) -> Table | None:
     return table(RUN_COLUMNS, [_run_row(run) for run in runs]) if runs else None
 
 
-def _run_row(run: Run) -> list[Cell | Inline]:
+def _run_row(run: RecordedRun) -> list[Cell | Inline]:
     record = run.record
     status: list[Inline] = [failure(record) if record.status == "failed" else record.status, dead_note(record)]
     if record.data.synthetic:

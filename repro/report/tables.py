@@ -12,8 +12,7 @@ from repro.judge.measured import Measured, measure
 from repro.report.document import Cell, Column, Inline, Table, code, joined, strong, table
 from repro.runs.records import RunRecord
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT, SUSPECT_PREFIX
-from repro.specs.spec import Claim, Curve
-from repro.specs.spec import Table as ClaimTable
+from repro.specs.spec import Claim, ClaimTable, Curve
 from repro.text import units
 
 NOTHING = "\u2014"

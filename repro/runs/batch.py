@@ -23,7 +23,7 @@ from repro.runs.plan import RunPlan
 from repro.runs.progress import ProgressLine
 from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
-from repro.runs.runner import Outcome, run, run_seeds, write_failure
+from repro.runs.runner import RunOutcome, run, run_seeds, write_failure
 from repro.specs.protocols import AS_PUBLISHED
 
 # Such as too little memory. Both XLA's compiler and its devices raise this one. Its base RuntimeError would also catch
@@ -155,7 +155,7 @@ def _listed(plans: list[RunPlan]) -> str:
     return f"{plans[0].seed} to {plans[-1].seed}"
 
 
-def _say(title: str, outcome: Outcome, dataset: Dataset) -> None:
+def _say(title: str, outcome: RunOutcome, dataset: Dataset) -> None:
     record = outcome.record
     if record.status == "failed":
         before = "; as before, --fresh trains it again" if outcome.skipped else ""

@@ -28,7 +28,7 @@ from repro.runs.run_store import StoredRun
 
 
 @dataclass(frozen=True)
-class Outcome:
+class RunOutcome:
     """The record of a plan, and whether it needed no training."""
 
     record: RunRecord
@@ -42,7 +42,7 @@ def run(
     *,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
-) -> Outcome:
+) -> RunOutcome:
     """Do a run, resume one that was stopped, or return the record of one that was done.
 
     A second process that wants the same run waits for the first. report: called after each epoch. asked_at: by
@@ -60,7 +60,7 @@ def run_seeds(
     *,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
-) -> list[Outcome]:
+) -> list[RunOutcome]:
     """`run` for plans that differ in nothing but their seed: those that are not done go side by side in one program.
 
     Raises SplitsDiffer where the data steps leave one seed with more rows than another, and what `run` raises.
@@ -77,7 +77,7 @@ def run_seeds(
             one.finish(record, packed_predictions(result))
             trained[one.folder] = record
     records = known | trained
-    return [Outcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
+    return [RunOutcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
 
 
 def _train(

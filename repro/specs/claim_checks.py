@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from fer_jax.data.faces import EMOTIONS
 from repro.specs.claims import CLASS_MEASURES
-from repro.specs.spec import Claim, Curve, Spec, Table
+from repro.specs.spec import Claim, ClaimTable, Curve, Spec
 
 # Quantities whose printed digits decide a verdict: without the worth of the last one a claim cannot be judged.
 _ROUNDED = frozenset({"accuracy", "loss", "time", "speedup", "pixel_mean", "pixel_std", *CLASS_MEASURES} - {"rank"})
@@ -64,7 +64,9 @@ def _ids(spec: Spec) -> Iterator[str]:
             seen.add(id_)
 
 
-def _place(item: Claim | Curve | Table, at: str, splits: Mapping[str, Sequence[str]], more: set[str]) -> Iterator[str]:
+def _place(
+    item: Claim | Curve | ClaimTable, at: str, splits: Mapping[str, Sequence[str]], more: set[str]
+) -> Iterator[str]:
     """The variant and the split exist. more: names of splits that are accepted beside those of the data steps."""
     if item.variant not in splits:
         yield f"{at}.variant ({item.id}): no variant {item.variant!r}; accepted: {', '.join(splits)}"

@@ -93,7 +93,7 @@ class Curve(SpecStruct, frozen=True, kw_only=True):
         )
 
 
-class Table(SpecStruct, frozen=True, kw_only=True):
+class ClaimTable(SpecStruct, frozen=True, kw_only=True):
     """A confusion matrix, as far as the paper prints it. One row per actual class, one column per predicted class.
 
     classes: the order of rows and columns.

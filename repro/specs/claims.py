@@ -87,7 +87,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     setting: of quantity "setting": which one, as a dotted path (as in `variants`) or in words; two claims with the same
         `setting` are compared: different values are a contradiction if the paper's words make them the same thing.
     actual: of quantity "predicted_rows", one cell of a confusion matrix: samples of this emotion that were predicted as
-        `emotion`. A whole matrix is better written as a table (`repro.specs.claim_tables.Table`).
+        `emotion`. A whole matrix is better written as a table (`repro.specs.claim_tables.ClaimTable`).
     batch_size: of quantity "steps": samples of a step, where they are not training.batch_size.
     headline: the paper's main number, shown in the main table. Exactly one claim of a spec has it.
     not_measured: why no run can measure it (then `variant`, `split` only describe it).

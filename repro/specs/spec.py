@@ -13,7 +13,7 @@ import msgspec
 from fer_jax.vocabulary.layers import Layer
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import Step
-from repro.specs.claim_tables import Curve, Table
+from repro.specs.claim_tables import ClaimTable, Curve
 from repro.specs.claims import Claim, Quantity
 from repro.specs.conventions import Convention
 from repro.specs.leakage_sheet import LeakageSheet
@@ -21,6 +21,7 @@ from repro.specs.spec_struct import Name, NonEmpty, SpecStruct
 
 __all__ = [
     "Claim",
+    "ClaimTable",
     "Contradiction",
     "Curve",
     "Data",
@@ -34,7 +35,6 @@ __all__ = [
     "RuledOut",
     "Spec",
     "SpecStruct",
-    "Table",
     "Variant",
 ]
 
@@ -140,7 +140,7 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     variants: dict[Name, Variant] = msgspec.field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     curves: tuple[Curve, ...] = ()
-    tables: tuple[Table, ...] = ()
+    tables: tuple[ClaimTable, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()
     ruled_out: tuple[RuledOut, ...] = ()
     deviations: tuple[Deviation, ...] = ()

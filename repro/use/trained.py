@@ -32,7 +32,7 @@ FER_SIZE = 48
 _PREFERRED = (OFFICIAL, CLEAN, AS_PUBLISHED)
 
 
-class _Settings(msgspec.Struct, frozen=True):
+class _UsedSettings(msgspec.Struct, frozen=True):
     """What a record keeps of its spec that decides how a face becomes probabilities."""
 
     data: Data
@@ -184,7 +184,7 @@ def load_trained(folder: Path) -> TrainedNetwork:
     record = read_record(folder / RECORD_NAME)
     place = _needed_checkpoints(folder, record)
     try:
-        settings = msgspec.convert(record.spec, _Settings)
+        settings = msgspec.convert(record.spec, _UsedSettings)
     except msgspec.ValidationError as error:
         raise RecordError(f"{folder / RECORD_NAME}: its settings are of another version ({error}); run again") from None
     resizes = tuple(step for step in settings.data.steps if isinstance(step, Resize))

@@ -58,7 +58,7 @@ def test_a_file_that_idioms_read_otherwise_is_refused(csv, monkeypatch):
             pass
 
         def call(self, method):
-            return import_csv.Reading(1.0, 28, 1, "a" if self.way == import_csv.OWN else "b")
+            return import_csv.CsvTiming(1.0, 28, 1, "a" if self.way == import_csv.OWN else "b")
 
     monkeypatch.setattr(import_csv, "Worker", Odd)
     with pytest.raises(DataError, match="reads other faces"):

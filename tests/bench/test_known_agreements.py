@@ -11,11 +11,11 @@ from bench_workload import make_duel, make_record, tiny_workload
 
 from fer_jax.vocabulary.layers import Dropout
 from repro.bench import contenders, known_agreements
-from repro.bench.comparison import Settings
+from repro.bench.comparison import ComparisonSettings
 from repro.bench.known_agreements import OTHER_SEEDS, SEEDS, agreement_key, agreements_with, stored_agreements
 from repro.bench.workload import Workload, initial_variables
 
-SETTINGS = Settings("cpu", ("torch",), rounds=1, seconds=0.1, threads=1)
+SETTINGS = ComparisonSettings("cpu", ("torch",), rounds=1, seconds=0.1, threads=1)
 
 
 def twice_the_rate(workload: Workload) -> Workload:

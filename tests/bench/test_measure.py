@@ -9,12 +9,12 @@ import pytest
 from bench_workload import candidate, timing, tiny_workload
 
 from repro.bench import comparison, contenders
-from repro.bench.comparison import BenchError, Settings, choose_rivals, compare, start_worker
+from repro.bench.comparison import BenchError, ComparisonSettings, choose_rivals, compare, start_worker
 from repro.bench.measure import Entrant, finalists
 from repro.bench.worker import Worker
 from repro.bench.workload import draw_batches
 
-SETTINGS = Settings("cpu", ("own",), rounds=3, seconds=0.05, threads=1, pause_s=0.0, predict_batches=(16, 32))
+SETTINGS = ComparisonSettings("cpu", ("own",), rounds=3, seconds=0.05, threads=1, pause_s=0.0, predict_batches=(16, 32))
 
 
 def scouted(name: str, mode: str, speed: float, **fields: object):
@@ -144,7 +144,7 @@ def test_a_mode_that_fails_is_left_out_and_told(monkeypatch):
     monkeypatch.setattr(comparison, "start_worker", start)
     monkeypatch.setattr(comparison.contenders, "modes", lambda name, device: ("default", "broken"))
     lines: list[str] = []
-    alone = Settings("cpu", (), rounds=1, seconds=0.02, threads=1, pause_s=0.0)
+    alone = ComparisonSettings("cpu", (), rounds=1, seconds=0.02, threads=1, pause_s=0.0)
     found = comparison._scout(tiny_workload(), "train", alone, lines.append)
     assert {c.mode: (c.error, len(c.timings)) for c in found} == {
         "broken": ("RuntimeError: no compiler found", 0),
@@ -157,6 +157,6 @@ def test_no_rival_left_is_an_error(monkeypatch):
     monkeypatch.setattr(
         comparison, "_scout", lambda *_: [scouted("own", "default", 1.0), candidate("torch", "x", error="boom")]
     )
-    lone = Settings("cpu", ("torch",), rounds=1, seconds=0.02, threads=1, pause_s=0.0)
+    lone = ComparisonSettings("cpu", ("torch",), rounds=1, seconds=0.02, threads=1, pause_s=0.0)
     with pytest.raises(BenchError, match="every rival failed:\nboom"):
         compare(tiny_workload(), "train", lone, agreements=(), between=lambda: None, say=lambda line: None)

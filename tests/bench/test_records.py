@@ -12,8 +12,8 @@ from bench_workload import CPU, candidate, make_duel, make_record, timing
 from repro.bench.records import (
     Axis,
     Growth,
+    GrowthPoint,
     ImportComparison,
-    Point,
     Way,
     bench_path,
     find_bench,
@@ -102,7 +102,9 @@ def test_files_are_named_by_paper_kind_and_precision():
     way = Way(name="x", timings=(timing(1.0),), peak_memory_bytes=1)
     imported = ImportComparison(file_bytes=1, own=way, idioms=(way,), cached=way)
     assert make_record(what="import", imported=imported).file_name == "fer2013-import.json"
-    growth = Growth(paper="tiny", seconds=1.0, axes=(Axis(name="images", batch_size=8, points=(Point(value=1),)),))
+    growth = Growth(
+        paper="tiny", seconds=1.0, axes=(Axis(name="images", batch_size=8, points=(GrowthPoint(value=1),)),)
+    )
     assert make_record(what="growth", growth=growth, device=CPU).file_name == "tiny-growth.json"
 
 

@@ -11,13 +11,13 @@ from bench_workload import candidate, make_duel, make_record, timing
 from click.testing import CliRunner
 
 from repro.bench.records import (
-    Agreement,
     AuditComparison,
     AuditWay,
     Axis,
     Growth,
+    GrowthPoint,
     ImportComparison,
-    Point,
+    LearningAgreement,
     Way,
     write_bench,
 )
@@ -96,7 +96,7 @@ def test_every_mode_and_why_one_failed():
 
 
 def test_a_rival_that_learns_otherwise_is_told():
-    odd = Agreement(rival="keras", key="k", agrees=False, summary="0.4 apart", figures={})
+    odd = LearningAgreement(rival="keras", key="k", agrees=False, summary="0.4 apart", figures={})
     text = render_bench([compared(make_record(make_duel([3.0], [2.0])), agreements=(odd,))])
     assert "- teta2022: keras **does not learn as ours does** and was not timed: 0.4 apart" in text
 
@@ -190,8 +190,10 @@ def test_audit():
 
 
 def test_growth():
-    point = Point(value=8, train=timing(1500.0), predict=timing(4000.0), compile_s=2.0, peak_memory_bytes=300 << 20)
-    large = Point(value=1_000_000, error="needs 9 GiB, 5 GiB are free")
+    point = GrowthPoint(
+        value=8, train=timing(1500.0), predict=timing(4000.0), compile_s=2.0, peak_memory_bytes=300 << 20
+    )
+    large = GrowthPoint(value=1_000_000, error="needs 9 GiB, 5 GiB are free")
     growth = Growth(
         paper="teta2022",
         seconds=2.0,

@@ -10,7 +10,7 @@ from report_records import CPU, GPU, claim, data, headline, make_record, make_sp
 
 from repro.cli.main import main
 from repro.decide.seeds_needed import plan_document, plan_text, seed_plans
-from repro.judge.groups import PaperRuns, Run
+from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.judgements import judge_claims
 from repro.runs.records import Overrides, RunRecord
 from repro.specs.catalog import find_paper
@@ -21,7 +21,9 @@ from repro.specs.spec import Claim
 
 
 def paper(claims: tuple[Claim, ...], *records: RunRecord) -> PaperRuns:
-    return PaperRuns("someone2020", make_spec(claims=claims), tuple(Run(path, r) for path, r in placed(*records)))
+    return PaperRuns(
+        "someone2020", make_spec(claims=claims), tuple(RecordedRun(path, r) for path, r in placed(*records))
+    )
 
 
 def runs(*accuracies: float, **fields: object) -> list[RunRecord]:

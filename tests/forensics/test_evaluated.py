@@ -13,7 +13,7 @@ from tiny_paper import load_tiny
 from repro.forensics import examine
 from repro.forensics.counts import other_batch_sizes
 from repro.forensics.evaluated import EVALUATED, is_mean_of_batches
-from repro.forensics.printed import FLOAT32, Window
+from repro.forensics.printed import FLOAT32, RoundingInterval
 
 PRIVATE, TRAINING = 3589, 28_709
 BATCHES = st.integers(1, 512)
@@ -62,4 +62,4 @@ def test_a_mean_over_batches_is_recognised(seed, rows, batch):
     draw = random.Random(seed)
     sizes = [min(batch, rows - start) for start in range(0, rows, batch)]
     mean = sum(draw.randint(0, size) / size for size in sizes) / len(sizes)
-    assert is_mean_of_batches(Window(mean, mean * FLOAT32), rows, batch)
+    assert is_mean_of_batches(RoundingInterval(mean, mean * FLOAT32), rows, batch)

@@ -13,7 +13,7 @@ from printed_matrices import SPLITS, drawn, shares, table
 
 from repro.forensics import matrix_arithmetic as arithmetic
 from repro.runs.class_measures import class_measures
-from repro.specs.spec import Table
+from repro.specs.spec import ClaimTable
 
 OF = ("all", "row", "column")
 
@@ -81,7 +81,7 @@ def test_rows_have_a_solution_if_and_only_if_search_finds_one(seed, of, decimals
     cells = [list(row) for row in printed.cells]
     if changed:
         cells[0][0] = max(0.0, min(100.0, round(cells[0][0] + random.choice([-7, 7]), decimals)))
-    asked = Table(
+    asked = ClaimTable(
         **{f: getattr(printed, f) for f in ("id", "split", "classes", "unit", "of", "resolution", "quote", "place")},
         cells=((50.0, 50.0), (50.0, 50.0)) if of == "row" else ((25.0, 25.0), (25.0, 25.0)),
     )

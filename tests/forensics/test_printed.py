@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from invented_papers import claim
 
-from repro.forensics.printed import Window, precision, whole_counts, window
+from repro.forensics.printed import RoundingInterval, precision, whole_counts, window
 
 DECIMALS = st.integers(1, 6)
 
@@ -24,7 +24,7 @@ def printings(k: int, rows: int, places: int) -> set[Decimal]:
 def test_no_true_accuracy_is_ever_called_impossible(data, rows, places):
     k = data.draw(st.integers(0, rows))
     for text in printings(k, rows, places):
-        least, greatest = whole_counts(Window(float(text), 10.0**-places), rows)
+        least, greatest = whole_counts(RoundingInterval(float(text), 10.0**-places), rows)
         assert least <= k <= greatest
 
 
@@ -33,7 +33,7 @@ def test_exactly_the_accuracies_that_no_count_gives_are_called_impossible(rows, 
     possible = {text for k in range(rows + 1) for text in printings(k, rows, places)}
     for value in range(10**places + 1):
         text = Decimal(value).scaleb(-places)
-        least, greatest = whole_counts(Window(float(text), 10.0**-places), rows)
+        least, greatest = whole_counts(RoundingInterval(float(text), 10.0**-places), rows)
         assert (max(least, 0) <= min(greatest, rows)) == (text in possible), text
 
 
@@ -42,10 +42,10 @@ def test_a_rounded_figure_is_consistent_and_a_cut_one_at_least_not_impossible(bi
     exact, unit = Decimal(billionths).scaleb(-9), Decimal(1).scaleb(-places)
     rounded, cut = (exact.quantize(unit, rounding) for rounding in (ROUND_HALF_UP, ROUND_DOWN))
     value = float(exact)
-    assert Window(float(rounded), float(unit)).fit(value) == "rounded"
-    assert Window(float(cut), float(unit)).fit(value) != "no"
-    assert Window(float(rounded + 2 * unit), float(unit)).fit(value) == "no"
-    assert Window(float(cut - 2 * unit), float(unit)).fit(value) == "no"
+    assert RoundingInterval(float(rounded), float(unit)).fit(value) == "rounded"
+    assert RoundingInterval(float(cut), float(unit)).fit(value) != "no"
+    assert RoundingInterval(float(rounded + 2 * unit), float(unit)).fit(value) == "no"
+    assert RoundingInterval(float(cut - 2 * unit), float(unit)).fit(value) == "no"
 
 
 def test_precision_comes_from_the_resolution_the_digits_or_the_kind_of_the_number():

@@ -19,14 +19,14 @@ from repro.forensics.finding import short_ids
 from repro.forensics.tables import MEASURES, SOURCE, SUMS, TRACE, WHOLE
 from repro.runs.class_measures import class_measures
 from repro.specs.decode import LoadedSpec
-from repro.specs.spec import Claim, Table
+from repro.specs.spec import Claim, ClaimTable
 
 PRIVATE = drawn(SPLITS["PrivateTest"], seed=4)
 TRUTH = class_measures(PRIVATE)
 ACCURACY = float(np.trace(PRIVATE) / PRIVATE.sum())
 
 
-def paper(folder: Path, matrix: Table, *claims: Claim, stated: bool = True) -> LoadedSpec:
+def paper(folder: Path, matrix: ClaimTable, *claims: Claim, stated: bool = True) -> LoadedSpec:
     """The tiny paper, whose test split is PrivateTest, with one matrix. stated: it says everything in so many words."""
     loaded = load_tiny(folder)
     loaded = replace(loaded, spec=msgspec.structs.replace(loaded.spec, tables=(matrix,), claims=claims))
@@ -203,7 +203,7 @@ def test_figures_of_another_epoch_or_variant_are_not_held_against_it(tmp_path):
 
 
 def test_a_table_of_margins_alone_is_left_to_the_other_checks(tmp_path):
-    margins = Table(
+    margins = ClaimTable(
         id="t",
         split="test",
         classes=table(PRIVATE).classes,

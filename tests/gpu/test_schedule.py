@@ -7,7 +7,7 @@ import time
 
 import pytest
 
-from repro.gpu.jobs import Job, Settings, Stage
+from repro.gpu.jobs import CallSettings, Job, Stage
 from repro.gpu.schedule import DONE, DONE_BEFORE, FAILED, OUT_OF_TIME, SKIPPED, run_stage
 
 HANG = "import time; print('begun', flush=True); time.sleep(600)"
@@ -21,7 +21,7 @@ STUBBORN = (
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(out=tmp_path / "out", data="d", seconds=60, results=tmp_path / "results", scratch=tmp_path)
+    return CallSettings(out=tmp_path / "out", data="d", seconds=60, results=tmp_path / "results", scratch=tmp_path)
 
 
 def job(name, program, **more):

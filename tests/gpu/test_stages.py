@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from fer_jax import TRAINING_VERSION
-from repro.gpu.jobs import Settings, run_job
+from repro.gpu.jobs import CallSettings, run_job
 from repro.gpu.stages import LIMITS, optimizer_variants, stages
 from repro.report.figures.sweeps import SWEEPS
 from repro.specs.protocols import AS_PUBLISHED, PLACEBO, RUNNABLE, SUSPECT_PREFIX
@@ -16,7 +16,7 @@ from repro.specs.protocols import AS_PUBLISHED, PLACEBO, RUNNABLE, SUSPECT_PREFI
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(out=tmp_path / "out", data="d.npz", seconds=60, results=tmp_path / "results", scratch=tmp_path)
+    return CallSettings(out=tmp_path / "out", data="d.npz", seconds=60, results=tmp_path / "results", scratch=tmp_path)
 
 
 def jobs_of(settings, name):

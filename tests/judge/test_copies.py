@@ -14,7 +14,7 @@ from repro.audit.data import DataAudit, LabelConflicts, PairCounts
 from repro.audit.known_pairs import read_known_pairs
 from repro.audit.records import write_data_audit
 from repro.judge.copies import copies_findings
-from repro.judge.groups import Run, collect
+from repro.judge.groups import RecordedRun, collect
 from repro.report.copies_section import copies_section
 from repro.report.figures.copies import copies_figure
 from repro.runs.plan import settings_sha256
@@ -43,7 +43,7 @@ def results(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def put(results: Path, protocol: str, seed: int, right: float) -> Run:
+def put(results: Path, protocol: str, seed: int, right: float) -> RecordedRun:
     """A run of 400 samples of class 3 (happy), in a shuffled order; answers class 4 where wrong."""
     settings = settings_sha256(under_protocol(SPEC.spec, protocol))
     found = msgspec.structs.replace(data(), duplicates_version=DUPLICATES_VERSION)
@@ -58,7 +58,7 @@ def put(results: Path, protocol: str, seed: int, right: float) -> Run:
     split = "test_all" if protocol == CLEAN else "test"
     arrays = {"probability": probability, "label": np.full(SAMPLES, 3, np.uint8), "origin": order.astype(np.int32)}
     np.savez(folder / "predictions.npz", allow_pickle=False, **pack_predictions({split: arrays}))
-    return Run(PurePosixPath((folder / "run.json").relative_to(results).as_posix()), record)
+    return RecordedRun(PurePosixPath((folder / "run.json").relative_to(results).as_posix()), record)
 
 
 def test_three_protocols_give_a_decomposition_two_give_the_response_alone(results: Path) -> None:
@@ -85,7 +85,9 @@ def test_runs_that_may_not_be_compared_are_left_out(results: Path) -> None:
     other_data = msgspec.structs.replace(data(fingerprint="0" * 10), duplicates_version=DUPLICATES_VERSION)
     for fields in ({"spec_sha256": "old"}, {"status": "failed"}, {"data": other_data}):
         spoiled = [
-            Run(run.path, msgspec.structs.replace(run.record, **fields)) if run.record.protocol == CLEAN else run
+            RecordedRun(run.path, msgspec.structs.replace(run.record, **fields))
+            if run.record.protocol == CLEAN
+            else run
             for run in good
         ]
         assert copies_findings(collect([SPEC], spoiled), results) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 from report_records import EPOCHS, headline, make_record, make_spec, placed
 
 from repro.judge.curve_verdicts import judge_curves
-from repro.judge.groups import PaperRuns, Run
+from repro.judge.groups import PaperRuns, RecordedRun
 from repro.report.verdict_section import verdict_section
 from repro.text.markdown import block_markdown
 
@@ -26,7 +26,7 @@ def paper(values: list[float], *accuracies: float, **fields: object) -> PaperRun
     }
     spec = make_spec(claims=(headline(value=0.60),), curves=[curve | fields])
     records = [make_record(spec, seed=s, accuracy=a) for s, a in enumerate(accuracies)]
-    return PaperRuns(spec.id, spec, tuple(Run(path, record) for path, record in placed(*records)))
+    return PaperRuns(spec.id, spec, tuple(RecordedRun(path, record) for path, record in placed(*records)))
 
 
 def test_a_curve_like_the_runs_is_reproduced_within_the_tolerance_of_the_headline():

@@ -7,7 +7,7 @@ import pytest
 from leakage_audits import audit, overlap
 from report_records import CPU, EPOCHS, GPU, audited, claim, headline, make_record, make_spec, metrics, placed
 
-from repro.judge.groups import PaperRuns, Run
+from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.judged_facts import judge_fact, judge_rank
 from repro.judge.judgements import judge_claims, judge_runs, rows_behind
 from repro.judge.verdicts import holds, reproduces
@@ -38,7 +38,9 @@ def honest(protocol: str, *accuracies: float, device: Device = CPU) -> list[RunR
 
 
 def paper(claims: tuple[Claim, ...], *records: RunRecord) -> PaperRuns:
-    return PaperRuns("someone2020", make_spec(claims=claims), tuple(Run(path, r) for path, r in placed(*records)))
+    return PaperRuns(
+        "someone2020", make_spec(claims=claims), tuple(RecordedRun(path, r) for path, r in placed(*records))
+    )
 
 
 def both(*accuracies: float) -> list[RunRecord]:

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from report_records import CPU, GPU, claim, data, headline, make_record, make_spec, metrics
 
-from repro.judge.groups import Run, collect
+from repro.judge.groups import RecordedRun, collect
 from repro.judge.measured import measure, why_unmeasured
 from repro.judge.measured_curves import measure_curve
 from repro.report.document import Cell
@@ -19,7 +19,7 @@ from repro.report.grouped_claims import curve_rows, matrix_distance, matrix_rows
 from repro.runs.class_measures import ranking
 from repro.runs.rankings import with_rankings
 from repro.runs.records import Overrides, pack_predictions
-from repro.specs.spec import Curve, Table
+from repro.specs.spec import ClaimTable, Curve
 from repro.text.markdown import inline
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -114,8 +114,8 @@ def run_with(confusion: list[list[int]]):
     return make_record(PAPER, metrics={"test": metrics(0.5, confusion=tuple(map(tuple, confusion)))})
 
 
-def table(**fields: object) -> Table:
-    return msgspec.convert(MATRIX | fields, Table)
+def table(**fields: object) -> ClaimTable:
+    return msgspec.convert(MATRIX | fields, ClaimTable)
 
 
 def test_distance_is_the_share_of_samples_in_other_cells():
@@ -204,7 +204,7 @@ def test_older_records_get_theirs_from_the_file_beside_them(tmp_path):
 
 def test_a_curve_from_a_gpu_is_a_row_of_its_own():
     runs = [
-        Run(PurePosixPath(f"{i}/run.json"), make_record(PAPER, seed=i, accuracy=0.51, device=device))
+        RecordedRun(PurePosixPath(f"{i}/run.json"), make_record(PAPER, seed=i, accuracy=0.51, device=device))
         for i, device in enumerate((CPU, CPU, GPU))
     ]
     (paper,) = collect([PAPER], runs)

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 from fer_jax.network import model, native, pooling
-from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage, paddings
+from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend, paddings
 from fer_jax.network.native import batch_norm as native_batch_norm
 from fer_jax.vocabulary.layers import Dropout, pool_stride
 from repro.specs.catalog import find_paper
@@ -62,7 +62,7 @@ class Told(NhwcBackend):
         return self.pooled(super().conv(x, kernel_HWIO, bias, stage), stage.pool)
 
     def normalise_batch(self, x, scale, bias, rows, stage):
-        y, mean, var = super().normalise_batch(x, scale, bias, rows, Stage(stage.name, stage.layer))
+        y, mean, var = super().normalise_batch(x, scale, bias, rows, LayerWithPooling(stage.name, stage.layer))
         return self.pooled(y, stage.pool), mean, var
 
     def max_pool(self, x, layer):

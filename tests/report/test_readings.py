@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from report_records import EPOCHS, claim, headline, make_record, make_spec, placed
 
-from repro.judge.groups import PaperRuns, Run
+from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.usual_spread import usual_spread
 from repro.report.readings import readings, readings_section
 from repro.runs.records import RunRecord
@@ -26,7 +26,7 @@ def paper(*records: RunRecord, claims: tuple[Claim, ...] = (headline(value=0.60)
         for s, a in enumerate((0.40, 0.406, 0.412))
     ]
     spec = make_spec(claims=claims)
-    return PaperRuns(spec.id, spec, tuple(Run(p, r) for p, r in placed(*records)), usual_spread(usual))
+    return PaperRuns(spec.id, spec, tuple(RecordedRun(p, r) for p, r in placed(*records)), usual_spread(usual))
 
 
 def runs(variant: str, *accuracies: float) -> list[RunRecord]:

@@ -12,7 +12,7 @@ from report_records import audited, cells, claim, headline, make_record, make_sp
 from tiny_paper import load_tiny
 
 from repro.forensics.finding import Finding
-from repro.judge.groups import PaperRuns, Run
+from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.verdicts import Judgement, missing, sentence, word_of
 from repro.report.document import Paragraph, strong
 from repro.report.sheets import sheet, source_counts
@@ -37,7 +37,7 @@ def finding(outcome: str, **fields: object) -> Finding:
 
 
 def paper(loaded: LoadedSpec, *records: RunRecord) -> PaperRuns:
-    return PaperRuns(loaded.id, loaded, tuple(Run(path, record) for path, record in placed(*records)))
+    return PaperRuns(loaded.id, loaded, tuple(RecordedRun(path, record) for path, record in placed(*records)))
 
 
 def judged(values: tuple[float, ...], **fields: object) -> dict[str, Judgement]:

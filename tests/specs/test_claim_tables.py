@@ -7,7 +7,7 @@ import msgspec
 import pytest
 from tiny_paper import TINY, load_tiny
 
-from repro.specs.claim_tables import Curve, Table
+from repro.specs.claim_tables import ClaimTable, Curve
 from repro.specs.decode import SpecError, load_spec
 
 EMOTIONS = '["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]'
@@ -316,9 +316,9 @@ def test_a_spec_without_curves_and_tables_has_its_claims_alone(tmp_path):
 
 def test_an_exact_count_may_have_no_tolerance_at_all():
     shared = {"id": "t", "split": "test", "classes": ("a", "b"), "unit": "rows", "quote": "q", "place": "p"}
-    assert Table(**shared, resolution=1, actual=(1, 2), tolerance=0.0).tolerance == 0
+    assert ClaimTable(**shared, resolution=1, actual=(1, 2), tolerance=0.0).tolerance == 0
     with pytest.raises(ValueError, match="below half the `resolution` 10"):
-        Table(**shared, resolution=10, actual=(1, 2), tolerance=0.0)
+        ClaimTable(**shared, resolution=10, actual=(1, 2), tolerance=0.0)
 
 
 def test_steps_may_begin_at_0():

@@ -35,7 +35,7 @@ from jax import Array
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.devices import processor
-from fer_jax.network.pooling import Padding
+from fer_jax.network.pooling import AxisPadding
 
 KERNEL_SIZES = (1, 3, 5, 7)
 POOLING_WINDOWS = (1, 2, 3)
@@ -144,7 +144,7 @@ def suits(x: Array, kernel: Array, window: int) -> bool:
     return x.dtype == kernel.dtype == jnp.float32 and size in KERNEL_SIZES and window in POOLING_WINDOWS and available()
 
 
-def convolve(x: Array, kernel: Array, padding: Padding, window: int = 1) -> Array:
+def convolve(x: Array, kernel: Array, padding: AxisPadding, window: int = 1) -> Array:
     """Convolution of stride 1, then the maximum over windows that touch but do not overlap (1: none).
 
     The first of equal maxima takes the gradient. An incomplete window at the border is left out.
@@ -173,11 +173,11 @@ def _way(kernel: Array, channels_from: dict[str, dict[int, int]], window: int = 
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x: Array, kernel: Array, padding: Padding, window: int) -> Array:
+def _convolve(x: Array, kernel: Array, padding: AxisPadding, window: int) -> Array:
     return _call(x, kernel, padding, window, keep_places=False)[0]
 
 
-def _call(x: Array, kernel: Array, padding: Padding, window: int, *, keep_places: bool) -> tuple[Array, Array]:
+def _call(x: Array, kernel: Array, padding: AxisPadding, window: int, *, keep_places: bool) -> tuple[Array, Array]:
     """(values, places): `places` says which value of its window each maximum was, and has one element if not kept."""
     size, _, channels, filters = kernel.shape
     grown = sum(padding) - size + 1
@@ -195,17 +195,17 @@ def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStr
     return values, jax.ShapeDtypeStruct(shape if keep_places else (1,), jnp.uint8)
 
 
-def _attributes(padding: Padding, window: int) -> dict[str, np.int64]:
+def _attributes(padding: AxisPadding, window: int) -> dict[str, np.int64]:
     return {"before": np.int64(padding[0]), "after": np.int64(padding[1]), "window": np.int64(window)}
 
 
-def _forward(x: Array, kernel: Array, padding: Padding, window: int) -> tuple[Array, tuple[Array, Array, Array]]:
+def _forward(x: Array, kernel: Array, padding: AxisPadding, window: int) -> tuple[Array, tuple[Array, Array, Array]]:
     values, places = _call(x, kernel, padding, window, keep_places=True)
     return values, (x, kernel, places)
 
 
 def _backward(
-    padding: Padding, window: int, residuals: tuple[Array, Array, Array], cotangent: Array
+    padding: AxisPadding, window: int, residuals: tuple[Array, Array, Array], cotangent: Array
 ) -> tuple[Array, Array]:
     x, kernel, places = residuals
     attributes = _attributes(padding, window)

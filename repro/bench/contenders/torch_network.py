@@ -137,7 +137,7 @@ class TorchNetwork(nn.Module):
             x = module(x)
         return x
 
-    def places(self) -> list[tuple[Tensor, tuple[str, str, str], Place]]:
+    def places(self) -> list[tuple[Tensor, tuple[str, str, str], TensorLayout]]:
         """Every tensor, where its values stand in the variables, and how the one's axes are the other's."""
         found = []
         order: np.ndarray | None = None  # of features: the place in (C, H, W) order holds which place in (H, W, C)
@@ -147,17 +147,17 @@ class TorchNetwork(nn.Module):
                 order = np.arange(stage.after[0]).reshape(stage.before).transpose(2, 0, 1).reshape(-1)
             elif isinstance(layer, Conv):
                 conv = next(m for m in module.modules() if isinstance(m, nn.Conv2d))
-                found.append((conv.weight, ("params", stage.name, "kernel"), Place(axes=(3, 2, 0, 1))))
+                found.append((conv.weight, ("params", stage.name, "kernel"), TensorLayout(axes=(3, 2, 0, 1))))
                 if conv.bias is not None:
-                    found.append((conv.bias, ("params", stage.name, "bias"), Place()))
+                    found.append((conv.bias, ("params", stage.name, "bias"), TensorLayout()))
             elif isinstance(module, nn.Linear):
-                found.append((module.weight, ("params", stage.name, "kernel"), Place(axes=(1, 0), order=order)))
+                found.append((module.weight, ("params", stage.name, "kernel"), TensorLayout(axes=(1, 0), order=order)))
                 if module.bias is not None:
-                    found.append((module.bias, ("params", stage.name, "bias"), Place()))
+                    found.append((module.bias, ("params", stage.name, "bias"), TensorLayout()))
                 order = None
             elif isinstance(module, BiasedBatchNorm):
-                place = Place(order=order)
-                larger = Place(order=order, factor=module.unbiased)
+                place = TensorLayout(order=order)
+                larger = TensorLayout(order=order, factor=module.unbiased)
                 found.append((module.weight, ("params", stage.name, "scale"), place))
                 found.append((module.bias, ("params", stage.name, "bias"), place))
                 found.append((module.running_mean, ("batch_stats", stage.name, "mean"), place))
@@ -178,7 +178,7 @@ class TorchNetwork(nn.Module):
         return tree
 
 
-class Place:
+class TensorLayout:
     """How an array of this suite becomes a tensor: axes permuted, then its last axis reordered, then multiplied."""
 
     def __init__(

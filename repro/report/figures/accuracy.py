@@ -13,7 +13,7 @@ from repro.judge.headline_runs import HeadlineRuns, headline_runs
 from repro.judge.main_claim import headline
 from repro.judge.measured import measure, measured_text
 from repro.judge.verdicts import holds, reproduces
-from repro.report.figures.figure_data import Dots, FigureData, Mark, Row
+from repro.report.figures.figure_data import AxisRow, Dots, FigureData, Mark
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS
 from repro.specs.spec import Claim
 from repro.statistics import MIN_RUNS
@@ -44,11 +44,11 @@ def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) 
         reported = Mark(series="reported", value=100 * claim.value, note=f"{units.reported(claim)} reported")
         what = f"{paper.id}\n{claim.split}"
         if not runs:
-            rows.append(Row(label=what, marks=(reported,), note="not run"))
+            rows.append(AxisRow(label=what, marks=(reported,), note="not run"))
         for one in runs:
             marks = tuple(marks_of(one))
             label = what if len(runs) == 1 else f"{what}\n{textwrap.fill(one.place, VERDICT_WIDTH)}"
-            rows.append(Row(label=label, marks=(reported, *marks), note=_verdict(one)))
+            rows.append(AxisRow(label=label, marks=(reported, *marks), note=_verdict(one)))
             told.append(f"{paper.id}: {', '.join([reported.note, *(f'{m.series} {m.note}' for m in marks)])}")
             places.append(one.place)
     if not told:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from matplotlib.axis import Axis
 from matplotlib.ticker import FixedLocator, FuncFormatter, LogLocator, NullLocator
 
-from repro.report.figures.figure_data import Scale
+from repro.report.figures.figure_data import AxisScale
 
 _SECONDS = {"s": 1.0, "min": 60.0, "h": 3600.0}
 _FINE = {"s": (1, 2, 5, 10, 20, 30), "min": (1, 2, 5, 10, 20, 30), "h": (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000)}
@@ -15,11 +15,11 @@ _COARSE = {"s": (0.1, 1, 10), "min": (1, 10), "h": (1, 10, 100, 1000)}
 WIDE = 30.0  # from this ratio of the ends on, the coarse ticks are enough
 
 
-def is_log(scale: Scale) -> bool:
+def is_log(scale: AxisScale) -> bool:
     return scale in ("log", "duration")
 
 
-def set_ticks(axis: Axis, scale: Scale, values: Sequence[float]) -> None:
+def set_ticks(axis: Axis, scale: AxisScale, values: Sequence[float]) -> None:
     """Ticks that say their unit: durations in seconds, minutes and hours. values: that are drawn."""
     low, high = min(values), max(values)
     if scale == "duration":

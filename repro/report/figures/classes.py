@@ -8,7 +8,7 @@ import numpy as np
 
 from fer_jax.data.faces import EMOTIONS
 from repro.judge.headline_runs import HeadlineRuns
-from repro.report.figures.figure_data import Dots, FigureData, Mark, Matrix, Row
+from repro.report.figures.figure_data import AxisRow, ConfusionMatrix, Dots, FigureData, Mark
 from repro.report.figures.shown_runs import counted, end_metrics, end_split, protocol_runs, spread
 from repro.runs.records import Metrics
 from repro.specs.protocols import PROTOCOLS
@@ -32,7 +32,7 @@ def confusion_figure(runs: HeadlineRuns) -> FigureData | None:
         mean = np.mean(shares, axis=0)
         name = f"{protocol}, {end_split(runs, protocol)} (n = {len(counts)})"
         panels.append(
-            Matrix(
+            ConfusionMatrix(
                 title=name,
                 labels=EMOTIONS,
                 counts=_tuples(np.mean(counts, axis=0)),
@@ -72,7 +72,7 @@ def recall_figure(runs: HeadlineRuns) -> FigureData | None:
             words = f"{mean:.0f} %" if std is None else f"{mean:.0f} ± {std:.0f} %"
             low, high = (None, None) if std is None else (mean - std, mean + std)
             marks.append(Mark(series=protocol, value=mean, low=low, high=high, runs=tuple(values), note=words))
-        rows.append(Row(label=name, marks=tuple(marks)))
+        rows.append(AxisRow(label=name, marks=tuple(marks)))
         told.append(f"{name} {', '.join(f'{mark.value:.0f}' for mark in marks)}")
     legend = {protocol: f"{protocol}, {end_split(runs, protocol)}" for protocol in confusions}
     if reported:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from repro.audit.copies import Estimate
 from repro.judge.copies import CopiesFinding
-from repro.report.figures.figure_data import Dots, FigureData, Mark, Row
+from repro.report.figures.figure_data import AxisRow, Dots, FigureData, Mark
 from repro.specs.protocols import CLEAN, OFFICIAL
 from repro.text.units import number
 
@@ -50,7 +50,7 @@ def copies_figure(findings: Sequence[CopiesFinding]) -> FigureData | None:
 
 def _panel(finding: CopiesFinding) -> Dots:
     rows = tuple(
-        Row(
+        AxisRow(
             label=f"{WORDS[part.copies]}\n{part.samples:,} samples",
             marks=tuple(_mark(name, part.accuracy[name]) for name in (OFFICIAL, CLEAN)),
         )

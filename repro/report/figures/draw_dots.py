@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from matplotlib.axes import Axes
 
 from repro.report.figures.axis_scale import is_log, set_ticks
-from repro.report.figures.figure_data import Dots, Mark, Row
+from repro.report.figures.figure_data import AxisRow, Dots, Mark
 from repro.report.figures.styles import STYLES
 
 MARK_IN, LINE_IN, ROW_GAP_IN, AXIS_IN = 0.2, 0.17, 0.14, 0.62
@@ -21,7 +21,7 @@ def dots_height(panel: Dots) -> float:
     return AXIS_IN + sum(_row_height(row) for row in panel.rows)
 
 
-def _row_height(row: Row) -> float:
+def _row_height(row: AxisRow) -> float:
     lines = 1 + max(row.label.count("\n"), row.note.count("\n"))
     return ROW_GAP_IN + max(len(row.marks) * MARK_IN, lines * LINE_IN)
 

@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap, to_hex
 
-from repro.report.figures.figure_data import Matrix
+from repro.report.figures.figure_data import ConfusionMatrix
 
 HEIGHT_IN = 4.0
 SHADES = 10  # one for each ten per cent
@@ -16,7 +16,7 @@ DARK_PERCENT = 50.0  # from here on the shade takes white letters
 LIGHT_LETTERS, DARK_LETTERS = "#fefefe", "#010101"
 
 
-def matrix_height(panel: Matrix) -> float:
+def matrix_height(panel: ConfusionMatrix) -> float:
     """Inches."""
     return HEIGHT_IN
 
@@ -28,7 +28,7 @@ def matrix_colours() -> list[str]:
     return [to_hex(shades(k)) for k in range(SHADES)]
 
 
-def draw_matrix(axes: Axes, panel: Matrix) -> None:
+def draw_matrix(axes: Axes, panel: ConfusionMatrix) -> None:
     size = len(panel.labels)
     shades = ListedColormap(matrix_colours())
     shares = np.array(panel.percentages)

@@ -24,7 +24,7 @@ from repro.report.figures.draw_curves import curves_height, draw_curves
 from repro.report.figures.draw_dots import dots_height, draw_dots
 from repro.report.figures.draw_faces import draw_faces, faces_height
 from repro.report.figures.draw_matrix import draw_matrix, matrix_colours, matrix_height
-from repro.report.figures.figure_data import Curves, Dots, FaceSheet, FigureData, Matrix, Panel
+from repro.report.figures.figure_data import ConfusionMatrix, Curves, Dots, FaceSheet, FigureData, Panel
 from repro.report.figures.styles import BLACK, STYLES
 
 WIDTH_IN, NARROW_IN = 9.0, 4.6
@@ -249,7 +249,7 @@ def _fill(figure: Figure, data: FigureData, heights: list[float], images: np.nda
                     draw_dots(axes, panel)
                 case Curves():
                     draw_curves(axes, panel, named=shared is None)
-                case Matrix():
+                case ConfusionMatrix():
                     draw_matrix(axes, panel)
                 case FaceSheet():
                     assert images is not None
@@ -266,7 +266,7 @@ def _height(panel: Panel) -> float:
             return dots_height(panel)
         case Curves():
             return curves_height(panel)
-        case Matrix():
+        case ConfusionMatrix():
             return matrix_height(panel)
         case FaceSheet():
             return faces_height(panel)

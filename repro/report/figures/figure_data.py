@@ -11,7 +11,7 @@ import msgspec
 DRAWING_VERSION = 2
 DIGEST_DIGITS = 6  # significant: the last bits of a quantile depend on the version of SciPy
 
-Scale = Literal["percent", "linear", "log", "duration"]
+AxisScale = Literal["percent", "linear", "log", "duration"]
 
 
 class _Shown(msgspec.Struct, frozen=True, kw_only=True):
@@ -29,7 +29,7 @@ class Mark(_Shown, frozen=True, kw_only=True):
     note: str = ""
 
 
-class Row(_Shown, frozen=True, kw_only=True):
+class AxisRow(_Shown, frozen=True, kw_only=True):
     """Marks under each other at one label of the vertical axis; `note` stands at the right end."""
 
     label: str
@@ -42,8 +42,8 @@ class Dots(_Shown, frozen=True, kw_only=True, tag="dots"):
 
     title: str
     axis: str
-    scale: Scale
-    rows: tuple[Row, ...]
+    scale: AxisScale
+    rows: tuple[AxisRow, ...]
 
 
 class Line(_Shown, frozen=True, kw_only=True):
@@ -62,12 +62,12 @@ class Curves(_Shown, frozen=True, kw_only=True, tag="curves"):
     title: str
     x_axis: str
     y_axis: str
-    scale: Scale
+    scale: AxisScale
     lines: tuple[Line, ...]
     verticals: tuple[tuple[float, str], ...] = ()
 
 
-class Matrix(_Shown, frozen=True, kw_only=True, tag="matrix"):
+class ConfusionMatrix(_Shown, frozen=True, kw_only=True, tag="matrix"):
     """A confusion matrix: counts[label][predicted], and the same in per cent of the rows of the label."""
 
     title: str
@@ -90,7 +90,7 @@ class FaceSheet(_Shown, frozen=True, kw_only=True, tag="faces"):
     faces: tuple[Face, ...]
 
 
-Panel = Dots | Curves | Matrix | FaceSheet
+Panel = Dots | Curves | ConfusionMatrix | FaceSheet
 
 
 class FigureData(_Shown, frozen=True, kw_only=True):

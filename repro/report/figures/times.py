@@ -10,7 +10,7 @@ from repro.judge.groups import Group, PaperRuns
 from repro.judge.judgements import done
 from repro.judge.main_claim import headline
 from repro.judge.measured import SECONDS_PER_UNIT, measure
-from repro.report.figures.figure_data import Curves, Dots, FigureData, Line, Mark, Row
+from repro.report.figures.figure_data import AxisRow, Curves, Dots, FigureData, Line, Mark
 from repro.runs.records import RunRecord
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.spec import Claim
@@ -42,9 +42,9 @@ def times_figure(papers: Sequence[PaperRuns]) -> FigureData | None:
         ran += groups
         here, there = [_epoch_mark(group) for group in groups], list(_reported_marks(claims))
         if here or there:
-            epoch_rows.append(Row(label=_label(paper, groups), marks=(*here, *there)))
+            epoch_rows.append(AxisRow(label=_label(paper, groups), marks=(*here, *there)))
         if groups:
-            rate_rows.append(Row(label=paper.id, marks=tuple(_rate_mark(group) for group in groups)))
+            rate_rows.append(AxisRow(label=paper.id, marks=tuple(_rate_mark(group) for group in groups)))
             told.append(f"{paper.id} {', '.join(f'{units.duration(mark.value)} on a {_kind(mark)}' for mark in here)}")
         tables += _table(paper, groups, claims)
     if not ran:

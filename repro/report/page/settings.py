@@ -20,7 +20,7 @@ TITLES = {"data": "Data, in this order", "model": "Network, input side first", "
 
 
 @dataclass(frozen=True)
-class Source:
+class SharedSource:
     """Settings of one table that the same entries of the provenance speak for, as `key value`."""
 
     settings: tuple[str, ...]
@@ -28,17 +28,17 @@ class Source:
 
 
 @dataclass(frozen=True)
-class Table:
+class ShownTable:
     """One data step, layer or table of the training. shape: what a layer gives out, of one face; else empty."""
 
     id: str
     name: str
     shape: str
-    sources: tuple[Source, ...]
+    sources: tuple[SharedSource, ...]
 
 
 @dataclass(frozen=True)
-class Variant:
+class ShownVariant:
     """changes: dotted paths with their new values."""
 
     name: str
@@ -47,22 +47,22 @@ class Variant:
     entries: tuple[Provenance, ...]
 
 
-def settings_of(loaded: LoadedSpec) -> dict[str, list[Table]]:
+def settings_of(loaded: LoadedSpec) -> dict[str, list[ShownTable]]:
     """The tables of settings of the default variant, under a title for data, network and training."""
     spec = loaded.spec
-    groups: dict[str, list[Table]] = {title: [] for title in TITLES.values()}
+    groups: dict[str, list[ShownTable]] = {title: [] for title in TITLES.values()}
     shapes = _shapes(spec)
     for key, name, struct in setting_tables(spec):
         shape = shapes.get(name, "") if key.startswith("model.") else ""
         id = f"{loaded.id}-source-{key}".replace(".", "-").replace("[", "-").replace("]", "")
-        table = Table(id, name, shape, _sources(struct, loaded.provenance.get(key, ())))
+        table = ShownTable(id, name, shape, _sources(struct, loaded.provenance.get(key, ())))
         groups[TITLES[key.split(".")[0]]].append(table)
     return groups
 
 
-def variants_of(loaded: LoadedSpec) -> list[Variant]:
+def variants_of(loaded: LoadedSpec) -> list[ShownVariant]:
     return [
-        Variant(
+        ShownVariant(
             name,
             variant.about,
             tuple(f"{path} = {json.dumps(value, ensure_ascii=False)}" for path, value in variant.set.items()),
@@ -80,13 +80,13 @@ def _shapes(spec: Spec) -> dict[str, str]:
     return {name: " × ".join(str(n) for n in shape) for name, shape in zip(layer_names(layers), shapes, strict=True)}
 
 
-def _sources(struct: msgspec.Struct, entries: Sequence[Provenance]) -> tuple[Source, ...]:
+def _sources(struct: msgspec.Struct, entries: Sequence[Provenance]) -> tuple[SharedSource, ...]:
     """In the order of the settings, what the table is first."""
     found: dict[tuple[Provenance, ...], list[str]] = {}
     sources = setting_sources(struct, entries)
     for name, own in sorted(sources.items(), key=lambda item: item[0] != struct.__struct_config__.tag_field):
         found.setdefault(own, []).append(_setting(struct, name))
-    return tuple(Source(tuple(settings), own) for own, settings in found.items())
+    return tuple(SharedSource(tuple(settings), own) for own, settings in found.items())
 
 
 def _setting(struct: msgspec.Struct, name: str) -> str:

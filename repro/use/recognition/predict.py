@@ -34,7 +34,7 @@ _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 
 
 @dataclass(frozen=True)
-class Source:
+class PictureFile:
     """A file that the user named or that stands in a folder. copy: the place of its annotated copy, within --out.
     error: why it cannot even be tried."""
 
@@ -47,7 +47,7 @@ class Source:
 class Recognised:
     """What was found in one file. faces: empty where none was found, or with an error. copy: written for it."""
 
-    source: Source
+    source: PictureFile
     width: int = 0
     height: int = 0
     faces: tuple[RecognisedFace, ...] = ()
@@ -55,7 +55,7 @@ class Recognised:
     copy: Path | None = None
 
 
-def find_pictures(paths: Iterable[Path], out: Path | None = None) -> Iterator[Source]:
+def find_pictures(paths: Iterable[Path], out: Path | None = None) -> Iterator[PictureFile]:
     """The named files, whatever they are, and the pictures in the named folders and their folders, sorted by name.
 
     Hidden files and links to folders are passed over, and so is `out`, where the copies go. A folder without any
@@ -63,7 +63,7 @@ def find_pictures(paths: Iterable[Path], out: Path | None = None) -> Iterator[So
     """
     for path in paths:
         if not path.is_dir():
-            yield Source(path, PurePath(path.name))
+            yield PictureFile(path, PurePath(path.name))
             continue
         copies = PurePath(path.resolve().name)
         found = False
@@ -71,14 +71,14 @@ def find_pictures(paths: Iterable[Path], out: Path | None = None) -> Iterator[So
             found = True
             yield source
         if not found:
-            yield Source(path, copies, error=f"{path}: holds no picture")
+            yield PictureFile(path, copies, error=f"{path}: holds no picture")
 
 
-def _in_folder(folder: Path, copies: PurePath, out: Path | None) -> Iterator[Source]:
+def _in_folder(folder: Path, copies: PurePath, out: Path | None) -> Iterator[PictureFile]:
     try:
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError as error:
-        yield Source(folder, copies, error=f"{folder}: cannot be read ({error.strerror})")
+        yield PictureFile(folder, copies, error=f"{folder}: cannot be read ({error.strerror})")
         return
     for entry in entries:
         path = folder / entry.name
@@ -88,16 +88,16 @@ def _in_folder(folder: Path, copies: PurePath, out: Path | None) -> Iterator[Sou
             if out is None or path.resolve() != out:
                 yield from _in_folder(path, copies / entry.name, out)
         elif path.suffix.lower() in SUFFIXES + OTHER_SUFFIXES:
-            yield Source(path, copies / entry.name)
+            yield PictureFile(path, copies / entry.name)
 
 
-def recognise_files(sources: Iterable[Source], recogniser: Recogniser, *, whole: bool) -> Iterator[Recognised]:
+def recognise_files(sources: Iterable[PictureFile], recogniser: Recogniser, *, whole: bool) -> Iterator[Recognised]:
     """One result per source, in their order; a file that cannot be used has an error and stops nothing.
 
     whole: pictures are faces as they are (the recogniser has no detector).
     """
 
-    def cut_out(chunk: Sequence[Source]) -> list[_CutOut]:
+    def cut_out(chunk: Sequence[PictureFile]) -> list[_CutOut]:
         return [_cut_out(source, recogniser) for source in chunk]
 
     for cuts in _in_order(cut_out, _chunks(sources, _FILES_WHOLE if whole else _FILES_SEARCHED)):
@@ -116,7 +116,7 @@ class _CutOut:
     faces_NHW: np.ndarray
 
 
-def _cut_out(source: Source, recogniser: Recogniser) -> _CutOut:
+def _cut_out(source: PictureFile, recogniser: Recogniser) -> _CutOut:
     size = recogniser.classifier.trained.size
     none = np.empty((0, size, size), np.uint8)
     if source.error:

@@ -31,7 +31,7 @@ def watch(source: int | Path, recogniser: Recogniser) -> None:
 
     Raises RecognitionError for a camera or video that gives no frame, or where no window can be opened.
     """
-    with Live(source, recogniser) as live, Window(f"repro webcam: {source}") as window:
+    with LiveFrames(source, recogniser) as live, Window(f"repro webcam: {source}") as window:
         window.show(live)
 
 
@@ -77,7 +77,7 @@ def mark_video(video: Path, out: Path, recogniser: Recogniser) -> int:
     return written
 
 
-class Live:
+class LiveFrames:
     """Frames read in one thread and recognised in another. Use as a context.
 
     Only the newest frame waits: while the network is busy, older ones are dropped, so that what is shown is now.
@@ -96,7 +96,7 @@ class Live:
         self._read_all = self._stopped = self._done = False
         self._threads = [threading.Thread(target=self._guarded, args=(w,)) for w in (self._read, self._recognise)]
 
-    def __enter__(self) -> Live:
+    def __enter__(self) -> LiveFrames:
         for thread in self._threads:
             thread.start()
         return self

@@ -13,7 +13,7 @@ _POLL_MS = 10
 _ELSEWHERE = "use `repro serve` for the browser's camera, or --video FILE --out FILE"
 
 
-class Pictures(Protocol):
+class PictureStream(Protocol):
     """What a window shows: `take` gives a new picture or None; `ended` closes the window."""
 
     def take(self) -> Image.Image | None: ...
@@ -55,14 +55,14 @@ class Window:
         self._root.update_idletasks()  # or Tk complains of work that was left to do
         self._root.destroy()
 
-    def show(self, pictures: Pictures) -> None:
+    def show(self, pictures: PictureStream) -> None:
         """Until the window is closed, q or Escape is pressed, or the pictures end. Raises what `take` raises."""
         self._root.after(0, self._poll, pictures)  # not at once: a window closed before its loop began would stay
         self._root.mainloop()
         if self._error is not None:
             raise self._error
 
-    def _poll(self, pictures: Pictures) -> None:
+    def _poll(self, pictures: PictureStream) -> None:
         try:
             picture = pictures.take()
         except BaseException as error:  # Tk would print it and go on

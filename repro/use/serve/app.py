@@ -24,7 +24,7 @@ from starlette.types import Scope
 
 from repro.runs.records import RecordError
 from repro.use.serve.limits import TokenBucket
-from repro.use.serve.live import Live
+from repro.use.serve.live import LiveEndpoint
 from repro.use.serve.security import FORM_HEADERS, Access, Guard
 
 STATIC = files("repro.use.serve") / "static"
@@ -48,7 +48,9 @@ SYNTHETIC = (
 )
 
 
-def make_app(live: Live, results: Path, render: Callable[[], str], access: Access, *, remote: bool) -> Starlette:
+def make_app(
+    live: LiveEndpoint, results: Path, render: Callable[[], str], access: Access, *, remote: bool
+) -> Starlette:
     """An ASGI application.
 
     results: the folder of records. render: gives its page, self-contained HTML whose links to records begin with

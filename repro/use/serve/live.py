@@ -35,7 +35,7 @@ JPEG_START = b"\xff\xd8\xff"
 UNSUPPORTED, POLICY, TRY_LATER, IDLE = 1003, 1008, 1013, 4000
 
 
-class Live:
+class LiveEndpoint:
     """The endpoint. Recognition runs in one thread, so that the event loop answers meanwhile: XLA uses all cores."""
 
     def __init__(self, classifier: Classifier, open_detector: Callable[[int], Detector], limits: Limits) -> None:

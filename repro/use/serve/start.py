@@ -15,7 +15,7 @@ from repro.specs.catalog import all_papers
 from repro.use.recognition.detection import open_detector
 from repro.use.serve.app import make_app
 from repro.use.serve.limits import DEFAULT, Limits
-from repro.use.serve.live import Live
+from repro.use.serve.live import LiveEndpoint
 from repro.use.serve.security import access_of
 from repro.use.serve.server import listen, run_server
 from repro.use.trained import Classifier, find_trained, load_trained
@@ -63,7 +63,7 @@ _REMOTE = (
 )
 
 
-def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limits) -> Live:
+def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limits) -> LiveEndpoint:
     """Load the network, on the CPU, and compile it."""
     import jax
 
@@ -71,7 +71,7 @@ def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limi
     classifier = Classifier(load_trained(find_trained(results, run=run, paper=paper)))
     size = classifier.trained.size
     classifier(np.zeros((1, size, size), np.uint8))
-    return Live(classifier, open_detector, limits)
+    return LiveEndpoint(classifier, open_detector, limits)
 
 
 def _url(host: str, port: int, token: str | None) -> str:

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 
 from fer_jax.network import native
-from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage
+from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend
 from fer_jax.network.batch_norm import Rows
 from fer_jax.network.native import batch_norm
 from fer_jax.vocabulary.layers import BatchNorm, MaxPool, Padding
@@ -22,7 +22,7 @@ def drawn(*shape, seed=0):
 
 
 def stage_of(window, padding: Padding = "valid"):
-    return Stage(
+    return LayerWithPooling(
         "batch_norm1", BatchNorm(epsilon=1e-2), MaxPool(window=window, padding=padding) if window > 1 else None
     )
 

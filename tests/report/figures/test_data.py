@@ -10,13 +10,13 @@ import pytest
 from report_records import GPU, claim, data, headline, make_record, make_spec
 
 from fer_jax.data.faces import EMOTIONS
-from repro.judge.groups import PaperRuns, Run, collect
+from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.judge.headline_runs import headline_runs
 from repro.judge.measured import measure
 from repro.report.document import plain
 from repro.report.figures.accuracy import accuracy_figure
 from repro.report.figures.classes import confusion_figure, recall_figure
-from repro.report.figures.figure_data import Curves, Dots, Matrix
+from repro.report.figures.figure_data import ConfusionMatrix, Curves, Dots
 from repro.report.figures.learning import learning_figure
 from repro.report.figures.shown_runs import shown_runs
 from repro.report.figures.steps import steps_figure
@@ -37,7 +37,7 @@ def record(spec, seed=0, accuracy=0.6, protocol=AS_PUBLISHED, **fields):
 
 
 def paper_of(spec, *records) -> PaperRuns:
-    runs = [Run(PurePosixPath(f"{k}/run.json"), one) for k, one in enumerate(records)]
+    runs = [RecordedRun(PurePosixPath(f"{k}/run.json"), one) for k, one in enumerate(records)]
     return next(paper for paper in collect([spec], runs) if paper.id == spec.id)
 
 
@@ -155,7 +155,7 @@ class TestClasses:
     def test_matrices_are_means_and_their_diagonal_is_the_recall(self, spec):
         ends = evaluated(matrix(40, 10), matrix(70, 5))
         runs = shown(spec, *(record(spec, k, metrics=end) for k, end in enumerate(ends)))
-        confusion = panel(confusion_figure(runs), 0, 0, Matrix)
+        confusion = panel(confusion_figure(runs), 0, 0, ConfusionMatrix)
         assert confusion.counts[0][:2] == (55, 7.5)
         assert confusion.percentages[3][3] == pytest.approx(55)
         assert sum(confusion.percentages[3]) == pytest.approx(100)

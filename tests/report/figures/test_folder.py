@@ -15,7 +15,17 @@ from report_records import headline, make_record, make_spec
 
 from fer_jax.data.faces import EMOTIONS
 from repro.report.figures.drawing import draw
-from repro.report.figures.figure_data import Curves, Dots, Face, FaceSheet, FigureData, Line, Mark, Matrix, Row
+from repro.report.figures.figure_data import (
+    AxisRow,
+    ConfusionMatrix,
+    Curves,
+    Dots,
+    Face,
+    FaceSheet,
+    FigureData,
+    Line,
+    Mark,
+)
 from repro.report.figures.folder import (
     FORMS,
     SYNTHETIC_MISTAKES,
@@ -118,7 +128,7 @@ def every_panel() -> FigureData:
         for k, name in enumerate(STYLES)
     )
     cells = tuple(tuple(float(7 * a + b) for b in range(7)) for a in range(7))
-    top = [Dots(title=s, axis="x", scale=s, rows=(Row(label="a", marks=marks),)) for s in ("percent", "duration")]
+    top = [Dots(title=s, axis="x", scale=s, rows=(AxisRow(label="a", marks=marks),)) for s in ("percent", "duration")]
     middle = [
         Curves(title=s, x_axis="x", y_axis=s, scale=s, lines=curves, verticals=((2.0, "here"),))
         for s in ("linear", "log")
@@ -134,7 +144,7 @@ def every_panel() -> FigureData:
         panels=(
             tuple(top),
             tuple(middle),
-            (Matrix(title="m", labels=EMOTIONS, counts=cells, percentages=cells), faces),
+            (ConfusionMatrix(title="m", labels=EMOTIONS, counts=cells, percentages=cells), faces),
         ),
     )
 
@@ -171,7 +181,7 @@ def test_a_digest_moves_with_what_is_seen_and_not_with_the_last_bits():
     assert msgspec.structs.replace(figure, caption="n = 4").digest != figure.digest
 
     def moved(by: float) -> str:
-        row = Row(label="a", marks=(Mark(series="reported", value=50.0 + by),))
+        row = AxisRow(label="a", marks=(Mark(series="reported", value=50.0 + by),))
         dots = Dots(title="", axis="x", scale="percent", rows=(row,))
         return msgspec.structs.replace(figure, panels=((dots,),)).digest
 

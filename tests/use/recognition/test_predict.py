@@ -16,7 +16,7 @@ from PIL import Image
 
 from repro.use.recognition import predict
 from repro.use.recognition.detection import Box
-from repro.use.recognition.predict import Source, find_pictures, recognise_files, write_copies
+from repro.use.recognition.predict import PictureFile, find_pictures, recognise_files, write_copies
 from repro.use.recognition.recogniser import Recogniser
 from repro.use.recognition.rows import CSV_COLUMNS, csv_lines, json_lines, table_lines
 from repro.use.trained import Classifier
@@ -104,9 +104,9 @@ def test_files_are_read_only_as_their_rows_are_asked_for(tmp_path: Path) -> None
     path = save(tmp_path / "same.png", 50)
     asked = itertools.count()
 
-    def endless() -> Iterator[Source]:
+    def endless() -> Iterator[PictureFile]:
         for number in asked:
-            yield Source(path, Path(f"{number}.png"))
+            yield PictureFile(path, Path(f"{number}.png"))
 
     results = recognise_files(endless(), recogniser(), whole=True)
     first = list(itertools.islice(results, 300))

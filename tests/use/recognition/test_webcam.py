@@ -17,7 +17,7 @@ from repro.use.recognition import webcam
 from repro.use.recognition.detection import open_detector
 from repro.use.recognition.errors import RecognitionError
 from repro.use.recognition.recogniser import RecognisedFace, Recogniser
-from repro.use.recognition.webcam import Live, mark_video
+from repro.use.recognition.webcam import LiveFrames, mark_video
 
 SURE = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
 
@@ -96,7 +96,7 @@ def test_a_camera_that_is_not_there_is_one_clear_error(
     recogniser: Recogniser, capfd: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(RecognitionError, match=r"camera 93 is not there, .*`repro serve`"):
-        Live(93, recogniser)
+        LiveFrames(93, recogniser)
     assert capfd.readouterr().err == ""
 
 
@@ -120,7 +120,7 @@ def use(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
     monkeypatch.setattr(webcam, "_open", lambda source: (camera, np.zeros((60, 80, 3), np.uint8)))
 
 
-def pictures(live: Live, seconds: float = 20) -> Iterator[Image.Image]:
+def pictures(live: LiveFrames, seconds: float = 20) -> Iterator[Image.Image]:
     """What a window would show, until the end."""
     end = time.monotonic() + seconds
     while not live.ended:
@@ -144,7 +144,7 @@ def test_a_slow_network_drops_frames_instead_of_falling_behind(monkeypatch: pyte
             time.sleep(0.001)
         return []
 
-    with Live(0, cast(Recogniser, slow)) as live:
+    with LiveFrames(0, cast(Recogniser, slow)) as live:
         shown = pictures(live)
         while len(seen) < 9:
             picture = next(shown)
@@ -159,21 +159,21 @@ def test_what_a_thread_raises_reaches_the_one_who_asks(monkeypatch: pytest.Monke
     def fails(picture: np.ndarray) -> list[RecognisedFace]:
         raise ValueError("no network")
 
-    with Live(0, cast(Recogniser, fails)) as live, pytest.raises(ValueError, match="no network"):
+    with LiveFrames(0, cast(Recogniser, fails)) as live, pytest.raises(ValueError, match="no network"):
         list(pictures(live))
 
 
 def test_a_camera_that_goes_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     use(monkeypatch, Camera(frames=3))
     with (
-        Live(0, cast(Recogniser, lambda picture: [])) as live,
+        LiveFrames(0, cast(Recogniser, lambda picture: [])) as live,
         pytest.raises(RecognitionError, match="no more pictures"),
     ):
         list(pictures(live))
 
 
 def test_a_video_ends_by_itself_and_its_last_frame_is_shown(tmp_path: Path, recogniser: Recogniser) -> None:
-    with Live(write_video(tmp_path / "in.avi", 5), recogniser) as live:
+    with LiveFrames(write_video(tmp_path / "in.avi", 5), recogniser) as live:
         shown = list(pictures(live))
     assert 1 <= len(shown) <= 5
     assert shown[-1].size == (WIDTH_PX, HEIGHT_PX)
