@@ -13,9 +13,9 @@ from click.testing import CliRunner
 
 from repro.cli.main import main
 from repro.forensics import examine
-from repro.report.document import Column, chip, link, table
 from repro.runs.records import read_record
 from repro.specs.catalog import find_paper
+from repro.text.document import Column, chip, link, table
 
 ROOT = Path(__file__).resolve().parents[1]
 WRITTEN = sorted((ROOT / "docs").glob("*.md"))  # by hand; the others are generated
@@ -96,6 +96,16 @@ def test_a_page_that_is_edited_missing_or_of_no_command_is_found_and_mended(tmp_
     monkeypatch.setattr("sys.argv", ["generate.py"])
     generate.main()
     assert generate.stale() == [] and not (tmp_path / "train.md").exists()
+
+
+def test_the_picture_of_the_rooms_is_current_and_leaves_out_what_follows():
+    text = generate.HOW_IT_WORKS.read_text(encoding="utf-8")
+    assert generate.how_it_works(text) == text, "run `python docs/generate.py`"
+    from docs.rooms import from_top, shown
+
+    assert shown({"a": {"b", "c"}, "b": {"c"}, "c": set()}) == {"a": {"b"}, "b": {"c"}, "c": set()}
+    with pytest.raises(ValueError, match="in a circle: a, b"):
+        from_top({"a": {"b"}, "b": {"a"}, "c": {"a"}})
 
 
 @pytest.mark.parametrize(("words", "command"), COMMANDS, ids=lambda value: value if isinstance(value, str) else "")

@@ -16,7 +16,7 @@ SOURCES = sorted(path for room in ROOMS for path in (ROOT / room).rglob("*.py"))
 WITHOUT_JAX = (
     *(
         "fer_jax",
-        "fer_jax.errors",
+        "fer_jax.vocabulary.errors",
         "fer_jax.vocabulary.layers",
         "fer_jax.vocabulary.settings",
         "fer_jax.vocabulary.step_kinds",
@@ -44,20 +44,20 @@ _IMPORTS = {
     "repro.audit": "vocabulary machine data duplicates specs runs",
     "repro.forensics": "vocabulary data specs",
     "repro.judge": "fer_jax vocabulary data duplicates train specs text runs statistics audit",
-    "repro.decide": "vocabulary machine data train specs text runs statistics audit judge",
+    "repro.decide": "vocabulary data train specs text runs statistics audit judge",
     "repro.explain": "fer_jax vocabulary machine data duplicates specs text runs statistics judge",
     "repro.bench": "fer_jax vocabulary machine data duplicates train specs text runs",
     "repro.report.figures": "data specs text runs statistics audit judge",
     "repro.report": (
         "vocabulary data duplicates specs text runs statistics audit forensics judge explain bench report.figures"
     ),
-    "repro.report.page": "vocabulary specs text runs judge bench report",
+    "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
     "repro.use": "vocabulary machine data train specs runs",
-    "repro.use.recognition": "data use",
+    "repro.use.recognition": "vocabulary data use",
     "repro.use.export": "repro vocabulary data network runs use",
-    "repro.use.serve": "data specs runs report.page use use.recognition",
+    "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
-        "repro vocabulary machine data specs runs audit forensics decide explain bench report.figures "
+        "repro vocabulary machine data specs text runs audit forensics decide explain bench report.figures "
         "report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",

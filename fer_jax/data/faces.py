@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 
 # The label order of fer2013.csv (Goodfellow et al. 2013); folder names in alphabetical order are NOT this order.
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

@@ -12,7 +12,7 @@ from typing import Literal
 import jax
 import numpy as np
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 
 DeviceKind = Literal["auto", "cpu", "gpu"]
 

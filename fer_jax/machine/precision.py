@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import jax
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import PRECISIONS, Precision
 
 # NVIDIA's tensor cores multiply TF32 from this compute capability on (A100); V100 is 7.0.

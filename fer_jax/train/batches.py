@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Training
 
 NO_ROW = -1  # fills an incomplete batch; such a place has weight 0 in loss, gradients and batch statistics

@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 
 
 class CheckpointError(UserError):

@@ -13,7 +13,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import ordinal_names
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1)]

@@ -7,7 +7,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Literal
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import parameter_count
 from repro.bench import contenders
 from repro.bench.arithmetic import multiply_adds

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.bench.records import Axis, BenchRecord, GrowthPoint
-from repro.report.document import Block, Cell, Column, Inline, Paragraph, count, strong, table
+from repro.text.document import Block, Cell, Column, Inline, Paragraph, count, strong, table
 from repro.text.units import number, rate
 
 NOTHING = "—"

@@ -9,7 +9,7 @@ from pathlib import Path
 from repro.bench.arithmetic import flops_per_s
 from repro.bench.growth_table import growth_tables
 from repro.bench.records import BenchRecord, Candidate, Duel, Way, bench_folder, find_bench
-from repro.report.document import (
+from repro.text.document import (
     Block,
     Cell,
     Column,

@@ -7,7 +7,7 @@ from typing import Any
 
 import click
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from repro import __version__
 from repro.cli.options import EXIT_BAD_INPUT
 

@@ -48,7 +48,7 @@ def report(
     from repro.report.folder import check_report, write_input
     from repro.report.front import front_table
     from repro.report.inputs import read_input
-    from repro.report.terminal import terminal_blocks
+    from repro.text.terminal import terminal_blocks
 
     must_exist(results)
     if (check or as_json or as_csv) and (html or mistakes):
@@ -80,10 +80,10 @@ def report(
 
 
 def _printed(results: Path, as_json: bool) -> str:
-    from repro.report.export import as_builtins, table_csv
     from repro.report.folder import documents
     from repro.report.front import front_table
     from repro.report.inputs import read_input
+    from repro.text.export import as_builtins, table_csv
 
     given = read_input(results, all_papers())
     if as_json:

@@ -10,7 +10,7 @@ from typing import Any
 import click
 import msgspec
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from repro.decide.answer import answer_document, answer_text, asked_text, look_text, total_text
 from repro.decide.course import Course, Judge, open_course, run_courses
 from repro.decide.question import Question

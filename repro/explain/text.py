@@ -6,7 +6,7 @@ from statistics import fmean
 
 from repro.explain.hypotheses import missing_text
 from repro.explain.records import Explanation, SuspectResult
-from repro.report.document import Block, Cell, Column, Inline, Items, Paragraph, strong, table
+from repro.text.document import Block, Cell, Column, Inline, Items, Paragraph, strong, table
 from repro.text.units import percentage_of
 
 COLUMNS = (Column("Hypothesis"), Column("Accuracy", "right"), Column("How"), Column("Result"), Column("Evidence"))

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from repro.audit.leakage import LeakageAudit
 from repro.audit.records import AuditRecord
-from repro.report.document import Block, Cell, Column, Inline, Items, Paragraph, code, count, joined, say, table
 from repro.report.tables import NOTHING
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.text import units
+from repro.text.document import Block, Cell, Column, Inline, Items, Paragraph, code, count, joined, say, table
 
 AUDIT_LEGEND = """\
 Evaluated samples whose image was also in training, by comparison of their origins and of the images. A sample counts

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 from repro.audit.copies import Estimate
 from repro.judge.copies import CopiesFinding
-from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, count, say, table
 from repro.specs.protocols import CLEAN, OFFICIAL
+from repro.text.document import Block, Cell, Column, Inline, Paragraph, Section, count, say, table
 from repro.text.units import number, signed
 
 TITLE = "What copies are worth"

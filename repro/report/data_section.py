@@ -5,7 +5,7 @@ from __future__ import annotations
 from fer_jax.data.faces import USAGES
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.data import DataAudit, PairCounts
-from repro.report.document import Block, Cell, Column, Paragraph, Section, count, say, table
+from repro.text.document import Block, Cell, Column, Paragraph, Section, count, say, table
 
 TITLE = "The dataset"
 LEGEND = """\

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from repro.report.document import Block, Figure, Section, details, ticked
 from repro.report.figures.folder import IndexEntry
+from repro.text.document import Block, Figure, Section, details, ticked
 
 FIGURES_TITLE = "Plots"
 

@@ -12,7 +12,6 @@ from repro.forensics import examine
 from repro.judge.curve_verdicts import judge_curves
 from repro.judge.groups import PaperRuns
 from repro.judge.judgements import judge_claims
-from repro.report.document import Block, Document, Paragraph, say
 from repro.report.figures.folder import check_figures, figures_available, write_figures
 from repro.report.frame import csv_text, frame_of
 from repro.report.front import drawn_figures, results_document
@@ -20,6 +19,7 @@ from repro.report.inputs import ReportInput, read_input
 from repro.report.sheets import sheet
 from repro.runs.records import write_atomically
 from repro.specs.decode import LoadedSpec
+from repro.text.document import Block, Document, Paragraph, say
 from repro.text.markdown import markdown
 
 REPORT_NAME = "RESULTS.md"

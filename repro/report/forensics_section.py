@@ -7,9 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from repro.forensics.contradictions import ContradictedPassage, points
 from repro.forensics.finding import OUTCOMES, Finding, short_ids
-from repro.report.document import Block, Column, Details, Inline, Paragraph, Table, code, joined, say, strong, table
 from repro.report.tables import NOTHING
 from repro.specs.spec import Claim
+from repro.text.document import Block, Column, Details, Inline, Paragraph, Table, code, joined, say, strong, table
 
 FINDING_COLUMNS = (
     Column("Check"),

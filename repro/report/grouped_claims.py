@@ -9,10 +9,10 @@ import numpy as np
 from fer_jax.data.faces import EMOTIONS
 from repro.judge.groups import GroupKey, PaperRuns, distinguish
 from repro.judge.measured_curves import MeasuredCurve, measure_curve
-from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, table
 from repro.runs.records import RunRecord
 from repro.specs.spec import ClaimTable, Curve
 from repro.text import units
+from repro.text.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, table
 
 NOTHING = "\u2014"
 CURVES_TITLE, MATRICES_TITLE = "Curves", "Confusion matrices"

@@ -12,11 +12,11 @@ from repro.judge.inflation import Difference
 from repro.judge.main_claim import headline
 from repro.judge.measured import measure, why_unmeasured
 from repro.judge.verdicts import Judgement, holds, reproduces
-from repro.report.document import Cell, Column, Inline, Row, Table, Verdict, chip, link, row_of, table
 from repro.report.tables import NOTHING, describe, measured_cell, reported_cell
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.specs.spec import Claim
 from repro.text import units
+from repro.text.document import Cell, Column, Inline, Row, Table, Verdict, chip, link, row_of, table
 
 REPRODUCES, HOLDS = "Reproduces as published?", "Holds without train/test overlap?"
 LEGEND = """\

@@ -20,13 +20,13 @@ from repro.judge.groups import Group, PaperRuns
 from repro.judge.judgements import done, is_at_end, target_of
 from repro.judge.measured import measure
 from repro.judge.verdicts import missing, word_of
-from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, chip, code, say, table
 from repro.report.protocol_table import VERDICTS
 from repro.report.tables import NOTHING, describe
 from repro.runs.records import RunRecord
 from repro.specs.spec import Claim
 from repro.statistics import Decision, Prior, Spread, decide, moderated
 from repro.text import units
+from repro.text.document import Block, Cell, Column, Inline, Paragraph, Section, chip, code, say, table
 
 TITLE = "Readings of the paper"
 LEGEND = """\

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro.judge.groups import PaperRuns
-from repro.report.document import Block, Paragraph, Section, say
 from repro.report.run_table import run_table
 from repro.report.tables import main_table, suspect_table, synthetic_table
+from repro.text.document import Block, Paragraph, Section, say
 
 VARIANTS_TITLE, SUSPECTS_TITLE = "Every variant, protocol and device", "Protocol errors put in"
 SYNTHETIC_TITLE, RUNS_TITLE = "Synthetic runs: not comparable", "Runs"

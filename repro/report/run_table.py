@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from repro.judge.groups import PaperRuns, RecordedRun, devices
-from repro.report.document import Cell, Column, Inline, Table, code, count, joined, link, table
 from repro.report.tables import NOTHING, SYNTHETIC, dead_note, failure
 from repro.text import units
+from repro.text.document import Cell, Column, Inline, Table, code, count, joined, link, table
 
 RUN_COLUMNS = (
     Column("Run"),

@@ -6,7 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from repro.judge.groups import Group, GroupKey, PaperRuns, distinguish
 from repro.judge.measured import DEVICE_FREE, measure, why_unmeasured
-from repro.report.document import (
+from repro.report.grouped_claims import grouped_blocks
+from repro.report.tables import NOTHING, describe, difference_cell, flag_note, measured_cell, reported_cell
+from repro.runs.records import RunRecord
+from repro.specs.spec import Claim, Contradiction, Paper, Spec
+from repro.text.document import (
     Block,
     Cell,
     Column,
@@ -21,10 +25,6 @@ from repro.report.document import (
     strong,
     table,
 )
-from repro.report.grouped_claims import grouped_blocks
-from repro.report.tables import NOTHING, describe, difference_cell, flag_note, measured_cell, reported_cell
-from repro.runs.records import RunRecord
-from repro.specs.spec import Claim, Contradiction, Paper, Spec
 
 CLAIMS_TITLE = "Claims"
 CLAIMS_LEGEND = """\

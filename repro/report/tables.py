@@ -9,11 +9,11 @@ from repro.judge.dead_runs import dead_run
 from repro.judge.groups import Group, PaperRuns, remarks
 from repro.judge.main_claim import headline, main_claim
 from repro.judge.measured import Measured, measure
-from repro.report.document import Cell, Column, Inline, Table, code, joined, strong, table
 from repro.runs.records import RunRecord
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT, SUSPECT_PREFIX
 from repro.specs.spec import Claim, ClaimTable, Curve
 from repro.text import units
+from repro.text.document import Cell, Column, Inline, Table, code, joined, strong, table
 
 NOTHING = "\u2014"
 WARNING = "⚠"

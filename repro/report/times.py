@@ -6,11 +6,11 @@ from collections.abc import Iterator, Sequence
 
 from repro.judge.groups import PaperRuns, devices
 from repro.judge.measured import SECONDS_PER_UNIT, measure
-from repro.report.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, strong, table
 from repro.report.tables import NOTHING, QUANTITY_NAMES, measured_cell
 from repro.runs.records import RunRecord
 from repro.specs.spec import Claim
 from repro.text import units
+from repro.text.document import Block, Cell, Column, Inline, Paragraph, Section, code, count, say, strong, table
 
 TITLE = "Times"
 LEGEND = """\

@@ -9,12 +9,12 @@ from repro.judge.curve_verdicts import CurveJudgement
 from repro.judge.groups import PaperRuns
 from repro.judge.measured import why_unmeasured
 from repro.judge.verdicts import Judgement, holds, reproduces, sentence, size
-from repro.report.document import Block, Cell, Column, Inline, Paragraph, chip, code, count, details, table
 from repro.report.protocol_table import HOLDS, REPRODUCES, VERDICTS, answer, verdict_inline
 from repro.report.tables import describe, reported_cell
 from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS, by_chance
 from repro.statistics.quantiles import normal_quantile
+from repro.text.document import Block, Cell, Column, Inline, Paragraph, chip, code, count, details, table
 
 COLUMNS = (Column("Claim"), Column("What"), Column("Reported", "right"), Column("Verdict"), Column("Why"))
 CURVE_COLUMNS = (Column("Curve"), Column("What"), Column("Points", "right"), Column("Verdict"), Column("Why"))

@@ -11,11 +11,11 @@ from pathlib import Path
 import click
 import jax
 
-from fer_jax.errors import UserError
 from fer_jax.machine.compilation import keep_compiled_programs
 from fer_jax.machine.devices import DeviceKind, choose_devices
 from fer_jax.machine.precision import choose_precision
 from fer_jax.train.loop import SplitsDiffer
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Precision
 from repro import STARTED_AT
 from repro.runs.dataset import SYNTHETIC_WARNING, Dataset, open_dataset

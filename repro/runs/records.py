@@ -14,8 +14,8 @@ from typing import Any, Literal, TypeVar
 import msgspec
 import numpy as np
 
-from fer_jax.errors import UserError
 from fer_jax.machine.atomic_write import write_atomically
+from fer_jax.vocabulary.errors import UserError
 
 RECORD_FORMAT = 1
 RECORD_NAME = "run.json"

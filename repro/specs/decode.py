@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from fer_jax.data.faces import EMOTIONS
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import LayerError, layer_names, output_shapes
 from fer_jax.vocabulary.settings import ReduceOnPlateau
 from fer_jax.vocabulary.step_kinds import StepError, check_steps, step_names

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
-from repro.report.document import (
+from repro.text.document import (
     Block,
     Column,
     Details,

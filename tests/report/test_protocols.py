@@ -9,12 +9,12 @@ from report_records import GPU, audited, cells, data, headline, make_record, mak
 from fer_jax import TRAINING_VERSION
 from repro.audit.leakage import LeakageAudit, Overlap
 from repro.judge.judged_quantities import has_verdict
-from repro.report.document import plain, spans
 from repro.report.folder import render_folder
 from repro.report.protocol_table import HOLDS, REPRODUCES, overview_table, paper_table
 from repro.runs.plan import settings_sha256
 from repro.runs.records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS, under_protocol
+from repro.text.document import plain, spans
 
 
 def record(spec, protocol, seed, accuracy, **fields):

@@ -14,7 +14,6 @@ from tiny_paper import load_tiny
 from repro.forensics.finding import Finding
 from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.verdicts import Judgement, missing, sentence, word_of
-from repro.report.document import Paragraph, strong
 from repro.report.sheets import sheet, source_counts
 from repro.runs.records import RunRecord
 from repro.specs.decode import LoadedSpec
@@ -22,6 +21,7 @@ from repro.specs.leakage_sheet import LeakageAnswer, LeakageSheet
 from repro.specs.protocols import CLEAN
 from repro.specs.spec import Claim, Provenance
 from repro.statistics import Target, decide
+from repro.text.document import Paragraph, strong
 from repro.text.markdown import markdown
 
 CLAIMS = (

@@ -1,7 +1,7 @@
 """``repro report --html``: the generated documents, the specs and the runs on one page; ``document.py`` puts them
 together. Importing it without its packages raises PageError."""
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 
 
 class PageError(UserError):

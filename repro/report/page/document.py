@@ -18,7 +18,6 @@ from markupsafe import Markup
 
 from repro.bench.table import BENCH_NAME, bench_document
 from repro.report.data_section import TITLE as DATA_TITLE
-from repro.report.document import Block, Details, Document, Section, say
 from repro.report.figure_section import FIGURES_TITLE
 from repro.report.folder import REPORT_NAME, documents, sheet_name
 from repro.report.front import PAPERS_TITLE, STRANGERS_TITLE, by_gap, finding, front_table
@@ -35,6 +34,7 @@ from repro.runs.records import RECORD_NAME, write_atomically
 from repro.specs.decode import LoadedSpec
 from repro.specs.spec import Claim
 from repro.text import units
+from repro.text.document import Block, Details, Document, Section, say
 
 RESULTS_ID, BENCH_ID = "results", "bench"
 PICTURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}

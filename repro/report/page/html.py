@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
-from repro.report.document import (
+from repro.text.document import (
     Block,
     Cell,
     Column,

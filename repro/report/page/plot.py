@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from repro.judge.headline_runs import HeadlineRuns
-from repro.report.document import Inline
 from repro.report.figures.accuracy import marks_of
 from repro.report.front import verdicts
 from repro.text import units
+from repro.text.document import Inline
 
 MARK_PX, TOP_PX, MIDDLE = 22, 12, 50.0
 

@@ -1,6 +1,6 @@
 """What can go wrong for the user. Imports nothing, so that the command line knows it at once."""
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 
 
 class ExportError(UserError):

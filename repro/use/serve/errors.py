@@ -1,6 +1,6 @@
 """What can go wrong before the server answers, told to the user in one sentence."""
 
-from fer_jax.errors import UserError
+from fer_jax.vocabulary.errors import UserError
 
 
 class ServeError(UserError):

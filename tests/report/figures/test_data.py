@@ -13,7 +13,6 @@ from fer_jax.data.faces import EMOTIONS
 from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.judge.headline_runs import headline_runs
 from repro.judge.measured import measure
-from repro.report.document import plain
 from repro.report.figures.accuracy import accuracy_figure
 from repro.report.figures.classes import confusion_figure, recall_figure
 from repro.report.figures.figure_data import ConfusionMatrix, Curves, Dots
@@ -27,6 +26,7 @@ from repro.runs.plan import settings_sha256
 from repro.runs.records import Metrics
 from repro.specs.catalog import find_paper
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, under_protocol
+from repro.text.document import plain
 
 
 def record(spec, seed=0, accuracy=0.6, protocol=AS_PUBLISHED, **fields):

@@ -18,7 +18,6 @@ from results_folders import RESULTS, write_results
 from tiny_paper import load_tiny
 
 import repro.report.page
-from repro.report.document import Block, Details, Figure, Items, Paragraph, Section, Table, plain, walk
 from repro.report.figures.folder import index_entry
 from repro.report.folder import documents
 from repro.report.inputs import ReportInput, read_input
@@ -26,6 +25,7 @@ from repro.report.page.document import render_page, write_page
 from repro.report.sheets import SETTINGS_TITLE
 from repro.specs.catalog import all_papers
 from repro.specs.decode import LoadedSpec
+from repro.text.document import Block, Details, Figure, Items, Paragraph, Section, Table, plain, walk
 
 LARGEST_BYTES = 3_000_000
 VOID = {"source", "meta", "link", "img", "br", "hr", "input", "wbr"}

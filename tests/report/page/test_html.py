@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from repro.report.document import (
+from repro.report.page.document import Folder
+from repro.report.page.html import Html, slug
+from repro.text.document import (
     BREAK,
     Cell,
     Column,
@@ -19,8 +21,6 @@ from repro.report.document import (
     strong,
     table,
 )
-from repro.report.page.document import Folder
-from repro.report.page.html import Html, slug
 
 FOLDER = Folder(Path("results"), "up/", "r-bench.html", frozenset({"one.md"}))
 

@@ -1,4 +1,4 @@
-"""repro.report.document and its renderers: what a stranger's text may do in each of them, which is nothing."""
+"""repro.text.document and its renderers: what a stranger's text may do in each of them, which is nothing."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import FrozenInstanceError
 
 import pytest
 
-from repro.report.document import (
+from repro.text.document import (
     BREAK,
     Cell,
     Column,
@@ -36,9 +36,9 @@ from repro.report.document import (
     ticked,
     walk,
 )
-from repro.report.export import as_builtins, table_csv
-from repro.report.terminal import terminal
+from repro.text.export import as_builtins, table_csv
 from repro.text.markdown import inline, markdown
+from repro.text.terminal import terminal
 
 HOSTILE = (
     "<script>alert(1)</script> <img src=x onerror=alert(1)> [x](javascript:alert(1)) ![x](//evil) *a* `b` | c $d$ "

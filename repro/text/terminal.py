@@ -5,7 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 
-from repro.report.document import Block, Details, Document, Figure, Inline, Items, Paragraph, Section, Table, plain
+from repro.text.document import Block, Details, Document, Figure, Inline, Items, Paragraph, Section, Table, plain
 
 WIDTH = 120
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from repro.report.document import Block, Cell, Details, Document, Figure, Items, Paragraph, Section, Table, plain
+from repro.text.document import Block, Cell, Details, Document, Figure, Items, Paragraph, Section, Table, plain
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
 
