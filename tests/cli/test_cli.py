@@ -224,13 +224,13 @@ def test_an_error_that_the_user_can_mend_is_one_message_and_exit_code_2(kind, mo
     def fail() -> None:
         raise StepError(0, "it does not fit") if kind is StepError else kind("it does not fit")
 
-    monkeypatch.setattr(main, "all_papers", fail)
+    monkeypatch.setattr("repro.cli.list.all_papers", fail)
     result = call("list")
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "error: it does not fit\n")
 
 
 def test_another_error_is_a_fault_of_the_suite_and_is_raised(monkeypatch) -> None:
-    monkeypatch.setattr(main, "all_papers", lambda: {}["missing"])
+    monkeypatch.setattr("repro.cli.list.all_papers", lambda: {}["missing"])
     assert isinstance(call("list").exception, KeyError)
 
 

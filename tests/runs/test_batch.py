@@ -60,7 +60,7 @@ def test_run_all_goes_on_after_a_failed_run_and_exits_1(two_papers: Path, data: 
     assert [record.status for _, record in find_records(results)] == ["failed", "partial"]
     report = _call("report", "--results", results)
     assert report.exit_code == 0
-    assert "left without rows" in (results / "RESULTS.md").read_text(encoding="utf-8")
+    assert "left without rows" in (results / "aaa.md").read_text(encoding="utf-8")
     assert _call("report", "--results", results, "--check").exit_code == 0
 
 
