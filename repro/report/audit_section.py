@@ -1,4 +1,4 @@
-"""Which evaluated rows were trained on: what the audit of a paper found, for the paper's page."""
+"""The audit on a paper's page: which evaluated samples were also trained on."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ AUDIT_COLUMNS = (
 
 
 def audit_blocks(id: str, variant: str, found: AuditRecord | None) -> list[Block]:
-    """found: the audit of the variant, with the protocols of which it is current."""
+    """found: the audit of the variant, with the protocols for which it is current."""
     word = id if variant == DEFAULT_VARIANT else f"{id} --variant {variant}"
     not_audited = Paragraph(say(NOT_AUDITED, word=word))
     if found is None:

@@ -1,4 +1,4 @@
-"""What copies in the training set are worth, for a paper's page."""
+"""How much accuracy copies in the training set are worth, for a paper's page."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ RESPONSE_COLUMNS = (
 
 
 def copies_section(findings: Sequence[CopiesFinding]) -> list[Block]:
-    """One section; empty where no paper has the runs."""
+    """One section; empty if no paper has the runs."""
     if not findings:
         return []
     parts = [_parts_row(one) for one in findings if one.decomposition]

@@ -1,4 +1,4 @@
-"""What the audit of the data set found, for RESULTS.md."""
+"""The findings of the data set audit, for RESULTS.md."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ COPY_COLUMNS = (
 
 
 def data_section(audit: DataAudit | None) -> list[Block]:
-    """One section; empty where no data set was audited."""
+    """One section; empty if no data set was audited."""
     if audit is None:
         return []
     places = [(a, b) for a in range(len(USAGES)) for b in range(a, len(USAGES))]

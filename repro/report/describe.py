@@ -1,4 +1,4 @@
-"""Specs as people read them on a terminal, and as JSON: `repro list` and `repro show`. No JAX here."""
+"""Specs as terminal text and as JSON: `repro list` and `repro show`. No JAX here."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ def _parameters(spec: Spec) -> tuple[int, int]:
 
 
 def paper_document(paper: LoadedSpec, variant: str) -> dict[str, Any]:
-    """`repro show --json`: the resolved spec, provenance by key path, and what follows from them."""
+    """`repro show --json`: the resolved spec, provenance by key path, and derived values."""
     spec = paper.resolve(variant)
     splits, size = check_steps(spec.data.steps, IMAGE_SIZE)
     total, trainable = _parameters(spec)
@@ -248,7 +248,7 @@ def _value(value: Any) -> str:
 
 
 def _source_lines(entries: tuple[Provenance, ...], own: tuple[Provenance, ...]) -> list[str]:
-    """Where the settings of a table come from, one line each; what the variant said at the top is not said again."""
+    """The sources of a table's settings, one line each, without those that the variant already listed at the top."""
     lines = []
     for entry in entries:
         of = f"{', '.join(entry.of)}: " if entry.of else ""

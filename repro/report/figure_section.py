@@ -11,12 +11,12 @@ FIGURES_TITLE = "Plots"
 
 
 def figure_blocks(figures: Sequence[IndexEntry], paper: str | None = None) -> list[Figure]:
-    """The figures of a paper, by default those of all papers together."""
+    """The figures of one paper; by default, those that show all papers together."""
     return [Figure(one.svg, one.alternative, one.caption, one.narrow) for one in figures if one.paper == paper]
 
 
 def figure_section(figures: Sequence[IndexEntry], paper: str | None = None, missing: Sequence[str] = ()) -> list[Block]:
-    """One section; empty where there is no figure.
+    """One section; empty if there is no figure.
 
     missing: figures that cannot be drawn because runs are missing.
     """

@@ -1,4 +1,4 @@
-"""The files of a results folder, from records and specs: RESULTS.md, a page per paper, results.csv and BENCH.md."""
+"""Generate the files of a results folder from records and specs: RESULTS.md, paper pages, results.csv and BENCH.md."""
 
 from __future__ import annotations
 
@@ -29,14 +29,14 @@ OUTDATED = """\
 
 
 def documents(given: ReportInput) -> dict[str, Document]:
-    """All pages by the name of their file."""
+    """All pages by file name."""
     found = {REPORT_NAME: results_document(given)}
     found |= {sheet_name(paper.id): paper_sheet(paper, given) for paper in given.papers if paper.loaded is not None}
     return found | ({} if given.bench is None else {BENCH_NAME: bench_document(given.bench)})
 
 
 def paper_sheet(paper: PaperRuns, given: ReportInput) -> Document:
-    """The page of a paper whose spec is at hand."""
+    """The page of a paper that has a spec."""
     assert paper.loaded is not None
     audits = given.audits.get(paper.id, ())
     return sheet(
@@ -53,12 +53,12 @@ def paper_sheet(paper: PaperRuns, given: ReportInput) -> Document:
 
 
 def sheet_name(id: str) -> str:
-    """The page of a paper, in the results folder."""
+    """The file name of a paper's page in the results folder."""
     return f"{id}.md"
 
 
 def _attribution(id: str, given: ReportInput) -> list[Block]:
-    """What `repro explain` found; empty where it was not run."""
+    """What `repro explain` found; empty if it was not run."""
     if id not in given.explanations:
         return []
     found = given.explanations[id]
@@ -66,13 +66,13 @@ def _attribution(id: str, given: ReportInput) -> list[Block]:
 
 
 def render_input(given: ReportInput) -> dict[str, str]:
-    """What the generated files must say, by name."""
+    """The expected text of the generated files, by name."""
     files = {name: markdown(document) for name, document in documents(given).items()}
     return files | {CSV_NAME: csv_text(frame_of((run.path, run.record) for run in given.runs))}
 
 
 def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
-    """What the generated files of a results folder must say, by name.
+    """The expected text of a results folder's generated files, by name.
 
     Raises RecordError for a record that cannot be read.
     """
@@ -80,8 +80,8 @@ def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
 
 
 def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
-    """Write RESULTS.md, results.csv and a page per paper, BENCH.md where something was measured, and the figures that
-    changed, where matplotlib is installed.
+    """Write RESULTS.md, results.csv, a page per paper, and BENCH.md if something was measured. Draw the figures that
+    changed if matplotlib is installed.
 
     Raises RecordError for a record that cannot be read.
     """
@@ -89,15 +89,15 @@ def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
 
 
 def write_input(given: ReportInput) -> list[Path]:
-    """The same from what was read."""
+    """Like `write_report`, from input that was already read."""
     results = given.results
     drawn = write_figures(results, given.gallery) if figures_available() else []
     return drawn + [write_atomically(results / name, text.encode()) for name, text in render_input(given).items()]
 
 
 def check_report(results: Path, specs: Sequence[LoadedSpec]) -> list[str]:
-    """Lines of the unified diffs from the generated files as they stand to what the records say, and a line for every
-    figure that shows something else; none when current.
+    """Unified diff lines from the existing generated files to their expected text, and a line for every figure that
+    shows something else. Empty if all are current.
 
     Raises RecordError for a record that cannot be read.
     """

@@ -1,4 +1,4 @@
-"""What a paper's numbers alone say, as a section of its page."""
+"""What a paper's printed numbers show by themselves, as a section of its page."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def summary(claims: Iterable[Claim], findings: Sequence[Finding]) -> str:
 
 
 def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> Iterator[Block]:
-    """Contradictions in full; open points, what cannot be told and what fits behind headings that the reader opens."""
+    """Contradictions in full; open points, undecided checks and consistent numbers under headings that open."""
     if not findings:
         yield Paragraph("No check applies to this paper's numbers.")
         return

@@ -21,8 +21,8 @@ def runs_frame(results: Path) -> pd.DataFrame:
 
 
 def frame_of(records: Iterable[tuple[Path | PurePosixPath, RunRecord]]) -> pd.DataFrame:
-    """One row per run and split, a failed run one row without a split. Columns as in `_row`; times in seconds."""
-    import pandas as pd  # takes half a second
+    """One row per run and split; a failed run has one row without a split. Columns as in `_row`; times in seconds."""
+    import pandas as pd  # this import takes half a second
 
     rows = [
         _row(path, record, split, metrics)
@@ -70,5 +70,5 @@ def _row(path: Path | PurePosixPath, record: RunRecord, split: str, metrics: Met
 
 
 def csv_text(frame: pd.DataFrame) -> str:
-    """The frame as results.csv holds it: six digits, which is one row of a million."""
+    """The frame in the format of results.csv. Six digits resolve one sample in a million."""
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")

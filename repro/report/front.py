@@ -1,4 +1,4 @@
-"""What people see first: the headline finding, the main table, the plots and the links."""
+"""What readers see first: the headline finding, the main table, the plots and the links."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ FRONT_COLUMNS = (
 
 @dataclass(frozen=True)
 class HeadlineFinding:
-    """title: one line. sentences: the same with its figures and their seeds. paper: whom it is about, empty for all."""
+    """title: one line. sentences: the same with values and seeds. paper: the paper concerned; empty for all papers."""
 
     title: str
     sentences: Inline
@@ -93,7 +93,7 @@ def results_document(given: ReportInput) -> Document:
 
 
 def drawn_figures(given: ReportInput) -> list[IndexEntry]:
-    """The figures whose files are there."""
+    """The figures whose files exist."""
     return [entry for entry in map(index_entry, given.gallery.figures) if (given.results / entry.svg).exists()]
 
 
@@ -101,7 +101,7 @@ def drawn_figures(given: ReportInput) -> list[IndexEntry]:
 
 
 def by_gap(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> list[HeadlineRuns]:
-    """The headlines that were measured, the widest gap between as published and unseen samples first."""
+    """The measured headlines, sorted by the gap between as published and unseen samples, widest first."""
     found = [
         one
         for paper in papers
@@ -193,7 +193,7 @@ def _word(text: Inline) -> str:
 
 
 def front_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> Table:
-    """Five columns, for a page and for a telephone; the papers in the order of `by_gap`."""
+    """Five columns that fit a page and a phone; the papers in the order of `by_gap`."""
     ranked = by_gap([paper for paper in papers if paper.loaded is not None], audits)
     measured = {one.paper.id for one in ranked}
     rows = [_front_row(one) for one in ranked]

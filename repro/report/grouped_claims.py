@@ -1,4 +1,4 @@
-"""Curves and confusion matrices of a paper beside what its runs measured: one row each."""
+"""Tables that compare a paper's curves and confusion matrices with those of its runs."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ paper's (total variation distance), mean of the runs. Two runs of one network di
 
 
 def curve_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
-    """One row per curve, device and data set that measured it, and one for a curve that nothing measured."""
+    """One row per curve, device and data set that measured it; one row for a curve that no run measured."""
     assert paper.loaded is not None
     rows: list[list[Cell | Inline]] = []
     for curve in paper.loaded.spec.curves:
@@ -114,7 +114,7 @@ def _of_words(matrix: ClaimTable) -> str:
 
 
 def matrix_distance(matrix: ClaimTable, record: RunRecord) -> float | None:
-    """Total variation distance, 0 to 1, between the shares of the paper's matrix and those of a run; None where the run
+    """Total variation distance, 0 to 1, between the shares of the paper's matrix and those of a run; None if the run
     recorded no matrix of the split.
 
     Shares of rows (columns) are compared row by row (column by column), each weighted by the run's samples in it.
@@ -147,7 +147,7 @@ def _pools(paper: PaperRuns, variant: str) -> Iterator[tuple[tuple[GroupKey, Seq
 
 
 def grouped_blocks(paper: PaperRuns) -> list[Block]:
-    """The tables of curves and of matrices with their headings; empty where the paper has none."""
+    """The tables of curves and of matrices with their headings; empty if the paper has none."""
     blocks: list[Block] = []
     if curves := curve_rows(paper):
         blocks.append(Section(CURVES_TITLE, (table(CURVE_COLUMNS, curves),)))

@@ -26,8 +26,8 @@ from repro.specs.decode import LoadedSpec
 class ReportInput:
     """Records, audits, explanations and measurements of a results folder, and the specs.
 
-    runs: by path from the results folder on. audits: by paper, as far as they are current. explanations: by paper;
-    None for one that is outdated. bench: None if nothing was measured and no file says so.
+    runs: by path relative to the results folder. audits: by paper, only current ones. explanations: by paper; None if
+    outdated. bench: None if there is neither a folder of measurements nor a page of benchmarks.
     """
 
     results: Path
@@ -71,7 +71,7 @@ def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
 
 
 def paper_audits(spec: LoadedSpec, results: Path) -> tuple[AuditRecord, ...]:
-    """Of the paper's variants, as far as they are current."""
+    """The current audits of the paper's variants."""
     found = (read_audit(results, spec.id, variant) for variant in spec.variant_names())
     return tuple(current_audit(spec, audit) for audit in found if audit)
 

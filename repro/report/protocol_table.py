@@ -51,7 +51,7 @@ def overview_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -
 
 
 def paper_table(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Table:
-    """The same for one paper, with the digits that its number needs, and where it was measured."""
+    """The same for one paper, with as many digits as its number needs, and with where it was measured."""
     return table(PAPER_COLUMNS, list(_paper_rows(paper, audits)))
 
 
@@ -87,7 +87,7 @@ def _not_run() -> list[Cell | Inline]:
 
 
 def number_cells(one: HeadlineRuns, *, even: bool) -> list[Cell | Inline]:
-    """The cells of NUMBERS. even: percentages to a tenth; else as many digits as the paper's number is worth."""
+    """The cells of NUMBERS. even: percentages to a tenth; otherwise with the precision of the paper's number."""
     return [
         even_reported(one.claim) if even else reported_cell(one.claim),
         published_cell(one, even=even),
@@ -105,7 +105,7 @@ def even_reported(claim: Claim) -> Cell:
 
 
 def answer_cells(one: HeadlineRuns) -> tuple[Inline, Inline]:
-    """The answers to the two questions, with what they take for granted."""
+    """The answers to the two questions, with their assumptions."""
     judged = one.judgement
     if judged is None:
         return (NOTHING, NOTHING) if one.by_protocol.get(AS_PUBLISHED) else (OPEN, NOTHING)
@@ -115,7 +115,7 @@ def answer_cells(one: HeadlineRuns) -> tuple[Inline, Inline]:
 
 
 def answer(text: str) -> Inline:
-    """An answer in words, its first word as a chip."""
+    """An answer in words; the first word is shown as a chip."""
     word, space, rest = text.partition(" ")
     colon = ":" if word.endswith(":") else ""
     word = word.removesuffix(":")
@@ -164,7 +164,7 @@ def other_cell(one: HeadlineRuns, protocol: str) -> Cell:
 
 
 def difference_cell(found: Difference | None) -> Cell:
-    """In points, with the interval; fewer seeds on one side are named."""
+    """The difference in points, with its interval. Both numbers of seeds are named if they differ."""
     if found is None:
         return Cell(NOTHING)
     width = "" if found.half_width is None else f" ± {units.number(100 * found.half_width, 1)}"

@@ -1,8 +1,8 @@
 """The readings that a paper allows, side by side: its headline under the default and under every variant that was run.
 
-Which reading is right is for the paper's *other* accuracies to say: each has a likelihood under the runs of a reading
-(a Student t density about the mean of the runs, of one more run), and their product is compared. Numbers of one run
-move together, so such a ratio is an upper limit of the evidence; the page says so.
+The paper's *other* accuracies show which reading is right. Each has a likelihood under the runs of a reading: the
+Student t density of one more run, about the mean of the runs. The products of these likelihoods are compared. Numbers
+of one run are correlated, so such a ratio is an upper limit of the evidence; the page says so.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class SettingReading:
 
 
 def readings(paper: PaperRuns) -> list[SettingReading]:
-    """Of the headline's variant and of every other variant whose full runs measured the headline's split."""
+    """The headline's variant, and every other variant whose full runs measured the headline's split."""
     main = paper.loaded.spec.headline if paper.loaded else None
     if paper.loaded is None or main is None or main.quantity not in USED:
         return []
@@ -72,7 +72,7 @@ def readings(paper: PaperRuns) -> list[SettingReading]:
 
 
 def _largest(paper: PaperRuns, variant: str, main: Claim) -> Group | None:
-    """The group of a variant as published with the most runs that measured the headline's quantity and split."""
+    """A variant's as-published group with the most runs that measured the headline's quantity and split."""
     claim = msgspec.structs.replace(main, variant=variant)
     groups = [g for g in paper.comparable if g.variant == variant and measure(claim, done(g)) is not None]
     return max(groups, key=lambda group: len(done(group)), default=None)
@@ -95,7 +95,7 @@ def _reading(paper: PaperRuns, main: Claim, variant: str, group: Group) -> Setti
 
 
 def _support(paper: PaperRuns, main: Claim, groups: dict[str, Group]) -> tuple[dict[str, float], int]:
-    """(log10 likelihood less the best one, by variant; how many numbers all of them measured)."""
+    """(log10 likelihood minus the best one, by variant; how many numbers every variant measured)."""
     assert paper.loaded is not None
     spec = paper.loaded.spec
     points = [point for curve in spec.curves if curve.quantity in USED for point in curve.points]
@@ -120,7 +120,7 @@ def _support(paper: PaperRuns, main: Claim, groups: dict[str, Group]) -> tuple[d
 
 
 def _log_likelihood(claim: Claim, variant: str, records: Sequence[RunRecord], paper: PaperRuns) -> float | None:
-    """log10 of the probability that one more run prints the claim, a density times the last digit's worth."""
+    """log10 of the probability that one more run prints the claim: a density times the unit of the last digit."""
     assert paper.loaded is not None
     measured = measure(msgspec.structs.replace(claim, variant=variant), records)
     prior = paper.usual.without(records)
@@ -134,7 +134,7 @@ def _log_likelihood(claim: Claim, variant: str, records: Sequence[RunRecord], pa
 
 
 def _spread(values: Sequence[float], prior: Prior, drawing: float) -> Spread:
-    """The moderated spread; of a single run the prior's."""
+    """The moderated spread; for a single run, the prior's."""
     if len(values) > 1:
         return moderated(values, prior, drawing_variance=drawing)
     sd = math.sqrt(prior.sd**2 + drawing)

@@ -1,4 +1,4 @@
-"""What a command that trained says at its end: what was trained, what was checked, what to do next."""
+"""The summary at the end of a command that trained: what was trained, what was checked, what to do next."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ def run_cards(plans: Sequence[RunPlan], records: Sequence[RunRecord], dataset: D
 def run_card(plans: Sequence[RunPlan], records: Sequence[RunRecord], dataset: Dataset) -> str:
     """The card of one paper, variant and protocol.
 
-    plans, records: of its seeds, in their order; runs that failed are left out. Empty if all failed. The data steps of
-    the first seed are carried out once more, to count the evaluated images that are also trained on. Identical pixels
-    count; other copies of a photograph need the search of `repro audit`.
+    plans, records: one per seed, in the same order; failed runs are left out. Empty if all failed. The data steps of
+    the first seed are repeated to count the evaluated images that are also trained on. Identical pixels count; other
+    copies of a photograph need the search of `repro audit`.
     """
     done = [(plan, record) for plan, record in zip(plans, records, strict=True) if record.status != "failed"]
     if not done:
@@ -78,7 +78,7 @@ def _trained(record: RunRecord, dataset: Dataset) -> str:
 
 
 def _checked(plan: RunPlan, record: RunRecord, dataset: Dataset) -> list[str]:
-    """The main number, and what of its split was trained on."""
+    """The main number, and how much of its split was trained on."""
     claim = plan.spec.headline
     metrics, split, reported = record.metrics.get(REPORTED_SPLIT), REPORTED_SPLIT, ""
     if plan.protocol == AS_PUBLISHED and claim is not None:
@@ -94,7 +94,7 @@ def _checked(plan: RunPlan, record: RunRecord, dataset: Dataset) -> list[str]:
 
 
 def _overlap(plan: RunPlan, split: str, dataset: Dataset) -> list[str]:
-    """What of the split was trained on. Origins and identical pixels are compared, which takes no search."""
+    """How much of the split was trained on. Compares origins and identical pixels, which takes no search."""
     prepared = prepare(plan, dataset)
     if split == "train":
         return ["these are the training images themselves"]

@@ -23,7 +23,7 @@ RUN_COLUMNS = (
 
 
 def run_table(papers: Sequence[PaperRuns]) -> Table | None:
-    """Every record, by path; None where there are none."""
+    """Every record, by path; None if there are none."""
     runs = sorted((run for paper in papers for run in paper.runs), key=lambda run: run.path.parts)
     return table(RUN_COLUMNS, [_run_row(run) for run in runs]) if runs else None
 

@@ -1,4 +1,4 @@
-"""What a paper is, where it contradicts itself, and every claim beside what was measured."""
+"""What a paper is, where it contradicts itself, and every claim beside its measured value."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ CLAIM_COLUMNS = (
 
 
 def claims_section(paper: PaperRuns) -> Section | None:
-    """Every number of a paper beside what full runs of it gave; None for a paper that states none.
+    """Every number of a paper beside the result of its full runs; None if the paper states no numbers.
 
     Raises ValueError for a paper without a spec.
     """
@@ -97,7 +97,7 @@ def _sentence(text: str) -> str:
 
 
 def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[Cell | Inline]]:
-    """One row per device and data set that measured the claim, the document's side once."""
+    """One row per device and data set that measured the claim; the paper's side appears once."""
     what: list[Cell | Inline] = [code(claim.id), describe(claim), code(claim.variant), reported_cell(claim)]
     remarks = [text for text in (claim.note, claim.not_measured) if text]
     place = " ".join(map(_sentence, [claim.place, *remarks])) if remarks else claim.place
@@ -116,8 +116,8 @@ def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[Cell | Inline]]:
 
 
 def _pools(claim: Claim, groups: Sequence[Group]) -> Iterator[tuple[str, list[RunRecord]]]:
-    """(device, records) whose figures may be averaged for the claim: of one device and data set, unless the quantity
-    does not depend on the device, or compares two."""
+    """(device, records) whose values may be averaged for the claim. They share one device and data set, unless the
+    quantity does not depend on the device or compares two devices."""
     keys = sorted({group.key for group in groups})
     if claim.quantity in DEVICE_FREE:
         for fingerprint in sorted({key.fingerprint for key in keys}):

@@ -1,4 +1,4 @@
-"""The table of all variants, protocols and devices, and those of suspects and of synthetic runs."""
+"""Tables of all variants, protocols and devices, of runs with protocol errors, and of synthetic runs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ SYNTHETIC_COLUMNS = (
 
 
 def describe(claim: Claim) -> str:
-    """What the figure is, in a few words: 'accuracy, validation, epoch 10'; the document's own for what has no name."""
+    """What the claim measures: 'accuracy, validation, epoch 10'; in the paper's own words if it has no name."""
     name = f'"{claim.quote}"' if claim.quantity == "other" else QUANTITY_NAMES.get(claim.quantity, claim.quantity)
     if claim.quantity == "top_k":
         name = f"top-{claim.k} accuracy"
@@ -88,7 +88,7 @@ def describe(claim: Claim) -> str:
 
 
 def reported_cell(claim: Claim) -> Cell:
-    """The document's figure, with its warning where it has one."""
+    """The paper's value, with its warning if it has one."""
     text = units.reported(claim)
     return Cell((text, f" {WARNING} ", strong(claim.flag)) if claim.flag else text, claim.value)
 
@@ -104,8 +104,8 @@ def difference_cell(claim: Claim, measured: Measured) -> Cell:
 
 
 def main_table(papers: Sequence[PaperRuns]) -> Table:
-    """One row per paper, variant, protocol, device and data set, and one per failed run; a paper without any is 'not
-    run'. Protocol errors put in on purpose have a table of their own."""
+    """One row per paper, variant, protocol, device and data set, and one per failed run; a paper without runs is 'not
+    run'. Runs with deliberate protocol errors have a separate table."""
     return table(MAIN_COLUMNS, [row for paper in papers for row in _main_rows(paper)])
 
 
@@ -118,7 +118,7 @@ def _is_suspect(group: Group) -> bool:
 
 
 def suspect_table(papers: Sequence[PaperRuns]) -> Table | None:
-    """Runs with a protocol error put in on purpose; None where there are none."""
+    """Runs with a deliberate protocol error; None if there are none."""
     rows = []
     for paper in papers:
         for group in paper.groups:
@@ -134,7 +134,7 @@ def suspect_table(papers: Sequence[PaperRuns]) -> Table | None:
 
 
 def synthetic_table(papers: Sequence[PaperRuns]) -> Table | None:
-    """Runs on drawn faces; None where there are none."""
+    """Runs on synthetic faces; None if there are none."""
     rows = []
     for paper in papers:
         for group in paper.groups:
@@ -184,7 +184,7 @@ def _group_rows(paper: PaperRuns, group: Group, claim: Claim | None) -> Iterator
 
 
 def _outcomes(group: Group) -> Iterator[tuple[list[RunRecord], Inline]]:
-    """The full runs of a group together, the shortened ones together, every failed one by itself; with their status."""
+    """(records, status): the full runs of a group together, its shortened runs together, each failed run by itself."""
     notes = tuple(("; ", _remark(remark)) for remark in remarks(group.key))
     for status in ("done", "partial"):
         records = [record for record in group.records if record.status == status]
@@ -213,7 +213,7 @@ def failure(record: RunRecord) -> Inline:
 
 
 def _shortened(record: RunRecord) -> Inline:
-    """How far the run went of how far the document's goes, and on how many rows."""
+    """How much of the paper's training the run completed, and on how many samples."""
     training = record.spec.get("training", {})
     last = record.history[-1] if record.history else None
     parts = []
@@ -227,7 +227,7 @@ def _shortened(record: RunRecord) -> Inline:
 
 
 def _end_split(claim: Claim | None, group: Group) -> str:
-    """The split whose accuracy stands for a run: the claim's, and under an honest protocol the one that is reported."""
+    """The split whose accuracy represents a run: the claim's; under a clean protocol, the one that it reports."""
     published = group.key.protocol == AS_PUBLISHED
     return claim.split if claim and published and claim.split != "train" else REPORTED_SPLIT
 

@@ -1,5 +1,5 @@
 """The leakage questions of Kapoor & Narayanan's model info sheet (2023, Patterns 4(9) 100804), each answered for one
-paper: by computation where the data steps and the audit tell, else by the spec's own answer, else as unknown."""
+paper: computed if the data steps and the audit decide it, else from the spec's own answer, else unknown."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class Answer(NamedTuple):
 
 
 def leakage_answers(claim: Claim | None, audit: LeakageAudit | None, told: LeakageSheet | None) -> list[Answer]:
-    """All eight, in order. A computed yes or no stands before the spec's answer.
+    """All eight, in order. A computed yes or no takes precedence over the spec's answer.
 
-    claim: the headline; its split is the test set that is meant. audit: of the protocol as published, of the claim's
+    claim: the headline; its split is the test set in question. audit: of the as-published protocol of the claim's
     variant. told: the spec's own answers.
     """
     computed = _computed(claim, audit)
@@ -82,13 +82,13 @@ def _no_test_set(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit)
         return _answer("yes", f"All {rows:,} rows of `{claim.split}` are training rows.")
     decides = [selection.decides for selection in audit.selections if selection.split == claim.split]
     if decides:
-        # Choosing by the test figure is training on it; the taxonomy has no kind of its own for that.
+        # Choosing by test accuracy is training on the test set; the taxonomy has no separate kind for that.
         return _answer("yes", f"`{claim.split}` also decides {' and '.join(decides)}: no split was left untouched.")
     return _answer("no", f"The figure is of {rows:,} rows of `{claim.split}`, {rows - same:,} of them not trained on.")
 
 
 def _preprocessing(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
-    """The taxonomy's own example: oversampling before the split, so that copies of one row stand on both sides."""
+    """The taxonomy's own example: oversampling before the split puts copies of one sample on both sides."""
     made = [overlap for overlap in overlaps if overlap.cause.startswith(COPYING_STEPS)]
     if made:
         steps = "; ".join(f"`{o.cause}` before `{o.separated_by}`: {_rows(o.rows, claim, audit)}" for o in made)
@@ -99,7 +99,7 @@ def _preprocessing(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudi
 def _duplicates(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
     kinds = {o.kind: o.rows for o in overlaps if o.kind in ("exact duplicate", "near duplicate")}
     taken = sum(overlap.rows for overlap in overlaps) - sum(kinds.values())
-    if not kinds and taken:  # a row counts once, so what is trained on itself hides its duplicates
+    if not kinds and taken:  # a sample counts once: if it is itself trained on, its duplicates do not show
         return _answer("unknown", f"{_rows(taken, claim, audit)} are trained on themselves; no other one is repeated.")
     if not kinds:
         return _answer("no", f"No other row of the data set repeats one of `{claim.split}` in training.")

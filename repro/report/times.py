@@ -1,4 +1,4 @@
-"""How long it took in the documents and how long it takes here, each with its hardware named."""
+"""Times that the papers report and times measured here, each with its hardware."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TIME_COLUMNS = (
 
 
 def times_section(paper: PaperRuns) -> list[Block]:
-    """One section; empty where the paper gives no time."""
+    """One section; empty if the paper gives no time."""
     rows = [row for claim in _times(paper) for row in _time_rows(paper, claim)]
     if not rows:
         return []
@@ -42,7 +42,7 @@ def _times(paper: PaperRuns) -> list[Claim]:
 
 
 def _time_rows(paper: PaperRuns, claim: Claim) -> Iterator[list[Cell | Inline]]:
-    """One row for each device that measured it, or one that says that none did."""
+    """One row for each device that measured the time, or one row that says that none did."""
     upto = "" if claim.epoch is None else f", {claim.epoch} epoch{'s' if claim.epoch > 1 else ''}"
     theirs = Cell(units.reported(claim), claim.value * SECONDS_PER_UNIT[claim.unit])
     first: list[Cell | Inline] = [(code(claim.variant), upto), f"{claim.device}: {claim.hardware}", theirs]
@@ -65,11 +65,11 @@ def _ratio(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:,.1f}"
 
 
-# --- a document's own table of times, with ours beside it -------------------------------------------------------------
+# --- a paper's own table of times, with ours beside it ----------------------------------------------------------------
 
 
 def _rebuilt(paper: PaperRuns) -> Iterator[Block]:
-    """The table of a document that gives times on several kinds of device after several numbers of epochs."""
+    """The table of a paper that gives times for several kinds of device and several numbers of epochs."""
     times = [claim for claim in _times(paper) if claim.epoch is not None]
     epochs = sorted({claim.epoch for claim in times if claim.epoch is not None})
     kinds = [kind for kind in ("cpu", "gpu") if any(claim.device == kind for claim in times)]
@@ -98,12 +98,13 @@ def _find(claims: Sequence[Claim], quantity: str, epoch: int, device: str = "") 
 
 
 def _accuracy(claims: Sequence[Claim], epoch: int) -> Claim | None:
-    """Of that epoch; else the headline, which such a table gives to the last number of epochs."""
+    """The accuracy of that epoch; else the headline, which such a table gives for the last number of epochs."""
     headline = next((claim for claim in claims if claim.headline and claim.quantity == "accuracy"), None)
     same = [c for c in claims if c.quantity == "accuracy" and c.epoch == epoch and c.variant == "default"]
     if headline is not None:
         same = [claim for claim in same if claim.split == headline.split]
-    # A text may give another figure to the same epoch; the table's stands in the order of its rows, the last one here.
+    # The paper's text may give another value for the same epoch. The table's claims are in the order of its rows, so
+    # its value is the last one here.
     return same[-1] if same else headline
 
 

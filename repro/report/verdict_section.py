@@ -21,7 +21,7 @@ CURVE_COLUMNS = (Column("Curve"), Column("What"), Column("Points", "right"), Col
 
 
 def short_answers(main: Claim, judged: Judgement) -> Iterator[Inline]:
-    """The two questions about the headline, as list items with the figures behind the answers."""
+    """The two questions about the headline, as list items with the values behind the answers."""
     reason = sentence(main, judged.published) if judged.published else judged.reason
     assumed = f" Assumed: {'; '.join(judged.assumed)}." if judged.assumed else ""
     yield (f"{REPRODUCES} ", answer(reproduces(judged)), f". {reason}{assumed}")
@@ -41,7 +41,7 @@ def short_answers(main: Claim, judged: Judgement) -> Iterator[Inline]:
 def verdict_section(
     paper: PaperRuns, judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudgement]
 ) -> Iterator[Block]:
-    """The tables, the totals, and what has no verdict."""
+    """The tables, the totals, and the claims without a verdict."""
     assert paper.loaded is not None
     claims = paper.loaded.spec.single_claims
     judged = [(claim, judgements[claim.id]) for claim in claims if claim.id in judgements]
@@ -69,7 +69,7 @@ def _curve_row(one: CurveJudgement) -> list[Cell | Inline]:
 
 
 def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudgement]) -> str:
-    """How many differ before any correction, beside what chance gives if all were true."""
+    """How many differ before any correction, beside the number expected by chance if all were true."""
     tested = [
         found.published.comparison.p_differs
         for found in judgements.values()
@@ -87,7 +87,7 @@ def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudge
 
 
 def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> Iterator[Inline]:
-    """Claims whose own samples leave more than their tolerance, so that no number of runs shows sameness."""
+    """Claims whose sampling error exceeds their tolerance, so that no number of runs can show agreement."""
     assert paper.loaded is not None
     for claim in paper.loaded.spec.single_claims:
         judged = judgements.get(claim.id)
