@@ -12,11 +12,11 @@ from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import AS_PUBLISHED
 from repro.text.units import reported
 
-BUDGET_MARGIN = 1.1  # on the time that the next look takes, in the command that is proposed for it
+BUDGET_MARGIN = 1.1  # factor on the time of the next look, in the command proposed for it
 
 
 def asked_text(course: Course) -> str:
-    """The question and its price, before anything is trained."""
+    """The question and its cost, before anything is trained."""
     question, most = course.question, course.looks[-1]
     first = course.target
     assert first is not None
@@ -36,7 +36,7 @@ def _price(course: Course, n: int) -> str:
 
 
 def total_text(courses: Sequence[Course], budget_s: float | None) -> str:
-    """The price of all questions together, and what a budget makes of it."""
+    """The cost of all questions together, and how a budget limits it."""
     best = sum(course.seconds_to(course.target or 0) for course in courses)
     worst = sum(course.seconds_to(course.looks[-1]) for course in courses)
     text = f"In all: at best {_time(best)}, at worst {_time(worst)}"
@@ -51,7 +51,7 @@ def _time(seconds: float) -> str:
 
 
 def look_text(course: Course) -> str:
-    """After a look that does not end the question."""
+    """The text after a look that does not end the question."""
     look, n = course.look, course.target
     assert look is not None and n is not None
     return f"{course.question.name}: open after {look.n} seeds: {look.reason} Next look: {_price(course, n)} more."
@@ -87,7 +87,7 @@ def _seeds(course: Course) -> str:
 
 
 def next_command(course: Course) -> str:
-    """What to type for the next look; empty after the last."""
+    """The command for the next look; empty after the last."""
     n, question = course.target, course.question
     if n is None:
         return ""

@@ -1,8 +1,8 @@
 """Seeds until decided: which seeds to train next, when to look, when to stop. Knows no JAX and no statistics.
 
 Looks are fixed beforehand, so that the error rates of the decision hold although it is made several times. A look at n
-takes the first n seeds, counted from 0, whose runs did not fail. Runs that exist already count: the first look is the
-largest that they reach, because how many exist does not depend on what they measured.
+takes the first n seeds, counted from 0, whose runs did not fail. Existing runs count: the first look is the largest
+that they reach. This is valid because their number does not depend on what they measured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from repro.decide.question import Question
 from repro.decide.time_estimate import TimeEstimate
 from repro.runs.records import RunRecord
 
-MAX_FAILED = 3  # as many failed seeds end a question: the paper's settings do not train reliably
+MAX_FAILED = 3  # this many failed seeds end a question: the paper's settings do not train reliably
 StoppedBy = Literal["decided", "no later look", "last look", "budget", "failed runs"]
 
 
@@ -45,7 +45,7 @@ Judge = Callable[[Question, Sequence[RunRecord], int], Look]
 
 
 class Trainer(Protocol):
-    """Trains, and knows what exists. `train` returns one record per seed, in their order, also of failed runs."""
+    """Trains, and knows which runs exist. `train` returns one record per seed, in order, including failed runs."""
 
     seeds_at_once: int | None  # in one program; None: as many as a look needs
 
@@ -58,7 +58,7 @@ class Trainer(Protocol):
 
 @dataclass
 class Course:
-    """One question on its way."""
+    """The progress of one question."""
 
     question: Question
     looks: tuple[int, ...]
@@ -77,7 +77,7 @@ class Course:
 
     @property
     def hopeless(self) -> bool:
-        """After a look that says that no later one decides if the mean stays. It may still move."""
+        """Whether the last look says that no later one decides if the mean stays. The mean may still move."""
         return self.look is not None and self.look.seeds_needed is None
 
     @property
@@ -99,7 +99,7 @@ class Course:
         return list(range(tried, tried + missing))
 
     def seconds_to(self, target: int) -> float:
-        """Of the seeds to `target` those that do not exist."""
+        """The time for the seeds up to `target` that do not exist."""
         return self.seconds_per_seed * sum(seed not in self.existing for seed in self.seeds_to(target))
 
     def add(self, record: RunRecord) -> None:
@@ -127,11 +127,11 @@ def run_courses(
     seconds_left: Callable[[], float],
     report: Callable[[Course], None],
 ) -> None:
-    """Add seeds to all questions until each is decided, has had its last look, can be decided by no later one, or its
-    next look does not fit in the time left. Of several questions the one whose next look costs least goes first, so
-    that little time decides many; those that no later look would decide if mean and spread stay come last.
+    """Add seeds to all questions until each is decided, has had its last look, cannot be decided by a later look, or
+    its next look does not fit in the time left. The question with the cheapest next look comes first, so that little
+    time decides many. Questions that no later look would decide if mean and spread stay come last.
 
-    A run that has started is finished. Before each one, what is still to be trained for the look must fit.
+    A run that has started is finished. Before each run, all remaining training for the look must fit.
 
     report: called with a course after each look, and when it stops otherwise.
     """
@@ -154,7 +154,7 @@ def run_courses(
 
 
 def _reach(course: Course, target: int, trainer: Trainer, seconds_left: Callable[[], float]) -> bool:
-    """Train up to the look. False if it was stopped on the way, with the reason in `stopped_by`."""
+    """Train up to the look. False if training stopped before it, with the reason in `stopped_by`."""
     while seeds := course.seeds_to(target):
         if course.seconds_to(target) > max(0.0, seconds_left()):  # a look that trains nothing always fits
             course.stopped_by = "budget"

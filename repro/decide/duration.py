@@ -26,7 +26,7 @@ def seconds_of(text: str) -> int:
 
 
 def duration_text(seconds: float) -> str:
-    """Two units at most, rounded up, and a form that `seconds_of` reads: 45s, 12m, 1h30m."""
+    """At most two units, rounded up, in a form that `seconds_of` reads: 45s, 12m, 1h30m."""
     whole = max(1, math.ceil(round(seconds, 6)))  # 1.1 x 100 is a little more than 110
     if whole < 120:
         return f"{whole}s"

@@ -12,7 +12,7 @@ from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
 from repro.specs.spec import Claim
 
-_HELD_IN = ("train", "minibatch")  # figures of samples that were trained on
+_HELD_IN = ("train", "minibatch")  # values on samples that were trained on
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Question:
 
     @property
     def name(self) -> str:
-        """As progress lines name a run: paper, variant and protocol, unless it is as published."""
+        """The run's name in progress lines: paper, variant and protocol, unless it is as published."""
         return f"{self.paper} {self.variant}" + ("" if self.protocol == AS_PUBLISHED else f" {self.protocol}")
 
     def plan(self, seed: int) -> RunPlan:
@@ -47,7 +47,7 @@ class Question:
         )
 
     def value(self, record: RunRecord) -> float | None:
-        """What a run measured, in the claim's unit; None if its record does not have it.
+        """The value that a run measured, in the claim's unit; None if its record lacks it.
 
         As published: at the claim's split, epoch and step. Under another protocol: the accuracy or loss that the
         protocol reports, at the end of the run.
@@ -69,11 +69,11 @@ def question_of(
 ) -> Question:
     """The question that `--until-decided` asks of a variant under a protocol.
 
-    It is about the headline claim. Another variant than the headline's that has an accuracy of its own is asked for
-    that: the first that is measured at the end of the run. Without a tolerance, such a claim can be
-    found to differ, never to be the same. A variant without one is another reading of the headline.
+    It is about the headline claim. A variant other than the headline's may have accuracy claims: the question is then
+    about the first that is measured at the end of the run. Without a tolerance, such a claim can be found to differ,
+    never to be the same. A variant without accuracy claims is another reading of the headline.
 
-    Raises SpecError if there is no such claim, or if a protocol without overlap is asked for a figure of training
+    Raises SpecError if there is no such claim, or if a protocol without overlap is asked for a value on training
     samples.
     """
     headline = loaded.spec.headline

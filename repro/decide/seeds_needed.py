@@ -1,7 +1,7 @@
-"""How many seeds it takes to tell a claim from what was measured: `repro plan`. From the records alone; no JAX.
+"""How many seeds it takes to decide a claim: `repro plan`. From the records alone; no JAX.
 
-The answer takes the present mean and spread for the true ones. From three runs the spread is known to a factor of two
-at best, so a plan is a guide, to be made again once more seeds have run.
+The answer assumes that the present mean and spread are the true ones. Three runs give the spread to a factor of two at
+best, so a plan is a guide. Make it again after more seeds.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ from repro.text import units
 class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
     """One claim: the verdict now, and what a verdict would take.
 
-    rows: evaluated samples behind each value. verdict_now: as on the paper's page, with what an open one misses.
-    n_needed: seeds in all that decide the claim if mean and spread stay; None if no number does, or if no tolerance was
-    fixed; for a decided claim the number that is there. expected: the verdict then; None while fewer than two runs
-    show no spread. hours_needed: the mean machine time of the runs that are there (`Times.total_s`: if seeds shared one
-    program, each one's share) times the seeds that are missing to `n_needed`; None if nothing was run, or if no number
-    of seeds does it.
+    rows: evaluated samples behind each value. verdict_now: as on the paper's page, with what an open one lacks.
+    n_needed: total seeds that decide the claim if mean and spread stay; None if no number does, or if no tolerance was
+    fixed; for a decided claim, the existing number. expected: the verdict then; None with fewer than two runs, which
+    show no spread. hours_needed: mean machine time of the existing runs (`Times.total_s`: if seeds shared one program,
+    each seed's share) times the seeds missing to `n_needed`; None if nothing was run, or if no number of seeds
+    suffices.
     """
 
     claim: str
@@ -51,7 +51,7 @@ class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def seed_plans(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> list[SeedPlan]:
-    """A plan for every accuracy that a run can measure, each from the group with the most runs that are done.
+    """A plan for every accuracy that a run can measure, each from the group with the most completed runs.
 
     The verdicts are those of the paper's page. audits: as for `judge_claims`.
     """
@@ -95,7 +95,7 @@ def _needed(judged: Judgement | None, n: int) -> int | None:
 
 
 def _expected(judged: Judgement | None, needed: int | None) -> Word | None:
-    """The verdict with `needed` seeds of this mean and spread; a claim that is decided keeps its own."""
+    """The verdict with `needed` seeds of this mean and spread; a decided claim keeps its verdict."""
     if judged is None:
         return None
     if judged.word != "open":
@@ -136,7 +136,7 @@ def plan_text(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> str:
 
 
 def _word(paper: PaperRuns) -> str:
-    """How the command line names the paper: one that does not come with the suite by its file."""
+    """The paper's name on the command line; a paper that is not bundled is named by its file."""
     path = paper.loaded.path if paper.loaded else Path(paper.id)
     return paper.id if path.resolve() in [known.resolve() for known in paper_files()] else str(path)
 
@@ -153,7 +153,7 @@ def _need(plan: SeedPlan) -> str:
 
 
 def _commands(paper: str, plans: Sequence[SeedPlan]) -> list[str]:
-    """What to run for the most that any claim of a variant still needs; runs that are done are skipped."""
+    """The commands for the most seeds that any claim of a variant still needs; they skip completed runs."""
     needed: dict[str, int] = {}
     for plan in plans:
         if plan.n_needed is not None and plan.n_needed > plan.n_now:

@@ -22,16 +22,16 @@ from repro.runs.preparation import prepare
 from repro.runs.records import Overrides, RunRecord
 from repro.runs.runner import network_of
 
-# A trial makes one update and then four stretches, of which the median counts. Five updates are less than a tenth of an
-# epoch of every bundled paper; a small network makes them in milliseconds, most of which are not its own, so that it is
-# timed again over half a second.
+# A trial makes one update and then four stretches; their median counts. Five updates are less than a tenth of an epoch
+# of every bundled paper. A small network makes them in milliseconds, which are mostly overhead, so it is timed again
+# over half a second.
 STRETCHES, FEWEST_UPDATES, MOST_UPDATES = 4, 5, 2000
 SHORT_S, LONG_S = 0.2, 0.5
 
 
 @dataclass(frozen=True)
 class TimeEstimate:
-    """Seconds of one seed, and what they come from, in words."""
+    """Seconds of one seed, and their source in words."""
 
     seconds: float
     source: str
@@ -41,7 +41,7 @@ def recorded_time(
     plan: RunPlan, device_kind: str, fingerprint: str, records: Iterable[RunRecord]
 ) -> TimeEstimate | None:
     """The mean time of the full runs with the plan's paper, variant, protocol and settings on this kind of device and
-    these data; None if there is none. Of seeds that shared one program, each one's share counts (`Times.total_s`)."""
+    these data; None if there are none. If seeds shared one program, each seed's share counts (`Times.total_s`)."""
     alike = [record.time.total_s for record in records if _is_alike(record, plan, device_kind, fingerprint)]
     if not alike:
         return None
@@ -58,7 +58,7 @@ def _is_alike(record: RunRecord, plan: RunPlan, device_kind: str, fingerprint: s
 
 
 def trial_time(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> TimeEstimate:
-    """Prepare the data, make a few updates and evaluate the samples of those, and extrapolate to the whole run.
+    """Prepare the data, make a few updates, evaluate the samples of these updates, and extrapolate to the whole run.
 
     Writes nothing. Checkpoints, 1 to 4 % of a run, are not part of the estimate. Raises StepError or TooFewRows if data
     and spec do not fit.
@@ -90,7 +90,7 @@ class _Trial:
 
 
 def _trial(network: Network, prepared: Prepared, plan: RunPlan, devices: list[jax.Device], updates: int) -> _Trial:
-    """updates: of each stretch. Only the training samples that these updates see are used, and evaluated once."""
+    """updates: per stretch. Uses only the training samples that these updates see, and evaluates them once."""
     train = prepared.splits["train"]
     steps = 1 + STRETCHES * updates
     some = train.take(np.arange(min(len(train), (steps + 1) * network.training.batch_size)))
@@ -110,7 +110,7 @@ def _trial(network: Network, prepared: Prepared, plan: RunPlan, devices: list[ja
 
 
 def _evaluated(training: Training, prepared: Prepared) -> int:
-    """Samples that a whole run evaluates: some splits after every epoch, and all of them at the end."""
+    """Samples that a whole run evaluates: some splits after every epoch, and all splits at the end."""
     rows = {name: len(part) for name, part in prepared.splits.items()}
     epochs = len(stretches(training, rows["train"]))
     return epochs * sum(rows[name] for name in training.evaluate) + sum(rows.values())

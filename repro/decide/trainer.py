@@ -22,7 +22,7 @@ from repro.runs.run_store import StoredRun
 
 
 class Runs:
-    """Trains in a `RunContext`. `alone`: the only question, so that an error of its input ends the command."""
+    """Trains in a `RunContext`. `alone`: this is the only question, so an error in its input ends the command."""
 
     def __init__(self, context: RunContext, *, alone: bool) -> None:
         self.context, self.alone = context, alone
@@ -48,7 +48,7 @@ class Runs:
         except UserError:
             if self.alone:
                 raise
-            return TimeEstimate(0.0, "data and spec do not fit")  # each run will say so, as a row
+            return TimeEstimate(0.0, "data and spec do not fit")  # each run will report this as a row
 
 
 def until_decided(
@@ -61,8 +61,8 @@ def until_decided(
     began: float,
     json: bool,
 ) -> list[Course]:
-    """Say what it may take, add seeds, say what came out. Answers go to standard output, or with `json`, which needs it
-    for the document, to standard error; all else goes to standard error.
+    """Print the estimate, add seeds, print the answers. Answers go to standard output. With `json` they go to standard
+    error, because standard output holds the document. All other text goes to standard error.
 
     budget_s: seconds from `began` (by time.monotonic) in which everything must fit, the trials included.
     """

@@ -1,5 +1,4 @@
-"""The decision at a look: `repro.statistics` on the runs so far, with the samples and the spread that the report
-takes."""
+"""The decision at a look: `repro.statistics` on the runs so far, with the same samples and spread as the report."""
 
 from __future__ import annotations
 
@@ -22,12 +21,12 @@ from repro.statistics import LOOKS, Decision, Design, Samples, decide, may_be_de
 
 
 def looks_up_to(most: int | None) -> tuple[int, ...]:
-    """The planned looks of at most so many seeds; empty below the first."""
+    """The planned looks with at most `most` seeds; empty if `most` is below the first."""
     return tuple(n for n in LOOKS if most is None or n <= most)
 
 
 def judge_in(results: Path) -> Judge:
-    """The judge of runs whose results folder this is: its other runs say how much single runs usually differ."""
+    """The judge of runs in this results folder, whose other runs show how much single runs usually differ."""
 
     def judge(question: Question, records: Sequence[RunRecord], look: int) -> Look:
         known = [record for _, record in find_records(results)]
@@ -41,11 +40,11 @@ def judge_in(results: Path) -> Judge:
 def decide_question(
     question: Question, records: Sequence[RunRecord], look: int, known: Sequence[RunRecord]
 ) -> Decision:
-    """records: the runs of the question, as many as the look has. known: all runs, of any papers.
+    """records: the runs of the question, as many as the look takes. known: all runs, of any papers.
 
     Raises RecordError if a run did not measure the claim.
     """
-    claim = msgspec.structs.replace(question.claim, variant=question.variant)  # the samples are those of this variant
+    claim = msgspec.structs.replace(question.claim, variant=question.variant)  # with the samples of this variant
     paper = PaperRuns(question.paper, question.loaded, (), usual_spread(known))
     values = [_value(question, record) for record in records]
     if question.protocol == AS_PUBLISHED:

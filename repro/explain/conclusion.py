@@ -23,7 +23,7 @@ class Concluded:
 
 
 def has_gap(clean: Decision) -> bool:
-    """Whether the clean runs are below the claim by more than chance. Only then is there a cause to find."""
+    """Whether the clean runs are below the claim by more than chance. Otherwise there is no cause to find."""
     return clean.outcome == "lower"
 
 
@@ -73,7 +73,7 @@ def conclude(
     suspects: Sequence[SuspectResult],
     other_reasons: Sequence[str],
 ) -> Concluded:
-    """The conclusion where the clean runs fall short of the claim.
+    """The conclusion if the clean runs fall short of the claim.
 
     Proven: one hypothesis is credited, all others are excluded, and nothing else may explain the gap.
     """
@@ -118,7 +118,7 @@ def _names(some: Sequence[SuspectResult]) -> str:
 
 
 def _words_of(cause: SuspectResult) -> str:
-    """What the paper itself says for the cause."""
+    """The paper's own words in favour of the cause."""
     said = [one.text for one in cause.evidence if one.fits and one.kind in ("paper", "steps", "curve")]
     return f"The paper bears it out: {'; '.join(said)}." if said else "The paper says nothing against it."
 

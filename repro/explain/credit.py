@@ -1,7 +1,7 @@
 """Is a protocol error credited as the cause of a reported accuracy? Rules (i) to (iii) as pure arithmetic.
 
 (i) The runs with the error differ from the clean runs. (ii) They contain the claim in an interval no wider than its
-tolerance. (iii) There are at least three of them. Rule (iv), what the paper says, is in `repro.explain.stated`.
+tolerance. (iii) There are at least three such runs. Rule (iv), what the paper says, is in `repro.explain.stated`.
 """
 
 from __future__ import annotations
@@ -33,10 +33,10 @@ ROUND_OFF = 1e-9
 
 @dataclass(frozen=True)
 class Trial:
-    """Accuracies of runs with one protocol error, and of the clean runs that they are compared with, one per run.
+    """Accuracies of runs with one protocol error, and of the clean runs to compare with, one per run.
 
-    design: of the claim's samples and those of these runs. clean_samples: how many samples a clean run evaluates.
-    same_samples: both groups evaluate the same samples, so that a difference cannot come from the choice of samples.
+    design: the claim's samples and the samples of these runs. clean_samples: how many samples a clean run evaluates.
+    same_samples: both groups evaluate the same samples, so the choice of samples cannot cause a difference.
     """
 
     values: tuple[float, ...]
@@ -57,8 +57,8 @@ class GroupDifference:
 
 @dataclass(frozen=True)
 class Credit:
-    """The rules for one protocol error. difference: None for fewer than two runs in one of the groups. p_moves: of the
-    difference, corrected for the number of errors that were tried (Holm)."""
+    """The rules for one protocol error. difference: None if a group has fewer than two runs. p_moves: p value of the
+    difference, corrected for the number of errors tried (Holm)."""
 
     n: int
     difference: GroupDifference | None
@@ -78,10 +78,10 @@ class Credit:
 
 
 def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence[float]] = ()) -> dict[str, Credit]:
-    """The rules (i) to (iii) for all errors that were tried on one claim.
+    """Rules (i) to (iii) for all errors that were tried on one claim.
 
     usual: accuracies of groups of runs of other papers, which show the usual spread.
-    All errors are one family: noise alone credits one of them in at most 5 % of papers (Holm 1979).
+    All errors are one family: noise alone credits an error in at most 5 % of papers (Holm 1979).
     """
     own = _own_groups(tested)
     others = [group for group in usual if tuple(group) not in own]
@@ -111,21 +111,21 @@ def credit(target: Target, tested: Mapping[str, Trial], usual: Sequence[Sequence
 
 
 def _prints(target: Target, values: Sequence[float]) -> bool:
-    """Whether the mean rounds to the claim. Runs that are all right, or all wrong, have no spread, and the logit scale
-    moves them inward by half a sample: 100 % of few samples would then rule out a claim of 100 %."""
+    """Whether the mean rounds to the claim. Runs with accuracy 0 or 1 have no spread, and the logit scale moves them
+    inward by half a sample. On few samples, 100 % would then rule out a claim of 100 %."""
     return abs(_mean(values) - target.value) <= target.rounding * (1 + ROUND_OFF)
 
 
 def _own_groups(tested: Mapping[str, Trial]) -> frozenset[tuple[float, ...]]:
-    """The groups of this paper that show how far its single runs differ."""
+    """The groups of this paper that show how much its single runs differ."""
     fixed = [one.values for one in tested.values() if one.design.samples is not Samples.REDRAWN]
     groups = {*fixed, *(one.clean for one in tested.values())}
     return frozenset(group for group in groups if len(group) > 1 and _is_usual(group))
 
 
 def _prior(usual: Sequence[Sequence[float]], own: Collection[Sequence[float]]) -> Prior | None:
-    """The usual spread of single runs, moderated by the other groups of the paper itself, which may spread more or less
-    than those of other papers. Its weight stays as it was.
+    """The usual spread of single runs, moderated by the paper's own other groups, whose spread may be larger or smaller
+    than in other papers. The weight of the prior does not change.
 
     s0^2 becomes (d0 s0^2 + sum (n - 1) s^2) / (d0 + sum (n - 1)), summed over the groups `own`.
     """
@@ -171,7 +171,7 @@ def difference(
     The variances of both means add, with degrees of freedom v^2 / sum(v_i^2 / df_i) (Satterthwaite 1946, Biometrics
     Bulletin 2, 110-114; Welch 1947, Biometrika 34, 28-35).
     drawing_variance: of one run of the first group, from drawing its samples. sampling_variance: of the difference,
-    because the groups evaluate different samples; it is known, so it has no degrees of freedom to lose.
+    because the groups evaluate different samples; it is known, so it costs no degrees of freedom.
 
     Raises ValueError for fewer than two values in a group.
     """
@@ -188,7 +188,7 @@ def difference(
 
 
 def _spread(values: Sequence[float], prior: Prior | None, drawing_variance: float) -> Spread:
-    """The usual spread is that of accuracies between 5 and 95 %: others keep their own."""
+    """The usual spread holds for accuracies between 5 and 95 %; other accuracies keep their own spread."""
     why = "" if _is_usual(values) else "beyond 95 %"
     return moderated_spread(values, prior, drawing_variance=drawing_variance, why_no_prior=why)
 

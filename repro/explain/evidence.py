@@ -1,5 +1,5 @@
-"""What speaks for a hypothesis and against it beside rules (i) to (iii): the steps and the curve that the paper prints,
-and what the clean runs show of an error without training with it. Pure functions of a spec's claims and of records."""
+"""Evidence for or against a hypothesis besides rules (i) to (iii): the steps and the curve that the paper prints, and
+what clean runs show about an error without training with it. Pure functions of a spec's claims and of records."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from repro.statistics import LEVEL, MIN_RUNS, Decision, decide_curve
 
 
 def steps_evidence(loaded: LoadedSpec, claim: Claim, part: str, samples: int | None) -> Evidence | None:
-    """The samples that a paper evaluates under the error against the steps that it prints for that evaluation; None if
-    it prints none, or if the number of samples is free.
+    """Compare the samples evaluated under the error with the steps that the paper prints for its evaluation. None if it
+    prints none, or if the number of samples is free.
 
-    part, samples: the official part and its size (see `Suspect.evaluated_part`); no part if the samples are drawn.
+    part, samples: the official split and its size (see `Suspect.evaluated_part`); `part` is empty if samples are drawn.
     """
     printed = [
         c for c in loaded.spec.claims if c.quantity == "steps" and (c.split, c.variant) == (claim.split, claim.variant)
@@ -65,8 +65,8 @@ class PrintedCurve:
 
 
 def printed_curve(loaded: LoadedSpec, claim: Claim) -> PrintedCurve | None:
-    """The longest accuracy curve that the paper prints for the run of a claim, outside its training samples: a curve of
-    the spec, or single claims with an epoch or a step. None if it has fewer than two points."""
+    """The longest held-out accuracy curve that the paper prints for the run of a claim: a curve of the spec, or single
+    claims with an epoch or a step. None if it has fewer than two points."""
     single = [c for c in loaded.spec.claims if (c.epoch, c.step) != (None, None)]
     series = [list(curve.points) for curve in loaded.spec.curves]
     series += [[c for c in single if c.split == split] for split in {c.split for c in single}]
@@ -86,12 +86,12 @@ def printed_curve(loaded: LoadedSpec, claim: Claim) -> PrintedCurve | None:
 def curve_evidence(
     printed: PrintedCurve | None, runs: Sequence[RunRecord], clean: Sequence[RunRecord]
 ) -> Evidence | None:
-    """The curve of the runs with the error against the printed one; None if there is nothing to compare.
+    """Compare the curve of the runs with the error with the printed one; None if there is nothing to compare.
 
-    For the error: the printed curve could be one more such run, and it could not be a clean run. Against it: it could
-    be no such run, and these runs are no nearer to it than the clean runs are. How far one more run may lie off is
-    told by the spread of the runs (`repro.statistics.decide_curve`); which runs are nearer, by the distances of the
-    single runs (`repro.explain.credit.difference`).
+    For the error: the printed curve could be one more run with it, and could not be a clean run. Against the error: the
+    printed curve could not be a run with it, and these runs are no nearer to the curve than the clean runs. The spread
+    of the runs shows how far off one more run may be (`repro.statistics.decide_curve`). The distances of the single
+    runs show which group is nearer (`repro.explain.credit.difference`).
     """
     if printed is None:
         return None
@@ -131,13 +131,13 @@ def training_accuracy(record: RunRecord) -> float | None:
 
 
 def best_epoch(record: RunRecord) -> float | None:
-    """The best accuracy of any epoch on PublicTest: what choosing the epoch on the reported samples would give."""
+    """The best accuracy of any epoch on PublicTest, as if the epoch had been chosen on the reported samples."""
     found = [entry.splits["validation"].accuracy for entry in record.history if "validation" in entry.splits]
     return max(found, default=None)
 
 
-# What the clean runs show of an error without training with it. Samples that are trained on are known as well as other
-# training samples, so the training accuracy speaks for both errors that evaluate training samples.
+# What clean runs show about an error without training with it. A network knows leaked samples as well as its other
+# training samples, so training accuracy estimates both errors that evaluate training samples.
 ESTIMATES: dict[str, Callable[[RunRecord], float | None]] = {
     EVALUATED_ON_TRAINING: training_accuracy,
     TRAINED_ON_ALL: training_accuracy,
@@ -146,16 +146,16 @@ ESTIMATES: dict[str, Callable[[RunRecord], float | None]] = {
 
 
 def estimated(suspect: str, clean: Sequence[RunRecord]) -> tuple[float, ...]:
-    """One estimate per clean run; empty if they show nothing of this error."""
+    """One estimate per clean run; empty if clean runs show nothing about this error."""
     estimate = ESTIMATES.get(suspect)
     return tuple(value for record in clean if estimate and (value := estimate(record)) is not None)
 
 
 def best_class_subsets(probability: np.ndarray, labels: np.ndarray) -> list[tuple[int, tuple[str, ...], float]]:
-    """(number of classes, which, accuracy) of the best subset of each size from 6 down to 2, with the other classes'
-    samples left out and the other outputs ignored. probability: (N, 7); labels: (N,).
+    """(number of classes, which, accuracy) of the best subset of each size from 6 down to 2. Samples and outputs of the
+    other classes are left out. probability: (N, 7); labels: (N,).
 
-    The network was trained on all classes: one trained on the subset alone would do better.
+    The network was trained on all classes; a network trained only on the subset would do better.
     """
     found = []
     for size in range(len(EMOTIONS) - 1, 1, -1):
@@ -180,10 +180,10 @@ def _subset_accuracy(probability: np.ndarray, labels: np.ndarray, chosen: tuple[
 
 
 def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord]) -> list[str]:
-    """Sample counts that the paper prints and that its own data steps do not give on this data set: the paper's data
-    were not what its description gives here, so its accuracy may differ for that reason alone.
+    """Sample counts in the paper that its own data steps do not reproduce on this data set. The paper's data were then
+    not what its description gives here, so its accuracy may differ for that reason alone.
 
-    Counts of the whole data set are compared only if they are printed in full: papers round them freely.
+    Counts of the whole data set are compared only if they are printed in full, because papers round them freely.
     published: runs of the paper's own protocol, which all have the same counts.
     """
     found = []
@@ -201,7 +201,7 @@ def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord])
 
 
 def other_network(loaded: LoadedSpec, claim: Claim) -> list[str]:
-    """The sizes of layers that the paper does not state: its network may be another one."""
+    """The layer sizes that the paper does not state: its network may differ from this one."""
     sizes = [one for one in assumptions(claim, loaded) if one.endswith("layer sizes")]
     return [f"{one} are assumed, because neither the paper nor code tells them" for one in sizes]
 

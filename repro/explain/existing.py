@@ -1,4 +1,4 @@
-"""The runs that `repro explain` can judge from: those in the results folder that have the settings of the spec."""
+"""The runs that `repro explain` can use: those in the results folder that have the settings of the spec."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class KnownRuns:
         return settings_now(self.loaded, self.variant, protocol)
 
     def of(self, protocol: str) -> list[RunRecord]:
-        """Of the settings that the protocol has now, one per seed. Runs under another protocol that has the same
+        """The runs with the protocol's present settings, one per seed. Runs under another protocol with the same
         settings are the same runs."""
         wanted = self.settings(protocol)
         found: dict[int, RunRecord] = {}
@@ -47,13 +47,13 @@ class KnownRuns:
         return [found[seed] for seed in sorted(found)]
 
     def outdated(self, protocol: str) -> int:
-        """Number of runs of older settings of the protocol, which say nothing of the present ones."""
+        """Number of runs with older settings of the protocol, which say nothing about the present ones."""
         current = {(one.protocol, one.seed) for one in self.of(protocol)}
         return sum(one.protocol == protocol and (protocol, one.seed) not in current for one in self.records)
 
     @cached_property
     def minutes_per_run(self) -> float | None:
-        """Of the runs of this variant under any protocol; None if there is none."""
+        """Mean over the runs of this variant under any protocol; None if there are none."""
         seconds = [record.time.total_s for record in self.records if not record.same_run_as]
         return statistics.fmean(seconds) / 60 if seconds else None
 
@@ -61,8 +61,8 @@ class KnownRuns:
 def known_runs(
     results: Path, loaded: LoadedSpec, variant: str, *, device: str | None = None, fingerprint: str | None = None
 ) -> KnownRuns:
-    """From the results folder. device: cpu or gpu; fingerprint: of the data set. None for the place with most runs of
-    protocol clean, then as published, then of any; synthetic data only if it is named.
+    """From the results folder. device: cpu or gpu; fingerprint: of the data set. If None, take the place with the most
+    runs of protocol clean, then as published, then any; synthetic data only if it is named.
 
     Raises RecordError for a record that cannot be read.
     """

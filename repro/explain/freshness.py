@@ -1,4 +1,4 @@
-"""Whether a kept explanation is of the spec as it stands: one that is not must not be shown as current."""
+"""Whether a kept explanation matches the present spec. If it does not, it must not be shown as current."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from repro.specs.decode import LoadedSpec
 
 
 def is_current(loaded: LoadedSpec, found: Explanation) -> bool:
-    """Whether an explanation is of the main claim, and of runs, that the spec still has."""
+    """Whether the spec still has the main claim and the run settings of an explanation."""
     main = loaded.spec.headline
     same_claim = main and (main.id, main.variant, main.value) == (found.claim, found.variant, found.reported)
     same_runs = all(sha == settings_now(loaded, found.variant, protocol) for protocol, sha in found.settings.items())

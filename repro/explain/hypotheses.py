@@ -1,4 +1,4 @@
-"""One hypothesis in words and figures: credited, open or excluded, and by which rule. Pure functions."""
+"""One hypothesis in words and numbers: credited, open or excluded, and by which rule. Pure functions."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from repro.specs.spec import Claim
 from repro.statistics import MIN_RUNS
 from repro.text.units import number, percentage, percentage_of, reported, signed
 
-# An estimate from clean runs leaves something out (other samples, another training set), and so does a single run: an
-# error is excluded by them only if they miss the claim by more than this beyond the tolerance.
+# An estimate from clean runs leaves something out (other samples, another training set), and so does a single run.
+# Either excludes an error only if it misses the claim by more than this beyond the tolerance.
 MARGIN = 0.05
 
 
 @dataclass(frozen=True)
 class Hypothesis:
-    """What is known of one protocol error. credit: None if there is no run with it. estimate: accuracies that the clean
-    runs show of it. estimate_misses: a test of these estimates rules the claim out."""
+    """What is known about one protocol error. credit: None if there is no run with it. estimate: its accuracies as
+    estimated from clean runs. estimate_misses: a test of these estimates rules the claim out."""
 
     name: str
     about: str
@@ -54,7 +54,7 @@ def counted(count: int, noun: str) -> str:
 
 
 def is_far(claim: Claim, values: Sequence[float]) -> bool:
-    """Whether values miss the claim by so much that a single run, or an estimate, excludes it."""
+    """Whether values miss the claim by so much that even a single run, or an estimate, excludes it."""
     allowed = (claim.tolerance or 0.0) + claim.resolution / 2 + MARGIN
     return bool(values) and abs(statistics.fmean(values) - claim.value) > allowed
 

@@ -1,5 +1,5 @@
-"""Which samples a paper's data steps put into which split, without the samples: what the steps themselves say of the
-overlap between training and evaluation. No JAX and no NumPy here."""
+"""Which samples a paper's data steps put into which split, derived from the steps alone, without data. Shows what the
+steps say about the overlap between training and evaluation. No JAX and no NumPy here."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from fer_jax.vocabulary.step_kinds import (
 )
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
-# A set of samples that no step has divided so far: the official part that it belongs to, and for every division which
-# of the two sides it went to (0: `into`, 1: `rest`).
+# A set of samples that no step has divided so far: its official split, and the side that it went to in every division
+# (0: `into`, 1: `rest`).
 Cell = tuple[str | int, ...]
 REPEATED, CHANGED, CLEANED = "samples are repeated", "changed copies are made", "duplicates are removed"
 
@@ -41,8 +41,8 @@ class Share:
 class Lineage:
     """All splits after the steps that were followed.
 
-    done: what had been done to a cell before it was divided (`REPEATED`, `CHANGED`, `CLEANED`), so that both sides hold
-    copies of one image or, after cleaning, none. cleaned: pairs of splits between which duplicates were removed.
+    done: what was done to a cell before its division (`REPEATED`, `CHANGED`, `CLEANED`). Both sides then hold copies of
+    one image or, after cleaning, none. cleaned: pairs of splits between which duplicates were removed.
     """
 
     splits: dict[str, Share] = field(default_factory=dict)
@@ -80,7 +80,7 @@ class Lineage:
             self.marks[name, cell] = marks_from.get(cell, frozenset())
 
     def _take(self, name: str) -> tuple[Share, dict[Cell, frozenset[str]]]:
-        """Remove a split; its cells with what was done to them in it."""
+        """Remove a split. Return its cells with what was done to each cell in it."""
         share = self.splits.pop(name)
         return share, {cell: self.marks.pop((name, cell), frozenset()) for cell in share.cells}
 
@@ -150,6 +150,6 @@ def follow_lineage(steps: Iterable[Step]) -> Lineage:
 
 
 def _common(one: Cell, other: Cell) -> Cell:
-    """Where two cells were divided: what their histories have in common."""
+    """The cell whose division separated two cells: the common start of their histories."""
     length = next((i for i, (a, b) in enumerate(zip(one, other, strict=False)) if a != b), min(len(one), len(other)))
     return one[:length]

@@ -16,8 +16,8 @@ Standing = Literal["credited", "open", "excluded"]
 
 
 class Evidence(msgspec.Struct, frozen=True, kw_only=True):
-    """kind: effect, claim, seeds, paper, steps, curve or estimate. fits: whether it speaks for the hypothesis (True),
-    against it (False), or does not tell (None)."""
+    """kind: effect, claim, seeds, paper, steps, curve or estimate. fits: whether it supports the hypothesis (True),
+    contradicts it (False), or does neither (None)."""
 
     kind: str
     fits: bool | None
@@ -27,10 +27,10 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
 class SuspectResult(msgspec.Struct, frozen=True, kw_only=True):
     """One hypothesis: a protocol error, or a property of the data.
 
-    standing: credited by all rules of docs/explain.md, excluded by one of them, or open. accuracies: one per run; of an
-    estimate, per clean run. how: whether these are of runs with this error or an estimate from the clean runs.
-    same_runs_as: the protocol that the runs were made under, if it has the same settings. missing_runs, minutes: what a
-    decision needs, and about how long that takes; None if no run of the paper shows it.
+    standing: credited by all rules of docs/explain.md, excluded by one rule, or open. accuracies: one per run; of an
+    estimate, one per clean run. how: whether they come from runs with this error or are estimated from clean runs.
+    same_runs_as: the protocol of the runs, if another one has the same settings. missing_runs, minutes: the runs that a
+    decision needs, and about how long they take; None if no run of the paper shows it.
     """
 
     suspect: str
@@ -46,12 +46,12 @@ class SuspectResult(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Explanation(msgspec.Struct, frozen=True, kw_only=True):
-    """Of a paper's main claim.
+    """The explanation of a paper's main claim.
 
-    clean: accuracies of the clean runs, by seed. why: the grounds of the conclusion, in sentences. other_reasons: why
+    clean: accuracies of the clean runs, by seed. why: the reasons for the conclusion, in sentences. other_reasons: why
     the clean accuracy may differ from the claim without any protocol error. next_steps: what would separate the
     remaining hypotheses. suspects: credited first, then open, then excluded. settings: `settings_sha256` of every
-    protocol that runs were read of. duplicates_version: of the search for duplicates. failed_runs: with their errors.
+    protocol whose runs were read. duplicates_version: of the search for duplicates. failed_runs: with their errors.
     """
 
     format: int
@@ -75,7 +75,7 @@ class Explanation(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class OlderExplanation(msgspec.Struct, frozen=True, kw_only=True):
-    """An explanation by the rules of an older format. Its conclusion does not hold by the present ones."""
+    """An explanation by the rules of an older format. Its conclusion is not valid under the present rules."""
 
     format: int
     paper: str

@@ -1,4 +1,4 @@
-"""The search for the cause of a reported number: clean runs first, then the errors that they leave possible."""
+"""The search for the cause of a reported number: clean runs first, then the errors that these runs leave possible."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ class Search:
         self.device: DeviceKind = device
         self.claim = explained_claim(loaded)
         self.failed: list[str] = []
-        self.settings: dict[str, str] = {}  # of the protocols whose runs were read
+        self.settings: dict[str, str] = {}  # by protocol, for protocols whose runs were read
         self.statements = Statements(loaded, self.claim)
         self.target = target_of(self.claim)
 
@@ -78,7 +78,7 @@ class Search:
 
     @cached_property
     def _context(self) -> RunContext:
-        """Opened once for all protocols."""
+        """The run context, opened once for all protocols."""
         from repro.runs.batch import open_context
 
         return open_context({None}, device=self.device, data=self.data, results=self.results, fresh=False)
@@ -102,7 +102,7 @@ class Search:
         return found
 
     def _make(self, protocol: str, seeds: int) -> None:
-        """Train what is missing of the first `seeds` seeds; runs of the same settings are taken over."""
+        """Train the missing runs of the first `seeds` seeds; reuse runs with the same settings."""
         from repro.runs.batch import run_in
 
         known = {record.seed for record in self._runs.of(protocol)}
@@ -143,14 +143,14 @@ class Search:
 
     @cached_property
     def _paper_part(self) -> str:
-        """The official part that the paper evaluates whole, by its own data steps; empty if it is none."""
+        """The official split that the paper evaluates as a whole, by its own data steps; empty if there is none."""
         share = self.statements.lineage.splits.get(self.claim.split)
         cells = share.cells if share else frozenset()
         return str(next(iter(cells))[0]) if len(cells) == 1 and len(next(iter(cells))) == 1 else ""
 
     def _split(self, protocol: str, records: Sequence[RunRecord], *, complete: bool = False) -> str:
-        """The split of a protocol that is nearest to the samples that the paper evaluates. complete: repeats included,
-        if all of these clean runs evaluated them."""
+        """The split of a protocol nearest to the samples that the paper evaluates. complete: with repeats, if all of
+        these clean runs evaluated them."""
         if self._paper_part == "PublicTest" and protocol in (CLEAN, OFFICIAL, TRAINED_ON_ALL):
             return SELECTION_SPLIT
         if complete and protocol == CLEAN and all(COMPLETE_SPLIT in record.metrics for record in records):
@@ -158,18 +158,18 @@ class Search:
         return REPORTED_SPLIT
 
     def _design(self, part: str, samples: int) -> Design:
-        """Of the claim and of runs that evaluate an official part; no part: samples drawn anew in each run."""
+        """The design of the claim and of runs on an official split. If `part` is empty, each run draws new samples."""
         if not part:
             return Design(Samples.REDRAWN, ours=samples)
-        if part in ("Training", self._paper_part):  # whoever evaluates the training samples evaluates all of them
+        if part in ("Training", self._paper_part):  # evaluation on training samples uses them all
             return Design(Samples.FIXED_OWN, ours=samples)
         return other_design(self.claim, self.published, samples, self.clean[0].data.rows if self.clean else samples)
 
     def gap(self) -> tuple[tuple[float, ...], Decision, list[str]]:
-        """Accuracies of the clean runs, and the verdict on the claim by them: the one that a paper's page shows.
+        """Accuracies of the clean runs, and their verdict on the claim, which is also the one on the paper's page.
 
         If the verdict is open because the claim is the best of an unknown number of tries, the claim is judged as a
-        single run, and the tries are another reason for the gap (third value).
+        single run, and the tries become another reason for the gap (third value).
         """
         values = accuracies(self.clean, REPORTED_SPLIT)
         samples = self.clean[0].metrics[REPORTED_SPLIT].n if self.clean else 1
@@ -241,7 +241,7 @@ class Search:
         return [*(result(self.claim, one) for one in measured), *found, self._class_subset()]
 
     def _try(self, name: str, protocol: str, part: str) -> None:
-        """Train with an error, unless the paper rules it out or the clean runs, or one run, show that it cannot be."""
+        """Train with an error, unless the paper rules it out, or the clean runs or one run exclude it."""
         if any(one.fits is False for one in self._said(name, part)) or self._estimate_misses(name):
             return
         if not self._runs.of(protocol):
@@ -251,7 +251,7 @@ class Search:
             self._make(protocol, self.seeds)
 
     def _said(self, name: str, part: str) -> list[Evidence]:
-        """What the paper says of an error: in words or code, and by the steps that it prints."""
+        """What the paper says about an error: in words or code, and by the steps that it prints."""
         steps = steps_evidence(self.loaded, self.claim, part, self._part_sizes.get(part))
         return [self.statements.about(name), *([steps] if steps else [])]
 
@@ -259,7 +259,7 @@ class Search:
         values = estimated(name, self.clean)
         if name != BEST_EPOCH_ON_TEST or len(values) < MIN_RUNS:
             return is_far(self.claim, values)
-        # Choosing an epoch needs no training: the clean runs did it on PublicTest, which is other samples.
+        # Choosing an epoch needs no training: the clean runs did so on PublicTest, which has other samples.
         samples = self.clean[0].metrics[SELECTION_SPLIT].n
         design = self._design("PublicTest", samples)
         return decide(values, self.target, design, prior=self.usual.prior).differs
@@ -276,7 +276,7 @@ class Search:
     def _tested(self, protocol: str, part: str, records: Sequence[RunRecord]) -> Trial:
         split = self._split(protocol, records)
         evaluated = "PublicTest" if split == SELECTION_SPLIT else part
-        whole = evaluated == "PrivateTest" and protocol != BEST_EPOCH_ON_TEST  # which keeps to clean's own samples
+        whole = evaluated == "PrivateTest" and protocol != BEST_EPOCH_ON_TEST  # which keeps the samples of `clean`
         clean_split = self._split(CLEAN, self.clean, complete=whole)
         samples = records[0].metrics[split].n
         return Trial(
@@ -304,7 +304,7 @@ class Search:
         )
 
     def _class_subset(self) -> SuspectResult:
-        """From the probabilities of a clean run. Training on a subset alone would do better, so an accuracy below the
+        """From the probabilities of a clean run. Training only on the subset would do better, so an accuracy below the
         claim excludes nothing unless it is far away."""
         about, record = "only some of the seven emotions are used", self.clean[0]
         predictions = record_folder(self.results, record) / PREDICTIONS_NAME
@@ -329,7 +329,7 @@ def target_of(claim: Claim) -> Target:
 def explained_claim(loaded: LoadedSpec) -> Claim:
     """The claim that `repro explain` is about: the paper's main number.
 
-    Raises SpecError if there is none, or if it is no accuracy of all classes on samples that runs hold out.
+    Raises SpecError if there is none, or if it is not an accuracy over all classes on samples that runs hold out.
     """
     claim = loaded.spec.headline
     if claim is None or claim.quantity != "accuracy" or claim.not_measured or claim.emotion:

@@ -1,7 +1,7 @@
-"""Rule (iv) of `repro explain`: what the paper itself says of a protocol error.
+"""Rule (iv) of `repro explain`: what the paper itself says about a protocol error.
 
 Evidence is what the paper states and what the code behind it does (provenance `stated` and `upstream`). What the spec
-infers or assumes is neither for a hypothesis nor against it.
+infers or assumes is no evidence for or against a hypothesis.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ NOT_SAID = "the paper does not say how the evaluated samples were chosen"
 
 
 class Statements:
-    """What a paper says of the run behind one claim."""
+    """What a paper says about the run behind one claim."""
 
     def __init__(self, loaded: LoadedSpec, claim: Claim) -> None:
         self.claim = claim
@@ -76,8 +76,8 @@ class Statements:
         return False, "the evaluated samples are divided off before any copies are made"
 
     def _deciding_entry(self) -> Provenance | None:
-        """What the paper says of the last step that decided which samples are evaluated; None if one of the deciding
-        steps rests on an assumption."""
+        """What the paper says about the last step that decided which samples are evaluated; None if a deciding step
+        rests on an assumption."""
         entries = {index: self._entry(index) for index in self.lineage.deciding_steps(self.claim.split, "train")}
         evaluated = self.lineage.deciding_steps(self.claim.split)
         return None if not evaluated or None in entries.values() else entries[evaluated[-1]]
@@ -123,8 +123,8 @@ def _deciding_keys(step: Step) -> tuple[str, ...]:
 
 
 def stated_entry(sources: Sources, table: str, keys: tuple[str, ...]) -> Provenance | None:
-    """An entry by which the paper or the code behind it states every one of the keys (that of the first key); None if
-    one of them rests on an inference or an assumption alone."""
+    """The first key's entry, if the paper or the code behind it states all keys; None if a key rests only on an
+    inference or an assumption."""
     found = []
     for key in keys:
         entries = _entries(sources, table, key)
@@ -139,5 +139,5 @@ def _entries(sources: Sources, table: str, key: str) -> list[Provenance]:
 
 
 def words(entry: Provenance) -> str:
-    """The source of a setting, for people: a quote with its place, or what the code does."""
+    """The source of a setting for readers: a quote with its place, or what the code does."""
     return f'"{entry.quote}", {entry.place}' if entry.kind == "stated" else f"code: {entry.reason}"

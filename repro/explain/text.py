@@ -1,4 +1,4 @@
-"""An explanation as people read it: on a terminal and on the paper's page."""
+"""An explanation as text for the terminal and for the paper's page."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def headline(explanation: Explanation) -> str:
 
 
 def summary(explanation: Explanation) -> str:
-    """The conclusion with its grounds, in sentences."""
+    """The conclusion with its reasons, in sentences."""
     return " ".join([f"{headline(explanation)}.", *explanation.why])
 
 
@@ -67,7 +67,7 @@ def _name(one: SuspectResult) -> str:
 
 
 def _reason(one: SuspectResult) -> str:
-    """The reason for its standing, and what is missing."""
+    """The reason for the hypothesis's standing, and what is missing."""
     parts = [one.reason]
     if one.missing_runs:
         parts.append(f"To decide: {missing_text(one.missing_runs, one.minutes)}.")
@@ -77,7 +77,7 @@ def _reason(one: SuspectResult) -> str:
 
 
 def _place(explanation: Explanation) -> str:
-    """What all figures are of."""
+    """What all values were measured on."""
     if not explanation.device:
         return ""
     variant = "" if explanation.variant == "default" else f" Variant {explanation.variant}."

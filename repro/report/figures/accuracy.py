@@ -31,9 +31,9 @@ VERDICT_WIDTH = 22  # characters
 
 
 def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> FigureData | None:
-    """One row per paper, device and data set, as in the main table; None where no paper has a full run.
+    """One row per paper, device and data set, as in the main table; None if no paper has a full run.
 
-    audits: of any papers, those that are current; the verdicts need them.
+    audits: the current ones, of any papers; the verdicts need them.
     """
     rows, told, places = [], [], []
     for paper in papers:
@@ -66,7 +66,7 @@ def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) 
 
 
 def marks_of(runs: HeadlineRuns) -> Iterator[Mark]:
-    """One per protocol that has the figure: the values in per cent, the interval and the words of the tables."""
+    """One mark per protocol that measured the claim: values in per cent, the interval and the words of the tables."""
     for protocol in PROTOCOLS:
         values = list(runs.figures(protocol).values())
         if not values:
@@ -83,7 +83,7 @@ def marks_of(runs: HeadlineRuns) -> Iterator[Mark]:
 
 
 def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | None]:
-    """Where one run of the paper is expected, from three runs of the protocol on."""
+    """The interval in which one run of the paper is expected; needs at least three runs of the protocol."""
     judged = runs.judgement
     if judged is None:
         return None, None
@@ -92,7 +92,7 @@ def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | No
         return None, None
     if decision.comparison is None:
         return decision.low, decision.high
-    # Of a single run, even if the claim is the best of many: the best of 100 would reach to the end of the axis.
+    # For a single run, even if the claim is the best of many: that of the best of 100 would reach the end of the axis.
     target = replace(decision.comparison.target, tries=1)
     return replace(decision.comparison, target=target).limits()
 

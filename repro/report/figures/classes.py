@@ -13,7 +13,7 @@ from repro.report.figures.shown_runs import counted, end_metrics, end_split, pro
 from repro.runs.records import Metrics
 from repro.specs.protocols import PROTOCOLS
 
-COLUMNS = 2  # matrices beside each other: with three, their numbers could not be read
+COLUMNS = 2  # matrices side by side; with three, their numbers would be too small to read
 CONFUSION_CAPTION = (
     "Row: the label. Column: what was predicted. In each cell, as means over n runs, the number of rows and below it "
     "their share of the label's rows; the shade is the share, in steps of ten per cent. "
@@ -25,7 +25,7 @@ RECALL_CAPTION = (
 
 
 def confusion_figure(runs: HeadlineRuns) -> FigureData | None:
-    """One matrix per protocol, of the rows that its figure is of; None where no run recorded one."""
+    """One matrix per protocol, over the samples behind its accuracy; None if no run recorded one."""
     panels, told = [], []
     for protocol, counts in _confusions(runs).items():
         shares = [recalls(one) for one in counts]
@@ -54,7 +54,7 @@ def confusion_figure(runs: HeadlineRuns) -> FigureData | None:
 
 
 def recall_figure(runs: HeadlineRuns) -> FigureData | None:
-    """Recall of each emotion under each protocol, and the document's own where it prints true positives."""
+    """Recall of each emotion under each protocol, and the paper's own recall if it prints true positives."""
     confusions = _confusions(runs)
     if not confusions:
         return None
@@ -89,12 +89,12 @@ def recall_figure(runs: HeadlineRuns) -> FigureData | None:
 
 
 def recalls(confusion: np.ndarray) -> np.ndarray:
-    """confusion[label][predicted] as shares of each label's rows; 0 for a label without any."""
+    """confusion[label][predicted] as shares of each label's samples; 0 for a label without samples."""
     return confusion / np.maximum(confusion.sum(1, keepdims=True), 1)
 
 
 def reported_recalls(runs: HeadlineRuns) -> dict[str, float]:
-    """By emotion: the document's true positives / its rows of the emotion, of the main figure's split."""
+    """By emotion: the paper's true positives / its samples of the emotion, on the headline's split."""
     assert runs.paper.loaded is not None
     found: dict[tuple[str, str], float] = {
         (claim.quantity, claim.emotion): claim.value
@@ -109,7 +109,7 @@ def reported_recalls(runs: HeadlineRuns) -> dict[str, float]:
 
 
 def _confusions(runs: HeadlineRuns) -> dict[str, list[np.ndarray]]:
-    """By protocol the matrices of the runs that recorded one, float64 (7, 7) each."""
+    """The recorded matrices of the runs by protocol, float64 (7, 7) each."""
     found = {protocol: _matrices(end_metrics(runs, protocol)) for protocol in protocol_runs(runs)}
     return {protocol: found[protocol] for protocol in PROTOCOLS if found.get(protocol)}
 
@@ -123,7 +123,7 @@ def _tuples(matrix: np.ndarray) -> tuple[tuple[float, ...], ...]:
 
 
 def _worst(shares: np.ndarray) -> str:
-    """The commonest mistake, in words."""
+    """The most frequent mistake, in words."""
     wrong = shares * (1 - np.eye(len(shares)))
     label, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
     share = 100 * float(wrong[label, predicted])
@@ -131,7 +131,7 @@ def _worst(shares: np.ndarray) -> str:
 
 
 def _row_counts(confusions: dict[str, list[np.ndarray]]) -> str:
-    """How many rows each recall is of, so that nobody reads much into the 55 faces of disgust."""
+    """The number of samples behind each recall, so that nobody reads much into the 55 faces of disgust."""
     told = []
     for protocol, counts in confusions.items():
         rows = np.mean([one.sum(1) for one in counts], axis=0)

@@ -1,4 +1,4 @@
-"""Do networks recall the copies of test images? Accuracy by what the copies in Training are labelled."""
+"""Do networks recall the copies of test images? Accuracy by the label of the copies in Training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ CAPTION = (
 
 
 def copies_figure(findings: Sequence[CopiesFinding]) -> FigureData | None:
-    """A panel per paper; None where no paper has the runs."""
+    """A panel per paper; None if no paper has the runs."""
     if not findings:
         return None
     told = [

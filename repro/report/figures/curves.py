@@ -1,4 +1,4 @@
-"""Points of curves: means and bands over runs, and the figures that a document prints of the way there."""
+"""Points of curves: means and bands over runs, and the values that a paper prints for its training."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ Value = Callable[[Epoch], float | None]
 
 
 def band(series: str, records: Sequence[RunRecord], value: Value, place: Callable[[Epoch], float]) -> Line:
-    """Mean over the runs at each place that all of them have, and from two runs on ± sample standard deviation."""
+    """Mean over the runs at each place that every run has; with two or more runs, ± sample standard deviation."""
     found: dict[float, list[float]] = {}
     for record in records:
         for entry in record.history:
@@ -36,7 +36,7 @@ def band(series: str, records: Sequence[RunRecord], value: Value, place: Callabl
 
 
 def figure_of(quantity: str, split: str) -> Value:
-    """Accuracy in per cent, or loss, of an entry: of a split, the training rows (`train`) or the `minibatch`."""
+    """Accuracy in per cent, or loss, of an entry: on a split, the training samples (`train`) or the `minibatch`."""
 
     def value(entry: Epoch) -> float | None:
         own: dict[str, Metrics] = {"train": entry.train, "minibatch": entry.minibatch}
@@ -53,24 +53,24 @@ def epoch_of(entry: Epoch) -> float:
 
 
 def step_of(entry: Epoch) -> float:
-    """As a loop that counts from 0 prints it."""
+    """The step as printed by a loop that counts from 0."""
     return entry.printed_step
 
 
 def evaluated_split(runs: HeadlineRuns, records: Sequence[RunRecord]) -> str:
-    """Of the splits that were evaluated on the way: the main figure's, else the first; empty where there is none."""
+    """The headline's split if it was evaluated during training, else the first that was; empty if none was."""
     found = records[0].history[-1].splits
     return runs.claim.split if runs.claim.split in found else next(iter(found), "")
 
 
 def claims_of(runs: HeadlineRuns) -> list[Claim]:
-    """What the document prints of the main figure's variant."""
+    """The paper's claims about the headline's variant."""
     assert runs.paper.loaded is not None
     return [claim for claim in runs.paper.loaded.spec.all_claims if claim.variant == runs.claim.variant]
 
 
 def printed(runs: HeadlineRuns, quantity: str, split: str) -> list[Claim]:
-    """Accuracies or losses of a split that the document prints, and that a run can be held against."""
+    """Accuracies or losses of a split that the paper prints and that runs can be compared with."""
     return [
         claim
         for claim in claims_of(runs)
@@ -79,7 +79,7 @@ def printed(runs: HeadlineRuns, quantity: str, split: str) -> list[Claim]:
 
 
 def points(series: str, claims: Sequence[Claim], end: float = 0.0) -> Line:
-    """Printed figures at their epoch or step, accuracies in per cent. end: where one stands that is of the end."""
+    """Printed values at their epoch or step, accuracies in per cent. end: the place of values without either."""
     places = [claim.epoch if claim.step is None else claim.step for claim in claims]
     values = [100 * claim.value if claim.quantity == "accuracy" else claim.value for claim in claims]
     found = sorted({(float(end if x is None else x), y) for x, y in zip(places, values, strict=True)})

@@ -10,7 +10,7 @@ from repro.report.figures.figure_data import Curves, Line
 from repro.report.figures.styles import STYLES
 
 HEIGHT_IN = 2.35
-FEW_POINTS = 20  # up to here each point has a marker; more would hide the line
+FEW_POINTS = 20  # up to this number each point has a marker; more markers would hide the line
 
 
 def curves_height(panel: Curves) -> float:
@@ -19,7 +19,7 @@ def curves_height(panel: Curves) -> float:
 
 
 def draw_curves(axes: Axes, panel: Curves, *, named: bool) -> None:
-    """named: whether the vertical axis, which panels of a row may share, is named here."""
+    """named: whether to label the vertical axis here; panels of a row may share it."""
     for line in panel.lines:
         _draw_line(axes, line)
     for x, what in panel.verticals:

@@ -1,4 +1,4 @@
-"""Values with their intervals in rows along a horizontal axis, the words of each beside it."""
+"""Values with their intervals in rows along a horizontal axis, each with its words beside it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repro.report.figures.figure_data import AxisRow, Dots, Mark
 from repro.report.figures.styles import STYLES
 
 MARK_IN, LINE_IN, ROW_GAP_IN, AXIS_IN = 0.2, 0.17, 0.14, 0.62
-ROOM = 0.55  # of the axis: from there on a mark's words stand at its left
+ROOM = 0.55  # share of the axis: beyond it, a mark's words are on its left
 GAP_POINTS = 7
 
 
@@ -93,7 +93,7 @@ def _values(panel: Dots) -> Iterator[float]:
 
 
 def _place(value: float, low: float, high: float, panel: Dots) -> float:
-    """Share of the axis that lies left of the value."""
+    """The share of the axis to the left of the value."""
     if is_log(panel.scale):
         return math.log(value / low) / math.log(high / low)
     return (value - low) / (high - low)

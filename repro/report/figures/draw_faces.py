@@ -17,12 +17,12 @@ def faces_height(panel: FaceSheet) -> float:
 
 
 def draw_faces(axes: Axes, panel: FaceSheet, images: np.ndarray) -> None:
-    """images: uint8 (N, H, W), by row of the data set."""
+    """images: uint8 (N, H, W), in the order of the data set."""
     for k, face in enumerate(panel.faces):
         x, y = (k % COLUMNS) * (FACE_IN + GAP_IN), (k // COLUMNS) * (FACE_IN + WORDS_IN)
         place = (x, x + FACE_IN, y + FACE_IN, y)  # left, right, bottom, top
         axes.imshow(images[face.origin], cmap="gray", vmin=0, vmax=255, extent=place, interpolation="none")
-        # From the last line up: above it stand words with and without descenders, which would move a first line.
+        # Aligned by the last line, because descenders would shift words that are aligned by their first line.
         axes.text(x, y + FACE_IN + WORDS_IN - 0.13, face.words, va="baseline", ha="left", fontsize=8, linespacing=1.25)
     axes.set_xlim(0, COLUMNS * (FACE_IN + GAP_IN) - GAP_IN)
     axes.set_ylim(faces_height(panel), 0)

@@ -11,8 +11,8 @@ from repro.report.figures.figure_data import ConfusionMatrix
 
 HEIGHT_IN = 4.0
 SHADES = 10  # one for each ten per cent
-DARK_PERCENT = 50.0  # from here on the shade takes white letters
-# Not white and black, which a dark page exchanges: the shades stay, and so must the letters on them.
+DARK_PERCENT = 50.0  # from this share on, the letters are white
+# Not pure white and black, which a dark page exchanges: the shades stay, and so must the letters on them.
 LIGHT_LETTERS, DARK_LETTERS = "#fefefe", "#010101"
 
 
@@ -23,7 +23,7 @@ def matrix_height(panel: ConfusionMatrix) -> float:
 
 def matrix_colours() -> list[str]:
     """From the lightest shade to the darkest."""
-    # One hue from light to dark: the order survives black and white and every kind of colour blindness.
+    # One hue from light to dark: the order remains visible in black and white and with any colour blindness.
     shades = matplotlib.colormaps["Blues"].resampled(SHADES)
     return [to_hex(shades(k)) for k in range(SHADES)]
 

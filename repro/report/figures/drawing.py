@@ -1,5 +1,5 @@
-"""From the data of a figure to its SVG and PNG: page, title and legend; `draw_*.py` draw the panels, and the page has
-the caption. Without pyplot, so that nothing outlives a figure; the same bytes for the same data and libraries."""
+"""Draw a figure's data as SVG and PNG: page, title and legend. `draw_*.py` draw the panels; the page has the caption.
+Avoids pyplot, so that no state outlives a figure. Equal data and libraries give equal bytes."""
 
 from __future__ import annotations
 
@@ -31,9 +31,9 @@ WIDTH_IN, NARROW_IN = 9.0, 4.6
 TITLE_IN, LEGEND_IN, EDGE_IN = 0.3, 0.26, 0.1
 TITLE_LETTER_IN, TITLE_LINE_IN = 0.108, 0.2
 LEGEND_COLUMNS, HANDLE_IN, LETTER_IN = 4, 0.62, 0.068
-GRAYS, TINTS = 16, 6  # in a PNG, and of each other colour, white included: the bands' 20 % is one of them
+GRAYS, TINTS = 16, 6  # in a PNG; tints of each other colour, white included: one is the bands' 20 %
 PNG_DPI = 98  # 882 pixels wide, as a README on GitHub shows it
-# What each colour becomes on a dark page: grounds and lines dark, letters light, the colours of the series lighter.
+# The colours on a dark page: grounds and lines dark, letters light, the colours of the series lighter.
 DARK = {
     "#ffffff": "#11151a",
     "#000000": "#e6e9ed",
@@ -48,7 +48,7 @@ DARK = {
     "#e69f00": "#f5b82e",
     "#cc79a7": "#e59ac4",
 }
-FONT = "DejaVu Sans"  # travels with matplotlib
+FONT = "DejaVu Sans"  # comes with matplotlib
 RC = {
     "font.family": FONT,
     "font.size": 9,
@@ -57,10 +57,10 @@ RC = {
     "axes.spines.right": False,
     "axes.axisbelow": True,
     "figure.facecolor": "white",
-    "text.parse_math": False,  # a dollar sign in a document's words is a dollar sign
+    "text.parse_math": False,  # a dollar sign in a paper's words is a dollar sign
     "svg.hashsalt": "fer-repro",
     # Text stays text: it can be searched and read aloud, and takes a third of the space. DejaVu is wider than the fonts
-    # that a browser without it takes instead, so nothing runs into its neighbour.
+    # that a browser substitutes for it, so no text runs into its neighbour.
     "svg.fonttype": "none",
 }
 
@@ -68,9 +68,9 @@ RC = {
 def draw(
     data: FigureData, mark: str, images: np.ndarray | None = None, forms: Sequence[str] = ("svg", "png")
 ) -> dict[str, bytes]:
-    """The figure in each form: `svg`, `narrow.svg` (for a telephone) and `png`.
+    """The figure in each form: `svg`, `narrow.svg` (for a phone) and `png`.
 
-    mark: kept in all, as the identifier. images: uint8 (N, H, W) by row, for faces.
+    mark: the identifier, stored in every form. images: uint8 (N, H, W) in the order of the data set, for faces.
     """
     with _own_style():
         wide = _laid_out(data, images, WIDTH_IN)
@@ -89,12 +89,12 @@ def draw(
 def _laid_out(data: FigureData, images: np.ndarray | None, width: float) -> Figure:
     figure = _page(data, images, width)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # it is laid out now: all forms alike, and none of them waits for it again
+    figure.set_layout_engine("none")  # layout is done: all forms share it, and none repeats it
     return figure
 
 
 def _one_column(data: FigureData) -> FigureData:
-    """The panels one below another, without the words at the right of rows, which the page says."""
+    """The panels one below another. The words at the right of rows are left out, because the page says them."""
     panels = [panel for row in data.panels for panel in row]
     plain = [_without_notes(panel) if isinstance(panel, Dots) else panel for panel in panels]
     return msgspec.structs.replace(data, panels=tuple((panel,) for panel in plain))
@@ -118,8 +118,8 @@ def _svg(figure: Figure, data: FigureData, mark: str) -> bytes:
 
 
 def _compact(svg: str) -> str:
-    """About half as large, with the same picture: coordinates to a tenth of a point, no needless white space, names and
-    groups, and the font and the styles named once; with fonts that take its place where it is missing."""
+    """The same drawing in about half the bytes: coordinates to a tenth of a point, no needless white space, names or
+    groups, and the font and the styles named once. Adds substitutes for a missing font."""
     svg = svg.replace(f"font-family: '{FONT}'; ", "").replace(f"; font-family: '{FONT}'", "")
     styles = {style: _class_name(style) for style in sorted(set(re.findall(r' style="([^"]+)"', svg)))}
     rules = "".join(f"\n.{name}{{{style}}}" for style, name in styles.items()) + _dark(styles)
@@ -135,19 +135,19 @@ def _compact(svg: str) -> str:
 
 
 def _dark(styles: Mapping[str, str]) -> str:
-    """Rules for a reader whose page is dark. styles: names of classes by their style."""
+    """Style rules for dark pages. styles: class names by style."""
     rules = [f"text{{fill: {DARK['#000000']}}}"]
     for style, name in styles.items():
         changed = re.sub(r"#[0-9a-f]{6}", lambda found: DARK.get(found.group(), found.group()), style)
         if "stroke: #000000" in style and "fill:" not in style:
-            changed += f"; fill: {DARK['#000000']}"  # black is what SVG fills with if nothing is said
+            changed += f"; fill: {DARK['#000000']}"  # SVG fills with black by default
         if changed != style:
             rules.append(f".{name}{{{changed}}}")
     return "\n@media (prefers-color-scheme: dark){" + "".join(rules) + "}"
 
 
 def _class_name(style: str) -> str:
-    """The same in every figure, so that two of them on one page do not change each other."""
+    """The same in every figure, so that two figures on one page do not change each other."""
     return f"s{hashlib.sha256(style.encode()).hexdigest()[:5]}"
 
 
@@ -178,8 +178,8 @@ def _png(figure: Figure, data: FigureData, mark: str) -> bytes:
 
 
 def _few_colours(pixels: Image.Image) -> Image.Image:
-    """Each pixel in the nearest colour of the palette: half the size. One that Pillow chose from the pixels would merge
-    series that cover few of them."""
+    """Each pixel in the nearest colour of the palette, which halves the size. A palette that Pillow derives from the
+    pixels would merge series that cover few pixels."""
     palette = _palette()
     found, place = np.unique(np.asarray(pixels).reshape(-1, 3), axis=0, return_inverse=True)
     distance = ((found[:, None].astype(np.int32) - palette) ** 2).sum(2)
@@ -189,7 +189,7 @@ def _few_colours(pixels: Image.Image) -> Image.Image:
 
 
 def _palette() -> np.ndarray:
-    """Grays, the colours of the series and the shades of the matrices, with what lies between each and white:
+    """Grays, the colours of the series and the shades of the matrices, each with its tints up to white:
     int (at most 256, 3)."""
     series = {style.colour for style in STYLES.values()} - {BLACK}
     tints = [_tints(BLACK, GRAYS), *(_tints(colour, TINTS) for colour in (*sorted(series), *matrix_colours()))]
@@ -240,7 +240,7 @@ def _fill(figure: Figure, data: FigureData, heights: list[float], images: np.nda
     for r, row in enumerate(data.panels):
         first = None
         for c, panel in enumerate(row):
-            # Curves of one row stand for the same quantity: a shared axis lets the eye compare them.
+            # Curves of one row show the same quantity: a shared axis lets the eye compare them.
             shared = first if isinstance(panel, Curves) and isinstance(row[0], Curves) and _same_axis(row) else None
             axes = figure.add_subplot(grid[r, c], sharey=shared)
             first = first or axes

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
-# Part of every digest. Raise it when the same data are drawn in another way, so that committed figures become stale.
+# Part of every digest. Raise it when the same data are drawn differently, so that committed figures become stale.
 DRAWING_VERSION = 2
 DIGEST_DIGITS = 6  # significant: the last bits of a quantile depend on the version of SciPy
 
@@ -15,11 +15,11 @@ AxisScale = Literal["percent", "linear", "log", "duration"]
 
 
 class _Shown(msgspec.Struct, frozen=True, kw_only=True):
-    """What all parts of a figure share. Values stand in the unit that the axis names."""
+    """Base of all parts of a figure. Values are in the unit that the axis names."""
 
 
 class Mark(_Shown, frozen=True, kw_only=True):
-    """A value with its interval (None: none is known), the single runs behind it, and the words beside it."""
+    """A value with its interval (None if unknown), the single runs behind it, and the words beside it."""
 
     series: str
     value: float
@@ -30,7 +30,7 @@ class Mark(_Shown, frozen=True, kw_only=True):
 
 
 class AxisRow(_Shown, frozen=True, kw_only=True):
-    """Marks under each other at one label of the vertical axis; `note` stands at the right end."""
+    """Marks below each other at one label of the vertical axis; `note` is at the right end."""
 
     label: str
     marks: tuple[Mark, ...]
@@ -47,7 +47,7 @@ class Dots(_Shown, frozen=True, kw_only=True, tag="dots"):
 
 
 class Line(_Shown, frozen=True, kw_only=True):
-    """Points (x, y), with a band from `low` to `high` where those are given."""
+    """Points (x, y), with a band from `low` to `high` if both are given."""
 
     series: str
     x: tuple[float, ...]
@@ -68,7 +68,7 @@ class Curves(_Shown, frozen=True, kw_only=True, tag="curves"):
 
 
 class ConfusionMatrix(_Shown, frozen=True, kw_only=True, tag="matrix"):
-    """A confusion matrix: counts[label][predicted], and the same in per cent of the rows of the label."""
+    """A confusion matrix: counts[label][predicted], and the same in per cent of the label's samples."""
 
     title: str
     labels: tuple[str, ...]
@@ -77,14 +77,14 @@ class ConfusionMatrix(_Shown, frozen=True, kw_only=True, tag="matrix"):
 
 
 class Face(_Shown, frozen=True, kw_only=True):
-    """A row of the data set and the words below its picture."""
+    """An image of the data set and the words below it."""
 
     origin: int
     words: str
 
 
 class FaceSheet(_Shown, frozen=True, kw_only=True, tag="faces"):
-    """Pictures of a data set, which `fingerprint` names, in the order of reading."""
+    """Images of the data set that `fingerprint` names, in reading order."""
 
     fingerprint: str
     faces: tuple[Face, ...]
@@ -96,8 +96,8 @@ Panel = Dots | Curves | ConfusionMatrix | FaceSheet
 class FigureData(_Shown, frozen=True, kw_only=True):
     """One figure.
 
-    name: of its files. paper: whose page it belongs to; None for all papers together. alternative: what it shows, for
-    those who do not see it. legend: what each series is, by its key in `styles.py`. panels: in rows, from the top.
+    name: of its files. paper: the paper whose page shows it; None for all papers together. alternative: the alt text.
+    legend: what each series is, by its key in `styles.py`. panels: in rows, from the top.
     """
 
     name: str

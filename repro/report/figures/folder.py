@@ -1,7 +1,7 @@
-"""The figures of a results folder: which there are to be, drawn where their data changed, and the check of all.
+"""The figures of a results folder: list them, draw those whose data changed, and check all.
 
-``results/figures/`` holds each figure as SVG and PNG, which carry the digest of what they show. Libraries draw the same
-data with other bytes from version to version, so the check compares digests, and needs no matplotlib.
+``results/figures/`` holds each figure as SVG and PNG, which carry the digest of what they show. The bytes for the same
+data change with library versions, so the check compares digests, and needs no matplotlib.
 """
 
 from __future__ import annotations
@@ -33,24 +33,24 @@ from repro.runs.records import write_atomically
 from repro.specs.decode import LoadedSpec
 
 FOLDER, MISTAKES_FOLDER = "figures", "mistakes"
-# `.narrow.svg` is for a telephone: the same panels one below another.
+# `.narrow.svg` is for a phone: the same panels one below another.
 FORMS = ("svg", "narrow.svg", "png")
-# Drawn by `write_mistakes` from a run on synthetic faces, the only ones that may be published; no record tells whether
-# it is current, so the check leaves it alone.
+# Drawn by `write_mistakes` from a run on synthetic faces, the only ones that may be published. No record shows whether
+# it is current, so the check skips it.
 SYNTHETIC_MISTAKES = "mistakes-synthetic"
 NOT_INSTALLED = "figures not drawn: matplotlib is not installed (pip install 'fer-repro[report]')"
 _MARK = re.compile(r"fer-repro:[0-9a-f]{64}")
 
 
 class Gallery(NamedTuple):
-    """missing: what is not drawn for want of runs, one sentence each."""
+    """missing: the figures that cannot be drawn because runs are missing, one sentence each."""
 
     figures: tuple[FigureData, ...]
     missing: tuple[str, ...]
 
 
 class IndexEntry(NamedTuple):
-    """A figure for those who embed it. svg, narrow, png: paths from the results folder on. paper: None for all."""
+    """A figure to embed. svg, narrow, png: paths relative to the results folder. paper: None for all papers."""
 
     svg: str
     narrow: str
@@ -62,12 +62,12 @@ class IndexEntry(NamedTuple):
 
 
 def figures_available() -> bool:
-    """Whether figures can be drawn here; where not, NOT_INSTALLED says what to do. The check needs nothing."""
+    """Whether figures can be drawn here; if not, NOT_INSTALLED says what to do. The check needs no packages."""
     return find_spec("matplotlib") is not None
 
 
 def gallery_of(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord], copies: Sequence[CopiesFinding]) -> Gallery:
-    """What there is to show. papers: with their runs, in order. audits: of any papers, those that are current."""
+    """All figures to show. papers: with their runs, in order. audits: the current ones, of any papers."""
     papers = [paper for paper in papers if paper.loaded is not None]
     figures = [accuracy_figure(papers, audits), copies_figure(copies), times_figure(papers)]
     missing: list[str] = []
@@ -105,7 +105,7 @@ def index_entry(figure: FigureData) -> IndexEntry:
 
 
 def write_figures(results: Path, gallery: Gallery) -> list[Path]:
-    """Draw what changed and delete figures of ours that have no data any more; the files written. Needs matplotlib."""
+    """Draw what changed and delete our figures that no longer have data. Return the files written. Needs matplotlib."""
     folder = results / FOLDER
     for path in _extra(folder, gallery.figures):
         if read_mark(path):
@@ -114,7 +114,7 @@ def write_figures(results: Path, gallery: Gallery) -> list[Path]:
 
 
 def check_figures(results: Path, gallery: Gallery) -> list[str]:
-    """A line for every figure that is missing, of other data than the records, or without data."""
+    """A line for every figure that is missing, shows other data than the records, or has no data."""
     folder = results / FOLDER
     lines = [
         f"{FOLDER}/{path.name}: {'shows other data than the records' if path.exists() else 'missing'}"
@@ -127,10 +127,10 @@ def check_figures(results: Path, gallery: Gallery) -> list[str]:
 
 
 def write_mistakes(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset) -> tuple[list[Path], list[str]]:
-    """Sheets of the most confident mistakes of the runs on this data set, in ``results/mistakes/``, which is never to
-    be published; the files written (those that changed), and in words why other runs have none. Needs matplotlib.
+    """Draw the most confident mistakes of the runs on this data set in ``results/mistakes/``, which must never be
+    published. Return the files that changed, and in words why other runs have no sheet. Needs matplotlib.
 
-    Of synthetic faces the first run's sheet stands in ``results/figures/`` too.
+    For synthetic faces, the first run's sheet is also written to ``results/figures/``.
     Raises RecordError for a record that cannot be read.
     """
     figures, left_out = mistake_figures(results, specs, dataset)
@@ -142,7 +142,7 @@ def write_mistakes(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset)
 
 
 def read_mark(path: Path) -> str:
-    """'fer-repro:' and the digest that a figure's file carries; empty for a file of other origin."""
+    """'fer-repro:' and the digest in a figure's file; empty for a file of other origin."""
     if path.suffix == ".svg":
         text = path.read_text(encoding="utf-8", errors="replace")
     else:
@@ -162,7 +162,7 @@ def _mark(figure: FigureData) -> str:
 
 
 def _stale(folder: Path, figure: FigureData, forms: Sequence[str], name: str = "") -> list[Path]:
-    """Files of the figure that are not there or carry another digest."""
+    """Files of the figure that are missing or carry another digest."""
     mark = _mark(figure)
     paths = [folder / f"{name or figure.name}.{form}" for form in forms]
     return [path for path in paths if not path.exists() or read_mark(path) != mark]

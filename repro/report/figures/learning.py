@@ -1,4 +1,4 @@
-"""Learning curves of a paper under each protocol, with the figures that the document prints laid over."""
+"""Learning curves of a paper under each protocol, overlaid with the values that the paper prints."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SAME = "'=': the same runs stand for both protocols."
 
 
 def learning_figure(runs: HeadlineRuns) -> FigureData:
-    """Accuracy above, loss below, one column per protocol; protocols that stand for the same runs share one."""
+    """Accuracy above, loss below, one column per protocol; protocols with the same runs share a column."""
     columns = _columns(runs)
     splits = {protocol: evaluated_split(runs, records) for protocol, records in columns.items()}
     by_steps = _by_steps(runs)
@@ -65,7 +65,7 @@ def _by_steps(runs: HeadlineRuns) -> bool:
 
 
 def _columns(runs: HeadlineRuns) -> dict[str, Sequence[RunRecord]]:
-    """The protocols with histories of their own: not those whose records say that they were not run again."""
+    """The protocols with separate histories, without those whose records say that they were not run again."""
     found = protocol_runs(runs)
     return {protocol: of for protocol, of in found.items() if not all(r.same_run_as in found for r in of)}
 
@@ -77,7 +77,7 @@ def _title(protocol: str, runs: HeadlineRuns) -> str:
 
 
 def _lines(runs: HeadlineRuns, protocol: str, quantity: str, split: str) -> list[Line]:
-    """Ours, and in the published protocol the document's points. split: the one that was evaluated on the way."""
+    """Our lines and, as published, the paper's points. split: the split that was evaluated during training."""
     records, place = runs.by_protocol[protocol], step_of if _by_steps(runs) else epoch_of
     lines = []
     for series, shown in {"train": "train", "evaluated": split}.items():

@@ -1,4 +1,4 @@
-"""The most confident mistakes of a run. A sheet shows faces of the data set: it stays beside the user's results."""
+"""The most confident mistakes of a run. A sheet shows faces of the data set, so it stays with the user's results."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ SYNTHETIC = "SYNTHETIC faces, drawn by this suite, not FER-2013"
 
 
 class Mistakes(NamedTuple):
-    """The surest wrong answers, surest first: rows of the data set, label and answer of each, and its probability.
+    """The most confident wrong answers, in order: index in the data set, label, answer and its probability.
 
-    wrong: of `rows` evaluated ones.
+    wrong: number of wrong answers among `rows` evaluated samples.
     """
 
     rows: int
@@ -40,7 +40,7 @@ class Mistakes(NamedTuple):
 
 
 def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset) -> tuple[list[FigureData], list[str]]:
-    """A sheet for each full run of a paper's main variant on this data set; and in words why others have none.
+    """A sheet for each full run of a paper's main variant on this data set, and in words why other runs have none.
 
     Raises RecordError for a record that cannot be read.
     """
@@ -65,10 +65,10 @@ def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset
 
 
 def confident_mistakes(path: Path, split: str) -> Mistakes | None:
-    """From a predictions.npz (see `repro.runs.records.pack_predictions`); None where it keeps no probabilities of the
+    """From a predictions.npz (see `repro.runs.records.pack_predictions`); None if it keeps no probabilities of the
     split.
 
-    Of equally sure answers the lower row of the data set comes first; a row that was copied is shown once.
+    Ties are sorted by index in the data set; an image that was copied is shown once.
     """
     if not path.exists():
         return None

@@ -1,4 +1,4 @@
-"""Which runs the figures of one paper show: full ones of its main figure's variant, on one device and data set."""
+"""Which runs the figures of one paper show: full runs of its headline's variant, on one device and data set."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from repro.specs.protocols import AS_PUBLISHED, PROTOCOLS, REPORTED_SPLIT
 
 
 def shown_runs(paper: PaperRuns) -> HeadlineRuns | None:
-    """The device and data set with the most full runs, the first of equals; None where there is no full run, or no
-    main figure."""
+    """The device and data set with the most full runs, the first if tied; None if there is no full run or no
+    headline."""
     return max(headline_runs(paper, ()), key=_size, default=None)
 
 
@@ -22,13 +22,13 @@ def _size(runs: HeadlineRuns) -> int:
 
 
 def protocol_runs(runs: HeadlineRuns) -> dict[str, Sequence[RunRecord]]:
-    """Protocols without suspects, in their usual order."""
+    """Runs by protocol, without suspects, in the usual order."""
     return {protocol: runs.by_protocol[protocol] for protocol in PROTOCOLS if protocol in runs.by_protocol}
 
 
 def held_out_split(split: str, protocol: str) -> str:
-    """The split that a protocol's figure is of, where the main figure is of `split`; of one on training rows, the split
-    that was held out."""
+    """The split that a protocol's accuracy is of, if the headline is of `split`; for a headline on training samples,
+    the split that was held out."""
     return split if protocol == AS_PUBLISHED and split not in ("", "train", "minibatch") else REPORTED_SPLIT
 
 
@@ -37,7 +37,7 @@ def end_split(runs: HeadlineRuns, protocol: str) -> str:
 
 
 def end_metrics(runs: HeadlineRuns, protocol: str) -> list[Metrics]:
-    """Of `end_split`, one per run that has it."""
+    """Metrics on `end_split`, one per run that has it."""
     split = end_split(runs, protocol)
     return [record.metrics[split] for record in runs.by_protocol[protocol] if split in record.metrics]
 

@@ -1,4 +1,4 @@
-"""The plots of a document that prints figures by step, with ours in them."""
+"""The plots of a paper that prints values by step, with our values added."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ CAPTION = "{band} A minibatch is the {batch} rows of the step alone, before its 
 
 
 def steps_figure(runs: HeadlineRuns) -> FigureData | None:
-    """Accuracy of the minibatch and of the evaluated split, and loss of the minibatch; None for a document that prints
-    fewer than two minibatch figures by step, and where its own protocol was not run in full."""
+    """Accuracy of the minibatch and of the evaluated split, and loss of the minibatch. None if the paper prints fewer
+    than two minibatch values by step, or if its own protocol was not run in full."""
     records = runs.by_protocol.get(AS_PUBLISHED, ())
     steps = {claim.step for claim in claims_of(runs) if claim.split == MINIBATCH and claim.step is not None}
     if len(steps) < 2 or not records:

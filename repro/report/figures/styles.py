@@ -1,4 +1,4 @@
-"""Colour, marker and line of every series: told apart by colour-blind readers, and in black and white."""
+"""Colour, marker and line of every series, distinct for colour-blind readers and in black and white."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Style(NamedTuple):
     filled: bool = True
 
 
-# What a document reports is black or hollow everywhere, what was measured here is filled and in colour.
+# Reported values are black or hollow everywhere; values measured here are filled and in colour.
 STYLES = {
     "reported": Style(BLACK, "D", filled=False),
     "as-published": Style(VERMILION, "o"),

@@ -1,4 +1,4 @@
-"""Figures of a document that compare settings, rebuilt from runs of the variants that stand for those settings."""
+"""A paper's figures that compare settings, rebuilt from runs of the variants with those settings."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CAPTION = "{band} Validation rows were evaluated after each epoch. n = {n}. {pla
 
 
 class Sweep(NamedTuple):
-    """One figure: its number in the document, what it compares, the settings by variant, and what is drawn beside."""
+    """One figure: its number in the paper, what it compares, the settings by variant, and what is drawn beside it."""
 
     figure: int
     about: str
@@ -26,7 +26,7 @@ class Sweep(NamedTuple):
     beside: str = ""
 
 
-# The plots of the document print no values that could be read; which settings they compare, its text says.
+# No values can be read from the paper's plots; its text says which settings they compare.
 SWEEPS = {
     "onghena": (
         Sweep(
@@ -59,8 +59,8 @@ LEAST_SETTINGS = 2  # one alone compares nothing
 
 
 def sweep_figures(paper: PaperRuns) -> tuple[list[FigureData], list[str]]:
-    """The figures whose settings were run in full on one device and data set, two at least; and in words what the
-    others wait for."""
+    """The figures with at least two settings run in full on one device and data set, and in words what the others
+    lack."""
     found, missing = [], []
     for sweep in SWEEPS.get(paper.id, ()):
         runs = _fullest(paper, sweep)
@@ -76,7 +76,7 @@ def sweep_figures(paper: PaperRuns) -> tuple[list[FigureData], list[str]]:
 
 
 def _fullest(paper: PaperRuns, sweep: Sweep) -> dict[str, Group]:
-    """By variant, in the order of the sweep: of the device and data set where most of its settings were run."""
+    """By variant, in the order of the sweep, on the device and data set with the most settings run."""
     places: dict[object, dict[str, Group]] = {}
     for group in paper.comparable:
         if group.variant in sweep.variants and done(group):
@@ -91,7 +91,7 @@ def _figure(paper: PaperRuns, sweep: Sweep, runs: dict[str, Group]) -> FigureDat
     panels = [Curves(title="", x_axis="epoch", y_axis="validation accuracy (%)", scale="linear", lines=lines)]
     legend = {series[v]: f"{sweep.variants[v]} (n = {len(done(group))})" for v, group in runs.items()}
     if sweep.beside == "rate":
-        # The mean alone: where runs lower their rates at different epochs, a band would reach below zero.
+        # Only the mean: if runs lower their rates at different epochs, a band would reach below zero.
         found = (band(series[v], done(group), lambda e: e.learning_rate, epoch_of) for v, group in runs.items())
         rates = tuple(msgspec.structs.replace(line, low=(), high=()) for line in found)
         panels.append(Curves(title="", x_axis="epoch", y_axis="learning rate", scale="log", lines=rates))

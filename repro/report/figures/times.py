@@ -1,4 +1,4 @@
-"""How long an epoch takes and how many images a second are trained on, here and in the documents."""
+"""Time of an epoch and training images per second, here and in the papers."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ SHARED = " Where seeds shared one program, the time is one seed's share of it, a
 
 
 def times_figure(papers: Sequence[PaperRuns]) -> FigureData | None:
-    """Time of an epoch and images/s of every paper, and below them the documents' own tables of times with ours; None
-    where nothing was run in full."""
+    """Time of an epoch and images/s of every paper; below them, the papers' own tables of times with ours. None if
+    nothing was run in full."""
     epoch_rows, rate_rows, tables, told = [], [], [], []
     ran: list[Group] = []
     for paper in papers:
@@ -71,7 +71,7 @@ def times_figure(papers: Sequence[PaperRuns]) -> FigureData | None:
 
 
 def epoch_seconds(record: RunRecord) -> float:
-    """Mean over a run; of a run by steps, of the steps between two evaluations."""
+    """Mean seconds of an epoch; in a run by steps, of the steps between two evaluations."""
     total = sum(epoch.train_s + epoch.eval_s for epoch in record.time.epochs)
     every = record.spec["training"].get("evaluate_every_steps")
     return total / (record.history[-1].step / every if every else len(record.time.epochs))
@@ -83,14 +83,14 @@ def _variant(paper: PaperRuns) -> str:
 
 
 def _groups(paper: PaperRuns) -> list[Group]:
-    """Those with full runs of the main figure's variant as published, one per device and data set."""
+    """Groups with full as-published runs of the headline's variant, one per device and data set."""
     if paper.loaded is None:
         return []
     return [group for group in paper.comparable if group.variant == _variant(paper) and done(group)]
 
 
 def _times(paper: PaperRuns) -> list[Claim]:
-    """The times that the document gives for so many epochs on a kind of device."""
+    """The times that the paper gives for a number of epochs on a kind of device."""
     claims = paper.loaded.spec.claims if paper.loaded else ()
     return [c for c in claims if c.quantity == "time" and c.variant == _variant(paper) and c.epoch and c.device]
 
@@ -121,7 +121,7 @@ def _seconds(claim: Claim) -> float:
 
 
 def _reported_marks(claims: Sequence[Claim]) -> Iterator[Mark]:
-    """One per kind of device: of the longest run that the document gives a time for."""
+    """One mark per kind of device, from the longest run that the paper gives a time for."""
     for kind in ("cpu", "gpu"):
         mine = [claim for claim in claims if claim.device == kind]
         if mine:
@@ -132,7 +132,7 @@ def _reported_marks(claims: Sequence[Claim]) -> Iterator[Mark]:
 
 
 def _table(paper: PaperRuns, groups: Sequence[Group], claims: Sequence[Claim]) -> list[Curves]:
-    """The times of a document that gives them after several numbers of epochs, with ours after the same."""
+    """The times of a paper that gives them for several numbers of epochs, with ours for the same numbers."""
     lines = []
     for kind in ("cpu", "gpu"):
         mine = sorted((claim for claim in claims if claim.device == kind), key=lambda claim: claim.epoch or 0)

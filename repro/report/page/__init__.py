@@ -1,11 +1,11 @@
-"""``repro report --html``: the generated documents, the specs and the runs on one page; ``document.py`` puts them
-together. Importing it without its packages raises PageError."""
+"""``repro report --html``: the generated documents, the specs and the runs on one page. ``document.py`` assembles the
+page. Importing this package without its dependencies raises PageError."""
 
 from fer_jax.vocabulary.errors import UserError
 
 
 class PageError(UserError):
-    """The page cannot be made: a package is missing. The message names the remedy."""
+    """The page cannot be made: a package is missing. The message says how to fix it."""
 
 
 try:

@@ -1,5 +1,5 @@
-"""One self-contained HTML file: the documents of the report, with the sources of every setting, the figures and the
-details of every run. It loads nothing and runs no script but its own. Benchmarks have a page of their own beside it."""
+"""One self-contained HTML file: the documents of the report, the sources of every setting, the figures and the details
+of every run. It loads nothing and runs only its own script. Benchmarks have a separate page beside it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ PICTURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 @dataclass(frozen=True)
 class Quote:
-    """What a document says where a claim was read. id: of the element."""
+    """The paper's words from which a claim was read. id: of the element."""
 
     id: str
     claim: Claim
@@ -61,7 +61,7 @@ class PaperPart:
 
 @dataclass(frozen=True)
 class PaperPage:
-    """The page of a paper within the page. html: writes it down, its claims as buttons that show their quotes."""
+    """The page of a paper within the page. html: renders it, with claims as buttons that show their quotes."""
 
     spec: LoadedSpec
     title: str
@@ -75,7 +75,7 @@ class PaperPage:
 class Folder:
     """The results folder that a page is made from.
 
-    base: what leads from the page to it, with a slash at the end or empty. bench: the address of the page of
+    base: the folder's address relative to the page, with a trailing slash or empty. bench: the address of the page of
     benchmarks, empty if there is none. known: the files that have a place on the page.
     """
 
@@ -85,7 +85,7 @@ class Folder:
     known: frozenset[str]
 
     def link(self, target: str) -> str:
-        """Where a link of a document leads: to a place on the page, or to a file in the results folder."""
+        """The address of a document's link: a place on the page, or a file in the results folder."""
         path = PurePosixPath(target)
         if "://" in target or target.startswith("#"):
             return target
@@ -98,7 +98,7 @@ class Folder:
         return self.base + quote(target)
 
     def image(self, target: str) -> str:
-        """The picture itself, as an address; empty unless it is a picture within the results folder."""
+        """The image itself as a data address; empty unless it is an image within the results folder."""
         path = (self.results / target).resolve()
         inside = path.is_relative_to(self.results.resolve())
         if not target or not inside or path.suffix not in PICTURE_TYPES or not path.is_file():
@@ -111,10 +111,10 @@ class Folder:
 
 
 def render_page(results: Path, specs: Sequence[LoadedSpec], *, base: str = "", bench: str = "") -> str:
-    """The page of a results folder; the same for the same records, specs and figures.
+    """The page of a results folder; equal records, specs and figures give equal pages.
 
-    base: the address of the results folder as seen from the page, for links to records and lists of pairs; with a slash
-    at the end, or empty where the page stands in that folder. bench: the address of the page of benchmarks.
+    base: the address of the results folder relative to the page, for links to records and lists of pairs; with a
+    trailing slash, or empty if the page is in that folder. bench: the address of the page of benchmarks.
 
     Raises RecordError for a record that cannot be read.
     """
@@ -122,8 +122,8 @@ def render_page(results: Path, specs: Sequence[LoadedSpec], *, base: str = "", b
 
 
 def write_page(path: Path, results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
-    """Write the page to a file anywhere, with links from there to the results folder, and beside it a page of the
-    benchmarks, if there are any; the files written, the page first.
+    """Write the page to any file, with links to the results folder, and beside it a page of the benchmarks, if there
+    are any. Return the files written, the page first.
 
     Raises RecordError for a record that cannot be read.
     """
@@ -186,7 +186,7 @@ def _paper_page(spec: LoadedSpec, page: Document, html: Html) -> PaperPage:
 
 
 def _on_page(section: Section) -> Section:
-    """The settings without what the page shows in its own way: the table, and the variants."""
+    """The settings without the table and the variants, which the page shows in its own way."""
     if section.title != SETTINGS_TITLE:
         return section
     folded = [block for block in section.blocks if isinstance(block, Details)]
@@ -229,7 +229,7 @@ def _read(name: str) -> str:
 
 
 def _policy(style: str, script: str) -> str:
-    """Content-Security-Policy: this style, this script, pictures inside the file, and nothing else from anywhere."""
+    """Content-Security-Policy: this style, this script, images inside the file, and nothing else."""
     hashes = " ".join(
         f"{key} 'sha256-{_sha256(text)}';" for key, text in (("style-src", style), ("script-src", script))
     )
@@ -241,7 +241,7 @@ def _sha256(text: str) -> str:
 
 
 def _environment(folder: Folder) -> jinja2.Environment:
-    """The templates, with everything escaped that is not Markup."""
+    """The templates; they escape everything that is not Markup."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("repro.report.page"),
         autoescape=True,

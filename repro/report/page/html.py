@@ -1,4 +1,4 @@
-"""The document model as HTML. Everything that is not Markup is escaped here and in the templates, and nowhere else."""
+"""The document model as HTML. This module and the templates, and nothing else, escape whatever is not Markup."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from repro.text.document import (
     spans,
 )
 
-# The browser shows the named popover, without a script.
+# The browser shows the named popover without a script.
 QUOTE_BUTTON = Markup(
     '<button type="button" class="quote" popovertarget="{}" popovertargetaction="show"><code>{}</code></button>'
 )
 LONG_TEXT = 60  # characters in a cell that needs room
-LONG_FIGURE = 24  # a figure with its deviation and unit is shorter
+LONG_FIGURE = 24  # a value with its deviation and unit is shorter
 NO_BREAK = "\N{NO-BREAK SPACE}"
 TAGS = {"code": Markup("<code>{}</code>"), "strong": Markup("<strong>{}</strong>"), "em": Markup("<em>{}</em>")}
 
 
 @dataclass(frozen=True)
 class Html:
-    """Writes blocks down.
+    """Renders blocks.
 
-    link: the address on the page of a link's target. image: the address of a picture's data, empty if it may not be
-    shown. claims: by the id of a claim, the id of the element that holds its quote.
+    link: from a link's target to its address on the page. image: from an image's path to a data address, empty if it
+    may not be shown. claims: from the id of a claim to the id of the element that holds its quote.
     """
 
     link: Callable[[str], str] = str
@@ -49,7 +49,7 @@ class Html:
     claims: Mapping[str, str] = field(default_factory=dict)
 
     def blocks(self, blocks: Iterable[Block], level: int, id: str, label: str = "") -> Markup:
-        """level: of the headings of sections. id: with which theirs begin. label: what tables are called."""
+        """level: of section headings. id: the prefix of section ids. label: the name of tables."""
         return Markup("\n").join(self._block(block, level, id, label) for block in blocks)
 
     def inline(self, text: Inline) -> Markup:
@@ -117,7 +117,7 @@ class Html:
         return Markup('<td data-label="{}"{}{}>{}</td>').format(column.heading, named, value, shown)
 
     def _number(self, text: str) -> Markup:
-        """The figure on one line; what stands in brackets may stand on the next."""
+        """The value on one line; text in brackets may move to the next."""
         figure, bracket, rest = text.partition(" (")
         if len(figure) > LONG_FIGURE:
             return escape(_kept_together(text))
@@ -150,5 +150,5 @@ def _heading(column: Column) -> Markup:
 
 
 def _kept_together(text: str) -> str:
-    """A figure with its deviation and its unit on one line."""
+    """A value with its deviation and its unit on one line."""
     return re.sub(r" (?=[±=%])|(?<=[±=]) ", NO_BREAK, text)

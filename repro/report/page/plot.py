@@ -1,4 +1,4 @@
-"""The plot of accuracies: one strip per paper, which the browser draws in the colours and the width of the page."""
+"""The plot of accuracies, one strip per paper. The browser draws it in the colours and the width of the page."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MARK_PX, TOP_PX, MIDDLE = 22, 12, 50.0
 
 @dataclass(frozen=True)
 class PlotMark:
-    """A value in per cent on a strip. low, high: its interval. right: whether its words stand at its right."""
+    """A value in per cent on a strip. low, high: its interval. right: whether its words are on its right."""
 
     series: str
     value: float
@@ -49,7 +49,7 @@ class Strip:
 
 
 def strips(ranked: Sequence[HeadlineRuns]) -> list[Strip]:
-    """In the order given; a number that is no share has no strip."""
+    """Strips in the order given; a headline that is not a fraction has no strip."""
     return [_strip(one) for one in ranked if one.claim.unit == "fraction"]
 
 

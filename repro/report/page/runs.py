@@ -1,4 +1,4 @@
-"""What the record of a run says, for readers: everything but the curves, which are figures."""
+"""The record of a run for readers: everything except the curves, which are figures."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MEBIBYTE = 2**20
 
 @dataclass(frozen=True)
 class RunDetails:
-    """id: of the element on the page. folder: from the results folder on. facts: name and value, in order."""
+    """id: of the element on the page. folder: relative to the results folder. facts: name and value, in order."""
 
     id: str
     paper: str
@@ -28,12 +28,12 @@ class RunDetails:
 
 
 def run_id(path: PurePosixPath) -> str:
-    """The id of a run's element, by the path of its run.json from the results folder on."""
+    """The id of a run's element. path: of its run.json, relative to the results folder."""
     return "run-" + "-".join(path.parent.parts[1:])
 
 
 def run_details(results: Path, path: PurePosixPath, record: RunRecord) -> RunDetails:
-    """path: of the run.json, from the results folder on."""
+    """path: of the run.json, relative to the results folder."""
     title = f"{record.variant}, {record.protocol}, {record.device.kind}, seed {record.seed}: {record.status}"
     return RunDetails(
         id=run_id(path),

@@ -1,4 +1,4 @@
-"""The settings of a paper, each with what says so: quote and place, upstream code, or the reason of a guess."""
+"""The settings of a paper, each with its source: quote and place, upstream code, or the reason for a guess."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TITLES = {"data": "Data, in this order", "model": "Network, input side first", "
 
 @dataclass(frozen=True)
 class SharedSource:
-    """Settings of one table that the same entries of the provenance speak for, as `key value`."""
+    """Settings of one table that share the same provenance entries, as `key value`."""
 
     settings: tuple[str, ...]
     entries: tuple[Provenance, ...]
@@ -29,7 +29,7 @@ class SharedSource:
 
 @dataclass(frozen=True)
 class ShownTable:
-    """One data step, layer or table of the training. shape: what a layer gives out, of one face; else empty."""
+    """One data step, layer or table of the training. shape: a layer's output for one face; else empty."""
 
     id: str
     name: str
@@ -48,7 +48,7 @@ class ShownVariant:
 
 
 def settings_of(loaded: LoadedSpec) -> dict[str, list[ShownTable]]:
-    """The tables of settings of the default variant, under a title for data, network and training."""
+    """The tables of settings of the default variant, under the titles for data, network and training."""
     spec = loaded.spec
     groups: dict[str, list[ShownTable]] = {title: [] for title in TITLES.values()}
     shapes = _shapes(spec)
@@ -73,7 +73,7 @@ def variants_of(loaded: LoadedSpec) -> list[ShownVariant]:
 
 
 def _shapes(spec: Spec) -> dict[str, str]:
-    """Height x width x channels, or features, behind each layer, by its name."""
+    """The output shape of each layer by name: height x width x channels, or features."""
     _, size = check_steps(spec.data.steps, IMAGE_SIZE)
     layers = spec.model.layers
     shapes = output_shapes(layers, (size, size, 1))
@@ -81,7 +81,7 @@ def _shapes(spec: Spec) -> dict[str, str]:
 
 
 def _sources(struct: msgspec.Struct, entries: Sequence[Provenance]) -> tuple[SharedSource, ...]:
-    """In the order of the settings, what the table is first."""
+    """In the order of the settings; the kind of table comes first."""
     found: dict[tuple[Provenance, ...], list[str]] = {}
     sources = setting_sources(struct, entries)
     for name, own in sorted(sources.items(), key=lambda item: item[0] != struct.__struct_config__.tag_field):
