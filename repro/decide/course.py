@@ -93,7 +93,7 @@ class Course:
         return list(takewhile(self.existing.__contains__, range(most)))
 
     def seeds_to(self, target: int) -> list[int]:
-        """The seeds that are still to be trained or read for a look at `target`."""
+        """The seeds still to be trained or read for a look at `target`."""
         missing = target - len(self.records)
         tried = len(self.records) + len(self.failed)
         return list(range(tried, tried + missing))
@@ -112,7 +112,7 @@ class Course:
 
 
 def open_course(question: Question, trainer: Trainer, looks: tuple[int, ...]) -> Course:
-    """What is known before the start. Raises what `Trainer.seconds_per_seed` raises."""
+    """The course before its start. Raises what `Trainer.seconds_per_seed` raises."""
     existing = frozenset(seed for seed in range(looks[-1]) if trainer.exists(question, seed))
     complete = len(existing) == looks[-1]
     estimate = TimeEstimate(0.0, "nothing to train") if complete else trainer.seconds_per_seed(question)

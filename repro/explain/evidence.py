@@ -131,7 +131,7 @@ def training_accuracy(record: RunRecord) -> float | None:
 
 
 def best_epoch(record: RunRecord) -> float | None:
-    """The best accuracy of any epoch on PublicTest, as if the epoch had been chosen on the reported samples."""
+    """The best accuracy of any epoch on PublicTest: the effect of choosing the epoch on the reported samples."""
     found = [entry.splits["validation"].accuracy for entry in record.history if "validation" in entry.splits]
     return max(found, default=None)
 

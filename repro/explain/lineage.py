@@ -88,7 +88,7 @@ class Lineage:
         share, marks = self._take(source)
         for cell in share.cells:
             self.done[cell] = marks[cell]
-            for name, other in list(self.splits.items()):  # whoever shares the cell holds both of its sides
+            for name, other in list(self.splits.items()):  # a split that shares the cell holds both sides
                 if cell in other.cells:
                     mark = self.marks.pop((name, cell), frozenset())
                     sides = frozenset({(*cell, 0), (*cell, 1)})

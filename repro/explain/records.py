@@ -9,7 +9,7 @@ import msgspec
 
 from repro.runs.records import RecordError, decode_record, write_json
 
-# 1: a suspect counted if its mean lay within the tolerance, with one run and whether or not it moved anything.
+# 1: a suspect counted if its mean was within the tolerance, even with one run and without any effect.
 EXPLANATION_FORMAT = 2
 Conclusion = Literal["proven", "several hypotheses", "not known", "nothing to explain"]
 Standing = Literal["credited", "open", "excluded"]

@@ -1,4 +1,4 @@
-"""How much accuracy copies in the training set are worth, for a paper's page."""
+"""The effect of copies in the training set on accuracy, for a paper's page."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def curve_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
 
 
 def _curve_cells(curve: Curve, measured: MeasuredCurve) -> tuple[Cell, Cell]:
-    """(first to last with the number of runs, the largest difference of the mean and where it is)."""
+    """(first to last value with the number of runs, the largest difference of the mean and its place)."""
     points, std = curve.points, measured.std
     ends = [
         units.mean_and_spread(points[i], float(measured.mean[i]), None if std is None else float(std[i]))

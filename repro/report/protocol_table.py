@@ -1,4 +1,4 @@
-"""The main tables: what each paper reports, what the same network gives, and the answers to two questions."""
+"""The main tables: each paper's reported value, the values of the same network here, and answers to two questions."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def overview_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -
 
 
 def paper_table(paper: PaperRuns, audits: Sequence[AuditRecord]) -> Table:
-    """The same for one paper, with as many digits as its number needs, and with where it was measured."""
+    """The same for one paper, with as many digits as its number needs and the place of measurement."""
     return table(PAPER_COLUMNS, list(_paper_rows(paper, audits)))
 
 
@@ -134,7 +134,7 @@ VERDICTS: dict[str, Verdict] = {
 
 
 def verdict_inline(judged: Judgement) -> Inline:
-    """The verdict on a claim, with what it leaves open."""
+    """The verdict on a claim, with the questions that it leaves open."""
     rest = f": {judged.missing}" if judged.missing and judged.word == "open" else ""
     notes = [judged.caveat] if judged.caveat else []
     if judged.dead:

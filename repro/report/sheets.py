@@ -92,8 +92,8 @@ def sheet(
 
     findings: of the checks on the paper's numbers. audits: of the paper's variants, with the protocols for which they
     are current; the page shows the headline's. judgements, curves: by id. attribution: which protocol error reaches the
-    claim; empty if none was tried. leakage: the spec's own answers to what cannot be computed. figures: those drawn, of
-    any papers. copies: of this paper.
+    claim; empty if none was tried. leakage: the spec's own answers to what cannot be computed. figures: all drawn,
+    of any papers. copies: of this paper.
 
     Raises ValueError for a paper without a spec.
     """

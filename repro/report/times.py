@@ -42,7 +42,7 @@ def _times(paper: PaperRuns) -> list[Claim]:
 
 
 def _time_rows(paper: PaperRuns, claim: Claim) -> Iterator[list[Cell | Inline]]:
-    """One row for each device that measured the time, or one row that says that none did."""
+    """One row for each device that measured the time, or a single row if none did."""
     upto = "" if claim.epoch is None else f", {claim.epoch} epoch{'s' if claim.epoch > 1 else ''}"
     theirs = Cell(units.reported(claim), claim.value * SECONDS_PER_UNIT[claim.unit])
     first: list[Cell | Inline] = [(code(claim.variant), upto), f"{claim.device}: {claim.hardware}", theirs]

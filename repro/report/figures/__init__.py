@@ -1,1 +1,1 @@
-"""Figures of the report: what each shows (data, from records and specs), how that is drawn, and their folder."""
+"""Figures of the report: their data (from records and specs), their drawing and their folder."""

@@ -94,7 +94,7 @@ def _laid_out(data: FigureData, images: np.ndarray | None, width: float) -> Figu
 
 
 def _one_column(data: FigureData) -> FigureData:
-    """The panels one below another. The words at the right of rows are left out, because the page says them."""
+    """The panels one below another. The words at the right of rows are left out, because the page has them."""
     panels = [panel for row in data.panels for panel in row]
     plain = [_without_notes(panel) if isinstance(panel, Dots) else panel for panel in panels]
     return msgspec.structs.replace(data, panels=tuple((panel,) for panel in plain))
@@ -158,7 +158,7 @@ def _rounded(coordinates: str) -> str:
 
 @contextmanager
 def _own_style() -> Iterator[None]:
-    """Matplotlib's own defaults and RC, whatever the user's matplotlibrc says."""
+    """Matplotlib's own defaults and RC, regardless of the user's matplotlibrc."""
     with matplotlib.style.context(["default", RC], after_reset=True):  # pyright: ignore[reportArgumentType]
         yield
 

@@ -57,7 +57,7 @@ class Line(_Shown, frozen=True, kw_only=True):
 
 
 class Curves(_Shown, frozen=True, kw_only=True, tag="curves"):
-    """Lines over a horizontal axis. verticals: (x, what is there)."""
+    """Lines over a horizontal axis. verticals: (x, label)."""
 
     title: str
     x_axis: str

@@ -65,7 +65,7 @@ def _by_steps(runs: HeadlineRuns) -> bool:
 
 
 def _columns(runs: HeadlineRuns) -> dict[str, Sequence[RunRecord]]:
-    """The protocols with separate histories, without those whose records say that they were not run again."""
+    """Runs by protocol, without protocols whose records say that they were not run again."""
     found = protocol_runs(runs)
     return {protocol: of for protocol, of in found.items() if not all(r.same_run_as in found for r in of)}
 

@@ -1,4 +1,4 @@
-"""The document model as HTML. This module and the templates, and nothing else, escape whatever is not Markup."""
+"""The document model as HTML. Only this module and the templates escape, and they escape everything but Markup."""
 
 from __future__ import annotations
 
