@@ -31,7 +31,7 @@ WIDTH_IN, NARROW_IN = 9.0, 4.6
 TITLE_IN, LEGEND_IN, EDGE_IN = 0.3, 0.26, 0.1
 TITLE_LETTER_IN, TITLE_LINE_IN = 0.108, 0.2
 LEGEND_COLUMNS, HANDLE_IN, LETTER_IN = 4, 0.62, 0.068
-GRAYS, TINTS = 16, 6  # in a PNG; tints of each other colour, white included: one is the bands' 20 %
+GRAYS, TINTS = 16, 6  # in a PNG: grays, and tints of every other colour with white; one is the bands' 20 %
 PNG_DPI = 98  # 882 pixels wide, as a README on GitHub shows it
 # The colours on a dark page: grounds and lines dark, letters light, the colours of the series lighter.
 DARK = {
@@ -89,7 +89,7 @@ def draw(
 def _laid_out(data: FigureData, images: np.ndarray | None, width: float) -> Figure:
     figure = _page(data, images, width)
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # layout is done: all forms share it, and none repeats it
+    figure.set_layout_engine("none")  # layout is done: the forms come out alike, and none repeats it
     return figure
 
 
