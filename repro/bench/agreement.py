@@ -1,12 +1,12 @@
-"""Do the contenders learn alike? Asked before anything is timed: a framework that trains another network, or another
-rule, could be faster for no merit of its own.
+"""Do all contenders learn alike? Checked before any timing: a framework that trains a different network, or by a
+different rule, could be faster for the wrong reason.
 
-Each trains the same updates from the same weights on the same batches, and two losses are compared:
+Each contender trains the same updates from the same weights on the same batches. Two losses are compared:
 
-held_out: cross entropy of the predicted probabilities of fixed rows that were not trained on, in evaluation mode. It is
-    computed here, from probabilities, whatever loss is trained by, so that no framework's own loss can hide a fault.
-training: mean of the reported losses over the later half of the updates. It shows what evaluation mode switches off: a
-    dropout that is missing lowers it at once, and the held-out loss only later.
+held_out: cross entropy of the predicted probabilities on fixed images that were not trained on, in evaluation mode. It
+    is computed here, from probabilities, whatever the training loss, so that no framework's own loss can hide an error.
+training: mean of the reported losses over the later half of the updates. It covers what evaluation mode switches off:
+    a missing dropout lowers the training loss at once, and the held-out loss only later.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ HELD_OUT_BATCH = 64
 MOST_HELD_OUT = 1024
 
 STANDARD_ERRORS = 2.0
-# Student's t for one false alarm in a hundred, two-sided, by the number of pairs; more pairs than listed take the last.
+# Student's t for one false alarm in a hundred, two-sided, by the number of pairs. More pairs use the last value.
 STUDENT_T = {2: 63.66, 3: 9.925, 4: 5.841, 5: 4.604, 6: 4.032, 7: 3.707, 8: 3.499, 9: 3.355, 10: 3.250}
 # Nats. Rounding alone makes two frameworks differ, and training amplifies it.
 ROUNDING = 0.01
@@ -42,8 +42,8 @@ ROUNDING = 0.01
 class Likeness:
     """One contender's losses after training, over seeds.
 
-    mean, sd: over the seeds (sd 0 for one). difference: what is compared with own, see `agree`. allowed: how large it
-    may be.
+    mean, sd: over the seeds (sd 0 for one). difference: the value compared with own, see `agree`. allowed: its upper
+    bound.
     """
 
     mean: float
@@ -58,7 +58,7 @@ class Likeness:
 
 @dataclass(frozen=True)
 class LossAgreement:
-    """All contenders by one kind of loss. losses[contender]: one per seed."""
+    """All contenders compared by one kind of loss. losses[contender]: one per seed."""
 
     losses: dict[str, tuple[float, ...]]
     likeness: dict[str, Likeness]
@@ -82,11 +82,11 @@ class LearningCheck:
         return self.held_out.alike and self.training.alike
 
     def alike_with(self, name: str) -> bool:
-        """Whether one rival learns as ours does."""
+        """Whether this rival learns as ours does."""
         return self.held_out.likeness[name].alike and self.training.likeness[name].alike
 
     def summary(self, name: str) -> str:
-        """One line about one rival, with all that the verdict rests on."""
+        """One line about one rival, with all values behind the verdict."""
         parts = [f"{self.steps} updates, n = {len(self.seeds)} seeds"]
         for what, compared in (("held-out loss", self.held_out), ("training loss", self.training)):
             own, rival = compared.likeness[OWN], compared.likeness[name]
@@ -104,13 +104,13 @@ class LearningCheck:
 def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> LossAgreement:
     """Compare every contender's losses with those of "own", seed by seed in the same order.
 
-    random: the network draws dropout masks or flips, which no two frameworks draw alike. Then `difference` is the mean
-        of the differences by seed, and two things bound it, of which the lower counts. A paired t-test at 1 %: t * sd
-        of the differences / sqrt(n). Weights and batches are the same in a pair, so this spread is that of the masks
-        alone, and a small but steady fault stands out. And two standard errors of a difference of two means, 2 *
-        sqrt((var_own + var_rival) / n), as if the seeds were not paired: a fault that itself makes the differences
-        spread, and so widens the first bound, does not hide behind it.
-    Without `random` nothing but rounding differs: `difference` is the largest of any seed, allowed up to 0.01 nat or a
+    random: the network draws dropout masks or flips, which differ between any two frameworks. `difference` is then the
+        mean of the differences by seed. Two bounds apply, and the lower one counts. The first is a paired t-test at
+        1 %: t * sd of the differences / sqrt(n). A pair shares weights and batches, so this spread comes from the masks
+        alone, and a small but steady error shows. The second is two standard errors of a difference of two means, 2 *
+        sqrt((var_own + var_rival) / n), as if the seeds were not paired. It catches an error that makes the differences
+        spread and so widens the first bound.
+    Without `random` only rounding differs. `difference` is then the largest of any seed; it may reach 0.01 nat or a
         tenth of own's standard deviation over seeds, whichever is more.
 
     A loss that is not finite is never alike. Raises ValueError without "own", without seeds, with unequal numbers of
@@ -151,8 +151,8 @@ def draws_at_random(network: Network) -> bool:
 
 
 def rows_apart(rows: int) -> tuple[np.ndarray, np.ndarray]:
-    """(rows to train on, int (N,); rows held out, int (S, B)): every eighth row is held out, at most 1,024 of them, in
-    complete batches. Spread evenly, so that an order by class does no harm.
+    """(rows to train on, int (N,); rows held out, int (S, B)). Every eighth row is held out, at most 1,024, in complete
+    batches. They are spread evenly because the rows may be ordered by class.
 
     Raises ValueError for fewer than 16 rows.
     """
@@ -186,8 +186,7 @@ def check(
 ) -> LearningCheck:
     """Let every contender learn from every seed, one after the other, and compare with "own".
 
-    contenders: objects in this process or that stand for workers. seeds: by default all that the workload has weights
-    for.
+    contenders: objects in this process, or proxies of workers. seeds: by default all that the workload has weights for.
     Raises ValueError as `agree` does, and KeyError for a seed without weights.
     """
     chosen = tuple(sorted(workload.variables) if seeds is None else seeds)

@@ -12,10 +12,10 @@ FLOPS_PER_MULTIPLY_ADD = 2
 
 @dataclass(frozen=True)
 class MultiplyAdds:
-    """Per image, of convolutions and dense layers alone, by the direct algorithm with the padding's zeros counted.
+    """Per image, of convolutions and dense layers only, by the direct algorithm, including the padding's zeros.
 
-    train: forward, gradient of the weights, and gradient of each layer's input, which the first layer does not need.
-    A faster algorithm (Winograd) does with fewer, so that a rate computed with these can exceed the machine's.
+    train: forward, gradient of the weights, and gradient of each layer's input (not needed for the first layer).
+    A faster algorithm (Winograd) needs fewer, so a rate computed with these can exceed the machine's.
     """
 
     predict: int
@@ -23,7 +23,7 @@ class MultiplyAdds:
 
 
 def multiply_adds(layers: tuple[Layer, ...], image_size: int) -> MultiplyAdds:
-    """Raises LayerError where a layer cannot take what it gets."""
+    """Raises LayerError if a layer cannot take its input's shape."""
     before: tuple[int, ...] = (image_size, image_size, 1)
     costs = []
     for layer, after in zip(layers, output_shapes(layers, before), strict=True):

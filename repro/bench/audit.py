@@ -1,7 +1,7 @@
-"""The search for duplicates beside two usual ways of looking for them, each time in a fresh process.
+"""The search for duplicates compared with two common methods, each time in a fresh process.
 
-The others answer an easier question, as users of them do: neither looks for mirrored or shifted copies. So the pairs
-that each finds are counted beside its time.
+The other methods solve an easier problem, as their users do: neither looks for mirrored or shifted copies. So the
+number of pairs that each method finds is reported beside its time.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from repro.bench.worker import Worker, thread_environment
 OWN = "find_duplicates"
 BLOCK = 2048
 PIXEL_CORRELATION = 0.92  # a usual bound for "the same image"
-# Bits of 64 that may differ: the usual bound for "the same picture" with this hash.
+# Bits of 64 that may differ: the usual bound for "the same image" with this hash.
 HAMMING = 6
 HASH_SIZE = 8
 HASH_FREQUENCIES = 32  # pictures are shrunk to so many pixels before the cosine transform
 
 
 class SearchTiming(NamedTuple):
-    """One timing of one way, and the pairs that it found as row_a * rows + row_b, row_a < row_b, sorted."""
+    """One timing of one method. The pairs it found are row_a * rows + row_b, row_a < row_b, sorted."""
 
     seconds: float
     peak_memory_bytes: int
@@ -41,7 +41,7 @@ def our_pairs(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def correlated_pixels(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Pictures whose pixels correlate from a usual bound, by products of matrices in NumPy."""
+    """Pairs of images whose pixel correlation reaches a common threshold, by matrix products in NumPy."""
     flat = images.reshape(len(images), -1).astype(np.float32)
     flat -= flat.mean(1, keepdims=True)
     flat *= ~almost_constant(images)[:, None] / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6)
@@ -62,7 +62,7 @@ def near_hashes(images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _in_blocks(rows: int, alike: Callable[[slice, slice], np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs a < b of which `alike`, asked block by block, says so."""
+    """All pairs a < b for which `alike` is true, computed block by block."""
     first, second = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)]
     for i in range(0, rows, BLOCK):
         for j in range(i, rows, BLOCK):
@@ -81,7 +81,7 @@ WAYS: dict[str, Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]] = {
 
 
 class Searcher:
-    """One way of searching, in a process of its own."""
+    """One method of searching, in its own process."""
 
     def __init__(self, way: str, images: np.ndarray) -> None:
         self.way, self.images = way, images
@@ -97,7 +97,7 @@ class Searcher:
 
 
 def compare_audits(images: np.ndarray, *, rounds: int, threads: int, say: Callable[[str], None]) -> AuditComparison:
-    """Every way once per round. Raises WorkerError."""
+    """Run every method once per round. Raises WorkerError."""
     searches: dict[str, list[SearchTiming]] = {way: [] for way in WAYS}
     for number in range(1, rounds + 1):
         for way, done in searches.items():

@@ -1,4 +1,4 @@
-"""What `repro bench` does: every comparison that was asked for, one record each, and BENCH.md from all records."""
+"""The work of `repro bench`: every requested comparison, one record each, and BENCH.md from all records."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ from repro.specs.catalog import find_paper
 from repro.specs.decode import LoadedSpec
 from repro.text.markdown import block_markdown
 
-# With this much of the cores taken by others over the last minute, figures will be too low.
+# If other processes used this share of the cores over the last minute, the measured rates will be too low.
 HIGH_LOAD_SHARE = 0.25
 
 
 @dataclass(frozen=True)
 class Request:
-    """What the user asked for. against: None means every rival that is installed. device: auto, cpu or gpu. modes: of
-    the rivals; None means all. agreements: a second folder with records of what learns alike."""
+    """The user's request. against: None means every installed rival. device: auto, cpu or gpu. modes: of the rivals;
+    None means all. agreements: a second folder with records of which rivals learn alike."""
 
     papers: tuple[LoadedSpec, ...]
     what: tuple[What, ...]
@@ -59,25 +59,25 @@ class Request:
 
 @dataclass(frozen=True)
 class BenchOutcome:
-    """The records that were written, and in words what failed."""
+    """The records that were written, and a description of each failure."""
 
     records: tuple[BenchRecord, ...]
     failures: tuple[str, ...]
 
     def table(self) -> str:
-        """Markdown of what was measured this time."""
+        """Markdown of this call's measurements."""
         return block_markdown([machine_section(self.records)]) if self.records else ""
 
 
 def say(line: str) -> None:
-    """Progress goes to standard error."""
+    """Print progress to standard error."""
     click.echo(line, err=True)
 
 
 def bench(request: Request) -> BenchOutcome:
-    """Do all comparisons; one that fails is told and the others go on.
+    """Make all comparisons. If one fails, report it and continue with the others.
 
-    Raises what the user can mend before anything is timed (BenchError, DataError, DeviceError).
+    Raises errors that the user can fix before anything is timed (BenchError, DataError, DeviceError).
     """
     compared = any(what in ("train", "predict") for what in request.what)
     rivals = choose_rivals(request.against) if compared else ()
@@ -146,7 +146,7 @@ class _Place:
         kind = device_kind(devices[0])
         if kind == "cpu" and request.precision != "float32":
             raise BenchError(f"--precision {request.precision}: a CPU computes in float32; use --device gpu")
-        # One device is timed, however many virtual ones a CPU was cut into.
+        # One device is timed, however many virtual devices a CPU was divided into.
         device = Device(
             kind=kind,
             name=device_name(devices[0]),
@@ -205,10 +205,10 @@ def _compare(
     what: Any,
     known: list[LearningAgreement],
 ) -> BenchRecord:
-    """known: verdicts so far, to which those that are found here are added."""
+    """known: verdicts so far; new ones are added to this list."""
     started = datetime.now(UTC)
     workload = _workload(loaded, place, request.precision)
-    # In float32 whatever is timed: coarser rounding drives two frameworks apart that follow the same rule.
+    # In float32 whatever is timed: coarser rounding drives two frameworks apart even if they follow the same rule.
     agreements = agreements_with(dataclasses.replace(workload, precision="float32"), settings, known, say)
     known += agreements
     agreeing = tuple(a.rival for a in agreements if a.agrees)
@@ -245,7 +245,7 @@ def _audit(request: Request, place: _Place) -> BenchRecord:
 
 
 def _growth(request: Request, place: _Place, loaded: LoadedSpec, what: What) -> BenchRecord:
-    """Every axis, or of "seeds" that one alone."""
+    """Measure every axis, or for "seeds" that axis alone."""
     started = datetime.now(UTC)
     workload = _workload(loaded, place, request.precision)
     device = place.device

@@ -18,19 +18,19 @@ from repro.bench.workload import Workload
 
 OWN = "own"
 SCOUTING_ROUNDS = 3
-# Scouting only ranks; the figures that count come from the duels.
+# Scouting only ranks; the reported values come from the duels.
 SCOUTING_SHARE = 1 / 3
 PREDICT_BATCHES = (64, 256, 1024)
 
 
 class BenchError(UserError):
-    """A comparison that cannot be made; the message says what to do."""
+    """A comparison that cannot be made; the message says what to do about it."""
 
 
 @dataclass(frozen=True)
 class ComparisonSettings:
     """How to compare. device: cpu or gpu. rivals: by name, as in `contenders.NAMES`. seconds: of one timing. modes: of
-    the rivals, which are tried; by default all."""
+    the rivals to try; by default all."""
 
     device: str
     rivals: tuple[str, ...]
@@ -48,9 +48,9 @@ class ComparisonSettings:
 
 
 def choose_rivals(asked: tuple[str, ...] | None) -> tuple[str, ...]:
-    """Those that were asked for, else those that are installed.
+    """The requested rivals, or all installed ones if none was requested.
 
-    Raises BenchError for one that is unknown or not installed, or where none is.
+    Raises BenchError for a rival that is unknown or not installed, or if none is installed.
     """
     known = tuple(name for name in contenders.NAMES if name != OWN)
     install = 'pip install "fer-repro[bench]" (from a checkout: pip install ".[bench]")'
@@ -66,7 +66,7 @@ def choose_rivals(asked: tuple[str, ...] | None) -> tuple[str, ...]:
 
 
 def chosen_modes(asked: tuple[str, ...] | None, rivals: tuple[str, ...], device: str) -> tuple[str, ...] | None:
-    """The modes that were asked for; None for all. Raises BenchError for one that no rival has on the device."""
+    """The requested modes; None for all. Raises BenchError for a mode that no rival has on the device."""
     known = [mode for rival in rivals for mode in contenders.modes(rival, device)]
     for mode in asked or ():
         if mode not in known:
@@ -95,9 +95,9 @@ def compare(
     between: Callable[[], object],
     say: Callable[[str], None],
 ) -> RivalComparison:
-    """Scout all modes, then let ours meet the best of every rival in alternating rounds.
+    """Scout all modes, then time ours against the best of every rival in alternating rounds.
 
-    between: called after every round, while no contender works. Raises BenchError when ours or every rival fails.
+    between: called after every round, while no contender works. Raises BenchError if ours or every rival fails.
     """
     scouted = _scout(workload, what, settings, say)
     ours = finalists([c for c in scouted if c.name == OWN])
@@ -134,7 +134,7 @@ def _errors(scouted: list[Candidate], *names: str) -> str:
 def _scout(
     workload: Workload, what: Literal["train", "predict"], settings: ComparisonSettings, say: Callable[[str], None]
 ) -> list[Candidate]:
-    """Every mode of every contender with every batch size, in interleaved rounds."""
+    """Time every mode of every contender with every batch size, in interleaved rounds."""
     sizes = (workload.network.training.batch_size,) if what == "train" else settings.predict_batches
     found: list[Candidate] = []
     with ExitStack() as stack:
@@ -148,7 +148,7 @@ def _scout(
                     found += [Candidate(name=name, mode=mode, batch_size=size, error=error.reason) for size in sizes]
                     continue
                 entrants += [_new_entrant(worker, name, mode, what, size, workload, settings) for size in sizes]
-        # On a GPU the rivals' compilers each take minutes of one core, and none of the figures that count.
+        # On a GPU each rival's compiler takes minutes of one core. The reported values come from the duels, not from here.
         together = settings.threads if settings.device == "gpu" else 1
         seconds = settings.seconds * SCOUTING_SHARE
         scout(entrants, rounds=SCOUTING_ROUNDS, seconds=seconds, say=say, together=together)
@@ -172,7 +172,7 @@ def _new_entrant(
 def _entrant(
     workload: Workload, what: Literal["train", "predict"], candidate: Candidate, settings: ComparisonSettings
 ) -> Iterator[Entrant]:
-    """A candidate in a fresh process, whose memory and time to compile are of this batch size alone."""
+    """A candidate in a fresh process, so that its memory and compile time are those of this batch size only."""
     with start_worker(candidate.name, candidate.mode, workload, settings) as worker:
         yield _new_entrant(worker, candidate.name, candidate.mode, what, candidate.batch_size, workload, settings)
 
@@ -186,7 +186,7 @@ def _meet(
     between: Callable[[], object],
     say: Callable[[str], None],
 ) -> Duel | None:
-    """The duel with one candidate; None when it fails, which scouting has not shown."""
+    """The duel with one candidate; None if it fails although scouting succeeded."""
     try:
         with _entrant(workload, what, candidate, settings) as rival:
             rival.calibrate(settings.seconds)

@@ -1,4 +1,4 @@
-"""What every framework must be able to do to be compared: the same five things on the same rows."""
+"""The interface that every compared framework implements: the same operations on the same rows."""
 
 from __future__ import annotations
 
@@ -10,19 +10,19 @@ import numpy as np
 class Contender(Protocol):
     """One framework in one of its modes, with a network, its data and its weights on the device.
 
-    versions: of the framework and what it runs on, by name.
+    versions: of the framework and the software below it, by name.
     """
 
     versions: dict[str, str]
 
     def reset(self, seed: int) -> None:
-        """Fresh weights and optimizer. The weights are those of `Workload.variables[seed]`: the same numbers in every
+        """Fresh weights and optimizer. The weights are `Workload.variables[seed]`: the same numbers in every
         framework."""
         ...
 
     def train(self, rows_SB: np.ndarray) -> np.ndarray:
-        """S updates on batches of rows, int (S, B), of the data that is on the device already; the losses (S,) come
-        back to the host, so the device has been waited for. Compiles on the first call with a shape."""
+        """Make S updates on batches of rows, int (S, B), of the data already on the device. Returns the losses (S,) on
+        the host, so the device has finished. Compiles on the first call with a shape."""
         ...
 
     def predict(self, rows_SB: np.ndarray) -> np.ndarray:

@@ -1,6 +1,6 @@
 """How the cost of this suite's own training grows: with batch, image size, number of images, devices and seeds.
 
-One paper's network, every point in a fresh process, so that memory and devices are of that point alone.
+Uses one paper's network. Every point runs in a fresh process, so that its memory and devices are its own.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ SEEDS = (1, 2, 4, 8, 16, 32, 64)
 FEW_SEEDS = (1, 4, 16)
 SEED_ROWS = 2_048  # each seed has its own copy
 
-# The rows in the process and their copy on the device, which on a CPU is the same memory.
+# The rows in the process and their copy on the device (on a CPU the same memory).
 COPIES = 2
 SPARE_BYTES = 2 << 30
 
@@ -42,7 +42,7 @@ def with_batch_size(workload: Workload, batch_size: int) -> Workload:
 
 
 def with_image_size(workload: Workload, size: int) -> Workload:
-    """The same network on faces of another size, by the nearest pixel: what they show does not matter here."""
+    """The same network on faces resized to the nearest pixel: their content does not matter here."""
     nearest = np.arange(size) * workload.images.shape[1] // size
     network: Network = dataclasses.replace(workload.network, image_size=size)
     return dataclasses.replace(workload, network=network, images=workload.images[:, nearest][:, :, nearest])
@@ -50,7 +50,7 @@ def with_image_size(workload: Workload, size: int) -> Workload:
 
 @dataclasses.dataclass(frozen=True)
 class GrowthSettings:
-    """How to measure, and at which points. device: cpu or gpu, of which there are `devices`."""
+    """How to measure, and at which points. device: cpu or gpu. devices: how many exist."""
 
     device: str
     threads: int
@@ -65,7 +65,7 @@ class GrowthSettings:
 
 
 def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[str], None]) -> Growth:
-    """All axes. A point that cannot be measured holds the reason."""
+    """Measure all axes. A point that cannot be measured holds the reason."""
     batch = workload.network.training.batch_size
     measure = partial(_point, settings=settings, say=say)
 
@@ -109,7 +109,7 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
 
 
 def seeds_alone(settings: GrowthSettings) -> GrowthSettings:
-    """One seed, and several in one program; no other axis."""
+    """Settings for one seed and for several in one program, without the other axes."""
     nothing: tuple[int, ...] = ()
     return dataclasses.replace(
         settings, batch_sizes=nothing, image_sizes=nothing, images=nothing, device_counts=nothing, seeds=FEW_SEEDS
@@ -117,7 +117,7 @@ def seeds_alone(settings: GrowthSettings) -> GrowthSettings:
 
 
 def _too_large(workload: Workload, rows: int) -> GrowthPoint | None:
-    """A point that says so when the machine has too little memory for the rows."""
+    """A point with an error if the machine has too little memory for the rows."""
     needed = COPIES * rows * workload.images[0].nbytes + SPARE_BYTES
     available = available_memory_bytes()
     if available is None or needed <= available:
@@ -128,7 +128,7 @@ def _too_large(workload: Workload, rows: int) -> GrowthPoint | None:
 def _device_point(
     workload: Workload, count: int, settings: GrowthSettings, measure: Callable[..., GrowthPoint]
 ) -> GrowthPoint:
-    """On CPU the devices are virtual: parts of the same cores."""
+    """On CPU the devices are virtual: each gets a share of the same cores."""
     if settings.device == "gpu" and count > settings.devices:
         return GrowthPoint(value=count, error=f"the machine has {settings.devices}")
     batch = workload.network.training.batch_size
@@ -165,14 +165,14 @@ def _point(
     also: tuple[str, ...] = ("predict",),
     variables: dict[str, str] | None = None,
 ) -> GrowthPoint:
-    """Training, and what else is in `also`, in one fresh process."""
+    """Time training, and what else `also` names, in one fresh process."""
     environment = thread_environment(settings.threads, settings.device) | (variables or {})
     try:
         with Worker(start, (), label=f"{axis} {value}", variables=environment) as worker:
             entrant = Entrant(worker, "own", "default", "train", batch, rows, settings.pause_s)
             entrant.calibrate(settings.seconds)
             train, predict = entrant.time(), None
-            # Before prediction, so that it is what training needs.
+            # Before prediction, so that it is the memory of training alone.
             peak, on_device = worker.peak_memory_bytes(), worker.device_memory_bytes()
             if "predict" in also:
                 predict = _predict(worker, batch, rows, settings)

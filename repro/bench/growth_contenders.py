@@ -1,4 +1,4 @@
-"""This suite's contender as the axes of growth need it: with many rows, on several devices, with several seeds."""
+"""This suite's contender for the axes of growth: with many rows, on several devices, with several seeds."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ NOISE = 8  # gray levels by which a repeated face differs from its original, at 
 
 
 def with_rows(workload: Workload, rows: int) -> Workload:
-    """The first `rows` faces; behind the last they are repeated under other noise."""
+    """The first `rows` faces. If there are too few, they are repeated with different noise."""
     images, labels = workload.images, workload.labels
     if rows <= len(images):
         return dataclasses.replace(workload, images=images[:rows], labels=labels[:rows])
@@ -34,7 +34,7 @@ def with_rows(workload: Workload, rows: int) -> Workload:
 
 
 def start_with_rows(workload: Workload, device: str, rows: int) -> Contender:
-    """The rows are made in the contender's own process and need not be sent there."""
+    """Make the rows in the contender's own process, so that they need not be sent there."""
     return contenders.start("own", "default", with_rows(workload, rows), device)
 
 
@@ -67,7 +67,7 @@ class SeedsTogether:
         self._state = self.engine.join([self.engine.init_state(seed + i) for i in range(self.seeds)])
 
     def train(self, rows_SB: np.ndarray) -> np.ndarray:
-        """A batch holds those of all seeds, one after another: int (S, seeds * B). The losses are means over seeds."""
+        """A batch holds those of all seeds in sequence: int (S, seeds * B). The losses are means over seeds."""
         assert self._state is not None, "reset comes first"
         rows = rows_SB.astype(np.int32)
         if self.seeds > 1:

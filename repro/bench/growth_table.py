@@ -22,7 +22,7 @@ NOTES = {
 
 
 def growth_tables(record: BenchRecord) -> list[Block]:
-    """One table per axis, after a line on what was run."""
+    """One table per axis, after a line that describes the run."""
     growth = record.growth
     assert growth is not None
     mark: Inline = (" ", strong("SYNTHETIC"), " faces.") if record.data.synthetic else ""

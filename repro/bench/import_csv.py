@@ -1,4 +1,4 @@
-"""Reading fer2013.csv: our import beside the idioms of pandas and NumPy, each time in a fresh process."""
+"""Reading fer2013.csv: our import compared with the idioms of pandas and NumPy, each time in a fresh process."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ CACHED = "opened from the cache"
 
 
 class CsvTiming(NamedTuple):
-    """One timing of one way, and the SHA-256 of the pixels and labels that it read."""
+    """One timing of one method, and the SHA-256 of the pixels and labels it read."""
 
     seconds: float
     rows: int
@@ -69,7 +69,7 @@ IDIOMS: dict[str, Callable[[str], Arrays]] = {
 
 
 class Reader:
-    """One way of reading, in a process of its own."""
+    """One method of reading, in its own process."""
 
     def __init__(self, way: str, path: str, cache_dir: str) -> None:
         self.way, self.path, self.cache_dir = way, path, Path(cache_dir)
@@ -80,7 +80,7 @@ class Reader:
             self.versions["pandas"] = pd.__version__
 
     def read(self) -> CsvTiming:
-        """The digest is not timed, and the memory is that before it."""
+        """The digest is not timed, and peak memory is taken before it."""
         begin = time.perf_counter()
         images, labels = self._arrays()
         seconds = time.perf_counter() - begin
@@ -102,9 +102,9 @@ class Reader:
 
 
 def compare_imports(path: Path, *, rounds: int, threads: int, say: Callable[[str], None]) -> ImportComparison:
-    """Every way once per round, each time in a fresh process; the file stays in the system's cache.
+    """Time every method once per round, each time in a fresh process. The file stays in the system's cache.
 
-    Raises DataError when the ways do not read the same faces: the file is then not of the plain form that all know.
+    Raises DataError if the methods read different faces: then the file is not in the plain form that all support.
     """
     ways = [OWN, *IDIOMS, CACHED]
     timings: dict[str, list[Timing]] = {way: [] for way in ways}
@@ -134,7 +134,7 @@ def compare_imports(path: Path, *, rounds: int, threads: int, say: Callable[[str
 
 
 def write_csv(faces: Faces, path: Path) -> Path:
-    """The faces as fer2013.csv would hold them."""
+    """Write the faces in the format of fer2013.csv."""
     with path.open("w", encoding="ascii") as file:
         file.write("emotion,pixels,Usage\n")
         for image, label, usage in zip(faces.images, faces.labels, faces.usage, strict=True):

@@ -1,4 +1,4 @@
-"""Whether the rivals learn as this suite does: asked once for a network, versions and code; the records keep it."""
+"""Whether the rivals learn as this suite does: checked once per network, versions and code, and kept in the records."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from repro.bench.records import BenchRecord, LearningAgreement
 from repro.bench.workload import Workload, initial_variables
 
 SEEDS = (0, 1, 2)
-# Where dropout or flips are drawn, chance makes a difference now and then: it is asked again with other seeds.
+# If dropout or flips are drawn, chance sometimes makes a difference: the check is repeated with these seeds.
 OTHER_SEEDS = (3, 4, 5, 6, 7, 8)
 
 DISTRIBUTIONS = {
@@ -32,13 +32,13 @@ OWN_DISTRIBUTIONS = ("jax", "jaxlib", "flax", "optax")
 
 
 def stored_agreements(records: Iterable[BenchRecord]) -> list[LearningAgreement]:
-    """What comparisons have found out before."""
+    """The verdicts of earlier comparisons."""
     return [a for record in records if record.comparison is not None for a in record.comparison.agreements]
 
 
 def agreement_key(workload: Workload, rival: str, device: str) -> str:
-    """The same as long as what both sides would learn is the same: network, rows, starting weights, versions, and the
-    code that trains here, of which a new routine may be wrong."""
+    """A key that changes if either side could learn differently: it covers network, rows, starting weights, versions,
+    and the training code here, because a new routine may be wrong."""
     digest = hashlib.sha256()
     for name in (*OWN_DISTRIBUTIONS, *DISTRIBUTIONS.get(rival, ())):
         try:
@@ -74,9 +74,9 @@ def _leaves(tree: object) -> list[np.ndarray]:
 def agreements_with(
     workload: Workload, settings: ComparisonSettings, known: Sequence[LearningAgreement], say: Callable[[str], None]
 ) -> tuple[LearningAgreement, ...]:
-    """One verdict per rival, in their order: from `known` where it holds still, else by training.
+    """One verdict per rival, in their order: from `known` if still valid, otherwise by training.
 
-    A rival takes part in its first mode, the plainest. Raises WorkerError when a contender fails.
+    Each rival uses its first mode, the plainest. Raises WorkerError if a contender fails.
     """
     keys = {rival: agreement_key(workload, rival, settings.device) for rival in settings.rivals}
     found = {a.rival: a for a in known if keys.get(a.rival) == a.key}

@@ -1,4 +1,4 @@
-"""The machine under the comparison: its name, its matmul rate, its memory, and who else takes its cores."""
+"""The machine used for the comparison: its name, matmul rate, memory, and the load from other processes."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from typing import Any
 
 from repro.runs.records import Device
 
-# Large enough that the rate no longer grows with it: seconds of a matmul stay below 0.2 on two cores.
+# Large enough that the rate no longer grows with the size, small enough for under 0.2 s per matmul on two cores.
 MATMUL_SIZE = {"cpu": 2048, "gpu": 8192}
 MATMUL_REPEATS = 4
-# What others took of the cores during a timing, as a share of all, from which on it is marked as disturbed.
+# A timing is marked as disturbed if other processes used more than this share of all cores.
 DISTURBED_SHARE = 0.1
 
 
 def slug(device: Device) -> str:
-    """A folder name for a kind of machine: "cpu-amd-epyc-2-cores". Nothing in it tells which machine it was."""
+    """A folder name for a kind of machine: "cpu-amd-epyc-2-cores". It does not identify the machine itself."""
     text = re.sub(r"\((?:r|tm)\)|\bprocessor\b|\bcpu\b|@.*", " ", device.name.lower())
     name = "-".join(re.findall(r"[a-z0-9]+", text)) or "unknown"
     count = f"{device.count}x-" if device.kind == "gpu" and device.count > 1 else ""
@@ -46,7 +46,7 @@ class MatmulRate:
         self.flops_per_s = 0.0
 
     def measure(self) -> float:
-        """The best rate since the start, in operations (a multiply-add counts two) per second."""
+        """The best rate since the start, in operations per second (a multiply-add counts as two)."""
         for _ in range(MATMUL_REPEATS):
             begin = time.perf_counter()
             self._product(self._operand).block_until_ready()
@@ -57,8 +57,8 @@ class MatmulRate:
 def peak_memory_bytes() -> int:
     """The most memory that this process has held at once.
 
-    On Linux `ru_maxrss` of a child process starts at what its parent held when it was forked, so the high-water mark
-    of the process's own memory map is read instead.
+    On Linux `ru_maxrss` of a child process starts at its parent's memory at the fork. So the high-water mark of the
+    process's own memory map is read instead.
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -70,7 +70,7 @@ def peak_memory_bytes() -> int:
 
 
 def available_memory_bytes() -> int | None:
-    """What could be allocated without swapping; None where the system does not tell."""
+    """Memory that could be allocated without swapping; None if the system does not report it."""
     info = Path("/proc/meminfo")
     found = re.search(r"^MemAvailable:\s+(\d+) kB", info.read_text(), re.MULTILINE) if info.exists() else None
     return int(found.group(1)) * 1024 if found else None
@@ -85,14 +85,14 @@ class CoreTime:
     ours_s: float
 
     def other_cores(self, later: CoreTime) -> float:
-        """Cores that were kept busy by others between two moments, on average."""
+        """The average number of cores that other processes kept busy between two moments."""
         elapsed = later.at_s - self.at_s
         other = (later.busy_s - self.busy_s) - (later.ours_s - self.ours_s)
         return max(0.0, other / elapsed) if elapsed > 0 else 0.0
 
 
 def core_time(processes: tuple[int, ...]) -> CoreTime | None:
-    """Of the system and of processes by their ids; None where the system does not tell."""
+    """Core time of the system and of processes by their ids; None if the system does not report it."""
     try:
         busy = _busy_seconds(Path("/proc/stat").read_text())
         ours = sum(_process_seconds(Path(f"/proc/{process}/stat").read_text()) for process in processes)
@@ -102,8 +102,8 @@ def core_time(processes: tuple[int, ...]) -> CoreTime | None:
 
 
 def _busy_seconds(stat: str) -> float:
-    """From the lines ``cpu0 user nice system idle iowait irq softirq steal ...`` of our cores; what a hypervisor took
-    (steal) counts as others'."""
+    """From the lines ``cpu0 user nice system idle iowait irq softirq steal ...`` of our cores. Time taken by a
+    hypervisor (steal) counts as other processes' time."""
     cores = os.sched_getaffinity(0) if hasattr(os, "sched_getaffinity") else None
     ticks = 0
     for number, fields in re.findall(r"^cpu(\d+) (.+)$", stat, re.MULTILINE):
@@ -119,5 +119,5 @@ def _process_seconds(stat: str) -> float:
 
 
 def is_disturbed(other_cores: float | None, cores: int) -> bool:
-    """Whether others took so much of the cores that a timing is not of the contender alone."""
+    """Whether other processes used so much of the cores that a timing is unreliable."""
     return other_cores is not None and other_cores > DISTURBED_SHARE * cores

@@ -1,7 +1,7 @@
 """Timings of contenders in worker processes: calibration, scouting, and duels in alternating rounds.
 
-Only one process works at a time. What counts is images per second over a call of a few seconds that ends when the
-results are on the host; the number of steps is found for each contender by itself.
+Only one process works at a time. The measured value is images per second over a call of a few seconds that ends when
+the results are on the host. The number of steps is chosen for each contender separately.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from repro.bench.workload import draw_batches
 from repro.runs.environment import load_average
 
 SEED = 0
-# The thread pools of some frameworks spin for a while after their work, and would take a core from the next.
+# The thread pools of some frameworks spin for a while after their work, and would take a core from the next contender.
 PAUSE_S = 0.5
-# Images of the first call, which compiles and tells how fast it is about.
+# Images of the first call, which compiles and gives a rough speed.
 PROBE_IMAGES = 128
 MOST_STEPS = 1 << 15
 CALIBRATIONS = 4
@@ -34,7 +34,7 @@ CALIBRATIONS = 4
 class Entrant:
     """A contender in one mode that trains or predicts with one batch size, alive in a process.
 
-    rows: how many there are to draw batches from. compile_s: the first call minus the second with the same shapes.
+    rows: number of rows to draw batches from. compile_s: the first call minus the second with the same shapes.
     """
 
     worker: Worker
@@ -53,7 +53,7 @@ class Entrant:
         return f"{self.name} {self.mode}, batch {self.batch_size}"
 
     def calibrate(self, seconds: float) -> None:
-        """Find how many steps take about `seconds`, with everything compiled. Raises WorkerError."""
+        """Find how many steps take about `seconds`, and compile everything. Raises WorkerError."""
         self.worker.reset(SEED)
         steps = max(1, PROBE_IMAGES // self.batch_size)
         first, again = self._call(steps), self._call(steps)
@@ -67,7 +67,7 @@ class Entrant:
             again = self._call(steps)
 
     def recalibrate(self, seconds: float) -> None:
-        """`calibrate` once more, keeping the time to compile. Raises WorkerError."""
+        """Repeat `calibrate` but keep the compile time. Raises WorkerError."""
         compile_s = self.compile_s
         self.calibrate(seconds)
         self.compile_s = compile_s
@@ -96,7 +96,7 @@ class Entrant:
         return seconds
 
     def candidate(self) -> Candidate:
-        """What was found so far. Raises WorkerError when the process does not tell its memory."""
+        """The results so far. Raises WorkerError if the process does not report its memory."""
         alive = not self.error
         return Candidate(
             name=self.name,
@@ -114,10 +114,10 @@ class Entrant:
 def scout(
     entrants: list[Entrant], *, rounds: int, seconds: float, say: Callable[[str], None], together: int = 1
 ) -> None:
-    """Give every entrant its timings, in interleaved rounds. One that fails keeps its error and takes no more part.
+    """Time every entrant in interleaved rounds. An entrant that fails keeps its error and is not timed again.
 
-    together: so many workers compile at the same time, each the entrants that it holds one after another; timings are
-    taken alone all the same, with the number of steps found again if it was found among others.
+    together: number of workers that compile at the same time; each compiles its entrants in sequence. Timings still run
+    alone. If an entrant was calibrated among others, its number of steps is found again first.
     """
     by_worker: dict[int, list[Entrant]] = {}
     for entrant in entrants:
@@ -153,8 +153,8 @@ def _guarded(entrant: Entrant, action: Callable[[Entrant], None], say: Callable[
 
 
 def finalists(candidates: list[Candidate], margin: float = 0.1) -> list[Candidate]:
-    """The fastest of one framework, each mode with its best batch size, and what is within `margin` of it, the
-    fastest first. Candidates without a timing are left out."""
+    """The fastest candidate of one framework and those within `margin` of it, the fastest first. Each mode enters with
+    its best batch size. Candidates without a timing are left out."""
     best: dict[str, Candidate] = {}
     for candidate in candidates:
         if candidate.timings and not candidate.error:
@@ -174,9 +174,9 @@ def duel(
     between: Callable[[], object],
     say: Callable[[str], None],
 ) -> Duel:
-    """Ours and the rival in turn, both calibrated. `between` is called after every round.
+    """Time ours and the rival alternately, both calibrated. `between` is called after every round.
 
-    cores: of the machine, by which a round is marked as disturbed. Raises WorkerError.
+    cores: of the machine, used to mark a round as disturbed. Raises WorkerError.
     """
     done: list[Round] = []
     for number in range(1, rounds + 1):
@@ -194,7 +194,7 @@ def duel(
 
 
 def _without_timings(candidate: Candidate) -> Candidate:
-    """They stand in the rounds."""
+    """The timings are already in the rounds."""
     import msgspec
 
     return msgspec.structs.replace(candidate, timings=())

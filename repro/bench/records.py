@@ -1,7 +1,7 @@
-"""Records of comparisons: their schema, where they stand, how they are written and read. No JAX here.
+"""Records of comparisons: their schema, their location, how they are written and read. No JAX here.
 
-``results/bench/<machine>/<paper>-<what>.json``; on a GPU also ``<paper>-<what>-<precision>.json``. A comparison that is
-done again replaces its record. BENCH.md is computed from them and from nothing else.
+``results/bench/<machine>/<paper>-<what>.json``; on a GPU also ``<paper>-<what>-<precision>.json``. A repeated
+comparison replaces its record. BENCH.md is computed from the records alone.
 """
 
 from __future__ import annotations
@@ -22,11 +22,11 @@ What = Literal["train", "predict", "import", "audit", "growth", "seeds"]
 
 
 class BenchStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """What all tables of a record share."""
+    """Base class of all tables in a record."""
 
 
 class BenchData(BenchStruct, frozen=True, kw_only=True):
-    """The rows that were worked on. `fingerprint` is that of the whole data set they were taken from."""
+    """The rows used. `fingerprint` is that of the whole data set they come from."""
 
     name: str
     fingerprint: str
@@ -36,7 +36,7 @@ class BenchData(BenchStruct, frozen=True, kw_only=True):
 
 
 class Timing(BenchStruct, frozen=True, kw_only=True):
-    """One timing. other_cores: cores that other processes kept busy meanwhile; None where the system does not tell."""
+    """One timing. other_cores: cores kept busy by other processes meanwhile; None if the system does not report it."""
 
     images_per_s: float
     elapsed_s: float
@@ -44,8 +44,8 @@ class Timing(BenchStruct, frozen=True, kw_only=True):
 
 
 class Round(BenchStruct, frozen=True, kw_only=True):
-    """Ours and the rival right after one another. load: of the machine, averaged over a minute, before and after.
-    disturbed: another process took a good part of the cores."""
+    """Ours and the rival in direct succession. load: of the machine, averaged over a minute, before and after.
+    disturbed: another process used a large share of the cores."""
 
     own: Timing
     rival: Timing
@@ -58,10 +58,10 @@ class Round(BenchStruct, frozen=True, kw_only=True):
 
 
 class Candidate(BenchStruct, frozen=True, kw_only=True):
-    """A contender in one mode with one batch size, as it was found in scouting; `error` says why it could not run.
+    """A contender in one mode with one batch size, as found in scouting; `error` says why it could not run.
 
     compile_s: the first call minus a later one with the same shapes. peak_memory_bytes: of its process, which may
-    have run other batch sizes too; device_memory_bytes on an accelerator.
+    also have run other batch sizes; device_memory_bytes on an accelerator.
     """
 
     name: str
@@ -80,7 +80,7 @@ class Candidate(BenchStruct, frozen=True, kw_only=True):
 
 
 class Duel(BenchStruct, frozen=True, kw_only=True):
-    """Alternating rounds of ours and one rival. Memory and compile times as they were when the duel was over."""
+    """Alternating rounds of ours and one rival. Memory and compile times are those at the end of the duel."""
 
     own: Candidate
     rival: Candidate
@@ -106,9 +106,9 @@ class Duel(BenchStruct, frozen=True, kw_only=True):
 
 
 class LearningAgreement(BenchStruct, frozen=True, kw_only=True):
-    """Whether a rival learns as this suite does, checked before anything is timed. `key` is a hash of network,
-    precision, starting weights and versions: as long as it is the same the result holds. `summary` says what was found
-    in a line, `figures` what was measured."""
+    """Whether a rival learns as this suite does, checked before any timing. `key` is a hash of network, precision,
+    starting weights and versions: the result holds while it is unchanged. `summary` gives the result in a line,
+    `figures` the measured values."""
 
     rival: str
     key: str
@@ -131,12 +131,12 @@ class RivalComparison(BenchStruct, frozen=True, kw_only=True):
 
     @property
     def hardest(self) -> Duel | None:
-        """Against the best rival: the duel with the lowest ratio."""
+        """The duel against the best rival, by the lowest ratio."""
         return min(self.duels, key=lambda duel: duel.ratio, default=None)
 
 
 class Way(BenchStruct, frozen=True, kw_only=True):
-    """One way of doing something on the host; each timing in a fresh process. `images_per_s` counts rows."""
+    """One method of a task on the host; each timing in a fresh process. `images_per_s` counts rows."""
 
     name: str
     timings: tuple[Timing, ...]
@@ -147,7 +147,7 @@ class Way(BenchStruct, frozen=True, kw_only=True):
         return statistics.median(t.elapsed_s for t in self.timings)
 
     def ratios(self, other: Way) -> tuple[float, ...]:
-        """How many times as long the other took, round by round."""
+        """The other's time divided by ours, round by round."""
         pairs = zip(other.timings, self.timings, strict=True)
         return tuple(theirs.elapsed_s / ours.elapsed_s for theirs, ours in pairs)
 
@@ -166,7 +166,7 @@ class ImportComparison(BenchStruct, frozen=True, kw_only=True):
 
 
 class AuditWay(Way, frozen=True, kw_only=True):
-    """One way of searching for duplicates. pairs: that it found; pairs_of_ours: of those that our search finds."""
+    """One method of searching for duplicates. pairs: found by it; pairs_of_ours: found by it and by our search."""
 
     pairs: int
     pairs_of_ours: int
@@ -200,7 +200,7 @@ class Axis(BenchStruct, frozen=True, kw_only=True):
 
 
 class Growth(BenchStruct, frozen=True, kw_only=True):
-    """Our cost alone, with one paper's network."""
+    """The cost of this suite alone, with one paper's network."""
 
     paper: str
     precision: str = "float32"
@@ -209,9 +209,9 @@ class Growth(BenchStruct, frozen=True, kw_only=True):
 
 
 class BenchRecord(BenchStruct, frozen=True, kw_only=True):
-    """One comparison on one machine. Of `comparison`, `imported`, `audited` and `growth` it has the one of its `what`.
+    """One comparison on one machine. `what` decides which of `comparison`, `imported`, `audited` and `growth` is set.
 
-    matmul_flops_per_s: the best rate of a large matrix product seen between the timings, 0 where none was measured.
+    matmul_flops_per_s: the best rate of a large matrix product between the timings, 0 if none was measured.
     """
 
     format: int
@@ -263,7 +263,7 @@ _PART: dict[What, str] = {
 
 
 def _precision(precision: str) -> str:
-    """What a file name says about it: nothing of the default."""
+    """The precision's part of a file name; empty for the default."""
     return "" if precision == "float32" else f"-{precision}"
 
 
@@ -272,19 +272,19 @@ def bench_folder(results: Path) -> Path:
 
 
 def bench_path(results: Path, record: BenchRecord) -> Path:
-    """Where a record stands."""
+    """The path of a record."""
     return bench_folder(results) / record.machine / record.file_name
 
 
 def write_bench(results: Path, record: BenchRecord) -> Path:
-    """Write a record in one piece, in the place of an older one of the same comparison."""
+    """Write a record atomically, replacing an older one of the same comparison."""
     content = _shortened(msgspec.to_builtins(record))
     payload = msgspec.json.format(msgspec.json.encode(content), indent=1)
     return write_atomically(bench_path(results, record), payload + b"\n")
 
 
 def read_bench(path: Path) -> BenchRecord:
-    """Raises RecordError for a file that is not a record of this format."""
+    """Read one record. Raises RecordError for a file that is not a record of this format."""
     return decode_record(path, BenchRecord, f"bench record of format {BENCH_FORMAT}", "measure again")
 
 
@@ -295,7 +295,7 @@ def find_bench(results: Path) -> Iterator[BenchRecord]:
 
 
 def _shortened(value: Any) -> Any:
-    """Floats to six significant digits: more are noise, and records are read by people and by diffs."""
+    """Round floats to six significant digits: the rest is noise, and people and diffs read the records."""
     if isinstance(value, dict):
         return {key: _shortened(item) for key, item in value.items()}
     if isinstance(value, list | tuple):

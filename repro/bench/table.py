@@ -1,4 +1,4 @@
-"""results/BENCH.md: computed from the bench records, and from nothing else."""
+"""results/BENCH.md, computed from the bench records alone."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ NOTHING = "—"
 
 SMALL = ("basani2017", "teta2022", "chavan2020", "zhaqsylyq")
 PAPERS = (*SMALL, "onghena")
-# Ratio to the best rival that this suite sets itself, by (what, kind of device, paper).
+# This suite's targets for the ratio to the best rival, by (what, kind of device, paper).
 TARGETS = (
     {("train", "cpu", paper): 1.3 for paper in PAPERS}
     | {("predict", "cpu", paper): 1.2 for paper in PAPERS}
@@ -72,7 +72,7 @@ Records = Sequence[BenchRecord]
 
 
 def bench_document(records: Iterable[BenchRecord]) -> Document:
-    """BENCH.md. The same for any order of records."""
+    """BENCH.md. The order of the records does not matter."""
     ordered = sorted(records, key=lambda r: (r.machine, r.file_name))
     blocks: list[Block] = [Paragraph(say(ABOUT)), Paragraph(say(METHOD))]
     for _, group in itertools.groupby(ordered, key=lambda r: r.machine):
@@ -88,14 +88,14 @@ def render_bench(records: Iterable[BenchRecord]) -> str:
 
 
 def render_bench_folder(results: Path) -> dict[str, str]:
-    """BENCH.md by name, where there are records or a file that must match them. Raises RecordError."""
+    """BENCH.md by name, if there are records or a file that must match them. Raises RecordError."""
     if not bench_folder(results).is_dir() and not (results / BENCH_NAME).exists():
         return {}
     return {BENCH_NAME: render_bench(find_bench(results))}
 
 
 def machine_section(records: Records) -> Section:
-    """Everything that was measured on one kind of machine."""
+    """All measurements on one kind of machine."""
     device = records[0].device
     number_of = f"{device.count} x " if device.count > 1 else ""
     blocks: list[Block] = []
@@ -192,7 +192,7 @@ def _held(candidate: Candidate) -> int:
 
 
 def ratio_text(met: Duel) -> str:
-    """Median, lowest and highest, and how many rounds."""
+    """Median, lowest and highest ratio, and the number of rounds."""
     low, high = met.ratio_range
     disturbed = sum(r.disturbed for r in met.rounds)
     note = f"; {disturbed} disturbed" if disturbed else ""
@@ -200,14 +200,14 @@ def ratio_text(met: Duel) -> str:
 
 
 def target_text(target: float | None, ratio: float) -> Inline:
-    """Met or missed by the ratio as measured, not as rounded for the table."""
+    """Whether the target is met, by the ratio as measured and not as rounded for the table."""
     if target is None:
         return NOTHING
     return f"{target:g}, met" if ratio >= target else (f"{target:g}, ", strong("missed"))
 
 
 def duel_table(records: Records) -> Table:
-    """All rivals that ours met, the hardest first."""
+    """All rivals in duels with ours, the hardest first."""
     columns = (
         *(Column("Paper"), Column("What"), Column("Rival"), Column("Ours, images/s", "right")),
         *(Column("Its images/s", "right"), Column("Ratio", "right")),
@@ -223,7 +223,7 @@ def duel_table(records: Records) -> Table:
 
 
 def mode_table(records: Records) -> Table:
-    """Every contender, mode and batch size that was scouted; one that failed says why."""
+    """Every scouted contender, mode and batch size. If one failed, the remark says why."""
     columns = (
         *(Column("Paper"), Column("What"), Column("Contender"), Column("Batch", "right")),
         *(Column("Images/s", "right"), Column("Compile, s", "right"), Column("Remark")),
@@ -273,7 +273,7 @@ def import_blocks(record: BenchRecord) -> tuple[Block, ...]:
 
 
 def audit_blocks(record: BenchRecord) -> tuple[Block, ...]:
-    """Our search for duplicates and others, with the pairs that each finds."""
+    """Our search for duplicates and others, with the number of pairs each finds."""
     audited = record.audited
     assert audited is not None
     columns = (*WAY_COLUMNS, Column("Pairs found", "right"), Column("of ours", "right"))
@@ -296,7 +296,7 @@ WAY_COLUMNS = (
 
 
 def _way_cells(way: Way, record: BenchRecord, own: Way | None) -> list[Cell | Inline]:
-    """The cells of `WAY_COLUMNS`; own: what the way's time is set against."""
+    """The cells of `WAY_COLUMNS`. own: the method to compare the time with."""
     elapsed = [t.elapsed_s for t in way.timings]
     seconds = f"{way.seconds:.3f} ({min(elapsed):.3f} to {max(elapsed):.3f}, n = {len(elapsed)})"
     times = Cell(NOTHING)
@@ -313,7 +313,7 @@ def _synthetic(record: BenchRecord) -> Inline:
 
 
 def record_table(records: Records) -> Table:
-    """Where each figure comes from, and the command that measured it."""
+    """The source of each value, and the command that measured it."""
     columns = (
         *(Column("Record"), Column("Date"), Column("Commit"), Column("Data set"), Column("Load at start", "right")),
         *(Column("Threads", "right"), Column("Matmul, GFLOP/s", "right"), Column("Command")),

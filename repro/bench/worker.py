@@ -1,4 +1,4 @@
-"""A contender in a process of its own, where nothing of another framework is loaded and it is timed undisturbed."""
+"""A contender in its own process, without any other framework loaded, so that its timing is undisturbed."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from repro.bench.machine import peak_memory_bytes
 STDERR_LINES = 20
 REASON_LETTERS = 300
 QUIT_S = 10.0
-# How often a silent process is looked after; an answer wakes the wait at once, whatever this is.
+# How often a silent process is checked; an answer ends the wait at once, whatever this value.
 ALIVE_CHECK_S = 1.0
 
 Start = Callable[..., Any]  # gives a Contender, or another object with methods to call and `versions`
 
 
 class WorkerError(Exception):
-    """A contender failed or its process died; the message holds the end of what it wrote to standard error.
+    """A contender failed or its process died; the message holds the end of its standard error.
 
     reason: in one line and without folders, for a record.
     """
@@ -41,7 +41,7 @@ class WorkerError(Exception):
 
 
 def thread_environment(threads: int, device: str) -> dict[str, str]:
-    """What makes every framework use the same threads, take GPU memory as needed, and compile afresh."""
+    """Variables that make every framework use the same threads, take GPU memory as needed, and compile from scratch."""
     variables = {
         "OMP_NUM_THREADS": str(threads),
         "MKL_NUM_THREADS": str(threads),
@@ -61,7 +61,7 @@ def thread_environment(threads: int, device: str) -> dict[str, str]:
 
 @contextlib.contextmanager
 def environment(variables: dict[str, str]) -> Iterator[None]:
-    """The variables in place for processes that are started meanwhile: a framework reads them when it is loaded."""
+    """Set the variables for processes started meanwhile: a framework reads them when it is loaded."""
     before = {name: os.environ.get(name) for name in variables}
     os.environ.update(variables)
     try:
@@ -78,7 +78,7 @@ def environment(variables: dict[str, str]) -> Iterator[None]:
 
 
 def serve(connection: Connection, stderr_path: str) -> None:
-    """Answer commands until `quit`. All output goes to the file, also that of C++ libraries."""
+    """Answer commands until `quit`. All output goes to the file, including that of C++ libraries."""
     file = os.open(stderr_path, os.O_WRONLY | os.O_APPEND)
     os.dup2(file, 2)
     os.dup2(file, 1)
@@ -111,9 +111,9 @@ def serve(connection: Connection, stderr_path: str) -> None:
 
 
 class Worker:
-    """A contender in its process, as a Contender. `seconds` is how long its last call took there.
+    """A proxy of a contender in its process. `seconds` is how long its last call took there.
 
-    Use as a context, or call `quit`.
+    Use as a context manager, or call `quit`.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class Worker:
         label: str,
         variables: dict[str, str],
     ) -> None:
-        """Start the process and in it `start(*arguments)`, all of which can be pickled.
+        """Start the process and call `start(*arguments)` in it. All arguments must be picklable.
 
-        label: what errors call it. variables: its environment. Raises WorkerError.
+        label: its name in errors. variables: its environment. Raises WorkerError.
         """
         self.label = label
         self.seconds = 0.0
@@ -157,7 +157,7 @@ class Worker:
         return self._process.pid
 
     def call(self, method: str, *arguments: Any) -> Any:
-        """A method of what runs in the process; `seconds` is then how long it took there. Raises WorkerError."""
+        """Call a method of the object in the process; `seconds` is then its duration there. Raises WorkerError."""
         self.seconds, value = self._ask(method, *arguments)
         return value
 
@@ -174,15 +174,15 @@ class Worker:
         return self.call("device_memory_bytes")
 
     def peak_memory_bytes(self) -> int:
-        """The most memory that the process has held at once, libraries and data included."""
+        """The most memory that the process has held at once, including libraries and data."""
         return self._ask("process")[0]
 
     def loaded_packages(self) -> list[str]:
-        """The top packages that the process has imported."""
+        """The top-level packages that the process has imported."""
         return self._ask("process")[1]
 
     def quit(self) -> None:
-        """End the process; what it wrote to standard error is thrown away."""
+        """End the process and discard its standard error."""
         with contextlib.suppress(OSError):
             self._connection.send(("quit",))
         self._process.join(QUIT_S)
@@ -195,7 +195,7 @@ class Worker:
     def _ask(self, *message: Any) -> Any:
         try:
             self._connection.send(message)
-            # Not by the end of the pipe alone: a process that the worker has forked may hold it open.
+            # The end of the pipe is not enough: a process forked by the worker may hold it open.
             while not self._connection.poll(ALIVE_CHECK_S):
                 if not self._process.is_alive() and not self._connection.poll():
                     raise EOFError

@@ -1,4 +1,4 @@
-"""What every contender is given: a paper's network, faces, and starting weights, as plain data. No JAX at the top."""
+"""The input of every contender: a paper's network, faces, and starting weights, as plain data. No JAX at the top."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 from repro.specs.decode import LoadedSpec
 
-# Enough that a batch is not in the caches from the last time, few enough to be sent to every process at once.
+# Enough that a batch is no longer in the caches from its last use, few enough to send to every process at once.
 ROWS = 8192
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Plain data, no framework; can be sent to any process.
+    """Plain data without a framework, so it can be sent to any process.
 
     name: the paper's id. images: uint8 (N, H, W). labels: int32 (N,). precision: of multiplications, float32 or on a
     GPU also tensorfloat32 and bfloat16. variables: by seed, the weights that training starts from,
@@ -43,9 +43,9 @@ def make_workload(
     precision: Precision = "float32",
     rows: int = ROWS,
 ) -> Workload:
-    """The default variant of a paper on `rows` of its training rows, evenly spaced, prepared as the paper does.
+    """The default variant of a paper on `rows` of its training rows, evenly spaced, with the paper's preprocessing.
 
-    Raises StepError for faces that the paper's data steps cannot be applied to, DataError for too few of them.
+    Raises StepError if the paper's data steps cannot be applied to the faces, DataError if there are too few faces.
     """
     spec = loaded.spec
     labelled = faces.labels != UNLABELLED
@@ -87,9 +87,9 @@ def initial_variables(network: Network, seed: int) -> dict[str, Any]:
 
 
 def draw_batches(rows: int, batch_size: int, steps: int, seed: int = 0) -> np.ndarray:
-    """int32 (steps, batch_size): complete batches of one random order of all rows after another.
+    """int32 (steps, batch_size): complete batches from repeated random orders of all rows.
 
-    Raises ValueError for no rows.
+    Raises ValueError if there are no rows.
     """
     if rows < 1:
         raise ValueError("no rows to draw batches from")

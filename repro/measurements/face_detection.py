@@ -1,11 +1,11 @@
-"""How many faces the detector finds, and what a detected box costs in accuracy.
+"""How many faces the detector finds, and how much accuracy a detected box costs.
 
     python -m repro.measurements.face_detection --data fer2013.csv
 
-A random choice of FER-2013's faces is pasted into larger pictures (`repro.measurements.scenes`). A face counts as found
-where a box overlaps its square by 0.4 or more (intersection over union); every other box is false. The faces that were
-found are then recognised twice, from their own 48 x 48 pixels and from what was cut out of the larger picture, with
-several margins around the box: `--usage PublicTest` chose `repro.use.recognition.recogniser.MARGIN`, PrivateTest judges
+A random choice of FER-2013's faces is pasted into larger images (`repro.measurements.scenes`). A face counts as found
+if a box overlaps its square by 0.4 or more (intersection over union); every other box is false. The found faces are
+then recognised twice: from their own 48 x 48 pixels, and from crops of the larger image with several margins around the
+box. `--usage PublicTest` was used to choose `repro.use.recognition.recogniser.MARGIN`; `--usage PrivateTest` evaluates
 it.
 """
 
@@ -34,8 +34,8 @@ MARGINS = tuple(sorted({-0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, MARGIN}))
 
 @dataclass(frozen=True)
 class Found:
-    """On one background. faded: bool (N,), per picture; found: bool (N,); false: int (N,); cpu_ms: float (N,), of
-    detection, all threads together. rows: of the found faces; crops: per margin what was cut out for each, uint8."""
+    """Results on one background. faded: bool (N,), per image; found: bool (N,); false: int (N,); cpu_ms: float (N,), of
+    detection, all threads together. rows: of the found faces; crops: per margin, the crop of each face, uint8."""
 
     faded: np.ndarray
     found: np.ndarray
@@ -46,7 +46,7 @@ class Found:
 
 
 def search(detector: Detector, faces: Faces, rows: np.ndarray, background: str, size: int) -> Found:
-    """Detection on one picture per row; crops of size x size pixels."""
+    """Detect faces on one image per row; crops of size x size pixels."""
     crops: dict[float, list[np.ndarray]] = {margin: [] for margin in MARGINS}
     per_picture, found_rows = [], []
     for scene in scenes(faces, rows, background):
@@ -65,7 +65,7 @@ def search(detector: Detector, faces: Faces, rows: np.ndarray, background: str, 
 
 
 def detection_table(searched: dict[str, Found]) -> str:
-    """Markdown: per background and edge how many were found (95 % Wilson interval), false boxes, time."""
+    """Markdown: per background and edge, the number found (95 % Wilson interval), false boxes, and time."""
     rows = []
     for background, result in searched.items():
         for edge, of_edge in (("hard", ~result.faded), ("faded", result.faded), ("both", result.faded | True)):
@@ -79,7 +79,7 @@ def detection_table(searched: dict[str, Found]) -> str:
 
 
 def accuracy_table(searched: dict[str, Found], faces: Faces, trained: TrainedNetwork) -> str:
-    """Markdown: accuracy on the found faces of all backgrounds, from their own pixels and from what was cut out."""
+    """Markdown: accuracy on the found faces of all backgrounds, from their own pixels and from the crops."""
     classifier = Classifier(trained)
     rows = np.concatenate([result.rows for result in searched.values()])
     labels = faces.labels[rows]

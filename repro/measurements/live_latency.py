@@ -1,8 +1,8 @@
-"""How long one face takes, end to end: a real client, a real server process, one 640 x 480 JPEG at a time.
+"""End-to-end latency for one face: a real client, a real server process, one 640 x 480 JPEG at a time.
 
-``python -m repro.measurements.live_latency [--paper teta2022]`` prints a Markdown table: the round trip as the client
-sees it, what the server took of it, and its parts. The pictures come at the rate of a camera, because a processor that
-rests between them answers more slowly than one that never does.
+``python -m repro.measurements.live_latency [--paper teta2022]`` prints a Markdown table: the round trip seen by the
+client, the server's share, and the parts of that share. Images arrive at a camera's frame rate, because a processor
+that rests between images answers more slowly than one that never does.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ PARTS = {
 
 
 def one_face(number: int = 6) -> np.ndarray:
-    """A drawn face, uint8 (480, 640), FACE_PX wide in the middle of a background that darkens to one side."""
+    """A synthetic face, uint8 (480, 640), FACE_PX wide, in the middle of a background that darkens to one side."""
     drawn = draw_faces(0, {USAGES[0]: (10,) * 7}).images[number]
     picture = np.tile(np.linspace(160, 90, SIZE_PX[0]).astype(np.uint8), (SIZE_PX[1], 1))
     left, top = ((side - FACE_PX) // 2 for side in SIZE_PX)
@@ -52,7 +52,7 @@ def one_face(number: int = 6) -> np.ndarray:
 
 
 def as_jpeg(picture: np.ndarray) -> bytes:
-    """A gray picture (H, W) as a JPEG in colour, as a browser makes it of a camera's."""
+    """A gray image (H, W) as a JPEG in colour, as a browser encodes a camera frame."""
     file = io.BytesIO()
     Image.fromarray(picture).convert("RGB").save(file, "JPEG", quality=85)
     return file.getvalue()
@@ -60,7 +60,7 @@ def as_jpeg(picture: np.ndarray) -> bytes:
 
 @contextmanager
 def started_server(*options: str) -> Iterator[str]:
-    """`repro serve` with these options in a process of its own, on a free port. Gives its address, http://..."""
+    """`repro serve` with these options in a separate process, on a free port. Yields its address, http://..."""
     command = [sys.executable, "-m", "repro", "serve", "--port", "0", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
@@ -75,7 +75,7 @@ def started_server(*options: str) -> Iterator[str]:
 
 @contextmanager
 def conversation(address: str) -> Iterator[ClientConnection]:
-    """Live recognition at an address, past the server's first message."""
+    """A connection to live recognition at an address, after the server's first message."""
     origin = address.rstrip("/")
     with connect(f"ws{origin.removeprefix('http')}/live", origin=Origin(origin), compression=None) as connection:
         connection.recv(timeout=10)
@@ -83,7 +83,7 @@ def conversation(address: str) -> Iterator[ClientConnection]:
 
 
 def ask(connection: ClientConnection, jpeg: bytes) -> dict[str, Any]:
-    """The answer to one picture, with `round_trip` among its times in milliseconds."""
+    """The answer to one image, with `round_trip` among its times in milliseconds."""
     start = time.perf_counter()
     connection.send(jpeg)
     answer = json.loads(connection.recv(timeout=30))
@@ -92,7 +92,7 @@ def ask(connection: ClientConnection, jpeg: bytes) -> dict[str, Any]:
 
 
 def measure(address: str, frames: int, rate: float) -> dict[str, np.ndarray]:
-    """Milliseconds of each part, by its name in the answers, for every frame after the warm-up."""
+    """Milliseconds of each part, by its name in the answers, for every image after the warm-up."""
     jpeg = as_jpeg(one_face())
     told: list[dict[str, float]] = []
     with conversation(address) as connection:
@@ -108,7 +108,7 @@ def measure(address: str, frames: int, rate: float) -> dict[str, np.ndarray]:
 
 
 def table(ms: dict[str, np.ndarray]) -> str:
-    """Markdown: median, 95th percentile and number of frames of each part."""
+    """Markdown: median, 95th percentile and number of images of each part."""
     rows = [
         f"| {title} | {np.median(ms[name]):.1f} | {np.percentile(ms[name], 95):.1f} | {len(ms[name])} |"
         for title, name in PARTS.items()

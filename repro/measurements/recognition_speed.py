@@ -2,8 +2,8 @@
 
     python -m repro.measurements.recognition_speed --paper teta2022
 
-The files hold synthetic faces, because what a face shows changes neither time. Each figure is the median of several
-rounds in turn, after one that does not count; nothing else should run beside.
+The files hold synthetic faces, because the content of a face changes neither time. Each value is the median of several
+alternating rounds, after a warm-up round. Run nothing else at the same time.
 """
 
 from __future__ import annotations

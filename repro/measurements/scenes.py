@@ -1,9 +1,9 @@
-"""Larger pictures with one FER-2013 face in each, to measure detection on. They are never written to disk.
+"""Larger images with one FER-2013 face in each, to measure detection on. They are never written to disk.
 
-Each picture (640 x 480, gray) holds one face of 48 x 48 pixels, enlarged to 80 to 240 pixels (bicubic), at a random
-place. FER-2013's faces are cut so tightly that hair, ears and chin often lie outside, and the hard edge of such a
-square is nothing that a camera sees. So every second face is faded into its background: its border pixels go over into
-what lies around within an eighth of its side.
+Each image (640 x 480, gray) holds one face of 48 x 48 pixels, enlarged to 80 to 240 pixels (bicubic), at a random
+place. FER-2013's faces are cut so tightly that hair, ears and chin often lie outside, and no camera sees the hard edge
+of such a square. So every second face is faded into its background: its border pixels blend into the surroundings
+within an eighth of its side.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ BACKGROUNDS = ("smooth", "noise", "texture")
 
 @dataclass(frozen=True)
 class Scene:
-    """picture_HW: uint8. square: where the face stands. row: of the face in its data set."""
+    """picture_HW: uint8. square: position of the face. row: of the face in its data set."""
 
     picture_HW: np.ndarray
     square: Box
@@ -35,7 +35,7 @@ class Scene:
 
 
 def scenes(faces: Faces, rows: np.ndarray, background: str, seed: int = 0) -> Iterator[Scene]:
-    """One picture per row, the same for equal arguments; every second face is faded into its background."""
+    """One image per row, the same for equal arguments; every second face is faded into its background."""
     for place, row in enumerate(rows):
         rng = np.random.default_rng((seed, BACKGROUNDS.index(background), int(row)))
         picture = _BACKGROUND[background](rng, faces)
@@ -63,7 +63,7 @@ def _paste(picture: np.ndarray, face: np.ndarray, square: Box, fade: int) -> Non
 
 
 def _smooth(rng: np.random.Generator, faces: Faces) -> np.ndarray:
-    """A few large soft patches of light, as a wall or the sky out of focus."""
+    """A few large soft patches of light, like a wall or the sky out of focus."""
     small = Image.fromarray(rng.integers(0, 256, (4, 5), np.uint8))
     return np.array(small.resize((WIDTH_PX, HEIGHT_PX), Image.Resampling.BICUBIC))
 
@@ -79,7 +79,7 @@ def _noise(rng: np.random.Generator, faces: Faces) -> np.ndarray:
 
 
 def _texture(rng: np.random.Generator, faces: Faces) -> np.ndarray:
-    """Photographs without a face in them: sixteenths of FER-2013's pictures, turned, enlarged and overlaid."""
+    """Photographs without a face: sixteenths of FER-2013's images, turned, enlarged and overlaid."""
     picture = Image.new("L", (WIDTH_PX, HEIGHT_PX))
     for side in (160, 80):
         for top in range(0, HEIGHT_PX, side):

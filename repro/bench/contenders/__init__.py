@@ -1,4 +1,4 @@
-"""Who is compared, by name. A framework is imported only when its contender starts, in that process alone."""
+"""All contenders, by name. A framework is imported only when its contender starts, and only in that process."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ _MODES = {
         *("eager", "eager-channels_last", "compile", "compile-channels_last"),
         *("max-autotune", "max-autotune-channels_last", "cuda-graph", "cuda-graph-channels_last"),
     ),
-    # XLA's convolutions in a loop are many times slower than outside of one on CPU, so that mode is for GPUs.
+    # On CPU, XLA's convolutions are many times slower inside a loop than outside, so that mode is for GPUs.
     ("keras", "cpu"): ("graph", "graph-loop", "jit"),
     ("keras", "gpu"): ("graph", "graph-loop", "jit", "jit-loop"),
 }
 
 
 def modes(name: str, device: str) -> tuple[str, ...]:
-    """The ways in which a contender can run on `cpu` or `gpu`, of which the fastest is the one to compare.
+    """The modes in which a contender can run on `cpu` or `gpu`. The comparison uses the fastest.
 
     Raises ValueError for an unknown contender or kind of device.
     """
@@ -45,14 +45,14 @@ def modes(name: str, device: str) -> tuple[str, ...]:
 
 
 def installed(name: str) -> bool:
-    """Whether the packages of a contender can be found; nothing is imported."""
+    """Whether the packages of a contender can be found, without importing them."""
     return all(importlib.util.find_spec(package) is not None for package in _PACKAGES[name])
 
 
 def start(name: str, mode: str, workload: Workload, device: str) -> Contender:
     """A contender with its data on the device. Call `reset` before training.
 
-    Raises ValueError for a mode that it does not have, ImportError where its framework is not installed.
+    Raises ValueError if it does not have the mode, ImportError if its framework is not installed.
     """
     if mode not in modes(name, device):
         raise ValueError(f"{name} has no mode {mode!r} on {device}; it has {', '.join(modes(name, device))}")
@@ -61,9 +61,9 @@ def start(name: str, mode: str, workload: Workload, device: str) -> Contender:
 
 
 def complete_batches(rows_SB: np.ndarray, count: int) -> np.ndarray:
-    """The rows as int64, the type that PyTorch and TensorFlow gather by.
+    """The rows as int64, the index type of PyTorch and TensorFlow.
 
-    Raises ValueError for a row outside of the data: a framework might take another one, or crash.
+    Raises ValueError for a row outside the data: a framework might read a different one, or crash.
     """
     if rows_SB.ndim != 2 or rows_SB.size == 0 or rows_SB.min() < 0 or rows_SB.max() >= count:
         raise ValueError(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 
-# Read when the packages are imported: which framework Keras stands on, and that TensorFlow logs errors only.
+# Read when the packages are imported: Keras' backend, and that TensorFlow logs only errors.
 os.environ["KERAS_BACKEND"] = "tensorflow"
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
@@ -21,14 +21,14 @@ from repro.bench.contenders import complete_batches
 from repro.bench.contenders.stages import PROBABILITY_CLIP, NamedLayer, hidden_stages, output
 from repro.bench.workload import Workload
 
-# Keras' names of the variables that this suite calls so.
+# Keras' variable names for the names in this suite.
 _PARAMS = {"kernel": "kernel", "bias": "bias"}
 _BATCH_NORM_PARAMS = {"scale": "gamma", "bias": "beta"}
 _BATCH_STATS = {"mean": "moving_mean", "var": "moving_variance"}
 
 
 class KerasRival:
-    """Keras in one mode: `graph` is tf.function, `jit` has XLA compile it; with `-loop` one call makes all steps."""
+    """Keras in one mode: `graph` is tf.function, `jit` compiles it with XLA; with `-loop` one call makes all steps."""
 
     def __init__(self, mode: str, workload: Workload, device: str) -> None:
         if keras.backend.backend() != "tensorflow":
@@ -63,7 +63,7 @@ class KerasRival:
             squares = isinstance(settings, RmsProp) and "velocity" in variable.path
             start = settings.initial_accumulator if squares and isinstance(settings, RmsProp) else 0
             variable.assign(tf.fill(variable.shape, tf.cast(start, variable.dtype)))
-        # A dropout layer of rate 0 draws nothing, and has no generator.
+        # A dropout layer of rate 0 draws nothing and has no generator.
         random = [layer.seed_generator for layer in self.model.layers if hasattr(layer, "seed_generator")]
         for i, generator in enumerate([self.flip_seed, *random]):
             generator.state.assign([seed, i])
@@ -86,19 +86,19 @@ class KerasRival:
         return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
 
     def variables(self) -> dict[str, Any]:
-        """The weights as they are now, in the form of `Workload.variables`."""
+        """The current weights, in the form of `Workload.variables`."""
         tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
         for variable, (kind, name, part) in self._places():
             tree[kind].setdefault(name, {})[part] = np.asarray(variable)
         return tree
 
     def _put(self, rows_SB: np.ndarray) -> Any:
-        # int64: TensorFlow keeps int32 in the host's memory, also for an operation on a GPU.
+        # int64: TensorFlow keeps int32 in host memory, even for an operation on a GPU.
         with tf.device(self.device):
             return tf.constant(complete_batches(rows_SB, self.workload.labels.size))
 
     def _places(self) -> list[tuple[Any, tuple[str, str, str]]]:
-        """Every variable of the model, and where its values stand in the variables of this suite: same shapes."""
+        """Every variable of the model, and the place of its values in this suite's variables (same shapes)."""
         found = []
         for layer in self.model.layers:
             normalises = isinstance(layer, keras.layers.BatchNormalization)
@@ -109,7 +109,7 @@ class KerasRival:
                 found.append((getattr(layer, name), ("batch_stats", layer.name, part)))
         return found
 
-    # --- what is compiled -------------------------------------------------------------------------------------------
+    # --- compiled functions -----------------------------------------------------------------------------------------
 
     def _logits(self, rows_B: Any, chance: float, training: bool) -> Any:
         images = tf.gather(self.images, rows_B)
@@ -148,13 +148,13 @@ class KerasRival:
 
 
 def _place(device: str, precision: str) -> str:
-    """The name of the device, with the precision of its multiplications set."""
+    """Set the precision of multiplications on a device and return its name."""
     if device == "cpu":
         if precision == "tensorfloat32":
             raise ValueError("a CPU has no tensorfloat32")
         return "/CPU:0"
     for gpu in tf.config.list_physical_devices("GPU"):
-        # Processes that are compared share the memory; TensorFlow would take all of it.
+        # The compared processes share the memory; TensorFlow would otherwise take all of it.
         tf.config.experimental.set_memory_growth(gpu, True)
     tf.config.experimental.enable_tensor_float_32_execution(precision == "tensorfloat32")
     return "/GPU:0"
@@ -191,8 +191,8 @@ def _build(network: Network, policy: Any) -> Any:
 
 
 def _make_optimizer(network: Network) -> Any:
-    """The update rule, by the same formulas but one: Keras' Adam knows only `epsilon_hat`, and a spec without it gets
-    an epsilon that is smaller by sqrt(1 - b2^t), which matters for gradients near epsilon alone."""
+    """The update rule, by the same formulas with one exception. Keras' Adam knows only `epsilon_hat`, so without it the
+    epsilon is smaller by sqrt(1 - b2^t), which matters only for gradients near epsilon."""
     settings = network.training.optimizer
     if isinstance(settings, Sgd):
         return keras.optimizers.SGD(settings.learning_rate, settings.momentum, settings.nesterov)
@@ -202,7 +202,7 @@ def _make_optimizer(network: Network) -> Any:
 
 
 def _probabilities(logits_BK: Any, output: str) -> Any:
-    """Weights of the classes that sum to one."""
+    """Class weights that sum to one."""
     if output == "sigmoid":
         p = tf.sigmoid(logits_BK)
         return p / tf.reduce_sum(p, -1, keepdims=True)

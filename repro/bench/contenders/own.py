@@ -15,12 +15,12 @@ from repro.bench.workload import Workload
 
 
 def devices_of(device: str) -> list[jax.Device]:
-    """All of a kind, `cpu` or `gpu`."""
+    """All devices of a kind, `cpu` or `gpu`."""
     return choose_devices("gpu" if device == "gpu" else "cpu")
 
 
 class Own:
-    """`fer_jax.train.engine.Engine` on one device, or on `devices` of those that there are (None: all)."""
+    """`fer_jax.train.engine.Engine` on one device, or on the first `devices` (None: all)."""
 
     def __init__(self, mode: str, workload: Workload, device: str, devices: int | None = 1) -> None:
         del mode  # there is one
@@ -38,13 +38,13 @@ class Own:
         rows = complete_batches(rows_SB, len(self.workload.labels)).astype(np.int32)
         self._state, figures = self.engine.run_epoch(self.state, self.data, rows, self.learning_rate)
         loss = np.asarray(figures.loss)
-        # The loss of the last step is there before its update is.
+        # The loss of the last step is ready before its update is.
         jax.block_until_ready(self._state)
         return loss
 
     def predict(self, rows_SB: np.ndarray) -> np.ndarray:
         rows = complete_batches(rows_SB, len(self.workload.labels)).astype(np.int32)
-        # Rows of no split in particular: none is mirrored at random.
+        # No split is named, so no row is mirrored at random.
         return self.engine.predict(self.state, self.data, rows, split="", epoch=0)[0]
 
     def device_memory_bytes(self) -> int | None:
@@ -57,6 +57,6 @@ class Own:
         return self._state
 
     def variables(self) -> dict[str, Any]:
-        """The weights as they are now, in the form of `Workload.variables`."""
+        """The current weights, in the form of `Workload.variables`."""
         state = self.state
         return jax.tree.map(np.asarray, {"params": dict(state.params), "batch_stats": dict(state.batch_stats)})

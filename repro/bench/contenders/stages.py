@@ -1,4 +1,4 @@
-"""A layer list as the rivals read it: names, shapes, what the network ends in. No framework, and no JAX, here."""
+"""A layer list as the rivals read it: names, shapes, and the network's output. No framework, and no JAX, here."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PROBABILITY_CLIP = 1e-7
 
 @dataclass(frozen=True)
 class NamedLayer:
-    """A layer under its name in the parameter tree; `before` and `after` are shapes without the batch axis, (height,
+    """A layer with its name in the parameter tree. `before` and `after` are shapes without the batch axis: (height,
     width, channels) or (features,)."""
 
     name: str
@@ -28,9 +28,9 @@ class NamedLayer:
 def hidden_stages(network: Network) -> tuple[NamedLayer, ...]:
     """The layers up to the logits: a softmax or sigmoid at the end is left to loss and prediction.
 
-    An activation that stands right before a pooling comes behind it, as in this suite's own backend for CPUs: all
-    activations here rise monotonically, so the result is the same, for a quarter of the work. Without it the rivals
-    would be slower than they need be.
+    An activation directly before a pooling layer moves behind it, as in this suite's own backend for CPUs. All
+    activations here rise monotonically, so the result is the same for a quarter of the work. Otherwise the rivals would
+    be slower than necessary.
     """
     start = (network.image_size, network.image_size, 1)
     after = output_shapes(network.layers, start)
@@ -46,6 +46,6 @@ def hidden_stages(network: Network) -> tuple[NamedLayer, ...]:
 
 
 def output(network: Network) -> Output:
-    """What turns logits into the network's output; logits that nothing follows are taken as those of a softmax."""
+    """The function that turns logits into the network's output. Without a final activation, softmax is assumed."""
     last = network.layers[-1]
     return "sigmoid" if isinstance(last, Activation) and last.function == "sigmoid" else "softmax"

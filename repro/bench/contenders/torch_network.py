@@ -29,8 +29,8 @@ from repro.bench.contenders.stages import PROBABILITY_CLIP, NamedLayer, hidden_s
 class BiasedBatchNorm(nn.Module):
     """Batch norm whose running variance follows the biased variance of the batch, as in Keras and Flax.
 
-    PyTorch follows the unbiased one, larger by n / (n - 1). All it adds up is larger by that factor when the start is
-    too, so the factor goes in at the start and comes out where the variance is used: nothing to do in a step.
+    PyTorch follows the unbiased variance, larger by n / (n - 1). If the start value is scaled by this factor too, so is
+    every later value. So the factor is applied at the start and removed on use, and a step needs no extra work.
     """
 
     running_mean: Tensor
@@ -54,7 +54,7 @@ class BiasedBatchNorm(nn.Module):
 
 
 class FlattenChannelsInnermost(nn.Module):
-    """(B, C, H, W) to (B, H * W * C): free where the memory is in that order already."""
+    """(B, C, H, W) to (B, H * W * C): free if the memory is already in that order."""
 
     def forward(self, x: Tensor) -> Tensor:
         return x.permute(0, 2, 3, 1).flatten(1)
@@ -89,7 +89,7 @@ def _max_pool(stage: NamedLayer, layer: MaxPool) -> nn.Module:
     return nn.Sequential(nn.ConstantPad2d(pads, -math.inf), pool) if any(pads) else pool
 
 
-# In place where the backward pass needs no more than the result.
+# In place if the backward pass needs only the result.
 _ACTIVATIONS = {
     "relu": lambda: nn.ReLU(inplace=True),
     "elu": lambda: nn.ELU(inplace=True),
@@ -119,8 +119,8 @@ def _module(stage: NamedLayer, batch_size: int, channels_last: bool) -> nn.Modul
 class TorchNetwork(nn.Module):
     """Logits (B, classes) of images (B, 1, H, W).
 
-    channels_last: maps lie in memory as (B, H, W, C). Maps are flattened in the order in which they lie; where that is
-        (C, H, W), the weights behind are permuted when they are loaded instead of the map in every step.
+    channels_last: maps lie in memory as (B, H, W, C). Maps are flattened in memory order. If that is (C, H, W), the
+        weights of the next layer are permuted once on loading, instead of the map in every step.
     """
 
     def __init__(self, network: Network, *, channels_last: bool) -> None:
@@ -138,7 +138,7 @@ class TorchNetwork(nn.Module):
         return x
 
     def places(self) -> list[tuple[Tensor, tuple[str, str, str], TensorLayout]]:
-        """Every tensor, where its values stand in the variables, and how the one's axes are the other's."""
+        """Every tensor, the place of its values in the variables, and the mapping between their axes."""
         found = []
         order: np.ndarray | None = None  # of features: the place in (C, H, W) order holds which place in (H, W, C)
         for stage in self.stages:
@@ -166,12 +166,12 @@ class TorchNetwork(nn.Module):
 
     @torch.no_grad()
     def load(self, variables: dict[str, Any]) -> None:
-        """Take the values of `Workload.variables`, without new tensors: what is compiled stays valid."""
+        """Copy the values of `Workload.variables` into the existing tensors, so that compiled code stays valid."""
         for tensor, (kind, name, part), place in self.places():
             tensor.copy_(torch.from_numpy(place.to_torch(np.asarray(variables[kind][name][part], np.float32))))
 
     def variables(self) -> dict[str, Any]:
-        """The values as they are now, in the form of `Workload.variables`."""
+        """The current values, in the form of `Workload.variables`."""
         tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
         for tensor, (kind, name, part), place in self.places():
             tree[kind].setdefault(name, {})[part] = place.from_torch(tensor.detach().cpu().numpy())
@@ -201,7 +201,7 @@ class TensorLayout:
 
 
 def probabilities(logits_BK: Tensor, output: str) -> Tensor:
-    """Weights of the classes that sum to one."""
+    """Class weights that sum to one."""
     if output == "sigmoid":
         p = torch.sigmoid(logits_BK)
         return p / p.sum(-1, keepdim=True)

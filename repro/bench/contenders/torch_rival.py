@@ -15,7 +15,7 @@ from repro.bench.contenders.stages import output
 from repro.bench.contenders.torch_network import TorchNetwork, mean_loss, probabilities
 from repro.bench.workload import Workload
 
-# What torch.compile is told, by the first word of the mode.
+# Arguments of torch.compile, by the first word of the mode.
 _COMPILE: dict[str, dict[str, Any] | None] = {
     "eager": None,
     "compile": {},
@@ -25,7 +25,7 @@ _COMPILE: dict[str, dict[str, Any] | None] = {
 
 
 class TorchRival:
-    """PyTorch in one mode: images stay on the device as bytes, losses come back once, at the end."""
+    """PyTorch in one mode. Images stay on the device as bytes; losses return to the host once, at the end."""
 
     def __init__(self, mode: str, workload: Workload, device: str) -> None:
         self.workload, self.network = workload, workload.network
@@ -50,7 +50,7 @@ class TorchRival:
             self._loss = torch.compile(self._loss, dynamic=False, **options)
             self._classes = torch.compile(self._classes, dynamic=False, **options)
             if isinstance(self.network.training.optimizer, RmsProp):
-                # There is no fused RMSprop: compiled, it is one pass over the weights too.
+                # PyTorch has no fused RMSprop. Compiled, it is also one pass over the weights.
                 self._optimize = torch.compile(self.optimizer.step, dynamic=False)
         self._graph = _StepGraph(self) if kind == "cuda-graph" else None
         self._cuda_graph_trees = kind == "max-autotune"
@@ -91,7 +91,7 @@ class TorchRival:
     def predict(self, rows_SB: np.ndarray) -> np.ndarray:
         rows = torch.from_numpy(complete_batches(rows_SB, len(self.labels))).to(self.device)
         classes = self.module.stages[-1].after[0]
-        # Filled batch by batch: a CUDA graph writes every batch's result to the same place.
+        # Filled batch by batch: a CUDA graph writes every batch's result to the same memory.
         out = torch.empty((*rows.shape, classes), device=self.device)
         self.module.eval()
         for i, rows_B in enumerate(rows.unbind()):
@@ -104,10 +104,10 @@ class TorchRival:
         return torch.cuda.max_memory_allocated(self.device) if self.device.type == "cuda" else None
 
     def variables(self) -> dict[str, Any]:
-        """The weights as they are now, in the form of `Workload.variables`."""
+        """The current weights, in the form of `Workload.variables`."""
         return self.module.variables()
 
-    # --- what is compiled -------------------------------------------------------------------------------------------
+    # --- compiled functions -----------------------------------------------------------------------------------------
 
     def _logits(self, rows_B: Tensor, chance: float = 0.0) -> Tensor:
         images = self.images[rows_B]
@@ -115,7 +115,7 @@ class TorchRival:
             mirrored = torch.rand(rows_B.shape, device=self.device) < chance
             images = torch.where(mirrored[:, None, None], images.flip(-1), images)
         x = (images.float() - self.network.subtract) * (1.0 / self.network.divide)
-        # The strides of an axis of one channel tell PyTorch in which layout to go on.
+        # PyTorch chooses the layout of later layers from the strides of this axis of one channel.
         x = x[..., None].permute(0, 3, 1, 2) if self.channels_last else x[:, None]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.workload.precision == "bfloat16"):
             logits = self.module(x)
@@ -131,15 +131,15 @@ class TorchRival:
     # --- the optimizer's state --------------------------------------------------------------------------------------
 
     def _create_optimizer_state(self) -> None:
-        """Let all state come to be, so that `reset` can set it where it lies: PyTorch makes it in the first step."""
+        """Create all state now (PyTorch does so in its first step), so that `reset` can set it in place."""
         for parameter in self.module.parameters():
             parameter.grad = torch.zeros_like(parameter)
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
 
     def _set_epsilon(self) -> None:
-        """PyTorch adds epsilon to the root of the corrected second moment, Keras to that of the uncorrected one: the
-        same with epsilon / sqrt(1 - b2^t). A captured step keeps the value that it was captured with."""
+        """PyTorch adds epsilon to the root of the corrected second moment, Keras to that of the uncorrected one. They
+        agree with epsilon / sqrt(1 - b2^t). A captured step keeps the value from its capture."""
         self._updates += 1
         settings = self.network.training.optimizer
         if isinstance(settings, Adam) and settings.epsilon_hat and self._graph is None:
@@ -148,7 +148,7 @@ class TorchRival:
 
 
 class _StepGraph:
-    """Forward and backward pass and update as one CUDA graph: one launch per step."""
+    """Forward pass, backward pass and update as one CUDA graph: one launch per step."""
 
     def __init__(self, rival: TorchRival) -> None:
         self.rival = rival
@@ -163,7 +163,7 @@ class _StepGraph:
         return loss
 
     def _capture(self, rows_B: Tensor) -> tuple[Any, Tensor, Tensor]:
-        """As PyTorch's notes on CUDA graphs say: some steps on a stream of their own, then the capture."""
+        """As PyTorch's notes on CUDA graphs advise: some steps on a separate stream, then the capture."""
         rival, rows = self.rival, rows_B.clone()
         tensors = [*rival.module.parameters(), *rival.module.buffers()]
         tensors += [v for state in rival.optimizer.state.values() for v in state.values() if isinstance(v, Tensor)]
@@ -186,8 +186,8 @@ class _StepGraph:
 def _make_optimizer(module: TorchNetwork, training: Training, *, capturable: bool) -> torch.optim.Optimizer:
     """The update rule, with L2 as weight decay: the gradient of l2 * w^2 is 2 * l2 * w.
 
-    RMSprop here adds epsilon behind the root and this suite within it: no difference that counts while the average of
-    squares is far above epsilon, as it is where it starts at 1.
+    PyTorch's RMSprop adds epsilon outside the root, this suite inside it. The difference is negligible while the
+    average of squares is far above epsilon, as at its starting value of 1.
     """
     settings: Optimizer = training.optimizer
     kernels, others = [], []
@@ -213,13 +213,13 @@ def _make_optimizer(module: TorchNetwork, training: Training, *, capturable: boo
 
 def _set_precision(precision: str, device: torch.device) -> None:
     if device.type == "cpu":
-        # XLA and TensorFlow flush denormal numbers to zero too; computing with them takes many times as long.
+        # XLA and TensorFlow also flush denormal numbers to zero; computing with them takes many times as long.
         torch.set_flush_denormal(True)
         if precision == "tensorfloat32":
             raise ValueError("a CPU has no tensorfloat32")
         return
     tensor_float = precision == "tensorfloat32"
-    # Left alone, PyTorch would use TF32 in convolutions and not in matrix products.
+    # By default PyTorch uses TF32 in convolutions and not in matrix products.
     torch.set_float32_matmul_precision("high" if tensor_float else "highest")
     torch.backends.cudnn.allow_tf32 = tensor_float
     torch.backends.cudnn.benchmark = True
