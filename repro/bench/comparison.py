@@ -148,7 +148,7 @@ def _scout(
                     found += [Candidate(name=name, mode=mode, batch_size=size, error=error.reason) for size in sizes]
                     continue
                 entrants += [_new_entrant(worker, name, mode, what, size, workload, settings) for size in sizes]
-        # On a GPU each rival's compiler takes minutes of one core. The reported values come from the duels, not from here.
+        # On a GPU each rival's compiler takes minutes of one core. The reported values come from the duels.
         together = settings.threads if settings.device == "gpu" else 1
         seconds = settings.seconds * SCOUTING_SHARE
         scout(entrants, rounds=SCOUTING_ROUNDS, seconds=seconds, say=say, together=together)

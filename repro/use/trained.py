@@ -1,4 +1,4 @@
-"""The trained network of a run: which run, and what it needs to be used on other pictures."""
+"""The trained network of a run: which run, and what is needed to use it on other images."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.specs.spec import Data, Model
 
 FER_SIZE = 48
-# Which run of a paper is used when the user names none: first those whose accuracy says something about other faces.
+# If the user names no run, runs whose accuracy applies to other faces come first.
 _PREFERRED = (OFFICIAL, CLEAN, AS_PUBLISHED)
 
 
 class _UsedSettings(msgspec.Struct, frozen=True):
-    """What a record keeps of its spec that decides how a face becomes probabilities."""
+    """The part of a record's spec that decides how a face becomes probabilities."""
 
     data: Data
     model: Model
@@ -42,11 +42,11 @@ class _UsedSettings(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class TrainedNetwork:
-    """A run that ended, and its parameters.
+    """A finished run and its parameters.
 
     folder: of the run. variables: ``{"params": ..., "batch_stats": ...}``, NumPy arrays in the canonical form of
-    `fer_jax.network.model`. size: height and width in pixels of the faces that `prepared` takes; resizes: what then
-    happens to them before the network (which subtracts and divides itself).
+    `fer_jax.network.model`. size: height and width in pixels of the faces that `prepared` takes; resizes: steps between
+    these faces and the network (which subtracts and divides itself).
     """
 
     folder: Path
@@ -57,13 +57,13 @@ class TrainedNetwork:
     resizes: tuple[Resize, ...]
 
     def prepared(self, faces_NHW: np.ndarray) -> np.ndarray:
-        """uint8 faces (N, size, size) as the network takes them, (N, image_size, image_size)."""
+        """uint8 faces (N, size, size) as input for the network, (N, image_size, image_size)."""
         for step in self.resizes:
             faces_NHW = resized(step, faces_NHW)
         return faces_NHW
 
     def describe(self) -> str:
-        """One line: which network, trained on what, how good."""
+        """One line: the network, its training data, and its accuracy."""
         record = self.record
         told = f"{record.paper} {record.variant}, protocol {record.protocol}, seed {record.seed}"
         split = evaluated_split(record)
@@ -75,12 +75,12 @@ class TrainedNetwork:
 
 
 def evaluated_split(record: RunRecord) -> str | None:
-    """The split whose accuracy tells how good the run's network is: the test rows, else the validation rows."""
+    """The split whose accuracy describes the run's network: test if evaluated, otherwise validation."""
     return next((name for name in ("test", "validation") if name in record.metrics), None)
 
 
 class Classifier:
-    """Faces in, probabilities out: a trained network on a device."""
+    """A trained network on a device: takes faces, gives probabilities."""
 
     def __init__(self, trained: TrainedNetwork, device: Any = None) -> None:
         """device: a jax.Device; by default the first CPU, where single faces are fastest."""
@@ -101,13 +101,12 @@ class Classifier:
 
 
 def find_trained(results: Path, *, run: str | None = None, paper: str | None = None) -> Path:
-    """The folder of the run that is meant: `run` (its folder or its run.json), else the best of `paper`, else of all.
+    """The folder of the requested run: `run` (its folder or its run.json), otherwise the best of `paper`, or of all.
 
-    The best: on real faces before synthetic ones, of the whole length before shortened ones, of the default variant
-    before others, under an honest protocol before the paper's own, then by accuracy on the validation samples (test
-    samples if it has no others). Validation samples, because the test accuracy that is then shown for the chosen run
-    would be too high if it had decided.
-    Raises RecordError where there is none with a checkpoint, naming the command that makes one.
+    Ranking: real faces before synthetic ones, full length before shortened runs, the default variant before others,
+    protocols `official` and `clean` before the paper's own, then accuracy on the validation samples (test samples if
+    there are no others). Validation samples, because a test accuracy used for the choice would then be too high.
+    Raises RecordError if no run has a checkpoint, naming the command that makes one.
     """
     if run is not None:
         folder = Path(run).parent if Path(run).name == RECORD_NAME else Path(run)
@@ -141,7 +140,7 @@ def _rank(record: RunRecord) -> tuple[bool, bool, bool, int, float]:
 
 
 def _holders(folder: Path, record: RunRecord) -> list[Path]:
-    """Run folders that may hold a run's parameters: of one that was taken over from another protocol, also that one."""
+    """Run folders that may hold a run's parameters, including that of the protocol it was taken over from, if any."""
     if not record.same_run_as:
         return [folder]
     data, protocols = folder.parent, folder.parents[2]
@@ -149,7 +148,7 @@ def _holders(folder: Path, record: RunRecord) -> list[Path]:
 
 
 def _checkpoints(folder: Path, record: RunRecord) -> Path | None:
-    """Where the parameters of a run lie. Those of a run that has not ended are another run's than the record's."""
+    """The folder of a run's parameters. An unfinished run is skipped: its checkpoints are not those of the record."""
     places = (one / CHECKPOINTS_NAME for one in _holders(folder, record) if not is_unfinished(one))
     return next((place for place in places if any((place / name).is_dir() for name in ("last", "best"))), None)
 
@@ -166,7 +165,7 @@ def _needed_checkpoints(folder: Path, record: RunRecord) -> Path:
 
 
 def _command(record: RunRecord) -> str:
-    """That makes the run. Seeds before its own are made with it."""
+    """The command that makes the run. It also makes the seeds before this one."""
     words = ["repro run", record.paper]
     words += [] if record.variant == DEFAULT_VARIANT else ["--variant", record.variant]
     words += ["--protocol", record.same_run_as or record.protocol]
@@ -177,7 +176,7 @@ def _command(record: RunRecord) -> str:
 
 
 def load_trained(folder: Path) -> TrainedNetwork:
-    """The network of a run with the parameters that the run reports: of its last or of its best epoch.
+    """The network of a run with the parameters that the run reports: those of its last or its best epoch.
 
     Raises RecordError for a record or CheckpointError for a checkpoint that cannot be read.
     """

@@ -1,8 +1,8 @@
-"""A network as an ONNX graph, with what is done to the pixels before it.
+"""A network as an ONNX graph, including the preprocessing of its pixels.
 
-Maps are NCHW here, as ONNX has them; parameters come in the canonical form of `fer_jax.network.model` (kernels HWIO,
-features in the order height, width, channels), so kernels are turned when they are written and maps before they are
-flattened. Paddings are written out in numbers, because `SAME_UPPER` is not understood alike everywhere.
+Maps are NCHW here, as in ONNX. Parameters arrive in the canonical form of `fer_jax.network.model` (kernels HWIO,
+features in the order height, width, channels). So kernels are transposed on writing, and maps before they are
+flattened. Paddings are explicit numbers, because runtimes interpret `SAME_UPPER` differently.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ _ACTIVATIONS = {"relu": "Relu", "elu": "Elu", "tanh": "Tanh", "sigmoid": "Sigmoi
 
 
 class _Graph:
-    """Nodes and constants, as they are added; every node is named like its output."""
+    """Nodes and constants in the order they are added; every node has the name of its output."""
 
     def __init__(self) -> None:
         self.nodes: list[onnx.NodeProto] = []
@@ -63,7 +63,7 @@ def network_graph(
 
     Args:
         variables: ``{"params": ..., "batch_stats": ...}``, arrays in the canonical form.
-        resizes: done to the faces first, in their order; the last leaves them as large as `network.image_size`.
+        resizes: applied to the faces first, in order; the last gives the size `network.image_size`.
     """
     graph = _Graph()
     x, pixels = FACES, size
@@ -87,7 +87,7 @@ def network_graph(
 
 def _shrink(graph: _Graph, name: str, x: str, step: Resize, size: int) -> str:
     """`fer_jax.data.steps.resized` of faces of this size: the same sums in double precision in the same order, so that
-    what lies at the border of two gray levels falls to the same side."""
+    values at the border of two gray levels round to the same side."""
     row_taps, column_taps, factor = area_sums(size, size, step.size)
     x = graph.add(f"{name}.double", "Cast", x, to=TensorProto.DOUBLE)
     for along, axis, taps in (("columns", 2, column_taps), ("rows", 1, row_taps)):
@@ -107,7 +107,7 @@ def _shrink(graph: _Graph, name: str, x: str, step: Resize, size: int) -> str:
 
 
 def _normalise(graph: _Graph, x: str, network: Network) -> str:
-    """(pixel - subtract) / divide as the engine computes it, as maps (N, 1, height, width)."""
+    """(pixel - subtract) / divide as the engine computes it, in maps (N, 1, height, width)."""
     x = graph.add("pixels", "Cast", x, to=TensorProto.FLOAT)
     x = graph.add("shifted", "Sub", x, graph.constant("subtract", network.subtract))
     x = graph.add("normalised", "Mul", x, graph.constant("one_by_divide", 1.0 / network.divide))
@@ -115,7 +115,7 @@ def _normalise(graph: _Graph, x: str, network: Network) -> str:
 
 
 def _layer(graph: _Graph, name: str, x: str, layer: Layer, shape: Shape, weights: dict[str, Any]) -> str:
-    """One layer; `shape` is of what it gets, (height, width, channels) or (features,)."""
+    """One layer; `shape` is its input's, (height, width, channels) or (features,)."""
     given = {key: graph.constant(f"{name}.{key}", _turned(layer, key, value)) for key, value in weights.items()}
     match layer:
         case Conv(kernel=window, stride=stride):
@@ -139,7 +139,7 @@ def _layer(graph: _Graph, name: str, x: str, layer: Layer, shape: Shape, weights
 
 
 def _turned(layer: Layer, key: str, values: Any) -> np.ndarray:
-    """A convolution's kernel as OIHW, everything else as it is."""
+    """A convolution's kernel as OIHW, everything else unchanged."""
     array = np.asarray(values)
     return array.transpose(3, 2, 0, 1) if isinstance(layer, Conv) and key == "kernel" else array
 
@@ -151,9 +151,9 @@ def _window(shape: Shape, window: int, stride: int, padding: str) -> dict[str, l
 
 
 def _probabilities(graph: _Graph, logits: str, output: str) -> None:
-    """`fer_jax.train.optim.probabilities`. Sigmoids that are divided by their sum are a softmax of their logarithms,
-    and log sigmoid(x) = -softplus(-x): so they keep their digits where all are near zero, and runtimes that cut a
-    sigmoid off there (below -18, say) give the same."""
+    """`fer_jax.train.optim.probabilities`. Sigmoids divided by their sum are a softmax of their logarithms, and
+    log sigmoid(x) = -softplus(-x). This form keeps its digits if all sigmoids are near zero. It also gives the same
+    result in runtimes that clip a sigmoid there (below -18, say)."""
     if output == "sigmoid":
         softplus = graph.add("softplus", "Softplus", graph.add("negated", "Neg", logits))
         logits = graph.add("log_sigmoid", "Neg", softplus)

@@ -1,4 +1,4 @@
-"""A trained network as one ONNX file: the graph, what it is and where it comes from."""
+"""A trained network as one ONNX file: the graph, its description and its origin."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from repro.use.export.graph import FACES, PROBABILITIES, network_graph
 from repro.use.trained import TrainedNetwork, evaluated_split
 
 PRODUCER = "fer-repro"
-# Old enough for ONNX Runtime 1.6 (December 2020; its table of versions; tried from 1.12 on), and with today's Softmax.
+# Old enough for ONNX Runtime 1.6 (December 2020; its table of versions; tested from 1.12 on), and with today's Softmax.
 OPSET, IR_VERSION = 13, 7
 
 LICENCE = "The suite that wrote this file is under Apache-2.0. "
@@ -37,10 +37,10 @@ LIMITS = (
 
 
 def make_model(trained: TrainedNetwork) -> onnx.ModelProto:
-    """The network as an ONNX model, checked; the same bytes for the same run.
+    """The network as an ONNX model, checked; the same run gives the same bytes.
 
-    Input "faces": uint8 (N, size, size), 0 black to 255 white. Output "probabilities": float32 (N, 7), whose order
-    stands in the metadata under "labels".
+    Input "faces": uint8 (N, size, size), 0 black to 255 white. Output "probabilities": float32 (N, 7), in the order of
+    the metadata entry "labels".
     """
     graph = network_graph(trained.network, trained.variables, trained.size, trained.resizes)
     model = helper.make_model(
@@ -57,7 +57,7 @@ def make_model(trained: TrainedNetwork) -> onnx.ModelProto:
 
 
 def metadata(trained: TrainedNetwork) -> dict[str, str]:
-    """What an ONNX file says of itself beside its graph: names and values, all of them text."""
+    """The metadata of an ONNX file: names and values, all as text."""
     record = trained.record
     told: dict[str, Any] = {
         "paper": record.paper,
@@ -86,9 +86,9 @@ def metadata(trained: TrainedNetwork) -> dict[str, str]:
 
 
 def write_onnx(path: Path, trained: TrainedNetwork) -> onnx.ModelProto:
-    """Write the network in one piece; a file that was written so before is replaced.
+    """Write the network atomically, replacing an earlier export.
 
-    Raises ExportError where the folder is not there or cannot be written to, or where something else stands there.
+    Raises ExportError if the folder is missing or not writable, or if the path holds anything else.
     """
     check_destination(path)
     model = make_model(trained)
@@ -100,7 +100,7 @@ def write_onnx(path: Path, trained: TrainedNetwork) -> onnx.ModelProto:
 
 
 def check_destination(path: Path) -> None:
-    """Raises ExportError where an ONNX file cannot be written, before anything is computed."""
+    """Raises ExportError if an ONNX file cannot be written, before anything is computed."""
     if path.is_dir():
         raise ExportError(f"{path}: a folder; name a file in it, such as {path / 'network.onnx'}")
     if not path.parent.is_dir():
@@ -117,7 +117,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def export_document(path: Path, folder: Path, model: onnx.ModelProto) -> dict[str, Any]:
-    """What was written, for scripts."""
+    """A summary of the written file, for scripts."""
     return {
         "file": str(path),
         "bytes": path.stat().st_size,

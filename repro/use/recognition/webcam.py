@@ -21,25 +21,25 @@ from repro.use.recognition.errors import RecognitionError
 from repro.use.recognition.recogniser import Recogniser
 from repro.use.recognition.window import Window
 
-_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # those that every OpenCV wheel can write
-_USUAL_FRAMES_PER_S = 25.0  # of a video that does not say
+_CODECS = {".mp4": "mp4v", ".avi": "MJPG"}  # the codecs that every OpenCV wheel can write
+_USUAL_FRAMES_PER_S = 25.0  # for a video that does not give its rate
 _RATE_OVER_S = 2.0
 
 
 def watch(source: int | Path, recogniser: Recogniser) -> None:
     """Show a camera (its number) or a video with its faces in a window, until it is closed or the video ends.
 
-    Raises RecognitionError for a camera or video that gives no frame, or where no window can be opened.
+    Raises RecognitionError if the camera or video gives no frame, or if no window can be opened.
     """
     with LiveFrames(source, recogniser) as live, Window(f"repro webcam: {source}") as window:
         window.show(live)
 
 
 def mark_video(video: Path, out: Path, recogniser: Recogniser) -> int:
-    """Write every frame of a video, with boxes and probabilities, into a new .mp4 or .avi file; return how many.
+    """Write every frame of a video, with boxes and probabilities, to a new .mp4 or .avi file; return their number.
 
-    The file takes its name once it is whole. Raises RecognitionError for a video that cannot be read, an `out` that
-    exists, has another ending or cannot be written.
+    The file gets its name when it is complete. Raises RecognitionError if the video cannot be read, or if `out` exists,
+    has another suffix or cannot be written.
     """
     import cv2
 
@@ -78,13 +78,13 @@ def mark_video(video: Path, out: Path, recogniser: Recogniser) -> int:
 
 
 class LiveFrames:
-    """Frames read in one thread and recognised in another. Use as a context.
+    """Frames read in one thread and recognised in another. Use as a context manager.
 
-    Only the newest frame waits: while the network is busy, older ones are dropped, so that what is shown is now.
+    Only the newest frame waits. While the network is busy, older frames are dropped, so that the display stays current.
     """
 
     def __init__(self, source: int | Path, recogniser: Recogniser) -> None:
-        """Raises RecognitionError for a camera or video that gives no frame."""
+        """Raises RecognitionError if the camera or video gives no frame."""
         self._recogniser = recogniser
         self._capture, first = _open(source)
         self._is_camera = isinstance(source, int)
@@ -112,7 +112,7 @@ class LiveFrames:
         self._capture.release()
 
     def take(self) -> Image.Image | None:
-        """The picture that was finished last, once; None where there is no new one. Raises what a thread raised."""
+        """The latest finished image, once; None if there is no new one. Re-raises errors of the threads."""
         if self._error is not None:
             raise self._error
         with self._changed:
@@ -127,7 +127,7 @@ class LiveFrames:
     def _guarded(self, work: Any) -> None:
         try:
             work()
-        except BaseException as error:  # to the thread that asks for pictures
+        except BaseException as error:  # re-raised in the thread that calls `take`
             self._error = error
 
     def _read(self) -> None:
@@ -162,7 +162,7 @@ class LiveFrames:
         self._done = True
 
     def _next_frame(self) -> np.ndarray | None:
-        """The newest frame, once; waits for one. None when there will be none."""
+        """The newest frame, once; waits for it. None if no more will come."""
         with self._changed:
             self._changed.wait_for(lambda: self._newest is not None or self._read_all or self._stopped)
             frame, self._newest = self._newest, None
@@ -191,7 +191,7 @@ def _open(source: int | Path) -> tuple[Any, np.ndarray]:
 
 @contextmanager
 def _silent(cv2: Any) -> Iterator[None]:
-    """Without OpenCV's own complaints: one clear error is enough."""
+    """Silence OpenCV's own messages: one clear error is enough."""
     level = cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     try:
         yield

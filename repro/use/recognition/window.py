@@ -1,4 +1,4 @@
-"""A window that shows pictures: Tk, which comes with Python, because the headless OpenCV has none."""
+"""A window that shows images. Uses Tk, which comes with Python, because the headless OpenCV has no windows."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _ELSEWHERE = "use `repro serve` for the browser's camera, or --video FILE --out 
 
 
 class PictureStream(Protocol):
-    """What a window shows: `take` gives a new picture or None; `ended` closes the window."""
+    """The source of a window's images: `take` gives a new image or None; `ended` closes the window."""
 
     def take(self) -> Image.Image | None: ...
 
@@ -23,7 +23,7 @@ class PictureStream(Protocol):
 
 
 class Window:
-    """Use as a context. Raises RecognitionError where this Python has no Tk or there is no display."""
+    """Use as a context manager. Raises RecognitionError if this Python has no Tk or there is no display."""
 
     def __init__(self, title: str) -> None:
         try:
@@ -52,12 +52,12 @@ class Window:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._root.update_idletasks()  # or Tk complains of work that was left to do
+        self._root.update_idletasks()  # or Tk complains about pending work
         self._root.destroy()
 
     def show(self, pictures: PictureStream) -> None:
-        """Until the window is closed, q or Escape is pressed, or the pictures end. Raises what `take` raises."""
-        self._root.after(0, self._poll, pictures)  # not at once: a window closed before its loop began would stay
+        """Run until the window is closed, q or Escape is pressed, or the images end. Raises what `take` raises."""
+        self._root.after(0, self._poll, pictures)  # not at once: a window closed before its loop began would stay open
         self._root.mainloop()
         if self._error is not None:
             raise self._error
@@ -65,13 +65,13 @@ class Window:
     def _poll(self, pictures: PictureStream) -> None:
         try:
             picture = pictures.take()
-        except BaseException as error:  # Tk would print it and go on
+        except BaseException as error:  # Tk would print it and continue
             self._error = error
             self._close()
             return
         if picture is not None:
             picture.thumbnail((self._root.winfo_screenwidth(), self._root.winfo_screenheight()))
-            self._photo = self._photo_of(picture, master=self._root)  # kept: Tk holds no reference of its own
+            self._photo = self._photo_of(picture, master=self._root)  # kept here, because Tk does not hold a reference
             self._label.configure(image=self._photo)
         if pictures.ended:
             self._close()

@@ -1,4 +1,4 @@
-"""The web application: the live page, the results, signing in, and the files that the pages need."""
+"""The web application: the live page, the results, signing in, and the static files of the pages."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+
 SIGN_IN_BYTES = 4096
 SIGN_INS_PER_S, SIGN_INS_AT_ONCE = 1.0, 5
 RECORD_SUFFIXES = (".json", ".csv", ".npz")
-RESULTS_S = 10.0  # a page that is younger is shown again
+RESULTS_S = 10.0  # a rendered page is reused for this long
 
 PRIVACY_LOCAL = (
     "Nothing leaves this computer: pictures go to the program that you started here with <code>repro serve</code>, "
@@ -96,7 +96,7 @@ async def _fixed(response: Response, request: Request) -> Response:
 
 
 class SignIn:
-    """Takes the token once, from a form, and gives a cookie for it; so it stands in no address and in no log."""
+    """Accept the token once, from a form, and set a cookie for it. So the token appears in no address and no log."""
 
     def __init__(self, access: Access) -> None:
         self._access = access
@@ -121,7 +121,7 @@ class SignIn:
 
 
 class Results:
-    """The report of the moment: rendered when it is asked for, once for all who ask meanwhile."""
+    """The current report: rendered on request, once for all concurrent requests."""
 
     def __init__(self, render: Callable[[], str]) -> None:
         self._render = render
@@ -147,18 +147,18 @@ def with_way_back(page: str) -> str:
 
 
 class RecordFiles(StaticFiles):
-    """The files that the page of results links to, and no others of that folder (checkpoints, pictures of faces)."""
+    """The files linked from the results page, and no others of that folder (checkpoints, images of faces)."""
 
     async def get_response(self, path: str, scope: Scope) -> Response:
         if not Path(path).suffix:
-            return RedirectResponse("/results", 303)  # a folder: the page tells what is in it
+            return RedirectResponse("/results", 303)  # a folder: the page lists its content
         if not path.endswith(RECORD_SUFFIXES):
             raise HTTPException(404)
         return await super().get_response(path, scope)
 
 
 def policy_of(page: str) -> str:
-    """The page's own policy, which allows its inline script and style by their hashes, and what only a header says."""
+    """The page's own policy, which allows its inline script and style by hash, with what only a header can set."""
     found = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     own = html.unescape(found.group(1)).rstrip("; ") if found else "default-src 'none'"
     return f"{own}; frame-ancestors 'none'"

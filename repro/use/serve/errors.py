@@ -1,4 +1,4 @@
-"""What can go wrong before the server answers, told to the user in one sentence."""
+"""Errors before the server answers. Each message is one sentence for the user."""
 
 from fer_jax.vocabulary.errors import UserError
 

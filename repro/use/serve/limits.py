@@ -1,4 +1,4 @@
-"""How much of the server one client may take, and all together."""
+"""Limits on the server's resources, for one client and for all together."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Limits:
-    """The page keeps within all of them. Names end with their unit: _s are seconds.
+    """The page stays within all limits. Names end with their unit: _s are seconds.
 
-    Of live recognition: message_bytes and pixels of one picture (its header tells the pixels before any is decoded);
-    faces that are told of one picture, the best detected; frames_per_s and burst, beyond which a client is read more
-    slowly; live clients at once; bad_in_a_row, messages that are no usable picture; idle_s without a message; send_s
-    until the client has read enough for the next answer.
+    Live recognition: message_bytes and pixels of one image (read from its header before any pixel is decoded); faces
+    reported per image, the best detected; frames_per_s and burst, beyond which a client is read more slowly; live
+    clients at once; bad_in_a_row, messages without a usable image; idle_s without a message; send_s until the client
+    has read enough for the next answer.
 
-    Of connections of any kind: connections at once, each of which holds a file descriptor; header_bytes of a request;
-    request_s until one is there, to its last byte; answer_s until it is answered and the answer read; handshake_s and
-    closing_s at the two ends of a conversation.
+    Connections of any kind: connections at once, each with a file descriptor; header_bytes of a request; request_s
+    until a request is complete; answer_s until it is answered and the answer read; handshake_s and closing_s for the
+    two ends of a conversation.
     """
 
     message_bytes: int = 1_000_000
@@ -43,9 +43,9 @@ _ROUNDING_S = 1e-6
 
 
 class TokenBucket:
-    """At most `rate` permits a second in the long run, and `burst` at once.
+    """At most `rate` permits a second on average, and `burst` at once.
 
-    clock: seconds that never go back.
+    clock: seconds that never decrease.
     """
 
     def __init__(self, rate: float, burst: int, clock: Callable[[], float] = time.monotonic) -> None:
@@ -53,14 +53,14 @@ class TokenBucket:
         self._permits, self._at = float(burst), clock()
 
     def take(self) -> bool:
-        """Whether there is a permit, which is then used."""
+        """Use a permit if there is one, and return whether there was."""
         if self.wait_s() > _ROUNDING_S:
             return False
         self._permits -= 1
         return True
 
     def wait_s(self) -> float:
-        """Seconds until there is a permit; 0 where there is one."""
+        """Seconds until there is a permit; 0 if there is one now."""
         now = self._clock()
         self._permits = min(float(self._burst), self._permits + (now - self._at) * self._rate)
         self._at = now

@@ -1,10 +1,10 @@
-"""Live recognition over one WebSocket: JPEG pictures in, JSON answers out, one picture at a time.
+"""Live recognition over one WebSocket: JPEG images in, JSON answers out, one image at a time.
 
-The client sends a binary message, one JPEG, waits for the answer, and sends the next: nothing piles up when recognition
-is slower than the camera. A picture lives in memory until its answer is there; it is not written or logged.
+The client sends a binary message, one JPEG, waits for the answer, and sends the next. So nothing queues up if
+recognition is slower than the camera. An image stays in memory until it is answered; it is not written or logged.
 
 The first message of the server is ``{"kind": "ready", "network": ..., "synthetic": ..., "emotions": [...]}``, then one
-per picture: ``{"kind": "faces", "width": px, "height": px, "faces": [{"left", "top", "width", "height", "score",
+per image: ``{"kind": "faces", "width": px, "height": px, "faces": [{"left", "top", "width", "height", "score",
 "probabilities": [7]}, ...], "ms": {"decode", "detection", "network", "total"}}``, the best detected face first, or
 ``{"kind": "error", "message": ...}``.
 """
@@ -29,17 +29,17 @@ from repro.use.serve.limits import Limits, TokenBucket
 from repro.use.serve.tracking import NEAR_PX, Tracker
 from repro.use.trained import Classifier
 
-CAMERA_PX = 640  # the longer side of a frame as the page sends it
+CAMERA_PX = 640  # the longer side of the frames sent by the page
 JPEG_START = b"\xff\xd8\xff"
-# Close codes of RFC 6455, section 7.4.1 and its registry; from 4000 on they are ours.
+# Close codes of RFC 6455, section 7.4.1 and its registry; codes from 4000 on are private.
 UNSUPPORTED, POLICY, TRY_LATER, IDLE = 1003, 1008, 1013, 4000
 
 
 class LiveEndpoint:
-    """The endpoint. Recognition runs in one thread, so that the event loop answers meanwhile: XLA uses all cores."""
+    """The endpoint. Recognition runs in one thread, because XLA uses all cores; the event loop stays responsive."""
 
     def __init__(self, classifier: Classifier, open_detector: Callable[[int], Detector], limits: Limits) -> None:
-        """open_detector: gives one that searches pictures at that longer side in pixels."""
+        """open_detector: opens a detector that searches images at the given longer side in pixels."""
         self._classifier = classifier
         self._whole, self._frame, self._near = (open_detector(px) for px in (SEARCH_PX, LIVE_SEARCH_PX, NEAR_PX))
         self._limits = limits
@@ -48,12 +48,12 @@ class LiveEndpoint:
 
     @property
     def network(self) -> str:
-        """One line: which network, trained on what, how good."""
+        """One line: the network, its training data, and its accuracy."""
         return self._classifier.trained.describe()
 
     @property
     def synthetic(self) -> bool:
-        """Whether the network was trained on drawn faces, so that its answers about real ones mean nothing."""
+        """Whether the network was trained on synthetic faces, so that its answers on real faces mean nothing."""
         return self._classifier.trained.record.data.synthetic
 
     async def converse(self, websocket: WebSocket) -> None:
@@ -65,7 +65,7 @@ class LiveEndpoint:
             else:
                 await self._send(websocket, self._ready())
                 await self._answer_pictures(websocket)
-        except (WebSocketDisconnect, OSError):  # gone, or (TimeoutError) does not read its answers
+        except (WebSocketDisconnect, OSError):  # disconnected, or (TimeoutError) not reading its answers
             pass
         finally:
             self._open -= 1
@@ -105,14 +105,14 @@ class LiveEndpoint:
             answer = await asyncio.get_running_loop().run_in_executor(self._thread, recognise, payload)
         except PictureError as error:
             return {"kind": "error", "message": str(error)}
-        answer["ms"]["total"] = _ms(time.perf_counter() - start)  # with the wait for other clients' pictures
+        answer["ms"]["total"] = _ms(time.perf_counter() - start)  # including the wait for other clients' images
         return answer
 
     def new_camera(self) -> Callable[[bytes], dict[str, Any]]:
-        """What gives the answer to each JPEG of one client, as the module tells, without the total time.
+        """A function that answers each JPEG of one client in the module's format, without the total time.
 
-        It follows faces from frame to frame; pictures larger than the page's frames are searched whole and finely. It
-        raises PictureError.
+        It follows faces from frame to frame. Images larger than the page's frames are searched completely and finely.
+        Raises PictureError.
         """
         frames = Recogniser(self._classifier, Tracker(self._frame, self._near))
         pictures = Recogniser(self._classifier, self._whole)

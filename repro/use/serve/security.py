@@ -1,8 +1,8 @@
 """Who may use the server: checks of Host, Origin and token before anything else runs, and headers on every answer.
 
-A page of another site, open in the same browser, can send requests to this computer. It cannot choose their Origin and
-Host headers: a Host that is not ours means a name of that site which was pointed at this computer (DNS rebinding), an
-Origin that is not ours a request from another page. No CORS header is ever sent, so that no other page reads an answer.
+A page of another site, open in the same browser, can send requests to this computer, but it cannot choose their Origin
+and Host headers. A foreign Host means that the site's name was pointed at this computer (DNS rebinding). A foreign
+Origin means a request from another page. No CORS header is ever sent, so no other page can read an answer.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ HEADERS = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-# For the page with the form: under no-referrer browsers send a form's Origin as null, also to its own server.
+# For the page with the form: under no-referrer browsers send a form's Origin as null, even to its own server.
 FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 SAFE_METHODS = ("GET", "HEAD")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
@@ -39,11 +39,11 @@ LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True)
 class Access:
-    """What a request must bring.
+    """The requirements for a request.
 
-    names: of this server in a Host header, lower case. any_address: any IP address is ours too, for a server that
-    listens on all of them (rebinding needs a name). token: None where none is asked for. port: tells the cookies of
-    two servers on one computer apart. The cookie's value is a secret of this process: it ends with it.
+    names: of this server in a Host header, lower case. any_address: accept any IP address, for a server that listens on
+    all addresses (rebinding needs a name). token: None if none is required. port: distinguishes the cookies of two
+    servers on one computer. The cookie's value is a secret of this process and expires with it.
     """
 
     names: frozenset[str]
@@ -62,11 +62,11 @@ class Access:
         return name in self.names or (self.any_address and _is_address(name))
 
     def is_token(self, word: str) -> bool:
-        """Takes the same time however much of the token is right."""
+        """Compare in constant time, however much of the token is right."""
         return self.token is not None and hmac.compare_digest(word.encode(), self.token.encode())
 
     def signed_in(self, headers: Headers) -> bool:
-        """Whether no token is asked for, or the cookie is there that was given for it."""
+        """Whether no token is required, or the request has the cookie that was given for it."""
         if self.token is None:
             return True
         try:
@@ -81,7 +81,7 @@ class Access:
 
 
 def access_of(address: str, port: int, token: str | None, host: str) -> Access:
-    """For a server that listens on an IP address, which the user called `host`."""
+    """Access rules for a server that listens on an IP address, given by the user as `host`."""
     ip = ipaddress.ip_address(address)
     names = {str(ip), host.lower()}
     if ip.is_loopback or ip.is_unspecified:
@@ -93,7 +93,7 @@ def access_of(address: str, port: int, token: str | None, host: str) -> Access:
 
 
 def host_name(host: str) -> str:
-    """`Name:8765` as `name`, `[::1]:8765` as `::1`; empty for what is no Host header."""
+    """`Name:8765` as `name`, `[::1]:8765` as `::1`; empty for an invalid Host header."""
     name, bracket, rest = host.rpartition("]")
     if bracket:
         return name[1:].lower() if name.startswith("[") and (not rest or _is_port(rest)) else ""
@@ -114,9 +114,9 @@ def _is_address(name: str) -> bool:
 
 
 class Guard:
-    """ASGI middleware: refuses before the application sees a request, and adds HEADERS to what it answers.
+    """ASGI middleware: refuses requests before the application sees them, and adds HEADERS to its answers.
 
-    open_paths: reached without a token (signing in, and the files that it needs).
+    open_paths: reachable without a token (signing in, and the files it needs).
     """
 
     def __init__(self, app: ASGIApp, access: Access, sign_in_page: str, open_paths: frozenset[str]) -> None:
@@ -160,7 +160,7 @@ class Guard:
 
 
 def _from_another_site(headers: Headers) -> bool:
-    """By what browsers tell of a request's origin (Fetch Metadata). Following a link to a page here is no harm."""
+    """Judged by the browser's Fetch Metadata headers. Following a link to a page here is harmless."""
     site = headers.get("sec-fetch-site", "none")
     followed_link = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
     return site in ("cross-site", "same-site") and not followed_link

@@ -1,4 +1,4 @@
-"""The socket and the process around the application: one port, limits on connections, a clean end."""
+"""The socket and the process around the application: one port, limits on connections, a clean shutdown."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from repro.use.serve.limits import Limits
 
 
 def listen(host: str, port: int, *, allow_remote: bool) -> socket.socket:
-    """A bound socket; port 0 takes any free one.
+    """A bound socket; port 0 takes any free port.
 
-    Raises ServeError for an address that other computers reach without `allow_remote`, that is not this computer's, or
-    a port that is taken.
+    Raises ServeError if other computers could reach the address without `allow_remote`, if the address is not this
+    computer's, or if the port is taken.
     """
     try:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0]
@@ -68,7 +68,7 @@ def run_server(app: ASGIApp, bound: socket.socket, limits: Limits) -> None:
         server_header=False,
         h11_max_incomplete_event_size=limits.header_bytes,
         ws_max_size=limits.message_bytes,
-        ws_per_message_deflate=False,  # a small message could hold a large one, and JPEG does not shrink
+        ws_per_message_deflate=False,  # a small message could hold a large one, and JPEG does not compress further
         timeout_keep_alive=5,
         timeout_graceful_shutdown=3,
         callback_notify=doorkeeper.look_around,
@@ -76,13 +76,13 @@ def run_server(app: ASGIApp, bound: socket.socket, limits: Limits) -> None:
     )
     server = uvicorn.Server(config)
     doorkeeper.connections = server.server_state.connections
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended by then, and passes the signal on
+    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended by then, and re-raises the signal
         server.run(sockets=[bound])
 
 
 class Doorkeeper:
-    """Ends connections that hold a place without using it: uvicorn waits without end for the first request, for the
-    rest of one that trickles in, and for clients that do not read what they asked for."""
+    """Closes connections that hold a place without using it. uvicorn waits without limit for the first request, for the
+    rest of a slow request, and for clients that do not read their answers."""
 
     def __init__(self, limits: Limits) -> None:
         self.connections: set[Any] = set()
@@ -91,12 +91,12 @@ class Doorkeeper:
             "answer": limits.answer_s,
             "handshake": limits.handshake_s,
             "closing": limits.closing_s,
-            "live": float("inf"),  # has limits of its own
+            "live": float("inf"),  # has separate limits
         }
         self._since: dict[Any, tuple[tuple[str, object], float]] = {}
 
     async def look_around(self) -> None:
-        """To be called about once a second."""
+        """Call this about once a second."""
         now = time.monotonic()
         before, self._since = self._since, {}
         for connection in self.connections:
@@ -109,7 +109,7 @@ class Doorkeeper:
 
 
 def _state(connection: H11Protocol | WebSocketsSansIOProtocol) -> tuple[str, object]:
-    """What a connection is at, and what tells one request from the next."""
+    """The state of a connection, and a key that distinguishes one request from the next."""
     if isinstance(connection, WebSocketsSansIOProtocol):
         closing = connection.close_sent or connection.transport.is_closing()
         return "closing" if closing else "live" if connection.handshake_complete else "handshake", None
@@ -120,7 +120,7 @@ def _state(connection: H11Protocol | WebSocketsSansIOProtocol) -> tuple[str, obj
 
 
 class _Http(H11Protocol):
-    """uvicorn's protocol with a limit on connections, and without its own mistakes after a client's."""
+    """uvicorn's protocol with a limit on connections, and without its own errors after a client's error."""
 
     def __init__(self, most: int, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
@@ -132,7 +132,7 @@ class _Http(H11Protocol):
             transport.abort()
 
     def send_400_response(self, msg: str) -> None:
-        """Where an answer is under way, h11 raises on a second one, and again when the application goes on."""
+        """If an answer is in progress, h11 raises on a second one, and again when the application continues."""
         answering = self.cycle is not None and not self.cycle.response_complete
         if answering or self.conn.our_state not in (h11.IDLE, h11.SEND_RESPONSE):
             self.transport.abort()
@@ -141,7 +141,7 @@ class _Http(H11Protocol):
 
 
 class _WebSocket(WebSocketsSansIOProtocol):
-    """uvicorn's protocol, but a client that sends pings and reads no answers does not fill the memory with them."""
+    """uvicorn's protocol, but a client that sends pings and reads no answers cannot fill the memory with pongs."""
 
     def handle_ping(self) -> None:
         if self.writable.is_set():
@@ -151,14 +151,14 @@ class _WebSocket(WebSocketsSansIOProtocol):
 
 
 class _OwnFaults(logging.Filter):
-    """Leaves out what a client caused: text that is none, and requests cut short by the end of the server."""
+    """Drops errors caused by clients: text that is not UTF-8, and requests cut short by the server's shutdown."""
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not (record.exc_info and isinstance(record.exc_info[1], UnicodeDecodeError | asyncio.CancelledError))
 
 
 def _log_errors_only() -> None:
-    """Errors of the server go to standard error; requests, and what is wrong with them, are not logged."""
+    """Log errors of the server to standard error; requests and their errors are not logged."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("error: %(message)s"))
     handler.addFilter(_OwnFaults())

@@ -1,4 +1,4 @@
-"""From the words of the command to a server that answers."""
+"""From the command's options to a running server."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limi
     """Load the network, on the CPU, and compile it."""
     import jax
 
-    jax.config.update("jax_platforms", "cpu")  # else JAX reserves the memory of a GPU, which nothing here uses
+    jax.config.update("jax_platforms", "cpu")  # otherwise JAX reserves GPU memory, which nothing here uses
     classifier = Classifier(load_trained(find_trained(results, run=run, paper=paper)))
     size = classifier.trained.size
     classifier(np.zeros((1, size, size), np.uint8))
@@ -75,6 +75,6 @@ def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limi
 
 
 def _url(host: str, port: int, token: str | None) -> str:
-    """What to open in a browser. The token stands behind #, which browsers do not send and servers do not log."""
+    """The address to open in a browser. The token follows #, which browsers do not send and servers do not log."""
     name = socket.gethostname() if host in ("0.0.0.0", "::") else f"[{host}]" if ":" in host else host
     return f"http://{name}:{port}/" + (f"#token={token}" if token else "")

@@ -1,5 +1,5 @@
-"""Faces from frame to frame: a face that was there a moment ago is looked for near its place, which takes a fraction of
-the time of a search of the whole frame."""
+"""Tracks faces from frame to frame. A face from the last frame is searched near its place, which takes a fraction of
+the time of searching the whole frame."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ import numpy as np
 
 from repro.use.recognition.detection import SAME_FACE, Box, Detector, overlap
 
-EVERY = 10  # frames until the whole one is searched again, for faces that came
-AROUND = 0.35  # of a face's width, on each side of it, where it may be in the next frame
-NEAR_PX = 100  # the side at which that place is searched; the face is then about 60 pixels wide
-OLDEST_S = 1.0  # of the last frame; after that a face may be anywhere, or the picture another one
+EVERY = 10  # frames until the whole frame is searched again, for new faces
+AROUND = 0.35  # of a face's width, on each side: where the face may be in the next frame
+NEAR_PX = 100  # the side at which that area is searched; the face is then about 60 pixels wide
+OLDEST_S = 1.0  # age of the last frame; after that a face may be anywhere, or the scene may have changed
 
 
 class Tracker(Detector):
-    """Finds faces in the frames of one camera, in their order. Not to be shared between cameras or threads."""
+    """Finds faces in the frames of one camera, in their order. Do not share it between cameras or threads."""
 
     def __init__(self, everywhere: Detector, near: Detector, clock: Callable[[], float] = time.monotonic) -> None:
         """everywhere: searches whole frames. near: searches squares around faces (search_px=NEAR_PX)."""
         self._everywhere, self._near, self._clock = everywhere, near, clock
         self._boxes: list[Box] = []
-        self._left = 0  # frames until the whole one is searched
+        self._left = 0  # frames until the whole frame is searched
         self._shape: tuple[int, ...] = ()
         self._at = 0.0
 
@@ -42,7 +42,7 @@ class Tracker(Detector):
         return found
 
     def _follow(self, gray_HW: np.ndarray) -> list[Box]:
-        """The same faces near their places, in their order; empty where one of them is not there."""
+        """The same faces near their places, in their order; empty if any is missing."""
         found: list[Box] = []
         for box in self._boxes:
             margin = round(AROUND * box.width)
