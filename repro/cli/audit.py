@@ -1,4 +1,4 @@
-"""The commands `repro audit data` and `repro audit PAPER`: their words. Imports nothing that takes time."""
+"""The command-line interface of `repro audit data` and `repro audit PAPER`. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ DATA_HELP = "FER-2013 in any form, or the word `synthetic`. Default: the data se
 
 
 class _DataOrPaper(click.Group):
-    """Every word that is no command of the group is a paper."""
+    """Every word that is not a command of the group is a paper."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]

@@ -1,4 +1,4 @@
-"""The command `repro bench`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro bench`. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _comparisons(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 
 
 def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """None where the user names none, which means all that there are."""
+    """None if the user names no rival, which means all installed rivals."""
     if value is None:
         return None
     if not _words(value):
@@ -95,7 +95,7 @@ def bench(papers: tuple[str, ...], **options: Any) -> None:
     """How fast this suite is beside PyTorch and Keras, on this machine, with the networks of the papers."""
     loaded = tuple(find_paper(name) for name in papers) or tuple(all_papers())
 
-    from repro.bench import command  # here, because it takes a while to import
+    from repro.bench import command  # here, because the import is slow
 
     outcome = command.bench(command.Request(papers=loaded, **options))
     click.echo(outcome.table())

@@ -1,4 +1,4 @@
-"""`repro data`: its words. What they answer is in `repro.cli.imported_data`, which takes time to import."""
+"""The command-line interface of `repro data`. Its answers are in `repro.cli.imported_data`, which is slow to import."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `repro explain`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro explain`. Imports nothing slow."""
 
 from __future__ import annotations
 

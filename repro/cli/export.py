@@ -1,4 +1,4 @@
-"""The command `repro export`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro export`. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `repro forensics`: its words."""
+"""The command-line interface of `repro forensics`."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ def _point(point: ContradictedPassage) -> dict[str, object]:
 
 
 def findings_text(loaded: LoadedSpec, findings: Sequence[Finding], *, show_all: bool) -> str:
-    """The findings as people read them on a terminal: contradictions, then what is not as the paper states it; with
-    `show_all` also the rest."""
+    """The findings for a terminal: contradictions, then what differs from the paper's statements; with `show_all` also
+    the rest."""
     found = points(loaded.spec.passages, findings)
     counts = {outcome: sum(finding.outcome == outcome for finding in findings) for outcome in OUTCOMES}
     lines = [

@@ -1,4 +1,4 @@
-"""What `repro data status|import|get` say."""
+"""The output of `repro data status|import|get`."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ NO_DATA = (
 
 
 def status_document() -> dict[str, Any]:
-    """The cache as plain values."""
+    """The content of the cache as plain values."""
     found = cache.entries()
     return {
         "cache": str(cache_folder()),
@@ -38,7 +38,7 @@ def status_document() -> dict[str, Any]:
 
 
 def status_text() -> str:
-    """The cache for a terminal."""
+    """The content of the cache for a terminal."""
     lines = [f"cache: {cache_folder()}"]
     found = cache.entries()
     for entry in found:
@@ -53,14 +53,14 @@ def status_text() -> str:
 
 
 def import_document(path: Path) -> dict[str, Any]:
-    """Import, make it the default, and say what was found."""
+    """Import a data set, make it the default, and summarise it."""
     imported, was_cached = cache.import_faces(path)
     cache.set_default(imported.faces.fingerprint)
     return {**summary(imported), "was_cached": was_cached}
 
 
 def import_text(path: Path) -> str:
-    """As `import_document`, for a terminal."""
+    """Like `import_document`, for a terminal."""
     imported, was_cached = cache.import_faces(path)
     cache.set_default(imported.faces.fingerprint)
     word = "was imported before" if was_cached else "imported"

@@ -1,4 +1,4 @@
-"""The command line. Thin: it reads words, calls one function per command, prints. Only commands that run import JAX."""
+"""The command line. A thin layer: one function call per command. JAX is imported only by commands that compute."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fer_jax.vocabulary.errors import UserError
 from repro import __version__
 from repro.cli.options import EXIT_BAD_INPUT
 
-# Each in a file of its name here, imported when it is called for.
+# Each is in a file with its name in this folder, imported when it is called.
 COMMANDS = (
     "audit",
     "bench",
@@ -33,7 +33,7 @@ COMMANDS = (
 
 
 class _Commands(click.Group):
-    """Turns every error that the user can mend into one message and exit code 2."""
+    """Turns every error that the user can fix into one message and exit code 2."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

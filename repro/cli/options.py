@@ -1,4 +1,4 @@
-"""What several commands share: options, examples, JSON, exit codes. Imports nothing that takes time."""
+"""Shared by several commands: options, examples, JSON, exit codes. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ device_option = click.option(
 
 
 def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Which trained network is used: `run`, `paper` and `results`, as `repro.use.trained.find_trained` takes them."""
+    """Options that choose a trained network: `run`, `paper` and `results`, as in `repro.use.trained.find_trained`."""
     for option in reversed(
         [
             click.option("--run", help="Folder of the run whose network is used."),

@@ -1,4 +1,4 @@
-"""`repro plan`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro plan`. Imports nothing slow."""
 
 from __future__ import annotations
 

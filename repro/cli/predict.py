@@ -1,4 +1,4 @@
-"""`repro predict`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro predict`. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network that `repro predict` and `repro webcam` are asked for, opened with a word on standard error."""
+"""Opens the network for `repro predict` and `repro webcam`, and describes it on standard error."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def open_recogniser(results: Path, run: str | None, paper: str | None, detector: Detector | None) -> Recogniser:
-    """Says on standard error which network is used, and whether its answers mean anything."""
+    """Print to standard error which network is used, and whether its answers mean anything."""
     if run is not None and paper is not None:
         raise click.UsageError("--run and --paper exclude each other")
 

@@ -1,4 +1,4 @@
-"""`repro report`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro report`. Imports nothing slow."""
 
 from __future__ import annotations
 

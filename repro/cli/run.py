@@ -1,4 +1,4 @@
-"""The commands `repro run` and `repro run-all`: their words. Imports nothing that takes time."""
+"""The command-line interface of `repro run` and `repro run-all`. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _run_seeds(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: what `repro.runs.batch.open_context` takes."""
+    """setting: arguments of `repro.runs.batch.open_context`."""
     import msgspec
 
     from repro.runs.plan import make_plan
@@ -196,7 +196,7 @@ def _run_until_decided(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: what `repro.runs.batch.open_context` takes beside `results`."""
+    """setting: arguments of `repro.runs.batch.open_context` besides `results`."""
     began = time.monotonic()
     if epochs is not None or limit_train is not None:
         raise click.UsageError("--until-decided judges full runs: leave --epochs and --limit-train away")
@@ -223,7 +223,7 @@ def _run_until_decided(
 def _questions(
     jobs: list[tuple[LoadedSpec, str]], protocol: str, *, precision: Precision | None, keep_going: bool
 ) -> list[Question]:
-    """One per variant and protocol. Of several, those without a claim that can be decided are left out with a word.
+    """One per variant and protocol. If there are several, those without a decidable claim are skipped with a message.
 
     Raises SpecError if none is left.
     """
@@ -244,5 +244,5 @@ def _questions(
 
 
 def _protocols(word: str) -> tuple[str, ...]:
-    """Those that `--protocol` names."""
+    """The protocols selected by `--protocol`."""
     return tuple(protocol for protocol in RUNNABLE if word in (protocol, ALL))

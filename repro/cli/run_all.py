@@ -1,4 +1,4 @@
-"""`repro run-all`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro run-all`. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command `repro serve`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro serve`. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`repro webcam`: its words. Imports nothing that takes time."""
+"""The command-line interface of `repro webcam`. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``python -m repro.gpu OUT DATA SECONDS``: all stages, each in its time. Records are saved after each job."""
+"""``python -m repro.gpu OUT DATA SECONDS``: runs all stages, each within its time. Saves records after each job."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from repro.gpu.schedule import DONE, DONE_BEFORE, FAILED, OUT_OF_TIME, SKIPPED, 
 from repro.gpu.stages import LIMITS, stages
 from repro.text.markdown import Column, escape, table
 
-# Kept back for the last archive and the table.
+# Reserved for the last archive and the table.
 TAIL_S = 6.0
 SAVE_EVERY_S = 15.0
 EXIT_FAILED = 1
@@ -100,7 +100,7 @@ def _list(settings: CallSettings) -> None:
 
 
 class _Saver:
-    """Writes the archives, but not more often than every few seconds unless told to."""
+    """Writes the archives, at most once every few seconds unless forced."""
 
     def __init__(self, settings: CallSettings) -> None:
         self.settings, self.at = settings, time.monotonic()
@@ -116,7 +116,7 @@ class _Saver:
 
 
 def _run(settings: CallSettings, begin: float) -> bool:
-    """All stages, then the table; whether anything failed."""
+    """Run all stages, then print the table; returns whether anything failed."""
     rows, errors, beside = [], [], []
     saver = _Saver(settings)
     try:
@@ -124,7 +124,7 @@ def _run(settings: CallSettings, begin: float) -> bool:
             left = settings.seconds - (time.monotonic() - begin) - TAIL_S
             _say(f"{stage.name}: {stage.about}; {len(stage.jobs)} commands, {left:.0f} s left in all")
             if stage.name == "speed":
-                _stop(beside)  # its times count
+                _stop(beside)  # this stage's times count
             started = time.monotonic()
             limit = min(stage.seconds, left)
             results = run_stage(stage, settings, seconds=limit, kept=saver, say=_say, beside=beside)
@@ -155,7 +155,7 @@ def _row(settings: CallSettings, stage: Stage, results: list[JobResult], seconds
     status = ", ".join(f"{count} {word}" for word, count in counts.items() if count) or "nothing to do"
     try:
         figures = key_figures(settings, stage)
-    except (KeyError, ValueError, TypeError) as error:  # a figure that cannot be read costs no record
+    except (KeyError, ValueError, TypeError) as error:  # an unreadable value must not cost a record
         figures = f"not readable: {error!r}"
     return [stage.name, status, f"{seconds:.0f}", escape(figures)]
 

@@ -1,4 +1,4 @@
-"""What comes back from the machine: records of runs and benchmarks, checks and logs, in archives of limited size."""
+"""The results to bring back: records of runs and benchmarks, checks and logs, in archives of limited size."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from pathlib import Path
 from repro.gpu.jobs import REPORTS
 
 NAME = "results"
-# Archives stay below 16 MiB each, and there are at most six, so that two files of eight are left for others.
+# Archives stay below 16 MiB each. There are at most six, so that two of eight files are left for other output.
 MOST_BYTES = 15 << 20
 MOST_PARTS = 6
-# Checkpoints are large, and locks and half-written files of no use.
+# Checkpoints are large; locks and half-written files are useless.
 LEFT_OUT = ("checkpoints", "run.lock")
 
 
 class ArchiveError(Exception):
-    """Records that do not fit into the archives; the message says how many bytes there are."""
+    """The records do not fit into the archives; the message gives their size in bytes."""
 
 
 def recorded_files(results: Path, device: str) -> Iterator[Path]:
-    """Everything that a kind of device has left in a results folder, in the order of the paths."""
+    """All files that a kind of device has written to a results folder, sorted by path."""
     folders = [*results.glob(f"runs/*/*/{device}"), *results.glob(f"bench/{device}-*"), results / REPORTS]
     for folder in sorted(folders):
         for path in sorted(folder.rglob("*")):
@@ -33,9 +33,9 @@ def recorded_files(results: Path, device: str) -> Iterator[Path]:
 
 
 def save(out: Path, results: Path, device: str) -> list[Path]:
-    """Write `results.tgz`, and `results-2.tgz` and so on where that gets too large; each in one piece.
+    """Write `results.tgz`, and `results-2.tgz` and so on if it gets too large; each atomically.
 
-    Raises ArchiveError where even so not everything fits; what does fit is then written.
+    Raises ArchiveError if the files still do not fit; those that fit are written first.
     """
     out.mkdir(parents=True, exist_ok=True)
     parts: list[list[Path]] = [[]]
@@ -65,7 +65,7 @@ def _write(out: Path, results: Path, number: int, paths: list[Path]) -> Path:
 
 
 def restore(archives: list[Path], results: Path) -> int:
-    """Put the records of earlier calls into a results folder; files that are there stay. Returns how many were put."""
+    """Extract the records of earlier calls into a results folder and return their number. Existing files are kept."""
     count = 0
     for path in archives:
         with tarfile.open(path) as archive:

@@ -1,6 +1,6 @@
 """``python -m repro.gpu.audit``: how long the search for duplicates takes on a device, and whether it finds the same.
 
-JAX chooses the device: a GPU where there is one. What is found is left in the cache, for the runs that need it.
+JAX chooses the device: a GPU if there is one. The result stays in the cache for later runs.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ REPEATS = 3
 
 
 def time_command(data: str, scratch: Path) -> float:
-    """Seconds of `repro audit data` as a whole, the data set imported but nothing else cached."""
+    """Seconds of the whole `repro audit data` command, with the data set imported and nothing else cached."""
     environment = {**os.environ, "FER_JAX_CACHE": str(scratch / "audit-cache")}
     words = [sys.executable, "-m", "repro"]
     subprocess.run([*words, "data", "import", data], env=environment, stdout=subprocess.DEVNULL, check=True)
@@ -35,7 +35,7 @@ def time_command(data: str, scratch: Path) -> float:
 
 
 def known_pairs(path: Path) -> set[tuple[int, int]] | None:
-    """Of a duplicates.csv; None where there is none."""
+    """The pairs in a duplicates.csv; None if the file is missing."""
     if not path.exists():
         return None
     with path.open(encoding="utf-8", newline="") as file:
@@ -43,7 +43,7 @@ def known_pairs(path: Path) -> set[tuple[int, int]] | None:
 
 
 def measure(data: str, scratch: Path, known: Path) -> dict[str, Any]:
-    """Times of the command and of the search, and how its pairs differ from those of a duplicates.csv."""
+    """Times of the command and of the search, and the differences between its pairs and those of a duplicates.csv."""
     report: dict[str, Any] = {"command_s": time_command(data, scratch)}
     import jax
 

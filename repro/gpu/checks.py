@@ -1,8 +1,8 @@
-"""``python -m repro.gpu.checks PAPER``: does a device compute a paper's network rightly, and do seeds side by side pay?
+"""``python -m repro.gpu.checks PAPER``: is a paper's network computed correctly on a device, and do parallel seeds pay?
 
-gradients: logits, loss and gradients on the device, in each precision that it has, against float64 on the CPU. Where
-    rounding decides which of two values a pooling takes, or whether a ReLU passes one, the gradient of that place goes
-    another way; over some thousand places that is a small share of the whole gradient, which the bounds allow.
+gradients: logits, loss and gradients on the device, in each supported precision, against float64 on the CPU. Rounding
+    can decide which of two values a pooling takes, or whether a ReLU passes one. The gradient then takes a different
+    path there. Over some thousand places that is a small share of the whole gradient, and the bounds allow it.
 seeds: one seed alone against the same seed among several in one program, on the same rows.
 speed: images/s of one seed, and of all seeds in one program.
 """
@@ -35,23 +35,23 @@ from repro.runs.dataset import open_dataset
 from repro.runs.records import write_atomically
 from repro.specs.catalog import find_paper
 
-# Largest allowed errors: of the logits, by their largest absolute value; of the gradient, by its length. Measured on a
-# CPU, the five networks are off by up to 3e-6 and 4e-6 in float32, and with factors rounded to TF32's 10 bits by up to
-# 4e-3 and 0.1 (onghena, batch norm over 8 rows; the other four 1e-3 and 0.02). A decision that rounding turns round may
-# come on top, so the bounds of float32 are wider; they still separate float32 from TF32.
+# Largest allowed errors: of the logits, relative to their largest absolute value; of the gradient, relative to its
+# length. Measured on a CPU, the five networks are off by up to 3e-6 and 4e-6 in float32, and with factors rounded to
+# TF32's 10 bits by up to 4e-3 and 0.1 (onghena, batch norm over 8 rows; the other four 1e-3 and 0.02). A decision
+# flipped by rounding may add to this, so the bounds of float32 are wider; they still separate float32 from TF32.
 LOGITS_ERROR: dict[str, float] = {"float32": 3e-5, "tensorfloat32": 2e-2}
 GRADIENT_ERROR: dict[str, float] = {"float32": 2e-3, "tensorfloat32": 2e-1}
-# Of the loss of one seed among others, by its value alone: of the first update (forward pass), and the mean of all.
+# Relative errors of the loss of one seed among others: of the first update (forward pass), and of the mean of all.
 FIRST_LOSS_ERROR, MEAN_LOSS_ERROR = 1e-4, 2e-3
-FEWEST_ROWS = 6  # batch norm over fewer enlarges rounding
-TOGETHER, WATCHED = 4, 2  # seeds in the program, and the one that is trained alone too
+FEWEST_ROWS = 6  # batch norm over fewer rows amplifies rounding
+TOGETHER, WATCHED = 4, 2  # seeds in the program, and the number also trained alone
 STEPS = 12
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How much is computed. rows: of a gradient, at most. multiply_adds: of a gradient, about; float64 is slow on a
-    CPU. timed_seeds, timed_steps: of the speed."""
+    """Sizes of the checks. rows: of a gradient, at most. multiply_adds: of a gradient, about; float64 is slow on a CPU.
+    timed_seeds, timed_steps: of the speed."""
 
     rows: int = 32
     multiply_adds: float = 10e9
@@ -104,7 +104,7 @@ def loss_and_gradients(
 
 
 def check_gradients(workload: Workload, device: jax.Device, sizes: Sizes) -> list[dict[str, Any]]:
-    """One entry per precision that the device has."""
+    """One entry per precision that the device supports."""
     network = workload.network
     layers = without_dropout(network.layers)
     per_row = multiply_adds(network.layers, network.image_size).train
@@ -131,7 +131,7 @@ def check_gradients(workload: Workload, device: jax.Device, sizes: Sizes) -> lis
 
 
 def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> dict[str, Any]:
-    """A seed alone and among others: the losses of the same updates, dropout and flips included, in float32."""
+    """A seed alone and among others: the losses of the same updates, including dropout and flips, in float32."""
     network, few = workload.network, with_rows(workload, min(sizes.rows_kept, len(workload.labels)))
     rate = network.training.optimizer.learning_rate
     batches = draw_batches(len(few.labels), network.training.batch_size, STEPS).astype(np.int32)
@@ -152,7 +152,7 @@ def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> 
     alone, together = losses([WATCHED]), losses(list(range(TOGETHER)))
     apart = np.abs(together[WATCHED] - alone) / np.abs(alone)
     mean = abs(float(together[WATCHED].mean() / alone.mean()) - 1)
-    # With the same start, or the same random numbers, all would follow the first seed.
+    # If the starts or the random numbers were the same, all seeds would follow the first.
     distinct = bool((np.diff(np.sort(together[:, 0])) > 0).all())
     passed = bool(apart[0] <= FIRST_LOSS_ERROR and mean <= MEAN_LOSS_ERROR and distinct)
     return {
@@ -166,7 +166,7 @@ def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> 
 
 
 def measure_speed(workload: Workload, device: str, sizes: Sizes) -> dict[str, Any]:
-    """Images/s in the device's default precision: the better of two timings each, compiled before."""
+    """Images/s in the device's default precision: the better of two timings each, after compilation."""
     few = with_rows(workload, min(sizes.rows_kept, len(workload.labels)))
     batch, seeds = workload.network.training.batch_size, sizes.timed_seeds
     rates = {}
@@ -187,7 +187,7 @@ def measure_speed(workload: Workload, device: str, sizes: Sizes) -> dict[str, An
 
 
 def check_paper(paper: str, data: str, device: str, sizes: Sizes, out: Path) -> bool:
-    """All checks of a paper, written to `out` after each; whether all passed."""
+    """Run all checks of a paper and write `out` after each; returns whether all passed."""
     devices = choose_devices("gpu" if device == "gpu" else "cpu")
     workload = make_workload(find_paper(paper), open_dataset(data).faces)
     report: dict[str, Any] = {"paper": paper, "device": device_name(devices[0]), "checks": []}

@@ -1,4 +1,4 @@
-"""A job is one command with what it leaves behind; a stage is a list of jobs with a time limit. No JAX here."""
+"""A job is one command and the files it makes; a stage is a list of jobs with a time limit. No JAX here."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from repro.runs.records import RECORD_NAME, Overrides
 from repro.specs.catalog import all_papers
 from repro.specs.decode import LoadedSpec
 
-# This folder of the results holds what is no run and no benchmark: checks, profiles, times, logs.
+# This folder of the results holds everything except runs and benchmarks: checks, profiles, times, logs.
 REPORTS = "gpu"
 
 
 @dataclass(frozen=True)
 class CallSettings:
-    """What the whole call shares. data: as `repro run --data` takes it. seconds: for all stages together. scratch: what
-    no result is made of. seeds, variant_seeds: of a paper's default and optimizer variants, and of other variants.
-    jobs: commands side by side in the stages whose times do not count. limits: seconds by stage, in place of its own.
+    """Settings of the whole call. data: as `repro run --data` takes it. seconds: for all stages together. scratch: a
+    temporary folder. seeds, variant_seeds: of a paper's default and optimizer variants, and of other variants.
+    jobs: parallel commands in the stages whose times do not count. limits: seconds by stage, instead of its default.
     """
 
     out: Path
@@ -60,8 +60,8 @@ class CallSettings:
 class Job:
     """One command.
 
-    name: of its log. command: what follows `python`. plans: the runs that it makes; makes: other files, below the
-    results folder, as glob patterns. If all exist, the job is done. least: seconds that must be left
+    name: of its log. command: the words after `python`. plans: the runs it makes; makes: other files it makes, below
+    the results folder, as glob patterns. If all exist, the job is done. least: seconds that must be left
     for it to start. environment: variables that differ. beside: runs beside the others of its stage, at the lowest
     priority, and is not waited for.
     """
@@ -75,7 +75,7 @@ class Job:
     beside: bool = False
 
     def done(self, settings: CallSettings) -> bool:
-        """Whether everything that the job makes is in the results folder."""
+        """Whether all results of the job are in the results folder."""
         if not self.plans and not self.makes:
             return False
         runs = all(_recorded(plan, settings) for plan in self.plans)
@@ -84,7 +84,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Stage:
-    """Jobs that belong together. seconds: most that they may take. at_once: how many run side by side."""
+    """Jobs that belong together. seconds: the most they may take. at_once: number of parallel jobs."""
 
     name: str
     about: str
@@ -120,7 +120,7 @@ def run_job(
 
 
 def common_options(settings: CallSettings) -> list[str]:
-    """Of `repro run` and `repro run-all`."""
+    """Options shared by `repro run` and `repro run-all`."""
     words = ["--device", settings.device, "--data", settings.data, "--results", str(settings.results)]
     for flag, value in (("--epochs", settings.epochs), ("--limit-train", settings.limit_train)):
         words += [flag, str(value)] if value else []
@@ -128,12 +128,12 @@ def common_options(settings: CallSettings) -> list[str]:
 
 
 def records_of(plans: Sequence[RunPlan], settings: CallSettings) -> list[dict[str, Any]]:
-    """The records of those plans that were carried out, in the order of the plans."""
+    """The records of the finished plans, in the order of the plans."""
     return [record for plan in plans if (record := _recorded(plan, settings))]
 
 
 def _recorded(plan: RunPlan, settings: CallSettings) -> dict[str, Any] | None:
-    """The record of this very run in the default precision of the device, if it did not fail."""
+    """The record of exactly this run in the default precision of the device, if it did not fail."""
     place = settings.results / "runs" / plan.paper / plan.variant / settings.device / plan.protocol
     for path in sorted(place.glob(f"*/seed-{plan.seed}/{RECORD_NAME}")):
         try:

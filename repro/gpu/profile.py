@@ -1,7 +1,7 @@
-"""``python -m repro.gpu.profile PAPER``: where the time of a training step goes on a device.
+"""``python -m repro.gpu.profile PAPER``: how a device spends the time of a training step.
 
 Speed is measured without the profiler, then some updates are traced with it. On a GPU every kernel and copy is an event
-of a stream; what no stream was busy with is waiting for launches and for the host.
+of a stream. Time in which no stream is busy is spent waiting for launches and for the host.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ SHOWN = 8
 
 
 class Event(NamedTuple):
-    """Something that a device did; nanoseconds."""
+    """An operation of a device; times in nanoseconds."""
 
     name: str
     start: float
@@ -41,7 +41,7 @@ class Event(NamedTuple):
 
 
 def profile(paper: str, data: str, device: str, *, tiny: bool) -> dict[str, Any]:
-    """Seconds of an update, what it consists of, and the share of the time that the device was busy."""
+    """Seconds of an update, its events, and the share of the time that the device was busy."""
     devices = choose_devices("gpu" if device == "gpu" else "cpu")
     precision = default_precision(devices[0])
     workload = make_workload(find_paper(paper), open_dataset(data).faces, precision=precision)
@@ -56,7 +56,7 @@ def profile(paper: str, data: str, device: str, *, tiny: bool) -> dict[str, Any]
         begin = time.perf_counter()
         own.train(rows)
         seconds.append((time.perf_counter() - begin) / steps)
-    own.train(few)  # compiled before it is traced
+    own.train(few)  # compiles before the trace
     with tempfile.TemporaryDirectory(prefix="repro-trace-") as folder:
         with jax.profiler.trace(folder):
             begin = time.perf_counter()
@@ -77,7 +77,7 @@ def profile(paper: str, data: str, device: str, *, tiny: bool) -> dict[str, Any]
 
 
 def device_events(folder: Path, kind: str) -> list[Event]:
-    """Of all streams of the GPUs; of a CPU those of XLA's own threads."""
+    """The events of all streams of the GPUs; on a CPU those of XLA's own threads."""
     found = []
     for path in sorted(folder.rglob("*.xplane.pb")):
         data = jax.profiler.ProfileData.from_file(str(path))
@@ -92,7 +92,7 @@ def device_events(folder: Path, kind: str) -> list[Event]:
 
 
 def summary(events: Iterable[Event], steps: int) -> dict[str, Any]:
-    """Per update: how many events, how long at least one was under way, and which kinds took the most time."""
+    """Per update: the number of events, how long at least one was running, and the kinds that took the most time."""
     events = sorted(events, key=lambda event: event.start)
     if not events:
         return {"events_per_step": 0.0, "busy_us": 0.0, "busy_share": None, "kinds": []}
@@ -116,7 +116,7 @@ def summary(events: Iterable[Event], steps: int) -> dict[str, Any]:
 
 
 def kind_of(name: str) -> str:
-    """A kernel's name without the numbers that distinguish its copies, and not longer than a line."""
+    """A kernel's name without the numbers that distinguish its copies, cut to 100 characters."""
     return re.sub(r"[._]\d+", "", name)[:100]
 
 

@@ -1,4 +1,4 @@
-"""What the stages found, read back from the files that they left: key figures for the table. No JAX here."""
+"""The results of the stages, read back from their files: key values for the table. No JAX here."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from typing import Any
 from repro.gpu.jobs import REPORTS, CallSettings, Job, Stage, records_of
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
 
-# Seeds in one program must give at least this many times the images/s of one seed; else they run one after another.
+# Seeds in one program must give at least this many times the images/s of one seed; otherwise they run in sequence.
 WORTH_SHARING = 1.0
 
 
 def read_report(settings: CallSettings, name: str) -> dict[str, Any]:
-    """A file of `results/gpu`; empty where there is none, or none that can be read."""
+    """A file of `results/gpu`; empty if it is missing or unreadable."""
     try:
         found = json.loads((settings.reports / f"{name}.json").read_text("utf-8"))
     except (OSError, ValueError):
@@ -24,13 +24,13 @@ def read_report(settings: CallSettings, name: str) -> dict[str, Any]:
 
 
 def seeds_side_by_side(settings: CallSettings, paper: str) -> bool:
-    """Whether a paper's seeds are trained in one program: unless the checks have measured that it is slower."""
+    """Whether a paper's seeds are trained in one program: true unless the checks measured that it is slower."""
     ratio = read_report(settings, f"works-{paper}").get("speed", {}).get("ratio")
     return ratio is None or ratio >= WORTH_SHARING
 
 
 def key_figures(settings: CallSettings, stage: Stage) -> str:
-    """A line about a stage, from all that is there, also of earlier calls."""
+    """A line about a stage, from all existing results, including earlier calls."""
     line = _LINES.get(stage.name)
     return line(settings, stage) if line else ""
 
@@ -49,7 +49,7 @@ def _works(settings: CallSettings, stage: Stage) -> str:
 
 
 def _runs(settings: CallSettings, stage: Stage) -> str:
-    """Mean accuracy of each paper and protocol; of variants their number alone."""
+    """Mean accuracy of each paper and protocol; for variants only their number."""
     parts = []
     for job in stage.jobs:
         for paper in dict.fromkeys(plan.paper for plan in job.plans):
@@ -95,7 +95,7 @@ def _speed(settings: CallSettings, stage: Stage) -> str:
 
 
 def _bench_words(record: dict[str, Any]) -> str:
-    """The lowest ratio of a comparison, or how much several seeds are worth."""
+    """The lowest ratio of a comparison, or the gain from several seeds."""
     if comparison := record.get("comparison"):
         duels = comparison["duels"]
         ratios = [statistics.median(_ratio(one) for one in duel["rounds"]) for duel in duels]
@@ -117,7 +117,7 @@ def _ratio(one: dict[str, Any]) -> float:
 
 
 def _reported_split(settings: CallSettings, paper: str) -> str:
-    """Of the paper's main claim."""
+    """The split of the paper's main claim."""
     for loaded in settings.loaded:
         if loaded.id == paper and loaded.spec.headline:
             return loaded.spec.headline.split or REPORTED_SPLIT
@@ -142,5 +142,5 @@ _LINES: dict[str, Callable[[CallSettings, Stage], str]] = {
 
 
 def log_path(settings: CallSettings, job: Job) -> str:
-    """Of a job's output, relative to the results folder."""
+    """The path of a job's log, relative to the results folder."""
     return f"{REPORTS}/logs/{job.name}.txt"

@@ -1,6 +1,6 @@
 """``python -m repro.gpu.reruns killed|first-epoch PAPER``: the same run twice, by ordinary `repro run` commands.
 
-killed: a run that is killed after a checkpoint and started again, against one that was left alone.
+killed: a run that is killed after a checkpoint and restarted, against one that was never interrupted.
 first-epoch: the first epochs on the device in float32, against the CPU.
 """
 
@@ -19,8 +19,8 @@ import click
 
 from repro.runs.records import RunRecord, find_records, write_atomically
 
-# Losses of training, absolute. After a kill the same updates follow; on a GPU sums are added up in no fixed order, and
-# training enlarges such rounding.
+# Absolute errors of the training loss. After a kill the same updates follow, but a GPU adds up sums in no fixed order,
+# and training amplifies such rounding.
 FIRST_EPOCH_ERROR = 1e-3
 KILLED_ERROR = 0.05
 EPOCHS = {"killed": 4, "first-epoch": 2}
@@ -30,7 +30,7 @@ SEEDS = 2
 
 
 class Rerun:
-    """`repro run` of a few epochs into a results folder of its own."""
+    """`repro run` of a few epochs into a separate results folder."""
 
     def __init__(self, paper: str, results: Path, *, epochs: int, data: str, device: str, more: list[str]) -> None:
         self.results = results
@@ -47,7 +47,7 @@ class Rerun:
         return [record for _, record in find_records(self.results)]
 
     def checkpoints(self) -> int:
-        """How many runs have a finished checkpoint."""
+        """The number of runs with a finished checkpoint."""
         try:
             found = list(self.results.glob("runs/**/checkpoints/last/*"))
         except FileNotFoundError:  # a run that has just ended deletes its checkpoints
@@ -56,7 +56,7 @@ class Rerun:
 
 
 def killed(paper: str, scratch: Path, *, epochs: int, data: str, device: str, more: list[str]) -> list[dict[str, Any]]:
-    """Kill once every seed has a checkpoint, start again, and compare the losses with a run that was left alone."""
+    """Kill once every seed has a checkpoint, restart, and compare the losses with an uninterrupted run."""
     settings: dict[str, Any] = {"epochs": epochs, "data": data, "device": device}
     seeds = ["--seeds", str(SEEDS), "--seeds-at-once", str(SEEDS), "--checkpoint-every", "0", "--keep-going", *more]
     cut = Rerun(paper, scratch / "cut", **settings, more=seeds)
@@ -104,7 +104,7 @@ def first_epoch(
 
 
 def _apart(one: RunRecord, other: RunRecord) -> float:
-    """The largest difference between the training losses of two runs; infinite where one has fewer epochs."""
+    """The largest difference between the training losses of two runs; infinite if their numbers of epochs differ."""
     if len(one.history) != len(other.history) or not one.history:
         return math.inf
     return max(abs(a.train.loss - b.train.loss) for a, b in zip(one.history, other.history, strict=True))

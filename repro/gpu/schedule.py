@@ -1,4 +1,4 @@
-"""Runs the jobs of a stage within its time, several side by side. A job that fails, or is out of time, is a row of the
+"""Runs the jobs of a stage within its time, several in parallel. A job that fails or runs out of time is a row of the
 table and stops nothing else."""
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ DONE, FAILED, OUT_OF_TIME, SKIPPED, DONE_BEFORE = "done", "FAILED", "out of time
 
 @dataclass(frozen=True)
 class JobResult:
-    """How a job ended. error: the last lines of its output where it failed or was cut off."""
+    """How a job ended. error: the last lines of its output if it failed or was cut off."""
 
     job: Job
     status: str
@@ -34,7 +34,7 @@ class JobResult:
 
 
 class Running:
-    """A job's process, in a process group of its own, with everything it prints in its log."""
+    """A job's process in a separate process group, with all output in its log."""
 
     def __init__(self, job: Job, settings: CallSettings) -> None:
         self.job, self.begin = job, time.monotonic()
@@ -57,14 +57,14 @@ class Running:
         return JobResult(self.job, status, time.monotonic() - self.begin, error)
 
     def ended(self) -> JobResult | None:
-        """None while it runs."""
+        """The result; None while the job runs."""
         code = self.process.poll()
         if code is None:
             return None
         return self.result(DONE if code == 0 else FAILED)
 
     def stop(self) -> None:
-        """End the process and all that it has started."""
+        """End the process and all processes it has started."""
         for word, patience in ((signal.SIGTERM, GRACE_S), (signal.SIGKILL, GRACE_S)):
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self.process.pid, word)
@@ -96,10 +96,10 @@ def run_stage(
     say: Callable[[str], None],
     beside: list[Running],
 ) -> list[JobResult]:
-    """Every job of a stage within `seconds`, `stage.at_once` at a time, in their order.
+    """Run every job of a stage within `seconds`, `stage.at_once` at a time, in their order.
 
-    kept: called after each job that ended, to save its records. beside: jobs that run on behind the stage are added
-    to it; the caller stops them.
+    kept: called after each finished job, to save its records. beside: jobs that outlast the stage are added to it; the
+    caller stops them.
     """
     deadline = time.monotonic() + seconds
     waiting = [job for job in stage.jobs if not job.beside]
@@ -137,7 +137,7 @@ def run_stage(
 
 
 def _start_beside(stage: Stage, settings: CallSettings) -> Running:
-    """All jobs of a stage that run beside it, one after another in one shell."""
+    """Start all jobs that run beside the stage, in sequence in one process."""
     jobs = [job for job in stage.jobs if job.beside]
     program = "import subprocess, sys\nfor command in {!r}:\n    subprocess.run([sys.executable, *command])"
     first = jobs[0]

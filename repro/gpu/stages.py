@@ -1,5 +1,5 @@
-"""The stages, in order of what their results are worth. What runs is read from the specs and from the list of
-protocols; nothing here is about one paper. No JAX here."""
+"""The stages, most valuable results first. Their runs come from the specs and the list of protocols; nothing here is
+about one paper. No JAX here."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from repro.report.figures.sweeps import SWEEPS
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
-CHECKED_AGAIN = "basani2017"  # the paper that is killed, and trained on a CPU too: the fastest
-# The launch of a whole loop, not only of each step, as one CUDA graph.
+CHECKED_AGAIN = "basani2017"  # the paper that is killed, and also trained on a CPU: the fastest
+# Launch a whole loop, and not only each step, as one CUDA graph.
 WHOLE_LOOP = "--xla_gpu_enable_command_buffer=FUSION,CUBLAS,CUBLASLT,CUSTOM_CALL,CUDNN,DYNAMIC_SLICE_FUSION,WHILE"
 SINGLE_LAUNCHES = "--xla_gpu_enable_command_buffer="
 
@@ -30,7 +30,7 @@ LIMITS = {"works": 110.0, "published": 240.0, "audit": 40.0, "protocols": 160.0,
 
 
 def stages(settings: CallSettings) -> Iterator[Stage]:
-    """Each stage made when its turn comes, since how the later ones run depends on what the first one measured."""
+    """Make each stage when its turn comes, because later stages depend on the measurements of the first."""
     makers = {
         "works": _works,
         "published": _published,
@@ -59,7 +59,7 @@ def _works(settings: CallSettings) -> Iterator[Job]:
         words = ["-m", "repro.gpu.checks", loaded.id, "--device", settings.device, "--data", settings.data, *tiny]
         yield Job(f"works-{loaded.id}", (*words, "--out", str(settings.results / path)), makes=(path,))
     again = CHECKED_AGAIN
-    if settings.limit_train:  # few rows shorten epochs, but not the 2,000 updates of a paper that counts those
+    if settings.limit_train:  # few rows shorten epochs, but not the 2,000 updates of a paper that counts updates
         by_epochs = [loaded.id for loaded in settings.loaded if loaded.spec.training.epochs]
         again = by_epochs[0] if by_epochs else CHECKED_AGAIN
     for name in ("killed", "first-epoch"):
@@ -72,7 +72,7 @@ def _works(settings: CallSettings) -> Iterator[Job]:
 
 
 def _published(settings: CallSettings) -> Iterator[Job]:
-    """One process for all papers where all train their seeds alike: it starts once."""
+    """One process for all papers, to start only once, if all train their seeds alike."""
     by_paper = {loaded.id: _at_once(settings, loaded) for loaded in settings.loaded}
     jobs = [run_job(settings, loaded, seeds=settings.seeds, more=by_paper[loaded.id]) for loaded in settings.loaded]
     if settings.papers or any(by_paper.values()):
@@ -84,7 +84,7 @@ def _published(settings: CallSettings) -> Iterator[Job]:
 
 
 def _at_once(settings: CallSettings, loaded: LoadedSpec) -> list[str]:
-    """Nothing where all seeds side by side are the faster way, as far as was measured."""
+    """Empty if training all seeds in one program is faster, or was not measured."""
     return [] if seeds_side_by_side(settings, loaded.id) else ["--seeds-at-once", "1"]
 
 
@@ -101,7 +101,7 @@ def _protocols(settings: CallSettings) -> Iterator[Job]:
 
 
 def _variants(settings: CallSettings) -> Iterator[Job]:
-    """What the sweeps compare, what claims name, optimizers, what contradictions name; each once, in this order."""
+    """Variants of the sweeps, the claims, the optimizers and the contradictions; each once, in this order."""
     done = set()
     for kind in (sweep_variants, claim_variants, optimizer_variants, contradiction_variants):
         for loaded in settings.loaded:
@@ -113,7 +113,7 @@ def _variants(settings: CallSettings) -> Iterator[Job]:
 
 
 def sweep_variants(loaded: LoadedSpec) -> list[str]:
-    """Those of the figures that compare settings."""
+    """Variants of the plots that compare settings."""
     return _without_default(v for sweep in SWEEPS.get(loaded.id, ()) for v in sweep.variants)
 
 
@@ -122,7 +122,7 @@ def claim_variants(loaded: LoadedSpec) -> list[str]:
 
 
 def optimizer_variants(loaded: LoadedSpec) -> list[str]:
-    """Those that change the update rule."""
+    """Variants that change the update rule."""
     variants = loaded.spec.variants.items()
     return [name for name, variant in variants if any(key.startswith("training.optimizer") for key in variant.set)]
 
@@ -160,8 +160,8 @@ def _wanted(settings: CallSettings, stage: str) -> bool:
 
 
 def _warm_up(settings: CallSettings) -> Iterator[Job]:
-    """The parts of the benchmark whose times do not count, while other stages run: whether both sides learn alike, and
-    the rivals' compilers, which keep what they made."""
+    """The parts of the benchmark whose times do not count, run during other stages: whether both sides learn alike, and
+    the rivals' compilers, which cache their output."""
     if importlib.util.find_spec("torch") is None:
         return
     folder = settings.scratch / "warm-up"
@@ -172,7 +172,7 @@ def _warm_up(settings: CallSettings) -> Iterator[Job]:
 
 
 def _kept_kernels(settings: CallSettings) -> dict[str, str]:
-    """Where PyTorch's compilers keep what they made."""
+    """Cache folders of PyTorch's compilers."""
     folder = settings.scratch / "torch"
     return {"TORCHINDUCTOR_CACHE_DIR": str(folder / "inductor"), "TRITON_CACHE_DIR": str(folder / "triton")}
 
