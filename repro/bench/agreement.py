@@ -27,7 +27,7 @@ from repro.bench.workload import Workload, draw_batches
 STEPS = 200
 OWN = "own"
 
-HELD_OUT_SHARE = 8  # one row in so many is held out
+HELD_OUT_SHARE = 8  # one in this many rows is held out
 HELD_OUT_BATCH = 64
 MOST_HELD_OUT = 1024
 

@@ -23,7 +23,7 @@ PIXEL_CORRELATION = 0.92  # a usual bound for "the same image"
 # Bits of 64 that may differ: the usual bound for "the same image" with this hash.
 HAMMING = 6
 HASH_SIZE = 8
-HASH_FREQUENCIES = 32  # pictures are shrunk to so many pixels before the cosine transform
+HASH_FREQUENCIES = 32  # images are shrunk to this side in pixels before the cosine transform
 
 
 class SearchTiming(NamedTuple):
@@ -87,7 +87,7 @@ class Searcher:
         self.way, self.images = way, images
         self.versions = {"numpy": np.__version__}
         if way == OWN:
-            import fer_jax.duplicates.correlation  # noqa: F401  not timed; what it compiles is
+            import fer_jax.duplicates.correlation  # noqa: F401  the import is not timed; its compilation is
 
     def search(self) -> SearchTiming:
         begin = time.perf_counter()

@@ -127,7 +127,7 @@ def bench(request: Request) -> BenchOutcome:
 
 @dataclass(frozen=True)
 class _Place:
-    """Where and on what all comparisons of one call run."""
+    """The device and data set of all comparisons of one call."""
 
     device: Device
     jax_device: Any

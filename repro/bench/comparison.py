@@ -42,7 +42,7 @@ class ComparisonSettings:
     modes: tuple[str, ...] | None = None
 
     def modes_of(self, name: str) -> tuple[str, ...]:
-        """The modes of a contender that are tried."""
+        """The modes in which a contender is tried."""
         there_are = contenders.modes(name, self.device)
         return there_are if name == OWN or self.modes is None else tuple(m for m in there_are if m in self.modes)
 

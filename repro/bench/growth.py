@@ -42,7 +42,7 @@ def with_batch_size(workload: Workload, batch_size: int) -> Workload:
 
 
 def with_image_size(workload: Workload, size: int) -> Workload:
-    """The same network on faces resized to the nearest pixel: their content does not matter here."""
+    """The same network on faces resized by nearest neighbour: their content does not matter here."""
     nearest = np.arange(size) * workload.images.shape[1] // size
     network: Network = dataclasses.replace(workload.network, image_size=size)
     return dataclasses.replace(workload, network=network, images=workload.images[:, nearest][:, :, nearest])
@@ -50,7 +50,7 @@ def with_image_size(workload: Workload, size: int) -> Workload:
 
 @dataclasses.dataclass(frozen=True)
 class GrowthSettings:
-    """How to measure, and at which points. device: cpu or gpu. devices: how many exist."""
+    """How to measure, and at which points. device: cpu or gpu. devices: the number available."""
 
     device: str
     threads: int
@@ -146,7 +146,7 @@ def _device_point(
 def _seed_point(
     workload: Workload, seeds: int, settings: GrowthSettings, measure: Callable[..., GrowthPoint]
 ) -> GrowthPoint:
-    """Images per second of all seeds together: a step takes the batches of all."""
+    """Images per second of all seeds together: each step trains a batch of every seed."""
     few = with_rows(workload, min(SEED_ROWS, len(workload.labels)))
     start = partial(SeedsTogether, few, settings.device, seeds)
     batch = seeds * workload.network.training.batch_size

@@ -27,7 +27,7 @@ def with_rows(workload: Workload, rows: int) -> Workload:
     out[: len(images)] = images
     for copy, first in enumerate(range(len(images), rows, len(images)), 1):
         part = out[first : first + len(images)]
-        moved = np.roll(noise, copy, axis=0)[: len(part)]  # other noise on each face at no cost
+        moved = np.roll(noise, copy, axis=0)[: len(part)]  # different noise on each face at no cost
         np.clip(images[: len(part)] + moved, 0, 255, out=moved)
         part[:] = moved
     return dataclasses.replace(workload, images=out, labels=np.resize(labels, rows))
@@ -39,7 +39,7 @@ def start_with_rows(workload: Workload, device: str, rows: int) -> Contender:
 
 
 def start_on_all_devices(workload: Workload, device: str) -> Own:
-    """Every batch is shared over all devices of the process."""
+    """Every batch is split over all devices of the process."""
     return Own("default", workload, device, devices=None)
 
 

@@ -75,7 +75,7 @@ class Reader:
         self.way, self.path, self.cache_dir = way, path, Path(cache_dir)
         self.versions: dict[str, str] = {"numpy": np.__version__}
         if way in IDIOMS:
-            import pandas as pd  # not timed, no more than our own modules are
+            import pandas as pd  # not timed, like the import of our own modules
 
             self.versions["pandas"] = pd.__version__
 

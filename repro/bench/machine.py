@@ -78,7 +78,7 @@ def available_memory_bytes() -> int | None:
 
 @dataclass(frozen=True)
 class CoreTime:
-    """Seconds of processor time so far: of the cores that this process may use, and of the given processes."""
+    """Seconds of processor time so far, of the cores available to this process and of the given processes."""
 
     at_s: float
     busy_s: float

@@ -63,7 +63,7 @@ class Entrant:
             if wanted == steps or 0.5 <= again / seconds <= 2:
                 break
             steps = wanted
-            self._call(steps)  # another number of steps may be another program: compiled here
+            self._call(steps)  # a different number of steps may be a different program: compile it here
             again = self._call(steps)
 
     def recalibrate(self, seconds: float) -> None:

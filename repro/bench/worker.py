@@ -47,10 +47,10 @@ def thread_environment(threads: int, device: str) -> dict[str, str]:
         "MKL_NUM_THREADS": str(threads),
         "OPENBLAS_NUM_THREADS": str(threads),
         "TF_NUM_INTRAOP_THREADS": str(threads),
-        "NPROC": str(threads),  # the one that XLA takes
+        "NPROC": str(threads),  # read by XLA
         "XLA_PYTHON_CLIENT_PREALLOCATE": "false",  # several contenders are alive on one GPU
         "TF_FORCE_GPU_ALLOW_GROWTH": "true",
-        "JAX_ENABLE_COMPILATION_CACHE": "false",  # so that the time to compile is that of a first run
+        "JAX_ENABLE_COMPILATION_CACHE": "false",  # so that compile times are those of a first run
         "TF_CPP_MIN_LOG_LEVEL": "2",
         "PYTHONUNBUFFERED": "1",
     }
@@ -138,7 +138,7 @@ class Worker:
         self._process = context.Process(target=serve, args=(theirs, path), name=label)
         with environment(variables):
             self._process.start()
-        theirs.close()  # else a process that died would keep its end of the pipe open here
+        theirs.close()  # otherwise a dead process would keep its end of the pipe open here
         try:
             self.versions: dict[str, str] = self._ask("start", start, arguments)
         except BaseException:

@@ -44,7 +44,7 @@ GRADIENT_ERROR: dict[str, float] = {"float32": 2e-3, "tensorfloat32": 2e-1}
 # Relative errors of the loss of one seed among others: of the first update (forward pass), and of the mean of all.
 FIRST_LOSS_ERROR, MEAN_LOSS_ERROR = 1e-4, 2e-3
 FEWEST_ROWS = 6  # batch norm over fewer rows amplifies rounding
-TOGETHER, WATCHED = 4, 2  # seeds in the program, and the number also trained alone
+TOGETHER, WATCHED = 4, 2  # seeds in the program, and the seed that is also trained alone
 STEPS = 12
 
 

@@ -191,8 +191,8 @@ def _build(network: Network, policy: Any) -> Any:
 
 
 def _make_optimizer(network: Network) -> Any:
-    """The update rule, by the same formulas with one exception. Keras' Adam knows only `epsilon_hat`, so without it the
-    epsilon is smaller by sqrt(1 - b2^t), which matters only for gradients near epsilon."""
+    """The update rule, by the same formulas with one exception. Keras' Adam knows only `epsilon_hat`, so a spec
+    without it gets an epsilon smaller by sqrt(1 - b2^t). This matters only for gradients near epsilon."""
     settings = network.training.optimizer
     if isinstance(settings, Sgd):
         return keras.optimizers.SGD(settings.learning_rate, settings.momentum, settings.nesterov)

@@ -10,7 +10,7 @@ from fer_jax.vocabulary.network import Network
 
 Output = Literal["softmax", "sigmoid"]
 
-# tf.keras.backend.epsilon(), by which Keras' categorical_crossentropy clips probabilities (see `settings.Loss`).
+# tf.keras.backend.epsilon(): Keras' categorical_crossentropy clips probabilities by it (see `settings.Loss`).
 PROBABILITY_CLIP = 1e-7
 
 

@@ -140,7 +140,7 @@ class TorchNetwork(nn.Module):
     def places(self) -> list[tuple[Tensor, tuple[str, str, str], TensorLayout]]:
         """Every tensor, the place of its values in the variables, and the mapping between their axes."""
         found = []
-        order: np.ndarray | None = None  # of features: the place in (C, H, W) order holds which place in (H, W, C)
+        order: np.ndarray | None = None  # of features: maps each place in (C, H, W) order to its place in (H, W, C)
         for stage in self.stages:
             layer, module = stage.layer, self.layers[stage.name]
             if isinstance(layer, Flatten) and not self.channels_last:

@@ -115,7 +115,7 @@ class TorchRival:
             mirrored = torch.rand(rows_B.shape, device=self.device) < chance
             images = torch.where(mirrored[:, None, None], images.flip(-1), images)
         x = (images.float() - self.network.subtract) * (1.0 / self.network.divide)
-        # PyTorch chooses the layout of later layers from the strides of this axis of one channel.
+        # PyTorch chooses the layout of later layers by the strides of this one-channel axis.
         x = x[..., None].permute(0, 3, 1, 2) if self.channels_last else x[:, None]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.workload.precision == "bfloat16"):
             logits = self.module(x)
@@ -177,7 +177,7 @@ class _StepGraph:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph):
             loss = rival.update(rows).detach()
-        with torch.no_grad():  # the steps that came before the capture do not count
+        with torch.no_grad():  # undo the steps before the capture
             for tensor, values in zip(tensors, before, strict=True):
                 tensor.copy_(values)
         return graph, rows, loss

@@ -23,7 +23,7 @@ import numpy as np
 
 from repro.use.recognition.errors import RecognitionError
 
-# Larger images are searched at this longer side in pixels, because the time grows with the pixels.
+# Larger images are shrunk to this longer side in pixels for the search, because the time grows with the pixels.
 SEARCH_PX = 480  # the smallest faces found are a twentieth of it
 LIVE_SEARCH_PX = 320  # for live use, where each frame must be fast and faces are nearer
 # Tried in this order, each only if those before it found nothing. A mirrored image shows faces turned to the other

@@ -36,7 +36,7 @@ _JPEG = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo")
 @dataclass(frozen=True)
 class PictureFile:
     """A file named by the user or found in a folder. copy: the place of its annotated copy, within --out.
-    error: why it cannot even be tried."""
+    error: why it cannot be read at all."""
 
     path: Path
     copy: PurePath

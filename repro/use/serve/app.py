@@ -158,7 +158,7 @@ class RecordFiles(StaticFiles):
 
 
 def policy_of(page: str) -> str:
-    """The page's own policy, which allows its inline script and style by hash, with what only a header can set."""
+    """The page's own policy, which allows its inline script and style by hash, plus what only a header can set."""
     found = re.search(r'<meta http-equiv="Content-Security-Policy" content="([^"]*)"', page)
     own = html.unescape(found.group(1)).rstrip("; ") if found else "default-src 'none'"
     return f"{own}; frame-ancestors 'none'"
