@@ -26,7 +26,7 @@ from repro.use.recognition.recogniser import Recogniser
 from repro.use.recognition.rows import csv_lines
 from repro.use.trained import Classifier, find_trained, load_trained
 
-_DRAWN = 7 * 200  # different faces; repeated up to the number that is asked for
+_DRAWN = 7 * 200  # different faces; repeated up to the requested number
 
 
 def measure(recogniser: Recogniser, count: int, rounds: int) -> dict[str, np.ndarray]:

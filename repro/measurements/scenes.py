@@ -19,7 +19,7 @@ from repro.use.recognition.detection import Box
 
 WIDTH_PX, HEIGHT_PX = 640, 480
 FACE_PX = (80, 240)  # side of the pasted square, drawn evenly on a logarithmic scale
-FADE = 0.125  # of the side: how far outside its square a faded face goes over into the background
+FADE = 0.125  # of the side: how far outside its square a faded face blends into the background
 BACKGROUNDS = ("smooth", "noise", "texture")
 
 

@@ -67,7 +67,7 @@ class Detector:
         self._cv2 = cv2
         self._folder = cascades
         self._search_px = search_px
-        self._of_thread = threading.local()  # a cascade writes into itself while it searches
+        self._of_thread = threading.local()  # a cascade changes its state during a search
 
     def find(self, gray_HW: np.ndarray) -> list[Box]:
         """The faces of a uint8 image (H, W), best first."""

@@ -121,7 +121,7 @@ class LiveFrames:
 
     @property
     def ended(self) -> bool:
-        """Whether the source has ended and everything was taken."""
+        """Whether the source has ended and every image was taken."""
         return self._done and self._shown is None
 
     def _guarded(self, work: Any) -> None:
