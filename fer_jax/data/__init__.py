@@ -1,1 +1,1 @@
-"""Faces: read in any form, cached, drawn, and prepared by steps. NumPy; no JAX."""
+"""Faces: read in any form, cached, generated, and prepared by steps. NumPy; no JAX."""

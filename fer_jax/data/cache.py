@@ -3,9 +3,9 @@
 ::
 
     faces/<fingerprint>/images.npy, labels.npy, usage.npy, entry.json     one data set; never changed once there
-    sources/<hash of path>.json                                           which file was which data set, and when
+    sources/<hash of path>.json                                           the data set that a file was read as, and when
     default.json                                                          the data set of runs that name none
-    duplicates/<fingerprint>-v<version>.npz                               its equal pictures (fer_jax.duplicates.search)
+    duplicates/<fingerprint>-v<version>.npz                               its duplicates (fer_jax.duplicates.search)
 
 Folders and files appear under their names only when complete (written aside, then renamed), so that a killed process
 leaves nothing half-written and two processes may import at once.
@@ -32,7 +32,7 @@ from fer_jax.machine.cache_folder import cache_folder
 
 _VERSION = 1
 _ARRAYS = ("images", "labels", "usage")
-_ABANDONED_S = 3600  # an aside of this age belongs to a process that was killed: writing one takes seconds
+_ABANDONED_S = 3600  # a temporary file of this age belongs to a killed process: writing one takes seconds
 
 
 @dataclass(frozen=True)
@@ -52,9 +52,9 @@ class Entry:
 def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, bool]:
     """The faces of a file or folder, and whether they came from the cache.
 
-    A file is known again by its absolute path, size and time of change (a folder by those of all its files). The
-    arrays are mapped read-only from the cache, not loaded. DataError when the data is bad (see ``read_faces``) or
-    the cache folder cannot be written to.
+    A file is recognised by its absolute path, size and time of change; a folder by those of all its files. The
+    arrays are mapped read-only from the cache, not loaded. DataError if the data is bad (see ``read_faces``) or
+    the cache folder is not writable.
     """
     root, path = cache_folder(cache_dir), Path(path)
     if not path.exists():
@@ -135,8 +135,8 @@ def set_default(fingerprint: str, cache_dir: Path | None = None) -> None:
 def get_default(cache_dir: Path | None = None) -> Faces | None:
     """The default data set, or None when none was set.
 
-    When its entry is missing or damaged it is imported again from where it came from; DataError when that is not
-    possible, since silently going on with other data would be worse.
+    If its entry is missing or damaged, the data set is imported again from its source. DataError if that is not
+    possible: silently continuing with other data would be worse.
     """
     about = _read_json(cache_folder(cache_dir) / "default.json")
     if about is None:
@@ -156,8 +156,8 @@ def get_default(cache_dir: Path | None = None) -> Faces | None:
 
 
 def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
-    """Remove a data set from the cache with the duplicates found in it, and the default when it is that one. DataError
-    when it is not there."""
+    """Remove a data set and its duplicates from the cache. If it is the default, unset the default. DataError if it is
+    not in the cache."""
     root = cache_folder(cache_dir)
     folder = _entry_folder(root, fingerprint)
     if not folder.exists():
@@ -261,7 +261,7 @@ def _rename_entry(aside: Path, final: Path, root: Path) -> None:
 
 
 def _sweep(root: Path) -> None:
-    """Remove what processes that were killed have left."""
+    """Remove what killed processes have left behind."""
     for left in root.rglob("aside-*"):
         try:
             if time.time() - left.stat().st_mtime > _ABANDONED_S:

@@ -1,6 +1,6 @@
 """Operations on stacks of gray images, as OpenCV defines them. Pure NumPy, deterministic on every machine.
 
-Axes: N images, H rows, W columns; inside, the image index is the last axis, so that every operation runs over many
+Axes: N images, H rows, W columns. Internally the image index is the last axis, so that every operation runs over many
 images at once and one block stays in the processor's cache.
 """
 
@@ -13,11 +13,11 @@ from typing import Literal
 import numpy as np
 
 BLOCK = 128  # images at a time: 48 x 48 x 128 x 8 bytes = 2.4 MB
-Taps = tuple[np.ndarray, np.ndarray]  # the pixels that make one: their indices and weights, both (taps, pixels out)
+Taps = tuple[np.ndarray, np.ndarray]  # the source pixels of an output pixel: indices and weights, both (taps, pixels)
 
 
 def _blocks(images_NHW: np.ndarray, dtype: type[np.floating]) -> Iterator[tuple[slice, np.ndarray]]:
-    """Pieces of the stack as (H, W, block) arrays, with the rows that each came from."""
+    """Pieces of the stack as (H, W, block) arrays, each with the rows that it came from."""
     for start in range(0, len(images_NHW), BLOCK):
         rows = slice(start, min(start + BLOCK, len(images_NHW)))
         yield rows, images_NHW[rows].transpose(1, 2, 0).astype(dtype, order="C")
@@ -48,9 +48,9 @@ def _area_taps(size_in: int, size_out: int) -> Taps:
 
 
 def area_sums(height: int, width: int, size: int) -> tuple[Taps, Taps, float]:
-    """What `resize_area` adds up, tap by tap: along the height, along the width, and what the sums are multiplied by.
+    """The taps that `resize_area` adds up along the height and along the width, and the factor for the sums.
 
-    Raises ValueError where the size is below 1 or larger than the images: enlarging is another operation.
+    Raises ValueError if the size is below 1 or larger than the images: enlarging is another operation.
     """
     if not 1 <= size <= min(height, width):
         raise ValueError(f"area interpolation cannot make {size} x {size} pixels of {height} x {width}")
@@ -76,11 +76,11 @@ def _weighted_sum(pixels: np.ndarray, indices: np.ndarray, weights: np.ndarray) 
 def resize_area(images_NHW: np.ndarray, size: int) -> np.ndarray:
     """Shrink uint8 images to size x size: each output pixel is the mean of the area that it covers. float64 (N, s, s).
 
-    This is cv2.resize(..., interpolation=cv2.INTER_AREA) on float64 input, the same sums in the same order. On uint8
-    input OpenCV computes in single precision and rounds to the nearest integer; np.rint of this result is equal to
-    that but for ties (values that end in .5). A size that divides H and W takes the plain mean of whole pixels.
+    This is cv2.resize(..., interpolation=cv2.INTER_AREA) on float64 input: the same sums in the same order. On uint8
+    input OpenCV computes in single precision and rounds to the nearest integer; np.rint of this result equals that
+    except for ties (values that end in .5). A size that divides H and W takes the plain mean of whole pixels.
 
-    Raises ValueError where the size is below 1 or larger than the images: enlarging is another operation.
+    Raises ValueError if the size is below 1 or larger than the images: enlarging is another operation.
     """
     n, height, width = images_NHW.shape
     row_taps, column_taps, factor = area_sums(height, width, size)
@@ -110,7 +110,7 @@ def _bilinear_taps(source_x: np.ndarray, source_y: np.ndarray) -> tuple[np.ndarr
 
 
 def flip_horizontal(images_NHW: np.ndarray) -> np.ndarray:
-    """Mirror left and right, as cv2.flip(image, 1)."""
+    """Mirror left and right, like cv2.flip(image, 1)."""
     return np.ascontiguousarray(images_NHW[:, :, ::-1])
 
 
@@ -122,12 +122,12 @@ def rotate(
 ) -> np.ndarray:
     """Rotate uint8 images counter-clockwise about `center` = (x, y) in pixels; uint8 (N, H, W), black outside.
 
-    Without a center it is (W / 2, H / 2), half a pixel right of and below the middle of the image, as in the common
+    The default center is (W / 2, H / 2), half a pixel right of and below the middle of the image, as in the common
     idiom ``tuple(np.array(image.shape) / 2)``. The result is that of cv2.warpAffine with the matrix of
     cv2.getRotationMatrix2D(center, degrees, 1.0), bilinear, constant border 0, within one gray level:
 
-    positions "exact": of OpenCV 5, which interpolates at the position itself.
-    positions "1/32": of OpenCV 2 to 4, which round the position to 1/32 pixel; differs from "exact" by up to seven
+    positions "exact": as in OpenCV 5, which interpolates at the exact position.
+    positions "1/32": as in OpenCV 2 to 4, which round the position to 1/32 pixel. Differs from "exact" by up to seven
         gray levels at hard edges.
     """
     height, width = images_NHW.shape[1:]
@@ -135,7 +135,7 @@ def rotate(
     angle = math.radians(degrees)
     cos, sin = math.cos(angle), math.sin(angle)
     y, x = np.mgrid[0:height, 0:width].astype(np.float64)
-    # Where each output pixel comes from: the inverse rotation about the center (the y axis points down).
+    # The source position of each output pixel: the inverse rotation about the center (the y axis points down).
     x_terms = (cos * x, -sin * y + (x0 - cos * x0 + sin * y0))
     y_terms = (sin * x, cos * y + (y0 - sin * x0 - cos * y0))
     if positions == "1/32":  # OpenCV rounds each term to 1/1024 pixel, then their sum to 1/32

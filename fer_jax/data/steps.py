@@ -1,6 +1,6 @@
-"""Data preparation: named splits of rows go through ordered steps. No JAX here.
+"""Data preparation: named splits of samples go through ordered steps. No JAX here.
 
-Steps run in their order, because the order is what leaks, and every row keeps its origin. The vocabulary stands in
+Steps run in their order, because the order is what leaks. Every sample keeps its origin. The steps are defined in
 ``step_kinds.py``.
 """
 
@@ -41,7 +41,7 @@ from fer_jax.vocabulary.step_kinds import (
 
 @dataclass(frozen=True)
 class Prepared:
-    """The splits as the steps leave them, and what is left to do on the device.
+    """The splits after all steps, and what is left to do on the device.
 
     subtract, divide: the network's input is (pixel - subtract) / divide.
     random_flip: probability per split, for those that have one.
@@ -58,11 +58,11 @@ class Prepared:
 
 
 Draw = Callable[[int], np.ndarray]  # n -> a random permutation of range(n), int64 (n,)
-Pictures = Callable[[], np.ndarray]  # the picture group of every imported row
+Pictures = Callable[[], np.ndarray]  # the duplicate group of every imported row
 
 
 def _permutations(seed: int, index: int, name: str) -> Draw:
-    """Random numbers of one step: they depend on nothing that stands behind it.
+    """Random numbers of one step. They do not depend on any later step.
 
     The raw words of PCG64 are sorted, because NumPy guarantees that stream, but not that of Generator.permutation.
     """
@@ -83,7 +83,7 @@ def _cut(step: SplitFraction, faces: Faces, draw: Draw) -> tuple[Faces, Faces]:
 
 
 def _by(index: int, faces: Faces) -> np.ndarray:
-    """The mark that the step of this index leaves on every row."""
+    """The mark that the step of this index leaves on every sample."""
     return np.full(len(faces), index, np.int8)
 
 
@@ -122,13 +122,13 @@ def _augment(index: int, step: AugmentCopies, faces: Faces) -> Faces:
 
 
 def resized(step: Resize, images_NHW: np.ndarray) -> np.ndarray:
-    """uint8 images as the step shrinks them."""
+    """uint8 images, shrunk by the step."""
     means = images.resize_area(images_NHW, step.size)
     return (np.rint(means) if step.rounding == "round" else means).astype(np.uint8)
 
 
 def _without_unrelated(faces: Faces, related: np.ndarray, draw: Draw, error: Callable[[str], StepError]) -> Faces:
-    """The samples that `drop_unrelated` keeps. related: bool (N,), samples that show a picture of the other splits."""
+    """The samples that `drop_unrelated` keeps. related: bool (N,), samples that have a copy in the other splits."""
     kept = np.ones(len(faces), bool)
     order = draw(len(faces))  # one draw for all classes: what one class loses does not depend on the others
     for label in np.unique(faces.labels):
@@ -142,12 +142,12 @@ def _without_unrelated(faces: Faces, related: np.ndarray, draw: Draw, error: Cal
 
 
 def _first_of_each(pictures: np.ndarray) -> np.ndarray:
-    """Rows, in their order, whose picture does not stand before them."""
+    """Rows, in their order, whose image did not occur before."""
     return np.sort(np.unique(pictures, return_index=True)[1])
 
 
 def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, pictures: Pictures) -> dict[str, Faces]:
-    """The splits after one step whose names have been checked."""
+    """The splits after one step. The names in the step have been checked."""
     splits = dict(splits)
     match step:
         case SplitByUsage():
@@ -204,12 +204,12 @@ def _no_pictures() -> np.ndarray:
 
 
 def apply_steps(faces: Faces, steps: Iterable[Step], seed: int, pictures: Pictures = _no_pictures) -> Prepared:
-    """Prepare the data: all steps in their order, from one split `all` that holds `faces`.
+    """Prepare the data: apply all steps in their order, starting with one split `all` that holds `faces`.
 
-    pictures: called by steps that compare pictures; gives the picture group of every imported row, int (N,), where
-    equal numbers mean the same picture (`fer_jax.duplicates.search.pictures_of`).
-    Equal faces, steps and seed (at least 0) give equal rows, on every machine. Raises StepError as check_steps does,
-    and where a split is too small for a step or is left without rows; ValueError where the images are not square.
+    pictures: called by steps that compare images. Returns the duplicate group of every imported row, int (N,); equal
+    numbers mean copies of one image (`fer_jax.duplicates.search.pictures_of`).
+    Equal faces, steps and seed (at least 0) give equal samples on every machine. Raises StepError as check_steps does,
+    and if a split is too small for a step or becomes empty. Raises ValueError if the images are not square.
     """
     steps = tuple(steps)
     height, width = faces.images.shape[1:]

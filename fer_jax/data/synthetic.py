@@ -1,12 +1,12 @@
-"""Faces that the project draws itself, for use where FER-2013 is not at hand; their figures compare with no paper.
+"""Synthetic faces, for use without FER-2013. Accuracies on them compare with no paper.
 
 Every face is a drawing: head, hair, brows, eyes, nose and mouth as anti-aliased implicit curves, whose geometry moves
 with the action units (AU) of the Facial Action Coding System (Ekman and Friesen 1978; prototypes per emotion as in
 EMFACS). Identity, pose, light, blur, noise, occlusion, the strength of the expression and wrong labels vary per face.
 
-A face depends on the seed, its usage, its label and its number among the faces of that usage and label, and on nothing
-else: smaller ``counts`` draw a subset of the same faces. Pixels use only IEEE-exact operations (+ - * / sqrt min max,
-no exp or sin), so that every platform draws the same bytes.
+A face depends only on the seed, its usage, its label and its number among the faces of that usage and label. Smaller
+``counts`` therefore draw a subset of the same faces. Pixels use only IEEE-exact operations (+ - * / sqrt min max, no
+exp or sin), so that every platform draws the same bytes.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, USAGES, Faces
 SIZE_PX = 48
 LABEL_NOISE = 0.08  # share of the faces that show another emotion than their label says
 BLOCK = 32  # faces drawn at once, so few that their arrays stay in the cache; part of the definition of the data set
-PX = np.float32(SIZE_PX / 2)  # pixels per unit of length: the picture spans -1 to 1 in both directions
+PX = np.float32(SIZE_PX / 2)  # pixels per unit of length: the image spans -1 to 1 in both directions
 
-# Strength of each action unit in two prototypes per emotion; a face is a mixture leaning to one of them. 43 is read as
-# drooping lids, 25 as lips apart, 26 as dropped jaw (with 27), 16 as bared lower teeth.
+# Strength of each action unit in two prototypes per emotion. A face is a mixture dominated by one prototype. 43 is read
+# as drooping lids, 25 as lips apart, 26 as dropped jaw (with 27), 16 as bared lower teeth.
 PROTOTYPES: dict[str, tuple[dict[int, float], dict[int, float]]] = {
     "angry": ({4: 1.0, 5: 0.4, 7: 0.7, 24: 1.0}, {4: 1.0, 5: 0.6, 7: 0.4, 10: 0.4, 16: 1.0, 25: 1.0, 26: 0.25}),
     "disgust": (
@@ -56,7 +56,7 @@ CONFUSIONS: dict[str, dict[str, float]] = {
 _STRENGTHS = np.array([[[p.get(au, 0.0) for au in ACTION_UNITS] for p in PROTOTYPES[e]] for e in EMOTIONS], np.float32)
 _CONFUSION_CDF = np.array([np.cumsum([CONFUSIONS[e].get(other, 0.0) for other in EMOTIONS]) for e in EMOTIONS])
 _Y, _X = (((grid.reshape(1, -1) + 0.5) / (SIZE_PX / 2) - 1).astype(np.float32) for grid in np.mgrid[:SIZE_PX, :SIZE_PX])
-# Rows that the features can reach under every pose; a slice of the flat pixels, so that the rest is not computed.
+# Pixel rows that the features can reach in every pose, as a slice of the flat pixels. The rest is not computed.
 _EYE_ROWS = slice(0 * SIZE_PX, 33 * SIZE_PX)
 _MOUTH_ROWS = slice(19 * SIZE_PX, 48 * SIZE_PX)
 
@@ -64,10 +64,10 @@ _MOUTH_ROWS = slice(19 * SIZE_PX, 48 * SIZE_PX)
 def draw_faces(
     seed: int = 0, counts: Mapping[str, tuple[int, ...]] = OFFICIAL_COUNTS, *, label_noise: float = LABEL_NOISE
 ) -> Faces:
-    """Draw a data set with the given rows per usage and label, usages in the order of USAGES, labels shuffled inside.
+    """Draw a data set with these samples per usage and label: usages in the order of USAGES, labels shuffled inside.
 
-    counts: for some or all of USAGES, the rows of each of EMOTIONS. label_noise: share of the faces, 0 to 1, that show
-    another emotion than their label. Returns Faces of 48x48 pixels with ``synthetic=True`` and origin = row.
+    counts: for some or all of USAGES, the samples of each of EMOTIONS. label_noise: share of the faces, 0 to 1, that
+    show another emotion than their label. Returns Faces of 48x48 pixels with ``synthetic=True`` and origin = row.
     Raises ValueError for an unknown usage, counts that are not seven numbers of at least 0, or a negative seed.
     """
     return _draw(seed, counts, label_noise)[0]
@@ -103,7 +103,7 @@ def _draw(seed: int, counts: Mapping[str, tuple[int, ...]], label_noise: float) 
 
 
 class _Draw:
-    """Random numbers for the n first faces of a block, float32 (n, columns), independent of n."""
+    """Random numbers for the first n faces of a block, float32 (n, columns), independent of n."""
 
     def __init__(self, rng: np.random.Generator, n: int) -> None:
         self.rng, self.n, self.used = rng, n, 0
@@ -122,13 +122,13 @@ class _Draw:
         return low + third * (self(0, 1, columns) + self(0, 1, columns) + self(0, 1, columns))
 
     def chosen(self, share: float) -> np.ndarray:
-        """The faces, int (m,), that belong to this share of all."""
+        """The faces, int (m,), that belong to this share of all faces."""
         return np.flatnonzero(self(0, 1)[:, 0] < share)
 
 
 def _shown_emotion(draw: _Draw, label: int, label_noise: float) -> np.ndarray:
     wrong, which = draw(0, 1)[:, 0] < label_noise, draw(0, 1)[:, 0]
-    # The last entry of the table sums to 1 up to rounding: the draw is scaled so that it cannot lie above.
+    # The last entry of the table sums to 1 only up to rounding, so the draw is scaled to stay below the last entry.
     cdf = _CONFUSION_CDF[label]
     return np.where(wrong, np.searchsorted(cdf, which * cdf[-1] * 0.999999, side="right"), label).astype(np.uint8)
 
@@ -303,7 +303,7 @@ def _mouth(draw: _Draw, canvas: np.ndarray, plane: _Plane, skin: np.ndarray, au:
 
 
 def _fringe(draw: _Draw, canvas: np.ndarray, plane: _Plane, head: np.ndarray, hair: np.ndarray) -> None:
-    """Hair over the forehead; its line is high and curved, or low, or not there."""
+    """Hair over the forehead. Its line is high and curved, or low, or absent."""
     rows = slice(0, 26 * SIZE_PX)
     u, a, v = plane.rows(rows)
     line = draw.bell(-0.95, -0.42) + draw(-0.5, 0.9) * a * a + draw(-0.2, 0.2) * u

@@ -1,1 +1,1 @@
-"""What the machine has: devices, precision of products, compiled programs that are kept."""
+"""The machine's devices, the precision of products, and the cache of compiled programs."""

@@ -1,4 +1,4 @@
-"""Files that appear under their names whole or not at all, also if the process is killed or the disk is full."""
+"""Files that appear complete or not at all, even if the process is killed or the disk is full."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pathlib import Path
 
 @contextmanager
 def placed_whole(path: Path) -> Iterator[Path]:
-    """A place beside `path` to write its content to; the file takes its name when all went well, so that other
-    processes see the old file or the whole new one. Raises OSError where the folder cannot be written to."""
+    """A temporary place beside `path` to write its content to. The file takes its name only after success, so that
+    other processes see the old file or the whole new one. Raises OSError if the folder is not writable."""
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = aside_in(path.parent)
     try:
@@ -24,7 +24,7 @@ def placed_whole(path: Path) -> Iterator[Path]:
 
 
 def write_atomically(path: Path, payload: bytes) -> Path:
-    """Write a file by way of `placed_whole`, readable by everybody, and return its path. Raises OSError."""
+    """Write a file through `placed_whole`, readable by everybody, and return its path. Raises OSError."""
     with placed_whole(path) as aside:
         aside.write_bytes(payload)
         aside.chmod(0o644)
@@ -32,12 +32,12 @@ def write_atomically(path: Path, payload: bytes) -> Path:
 
 
 def aside_in(folder: Path) -> Path:
-    """A new name in the folder, known to `fer_jax.data.cache` as left over if it grows old."""
+    """A new temporary name in the folder. `fer_jax.data.cache` removes such files when they are old."""
     return folder / f"aside-{uuid.uuid4().hex}"
 
 
 def _flush(path: Path) -> None:
-    """Onto the disk, before the name is taken: after a power cut the name must not lead to an empty file."""
+    """Write to disk before the file takes its name: after a power cut the name must not lead to an empty file."""
     descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)

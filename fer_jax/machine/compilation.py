@@ -1,4 +1,4 @@
-"""Compiled programs kept between processes, so that a run starts in seconds when its program was compiled before.
+"""Compiled programs kept between processes, so that a run whose program was compiled before starts in seconds.
 
 JAX's persistent compilation cache, in ``compiled/<machine>/`` of the user's cache folder (see `cache.py`). It may be
 deleted at any time.
@@ -28,9 +28,9 @@ _KEPT = {
 
 
 def keep_compiled_programs(cache_dir: Path | None = None) -> Path | None:
-    """Look for compiled programs in the cache folder from now on, and keep there those that are compiled.
+    """From now on, load compiled programs from the cache folder and save new ones there.
 
-    cache_dir: as for `cache_folder`. Returns the folder, or None, with a warning, where it cannot be written to.
+    cache_dir: as for `cache_folder`. Returns the folder, or None, with a warning, if the folder is not writable.
     A folder that the user gave to JAX itself (JAX_COMPILATION_CACHE_DIR) is left as it is.
     """
     if own := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
@@ -50,15 +50,15 @@ def keep_compiled_programs(cache_dir: Path | None = None) -> Path | None:
         for name, value in _KEPT.items():
             jax.config.update(name, value)
         jax.config.update("jax_compilation_cache_dir", str(folder))
-        compilation_cache.reset_cache()  # one that is in use already would keep its folder
+        compilation_cache.reset_cache()  # a cache that is already in use would keep its folder
     return folder
 
 
 def machine_tag() -> str:
-    """Tells machines apart that cannot run each other's programs, for example ``jaxlib0.10.2-x86_64-3f9c1d20``.
+    """A name for machines that can run each other's programs, for example ``jaxlib0.10.2-x86_64-3f9c1d20``.
 
-    JAX does not promise that its own key tells processors apart, a home folder may be shared by machines, and a program
-    with instructions that a processor lacks kills the process.
+    JAX does not promise that its own key distinguishes processors. Machines may share a home folder, and a program with
+    instructions that a processor lacks kills the process.
     """
     digest = hashlib.sha256(processor().encode()).hexdigest()[:8]
     return f"jaxlib{version('jaxlib')}-{platform.machine()}-{digest}"

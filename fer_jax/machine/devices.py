@@ -18,14 +18,14 @@ DeviceKind = Literal["auto", "cpu", "gpu"]
 
 
 class DeviceError(UserError):
-    """The device that was asked for is not there; the message says what to do."""
+    """The requested device does not exist. The message says what to do."""
 
 
 def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
-    """All local devices of a kind; `auto` takes GPUs where there are any.
+    """All local devices of a kind; `auto` takes GPUs if there are any.
 
     On CPU there is one device, whatever the number of cores, unless the flag JAX_NUM_CPU_DEVICES asks for more.
-    Raises DeviceError where there is none of that kind.
+    Raises DeviceError if there is no device of that kind.
     """
     for backend in ("gpu", "cpu") if kind == "auto" else (kind,):
         try:
@@ -44,7 +44,7 @@ def device_kind(device: jax.Device) -> str:
 
 
 def device_name(device: jax.Device) -> str:
-    """The maker's name: of the processor for a CPU, where the system tells it."""
+    """The maker's name. For a CPU: the name of the processor, if the system reports it."""
     if device.platform != "cpu":
         return str(device.device_kind)
     info = Path("/proc/cpuinfo")
@@ -56,7 +56,7 @@ def device_name(device: jax.Device) -> str:
 
 
 def processor() -> str:
-    """What decides for which instructions a compiler builds: model and features, where the system tells them."""
+    """What decides which instructions a compiler uses: model and features, if the system reports them."""
     info = Path("/proc/cpuinfo")
     if not info.exists():
         return platform.processor()
@@ -71,7 +71,7 @@ def host_cores() -> int:
 
 
 def data_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh | None:
-    """One axis over which a batch is shared out; None for a single device, which needs none."""
+    """One axis over which a batch is split; None for a single device, which needs none."""
     return jax.sharding.Mesh(np.array(devices), ("data",)) if len(devices) > 1 else None
 
 

@@ -1,4 +1,4 @@
-"""FER-2013 in every form in which people have it, read into :class:`fer_jax.data.faces.Faces`: one module per form."""
+"""Read FER-2013 in all its common forms into :class:`fer_jax.data.faces.Faces`: one module per form."""
 
 from fer_jax.data.formats.imported import Imported, describe, summary
 from fer_jax.data.formats.reader import read_faces

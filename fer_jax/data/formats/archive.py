@@ -32,7 +32,7 @@ _DAMAGED = (
 
 @dataclass
 class Budget:
-    """What may still be unpacked, over an archive and the archives inside it.
+    """How much may still be unpacked, from an archive and the archives inside it.
 
     The largest known form, the Kaggle competition's zip, unpacks to about 0.7 GB in five files; the image folder has
     35,887 files.
@@ -91,7 +91,7 @@ class _Unpacker:
 
 
 class _Counted:
-    """What comes out of a decompressor, charged to the budget byte by byte and whatever the headers say."""
+    """The output of a decompressor, charged to the budget byte by byte, whatever the headers say."""
 
     def __init__(self, stream: _Readable, unpacker: _Unpacker) -> None:
         self._stream, self._unpacker = stream, unpacker
@@ -140,9 +140,9 @@ def _unpack_tar(unpacker: _Unpacker, stream: _Readable) -> None:
 def unpack(archive: Path, kind: str, folder: Path, budget: Budget) -> None:
     """Unpack an archive of the given kind (see ``recognise``) into an empty folder.
 
-    DataError for a member that climbs out, is absolute, a link or a device; for one that expands beyond the budget,
-    however small its header says it is; for damaged, cut-off and encrypted archives. What was written until then
-    stays in ``folder``, which the caller removes.
+    DataError if a member climbs out, is absolute, a link or a device; if it expands beyond the budget, however small
+    its header says it is; or if the archive is damaged, cut off or encrypted. What was written until then stays in
+    ``folder``, which the caller removes.
     """
     budget.depth_left -= 1
     if budget.depth_left < 0:

@@ -1,8 +1,8 @@
 """fer2013.csv and its relatives, parsed block by block with NumPy.
 
-A block of about 30 rows is joined into one byte array in which every pixel is one to three digits before one blank;
-the values then come from digit arithmetic on whole arrays. A block that is not of that plain form is parsed again row
-by row in Python, which either accepts it (double blanks, leading zeros) or says which row is wrong and why.
+A block of about 30 rows is joined into one byte array in which every pixel is one to three digits before one blank.
+The values then come from digit arithmetic on whole arrays. If a block does not have that plain form, it is parsed again
+row by row in Python, which either accepts it (double blanks, leading zeros) or says which row is wrong and why.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _USAGES = {name.lower().encode(): u for u, name in enumerate(USAGES)}
 
 @dataclass(frozen=True)
 class Layout:
-    """How the lines of one file are to be read: column positions (None where absent) and separators."""
+    """How to read the lines of one file: column positions (None if absent) and separators."""
 
     columns: int
     pixels: int
@@ -46,7 +46,7 @@ def _place(path: Path, line: int) -> str:
 
 
 def read_layout(path: Path) -> Layout:
-    """The columns of a CSV file, from its first line. DataError when it is no header of FER-2013."""
+    """The columns of a CSV file, from its first line. DataError if that line is no header of FER-2013."""
     with path.open("rb") as stream:
         head = stream.read(LONGEST_LINE)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -193,7 +193,7 @@ class _Rows:
             raise DataError(f"{_place(self.path, number)}: not UTF-8 text; the file is damaged") from error
 
     def _row(self, line: bytes, number: int) -> bytes:
-        """Label and usage of one line are kept; its pixels are returned as text."""
+        """Keep label and usage of one line; return its pixels as text."""
         layout = self.layout
         fields = line.split(layout.delimiter) if b'"' not in line else self._quoted(line, number)
         if len(fields) != layout.columns:
@@ -248,7 +248,7 @@ class _Rows:
 
 
 def read_csv(path: Path) -> Imported:
-    """Read one CSV file: fer2013.csv, icml_face_data.csv, train.csv or test.csv, by its header.
+    """Read one CSV file: fer2013.csv, icml_face_data.csv, train.csv or test.csv, recognised by its header.
 
     Rows of a file without a Usage column are Training; rows of a file without labels (test.csv of the Kaggle
     competition) are UNLABELLED and PublicTest. DataError with file and line for the first row that is wrong.

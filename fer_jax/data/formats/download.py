@@ -29,10 +29,10 @@ def _huggingface(handle: str) -> str:
 
 
 def download(source: Literal["kaggle", "huggingface"], handle: str | None = None) -> Path:
-    """Fetch a copy into the client's own cache folder and return where it lies, ready for ``read_faces``.
+    """Fetch a copy into the client's own cache folder and return its path, ready for ``read_faces``.
 
-    ``handle`` names another data set of that site, as 'owner/name'. DataError of two lines when the client, the
-    network or the credentials are missing: what failed, and what to do instead.
+    ``handle`` names another data set of that site, as 'owner/name'. DataError if the client, the network or the
+    credentials are missing. The message has two lines: what failed, and what to do instead.
     """
     fetch = {"kaggle": _kaggle, "huggingface": _huggingface}.get(source)
     if fetch is None:
@@ -48,7 +48,7 @@ def download(source: Literal["kaggle", "huggingface"], handle: str | None = None
             f"downloading from {source} needs its client {client}, which is not usable here ({_one_line(error)})\n"
             f"install the extra 'get' (pip install {client}), or {by_hand}"
         ) from error
-    except Exception as error:  # the clients raise their own and their HTTP library's kinds; none is of use here
+    except Exception as error:  # the clients raise their own and their HTTP library's kinds; none is useful here
         raise DataError(
             f"downloading {handle} from {source} failed ({type(error).__name__}: {_one_line(error)})\n"
             f"check the network and the site's credentials, or {by_hand}"

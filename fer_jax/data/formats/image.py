@@ -17,8 +17,8 @@ _COLOUR_MODES = ("1", "P", "LA", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 def decode_face(data: bytes, place: str) -> tuple[np.ndarray, bool]:
     """uint8 (48, 48) and whether colour was converted to gray (ITU-R 601 luma, Pillow's mode L).
 
-    The size stands in the header and is checked before a pixel is decoded, so that an image of terabytes costs
-    nothing. DataError naming ``place`` when the data is no image, damaged, or of another size.
+    The size is read from the header and checked before any pixel is decoded, so that an image of terabytes costs
+    nothing. DataError naming ``place`` if the data is no image, damaged, or of another size.
     """
     try:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:

@@ -1,6 +1,6 @@
 """The image-folder form: ``train/<emotion>/*.jpg``, ``test/<emotion>/*.jpg``, with or without ``validation``.
 
-The folder names stand in alphabetical order on disk, which is not the label order: labels come from the names.
+On disk the folders are in alphabetical order, which is not the label order. Labels therefore come from folder names.
 """
 
 from __future__ import annotations
@@ -36,18 +36,18 @@ class _ImageFile:
     path: Path
     label: int
     usage: int
-    usage_told: bool  # by the file name, not by the folder
+    usage_told: bool  # whether the usage comes from the file name, not from the folder
 
     def order(self) -> tuple[int, int, int, str]:
         """By usage and number in the file name, so that classes are mixed the same way on every machine."""
         number = _NUMBER.search(self.path.stem)
-        # A number of more than 18 digits is no counter (a hash, say) and tells nothing about the order.
+        # A number of more than 18 digits is no counter (a hash, say) and says nothing about the order.
         known = number is not None and len(number[0]) <= 18
         return self.usage, int(number[0]) if number and known else -1, self.label, self.path.as_posix()
 
 
 def visible(folder: Path) -> list[Path]:
-    """What stands in a folder, sorted by name, without hidden files and what file managers leave behind."""
+    """The content of a folder, sorted by name, without hidden files and the leftovers of file managers."""
     return sorted(
         p for p in folder.iterdir() if not p.name.startswith((".", "__MACOSX")) and p.name.lower() not in _CLUTTER
     )
@@ -104,9 +104,9 @@ def _collect(root: Path) -> tuple[list[_ImageFile], list[str]]:
 
 
 def read_image_folder(root: Path) -> Imported:
-    """Read ``root``'s images. Rows are ordered by usage, then by the number in the file name.
+    """Read ``root``'s images. They are ordered by usage, then by the number in the file name.
 
-    File names such as ``PublicTest_123.jpg`` tell the usage; otherwise the split folder does (see
+    File names such as ``PublicTest_123.jpg`` give the usage; otherwise the split folder does (see
     ``names.split_usages``). DataError for an unknown emotion, a file that is no image, or a size other than 48 x 48.
     """
     files, notes = _collect(root)

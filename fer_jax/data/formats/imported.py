@@ -1,4 +1,4 @@
-"""What an import found: the faces, where they came from, and how they differ from the official data set."""
+"""The result of an import: the faces, their source, and how they differ from the official data set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Imported:
     faces:  the rows, in the order of the source.
     form:   the file form in words ("csv", "image folder", "zip of csv", ...), decided by content.
     source: absolute path of what was read.
-    notes:  what a reader should know about the rows (labels missing, splits guessed, images converted).
+    notes:  what a user should know about the samples (labels missing, splits guessed, images converted).
     """
 
     faces: Faces
@@ -27,7 +27,7 @@ class Imported:
 
 
 def unlabelled_counts(faces: Faces) -> dict[str, int]:
-    """Rows without a label, per usage."""
+    """Samples without a label, per usage."""
     missing = faces.labels == UNLABELLED
     return {name: int(np.count_nonzero(missing & (faces.usage == u))) for u, name in enumerate(USAGES)}
 

@@ -1,4 +1,4 @@
-"""What people call the seven emotions and the three splits, mapped to the label order and the usages of fer2013.csv."""
+"""Common names of the seven emotions and the three splits, mapped to the label order and usages of fer2013.csv."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ MERGED_TEST_NOTE = (
 
 
 def emotion_label(name: str) -> int | None:
-    """Index into EMOTIONS of an emotion's name in any capitalisation, or None when it is none of the seven."""
+    """Index into EMOTIONS of an emotion's name in any capitalisation, or None if it is none of the seven."""
     return _LABEL_OF.get(name.strip().lower())
 
 
@@ -44,7 +44,7 @@ def usage_index(name: str) -> int | None:
 
 
 def usage_in_file_name(name: str) -> int | None:
-    """The usage that a file name such as ``PublicTest_123.jpg`` tells, or None."""
+    """The usage given by a file name such as ``PublicTest_123.jpg``, or None."""
     found = _USAGE_IN_FILE_NAME.match(name)
     return usage_index(found[1]) if found else None
 
@@ -59,11 +59,11 @@ def is_split(name: str) -> bool:
 
 
 def split_usages(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]:
-    """The usage of each split name, given all the names that stand side by side, and notes on what was guessed.
+    """The usage of each split name, given all sibling names, and notes on what was guessed.
 
-    train is Training. Where a validation split exists it is PublicTest and test is PrivateTest: that is how the
-    three official splits are renamed. A lone test split holds both in an unknown mix and becomes PublicTest, with a
-    note. ValueError for a name that is no split's.
+    train is Training. If there is a validation split, it is PublicTest and test is PrivateTest, because that is how
+    the three official splits are usually renamed. A lone test split holds both in an unknown mix; it becomes
+    PublicTest, with a note. ValueError if a name is no split name.
     """
     names = list(names)
     folded = {name: _folded(name) for name in names}

@@ -15,7 +15,7 @@ from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.names import TRAINING, usage_index
 
 _REMEDY = "save it with numpy.savez(path, images=uint8 (N, 48, 48), labels=integers (N,), usage=0, 1, 2 or names (N,))"
-# One million faces; the official set is 35,887. What claims to be larger is not this data set.
+# One million faces; the official set has 35,887. A file that claims to be larger is not this data set.
 _LARGEST_ARRAY_BYTES = 1_000_000 * PIXELS
 
 

@@ -1,4 +1,4 @@
-"""Hugging Face parquet files: image bytes plus an integer label whose names stand in the file's own metadata."""
+"""Hugging Face parquet files: image bytes plus an integer label. The file's own metadata names the labels."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _label(value: Any, names: list[str] | None, place: str) -> int:
 
 
 def _read_one(path: Path, usage: int, told: list[bool]) -> tuple[Faces, int]:
-    """One file's faces and how many of its images were in colour; ``told`` collects which rows' names tell a usage."""
+    """One file's faces and how many of its images were in colour; ``told``: per row, whether its name gives a usage."""
     parquet = _parquet()
     import pyarrow
 
@@ -123,10 +123,10 @@ def _read_one(path: Path, usage: int, told: list[bool]) -> tuple[Faces, int]:
 
 
 def read_parquet(paths: list[Path], source: Path) -> Imported:
-    """Read the parquet files of one data set; rows are ordered by usage of the file, then by file name.
+    """Read the parquet files of one data set. Samples are ordered by usage of the file, then by file name.
 
     Labels are mapped by their names. The split comes from the file name (see ``names.split_usages``); a single file
-    whose name tells no split is Training. DataError naming file and row.
+    whose name gives no split is Training. DataError naming file and row.
     """
     splits = {path: split_name(path) for path in paths}
     unknown = [path for path, split in splits.items() if split is None]

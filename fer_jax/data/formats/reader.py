@@ -93,7 +93,7 @@ def _read_folder(folder: Path, budget: Budget) -> Imported:
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file without a telling name is data by its content."""
+    """Whether the content of a file without a known extension is data."""
     if path.suffix and path.suffix.lower() not in (".csv", ".txt", ".tsv", ".data"):
         return False
     try:

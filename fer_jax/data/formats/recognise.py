@@ -1,4 +1,4 @@
-"""What a file is, told from its first bytes; its name is only checked against that."""
+"""Recognise a file by its first bytes. Its name is only checked for agreement."""
 
 from __future__ import annotations
 
@@ -82,8 +82,8 @@ def _gzip_kind(path: Path) -> str:
 def file_kind(path: Path) -> str:
     """One of CSV, ZIP, TAR, TAR_GZ, GZIP, NPZ, PARQUET, by content.
 
-    DataError when the file is empty, is none of these (the message says what it is), or has a name that says
-    otherwise.
+    DataError if the file is empty, is none of these (the message says what it is), or has a name that contradicts its
+    content.
     """
     try:
         with path.open("rb") as stream:
