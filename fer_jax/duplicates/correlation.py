@@ -12,7 +12,7 @@ import jax.numpy as jnp
 import numpy as np
 
 BLOCK = 2048  # a block of scores is BLOCK x BLOCK x 4 bytes = 16 MB: near the size of a processor's cache
-GROUP = 32  # of each row and this many columns one bit leaves the device: 128 KB a block
+GROUP = 32  # one bit per row and group of this many columns leaves the device: 128 KB a block
 
 _HIGHEST = jax.lax.Precision.HIGHEST  # on a GPU the default would round factors to 10 bits
 
@@ -30,7 +30,7 @@ def alike(rows_ND: np.ndarray, columns_ND: np.ndarray, cut: float) -> tuple[np.n
         for x in (rows_ND, columns_ND)
     )
     found = [np.zeros((2, 0), np.int32)]
-    # One block ahead: the device computes while the host looks at what the last block gave.
+    # One block ahead: the device computes while the host looks at the previous block's result.
     pending: deque[tuple[int, int, jax.Array]] = deque()
     for r, c in zip(*np.triu_indices(len(rows)), strict=True):
         pending.append((int(r) * block, int(c) * block, _hits(rows[r], columns[c], cut)))
@@ -55,7 +55,7 @@ def _pairs(rows_ND: np.ndarray, columns_ND: np.ndarray, r: int, c: int, hits: ja
     b = (group[:, None] + c + len(hits) // GROUP * np.arange(GROUP)).ravel()
     above = (a < b) & (b < len(columns_ND))
     a, b = a[above], b[above]
-    # In parts: where everything is alike, the descriptors of all pairs of a block would take 1.6 GB.
+    # In parts: if everything is alike, the descriptors of all pairs of a block would take 1.6 GB.
     parts = [slice(at, at + 2**16) for at in range(0, len(a), 2**16)]
     scores = [np.einsum("nd,nd->n", rows_ND[a[part]], columns_ND[b[part]]) for part in parts]
     kept = np.concatenate([np.zeros(0), *scores]) >= cut

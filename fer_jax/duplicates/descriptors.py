@@ -1,9 +1,9 @@
-"""Short descriptors of images that survive a crop, a shift and a caption: near duplicates have descriptors that agree.
+"""Short descriptors of images. Near duplicates agree in them despite a crop, a shift or a caption.
 
 A descriptor starts from histograms of oriented gradients (Dalal and Triggs 2005, Histograms of oriented gradients for
 human detection) on a grid of cells. A linear discriminant (Fisher 1936; Hastie, Tibshirani and Friedman, The Elements
-of Statistical Learning, section 4.3.3) then keeps the directions in which images differ much, but an image and its own
-crops and captioned copies little. The discriminant is fitted to the data set itself, on copies that are made for it.
+of Statistical Learning, section 4.3.3) then keeps the directions in which different images differ much, but an image
+and its crops and captioned copies differ little. It is fitted to the data set itself, on copies made for the purpose.
 
 Letters: N images, H, W pixels, O orientations, G cells per axis, F = G * G * O features, D numbers of a descriptor.
 """
@@ -24,7 +24,7 @@ WINDOW = 42  # pixels: windows of this size at offsets 0, 3, 6 differ by up to 6
 SAMPLE = 3072  # images that the discriminant is fitted to, each in both orientations
 LEAST_SCALE = 0.76  # of the simulated crops: two crops differ by a scale of 0.76 to 1.32 and by up to 11 pixels
 LEAST_CAPTION, MOST_CAPTION = 0.05, 0.15  # of the height or width of an image, covered in the simulated captions
-MEAN_SHRINKAGE = 100  # a mean of fewer images than about this says little: it is drawn towards zero
+MEAN_SHRINKAGE = 100  # a mean of fewer images than about this is unreliable and is shrunk towards zero
 PART = 512  # images described at once
 
 _HIGHEST = jax.lax.Precision.HIGHEST  # on a GPU the default would round factors to 10 bits
@@ -45,8 +45,8 @@ def describe(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Descriptors float32 (6, N, D) of six windows of each image, and (6, N, D) of each mirrored image.
 
     images_NHW: uint8 (N, SIZE, SIZE). The windows are the whole image, the middle WINDOW pixels, and the four corners
-    of that size. Descriptors have length 1 and do not change with brightness and contrast. They belong to this data
-    set: another one has another discriminant.
+    of that size. Descriptors have length 1 and do not change with brightness and contrast. They are valid only within
+    this data set, because another one has another discriminant.
     """
     mean_F, basis_FD = _discriminant(images_NHW[:: max(1, len(images_NHW) // SAMPLE)])
     flipped_FD, flipped_F = basis_FD[_mirrored_features()], mean_F[_mirrored_features()]
@@ -54,14 +54,14 @@ def describe(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     for part in _parts(images_NHW):
         features = _features(part)
         as_is.append(np.asarray(_projected(features, mean_F, basis_FD)))
-        # The features of a mirrored image are those of the image in another order, and so are its windows.
+        # A mirrored image has the same features and the same windows as the image, in another order.
         mirrored.append(np.asarray(_projected(features[np.array([0, 1, 3, 2, 5, 4])], flipped_F, flipped_FD)))
     n = len(images_NHW)
     return np.concatenate(as_is, 1)[:, :n], np.concatenate(mirrored, 1)[:, :n]
 
 
 def _parts(images_NHW: np.ndarray) -> list[np.ndarray]:
-    """PART images at a time, the last filled up so that every part has one shape."""
+    """PART images at a time, the last part filled up so that all have one shape."""
     n = len(images_NHW)
     filled = np.pad(images_NHW, ((0, -n % PART), (0, 0), (0, 0)))
     return [filled[at : at + PART] for at in range(0, len(filled), PART)]
@@ -70,7 +70,7 @@ def _parts(images_NHW: np.ndarray) -> list[np.ndarray]:
 def _discriminant(sample_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The mean feature (F,) and the directions (F, D): the eigenvectors of scatter between against within images.
 
-    Both scatters are averaged over both orientations, so that the score of (a, mirrored b) is that of (mirrored a, b).
+    Both scatters are averaged over both orientations, so that (a, mirrored b) has the score of (mirrored a, b).
     """
     random = np.random.default_rng(0)
     crops = [_random_crops(sample_NHW, random) for _ in range(2)]
@@ -87,8 +87,8 @@ def _discriminant(sample_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     size = len(within)
     spread, vectors = scipy.linalg.eigh(between, within, subset_by_index=(size - DESCRIPTOR, size - 1))
     spread, vectors = spread[::-1], vectors[:, ::-1]
-    # Halfway between the weights that `within` gives (power 0) and an equal spread of all directions (power 1/2): there
-    # the most copies were found among equally many candidates.
+    # Halfway between the weights that `within` gives (power 0) and an equal spread of all directions (power 1/2). This
+    # choice found the most copies among equally many candidates.
     scale = np.maximum(spread, 1e-3 * spread[0] + 1e-9) ** -0.25
     return mean_F.astype(np.float32), (vectors * scale).astype(np.float32)
 
@@ -157,7 +157,7 @@ def _features(images_NHW: jax.Array) -> jax.Array:
 
 
 def _mirrored_features() -> np.ndarray:
-    """Where in the features of an image each feature of the mirrored image is, (F,)."""
+    """For each feature of the mirrored image, its index among the features of the image, (F,)."""
     place = np.arange(ORIENTATIONS * CELLS**2).reshape(ORIENTATIONS, CELLS, CELLS)
     turned = (ORIENTATIONS // 2 - np.arange(ORIENTATIONS)) % ORIENTATIONS
     return place[turned][:, :, ::-1].ravel()
@@ -169,7 +169,7 @@ def _cells(start: int, length: int) -> np.ndarray:
 
 
 def _gaussian(centres: np.ndarray, deviation: float) -> np.ndarray:
-    """Weights (centres, SIZE); over the edge of the image, the pixels inside count for more."""
+    """Weights (centres, SIZE). Near the edge of the image the pixels inside get more weight."""
     weights = np.exp(-0.5 * ((np.arange(SIZE) - centres[:, None]) / deviation) ** 2)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 

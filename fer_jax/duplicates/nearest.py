@@ -1,12 +1,12 @@
-"""Pairs whose descriptors point the same way, sought in inverted lists instead of among all pairs.
+"""Pairs whose descriptors point the same way, found with inverted lists instead of by comparing all pairs.
 
 For data sets so large that all N^2 / 2 products of `correlation.alike` take too long. The rows are sorted into lists
-around centres (k-means), and a column is compared only with the rows in the lists of the PROBES centres nearest to it:
+around centres (k-means). A column is compared only with the rows in the lists of its PROBES nearest centres:
 IVF flat, Jégou, Douze and Schmid (2011), Product quantization for nearest neighbor search, section IV, as in faiss
-(Douze et al. 2024, The Faiss library). Every product that is computed is exact; a pair in a list that was not probed is
-missed. On the processor only; no JAX.
+(Douze et al. 2024, The Faiss library). Every computed product is exact. A pair in a list that was not probed is
+missed. Runs on the CPU only; no JAX.
 
-Letters: N pictures, D numbers of a descriptor, P pairs.
+Letters: N images, D numbers of a descriptor, P pairs.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ import numpy as np
 
 from fer_jax.data.faces import DataError
 
-# Lists per square root of N: looking for the nearest centres and through their lists then grow alike, as N^1.5 in all.
+# Lists per square root of N. Finding the nearest centres and searching their lists then cost alike, N^1.5 in all.
 LISTS = 4
-LEAST_ROWS = 39  # a list, on average: from fewer, k-means places a centre badly (the default of faiss)
-# Of the exact and near pairs that all products find this loses 73 of 17,276 in FER-2013 (738 lists); of the candidates,
-# 4 %.
+LEAST_ROWS = 39  # rows per list, on average: with fewer, k-means places a centre badly (the default of faiss)
+# In FER-2013 (738 lists) this loses 73 of the 17,276 exact and near pairs that all products find, and 4 % of the
+# candidates.
 PROBES = 16
-TRAINED_ROWS, ITERATIONS = 64, 10  # of k-means, rows per centre: more find hardly more pairs
+TRAINED_ROWS, ITERATIONS = 64, 10  # of k-means, rows per centre: higher values find hardly more pairs
 PART = 16_384  # columns sought at once: bounds the memory for what they find
 
 
 def faiss_module() -> ModuleType:
-    """The package faiss. Raises DataError with the remedy where it is not installed."""
+    """The package faiss. Raises DataError with the remedy if it is not installed."""
     try:
         import faiss  # pyright: ignore[reportMissingImports]
     except ImportError as error:
@@ -41,7 +41,7 @@ def faiss_module() -> ModuleType:
 
 
 class InvertedLists:
-    """Rows (N, D), of length 1 or 0, sorted into lists. Raises DataError where faiss is not installed."""
+    """Rows (N, D), of length 1 or 0, sorted into lists. Raises DataError if faiss is not installed."""
 
     def __init__(self, rows_ND: np.ndarray) -> None:
         faiss = faiss_module()
@@ -59,7 +59,7 @@ class InvertedLists:
     def alike(self, columns_ND: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
         """Pairs (a, b), a < b, int32 (P,), for which rows_ND[a] and columns_ND[b] have a product of at least `cut`.
 
-        Those of `correlation.alike` but for products within rounding of the cut, and for pairs in lists not probed.
+        The same pairs as `correlation.alike`, except products within rounding of the cut and pairs in lists not probed.
         cut: above 0. About N^1.5 (LISTS + PROBES / LISTS) D operations; memory for what PART columns find.
         """
         found = [np.zeros((2, 0), np.int32)]

@@ -1,10 +1,11 @@
 """How well one image explains another after the best crop: a scale and a shift per axis, and a few spoilt blocks.
 
-Two steps. A coarse one tries five scales and all shifts of up to 8 pixels on smoothed images. A fine one starts there,
-moves by Gauss-Newton steps (Lucas and Kanade 1981, An iterative image registration technique) and gives the score: the
-multiple correlation of the details of b with those of a and their changes under small affine maps, over the region
-that both show. Of the 20 blocks along the edges the 11 that fit worst are left out: a caption or border may be there.
-Blocks away from the edges always count, or two photographs of one person that differ in the mouth alone would agree.
+There are two steps. The coarse one tries five scales and all shifts of up to 8 pixels on smoothed images. The fine one
+starts there, moves by Gauss-Newton steps (Lucas and Kanade 1981, An iterative image registration technique) and gives
+the score: the multiple correlation of the details of b with those of a and their changes under small affine maps, over
+the region that both show. Of the 20 blocks along the edges the 11 that fit worst are left out, because a caption or
+border may be there. Blocks away from the edges always count. Otherwise two photographs of one person that differ only
+in the mouth would agree.
 
 Letters: P pairs, H, W pixels (SIZE), B blocks per axis, T terms of the regression.
 """
@@ -28,9 +29,9 @@ WINDOWS = 2 * SHIFTS + 1  # per axis
 SCALES = (0.71, 0.84, 1.0, 1.19, 1.41)
 SMOOTH_STEPS, FINE_STEPS = 2, 3
 BLOCKS = 6  # of 8 x 8 pixels
-LEFT_OUT = 11  # blocks along the edges: as many as two edges that meet have
+LEFT_OUT = 11  # blocks along the edges: as many as two adjacent edges have
 LEAST_OVERLAP = 0.5  # share of a that b must show
-MIN_DETAIL_STD = 1.0  # gray levels: below lie the errors of rounding and compression, which correlate with nothing
+MIN_DETAIL_STD = 1.0  # gray levels: below are rounding and compression errors, which correlate with nothing
 BATCH, COARSE_BATCH = 32, 64  # pairs compared at once, few enough for a processor's cache
 PART = 1024  # images smoothed at once
 
@@ -39,14 +40,14 @@ _TERMS = 8  # a, its two derivatives, those times y and x, and a constant
 
 
 def _blur(deviation: float, step: int = 1) -> np.ndarray:
-    """Weights (SIZE / step, SIZE) of a Gaussian; over the edge, the pixels inside count for more."""
+    """Weights (SIZE / step, SIZE) of a Gaussian. Near the edge the pixels inside get more weight."""
     centres = np.arange(0, SIZE, step) + (step - 1) / 2
     weights = np.exp(-0.5 * ((centres[:, None] - np.arange(SIZE)) / deviation) ** 2)
     return (weights / weights.sum(1, keepdims=True)).astype(np.float32)
 
 
 def _band(images_PHW: jax.Array, narrow: float, wide: float, step: int = 1) -> jax.Array:
-    """The images between two blurs. The wide one takes away light and the shape that all faces share."""
+    """The images between two blurs. The wide blur removes light and the shape that all faces share."""
     return _blurred(images_PHW, _blur(narrow, step)) - _blurred(images_PHW, _blur(wide, step))
 
 
@@ -60,7 +61,7 @@ def coarse_match(
     """The best correlation of the middle of a with b over SCALES and shifts, float32 (P,), and the map, (P, 4).
 
     images_NHW: uint8 (N, SIZE, SIZE). a, b: rows, (P,). mirrored: bool (P,), compare with mirrored b. A map is (scale,
-    shift) down, then across: what is at y in a, counted from its centre, is at scale * y + shift in b.
+    shift) down, then across: position y in a, counted from its centre, corresponds to scale * y + shift in b.
     """
     best = np.zeros(len(a), np.float32)
     index = np.full(len(a), _index_of_no_change(), np.int32)
@@ -73,7 +74,7 @@ def coarse_match(
         best[better], index[better] = score[better], shift[better] + k * WINDOWS**2
     scale = np.array(SCALES, np.float32)[index // WINDOWS**2]
     down, across = np.divmod(index % WINDOWS**2, WINDOWS)
-    # Samples of the rescaled b: what is at y in a is at y + shift there.
+    # Samples of the rescaled b: position y in a corresponds to y + shift there.
     maps = [scale, scale * STEP * (down - SHIFTS), scale, scale * STEP * (across - SHIFTS)]
     return best, np.stack(maps, 1).astype(np.float32)
 
@@ -83,7 +84,7 @@ def _index_of_no_change() -> int:
 
 
 def _of_all(step: Callable[[np.ndarray], jax.Array], images: np.ndarray) -> np.ndarray:
-    """What the step makes of all images, float32 (N, SIZE / STEP, SIZE / STEP), PART at a time."""
+    """The step applied to all images, float32 (N, SIZE / STEP, SIZE / STEP), PART at a time."""
     parts = [images[at : at + PART] for at in range(0, len(images), PART)]
     made = [np.asarray(step(np.pad(part, ((0, PART - len(part)), (0, 0), (0, 0)))))[: len(part)] for part in parts]
     return np.concatenate([np.zeros((0, SIZE // STEP, SIZE // STEP), np.float32), *made])
@@ -95,7 +96,7 @@ def _smooth_band(images_NHW: jax.Array) -> jax.Array:
 
 
 def _rescaling(scale: float) -> np.ndarray:
-    """Weights of linear interpolation, (SIZE / STEP, SIZE / STEP); places outside of the image count as 0."""
+    """Weights of linear interpolation, (SIZE / STEP, SIZE / STEP); places outside the image count as 0."""
     size = SIZE // STEP
     at = (np.arange(size) - (size - 1) / 2) * scale + (size - 1) / 2
     return np.maximum(1 - np.abs(at[:, None] - np.arange(size)), 0).astype(np.float32)
@@ -114,7 +115,7 @@ def _best_shift(a_PHW: jax.Array, b_PHW: jax.Array, mirrored: jax.Array) -> tupl
     other = jnp.where(mirrored[:, None, None], b_PHW[:, :, ::-1], b_PHW)
     one = a_PHW[:, SHIFTS : SHIFTS + inner, SHIFTS : SHIFTS + inner]
     one = one - one.mean((1, 2), keepdims=True)
-    # The correlation theorem; every window lies inside of b, so that nothing wraps around.
+    # The correlation theorem. Every window lies inside b, so nothing wraps around.
     padded = jnp.pad(one, ((0, 0), (0, 2 * SHIFTS), (0, 2 * SHIFTS)))
     spectrum = jnp.conj(jnp.fft.rfft2(padded)) * jnp.fft.rfft2(other)
     products = jnp.fft.irfft2(spectrum, s=(size, size))[:, :WINDOWS, :WINDOWS]
@@ -138,7 +139,7 @@ def fine_match(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The score of each pair, -1 to 1, and its map, from the maps of `coarse_match`.
 
-    The score is 0 where b shows less than LEAST_OVERLAP of a, or where details deviate by less than MIN_DETAIL_STD.
+    The score is 0 if b shows less than LEAST_OVERLAP of a, or if details deviate by less than MIN_DETAIL_STD.
     """
     score, maps = _batched(_registered, BATCH, (images_NHW, a), (images_NHW, b), mirrored, maps)
     return score, maps
@@ -151,7 +152,7 @@ def _batched(
     other: tuple[np.ndarray, np.ndarray],
     *more: np.ndarray,
 ) -> list[np.ndarray]:
-    """What the step gives for each pair of (images, rows); a batch at a time, filled up so that all have one shape."""
+    """The result of the step for each pair of (images, rows), in batches filled up so that all have one shape."""
     (of_a, a), (of_b, b) = one, other
     short = -len(a) % batch or batch * (len(a) == 0)
     filled = [np.pad(values, [(0, short), *[(0, 0)] * (values.ndim - 1)]) for values in (a, b, *more)]
@@ -180,7 +181,7 @@ def _step(terms_PHWT: jax.Array, other_PHW: jax.Array, _: int, maps_P4: jax.Arra
 
 
 def _terms(one_PHW: jax.Array) -> jax.Array:
-    """What b is regressed on, (P, H, W, T): a, its derivatives down and across, these times y and x, a constant."""
+    """The regressors of b, (P, H, W, T): a, its derivatives down and across, these times y and x, a constant."""
     down, across = jnp.gradient(one_PHW, axis=(1, 2))
     y, x = (_centred() / (SIZE / 2))[:, None], _centred() / (SIZE / 2)
     terms = [one_PHW, down, across, y * down, x * across, x * down, y * across, jnp.ones_like(one_PHW)]
@@ -202,14 +203,14 @@ def _fit(terms_PHWT: jax.Array, other_PHW: jax.Array, maps_P4: jax.Array) -> tup
     both = both.reshape(n, BLOCKS, side, BLOCKS, side, _TERMS + 1).swapaxes(2, 3).reshape(n, BLOCKS**2, side**2, -1)
     gram = jnp.einsum("pbki,pbkj->pbij", both, both, precision=_HIGHEST)
     _, weights = _regression(gram, jnp.ones(gram.shape[:2]))
-    # A caption or a border lies along an edge: only blocks there may be left out.
+    # A caption or a border lies along an edge, so only blocks there may be left out.
     wrong = jnp.where(_outer(), _residual(gram, weights), 0)
     limit = jnp.sort(wrong, axis=1)[:, -LEFT_OUT - 1, None]
     return _regression(gram, (wrong <= limit).astype(jnp.float32))
 
 
 def _residual(gram: jax.Array, weights: jax.Array) -> jax.Array:
-    """Sum of squares that the weights leave in each block or window, (P, B)."""
+    """Residual sum of squares in each block or window, (P, B)."""
     away = jnp.concatenate([-weights, jnp.ones((len(weights), 1))], 1)
     return jnp.einsum("pi,pbij,pj->pb", away, gram, away, precision=_HIGHEST)
 
@@ -239,7 +240,7 @@ def _regression(gram: jax.Array, kept: jax.Array) -> tuple[jax.Array, jax.Array]
 
 
 def _resampling(scale: jax.Array, shift: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Weights (P, SIZE, SIZE) of linear interpolation along one axis, and which places lie inside, (P, SIZE)."""
+    """Weights (P, SIZE, SIZE) of linear interpolation along one axis, and whether a place lies inside, (P, SIZE)."""
     at = _centred() * scale[:, None] + shift[:, None] + (SIZE - 1) / 2
     inside = jnp.logical_and(at >= 0, at <= SIZE - 1)
     return jnp.maximum(1 - jnp.abs(at[:, :, None] - jnp.arange(SIZE)), 0), inside.astype(jnp.float32)

@@ -1,9 +1,9 @@
-"""Which images of a data set show the same photograph: identical pixels, or a copy that was changed a little.
+"""Which images of a data set show the same photograph: identical pixels, or a slightly changed copy.
 
 A near duplicate is a copy with another brightness, contrast, JPEG compression or crop (scale 0.7 to 1.4, up to eight of
 48 pixels off), mirrored or not, in any combination. A caption or border along an edge may cover part of it. Another
-photograph of the same person is not a duplicate. docs/duplicates.md says how well this works. The import does not load
-JAX; the search does.
+photograph of the same person is not a duplicate. docs/duplicates.md reports how well this works. Importing this module
+does not load JAX; searching does.
 """
 
 from __future__ import annotations
@@ -24,30 +24,30 @@ from fer_jax.duplicates.nearest import InvertedLists, faiss_module
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
 
-DUPLICATES_VERSION = 2  # to be raised whenever other pairs may be found: kept results are then computed again
-# Least score of a near pair (see `registration.fine_match`). Of FER-2013's pairs just above, 48 of 48 that we looked at
-# show one photograph; between 0.86 and 0.90 a quarter are two photographs of one person (docs/duplicates.md). Different
+DUPLICATES_VERSION = 2  # raise it whenever other pairs may be found: kept results are then computed again
+# Least score of a near pair (see `registration.fine_match`). We looked at 48 pairs of FER-2013 just above it: all show
+# one photograph. Between 0.86 and 0.90 a quarter are two photographs of one person (docs/duplicates.md). Different
 # synthetic faces reach 0.907, or mirrored 0.927 because faces are symmetric, hence the margin.
 THRESHOLD = 0.91
 MIRRORED_MARGIN = 0.03
-# Least products of descriptors for which pairs are compared pixel by pixel: of whole images, and of the middle of one
-# with a corner of the other. Lower ones give many more candidates and hardly more copies.
+# Pairs with lower products of descriptors are not compared pixel by pixel. The first is for whole images, the second
+# for the middle of one with a corner of the other. Lower cuts give many more candidates and hardly more copies.
 CANDIDATE_CUT, CORNER_CUT = 0.60, 0.66
-COARSE_CUT = 0.75  # least correlation in the coarse comparison for which pairs are compared in detail
-# Gray levels. JPEG at quality 50 and rounding leave errors of about this size: below, noise would be compared.
+COARSE_CUT = 0.75  # pairs with a lower coarse correlation are not compared in detail
+# Gray levels. JPEG at quality 50 and rounding leave errors of about this size; below it, noise would be compared.
 MIN_STD = 3.0
-PART = 4096  # pictures whose deviations are computed at once: as float32 they take 38 MB
+PART = 4096  # images whose deviations are computed at once: as float32 they take 38 MB
 
 Candidates = Literal["blocks", "index"]
 
 
 @dataclass(frozen=True)
 class Pairs:
-    """P pairs of rows that show the same picture, sorted by row_a, then row_b; row_a < row_b.
+    """P pairs of rows that show the same image, sorted by row_a, then row_b; row_a < row_b.
 
     row_a, row_b: int32 (P,). exact: bool (P,), all pixels are equal; else near. score: float32 (P,), the normalised
-    correlation of `registration.fine_match`, 1 for exact pairs. mirrored: bool (P,). dx, dy: int16 (P,), pixels: what
-    is at the centre of row_a is at (dy, dx) from the centre of row_b, after mirroring row_b where mirrored.
+    correlation of `registration.fine_match`, 1 for exact pairs. mirrored: bool (P,). dx, dy: int16 (P,), pixels: the
+    centre of row_a corresponds to (dy, dx) from the centre of row_b, after mirroring row_b if mirrored.
     """
 
     row_a: np.ndarray
@@ -73,26 +73,26 @@ def find_duplicates(
     candidates: Candidates = "blocks",
     report: Callable[[int, int], None] | None = None,
 ) -> Pairs:
-    """All pairs of rows that show the same picture.
+    """All pairs of rows that show the same image.
 
     images: uint8 (N, H, W). threshold: least score of a near pair; MIRRORED_MARGIN more for a mirrored one. candidates:
-    how the pairs are sought that are then compared pixel by pixel, by all products in blocks, or in the inverted lists
-    of `fer_jax.duplicates.nearest`, which can miss a pair. report is called with the number of searches done and of
-    all: for each of two orientations one of whole images and one for each corner. Almost constant images are never near
-    another.
+    how to find the pairs that are then compared pixel by pixel: by all products in blocks, or in the inverted lists
+    of `fer_jax.duplicates.nearest`, which can miss a pair. report is called with the number of searches done and their
+    total number. There is one search of whole images and one per corner, for each of two orientations. Almost constant
+    images never count as near duplicates.
 
     In blocks the cost grows as N^2: the ten searches take 10 x 64 products for each of the N^2 / 2 pairs, 0.8 x 10^12
-    operations for the 35,887 faces of FER-2013. With the index they grow as N^1.5. The candidates to compare are either
-    way a share of all pairs: of FER-2013's 13 in 100,000. So are different faces that are taken for the same.
-    K identical rows make K^2 / 2 pairs.
+    operations for the 35,887 faces of FER-2013. With the index they grow as N^1.5. In both cases the number of
+    candidates to compare grows with all pairs: 13 in 100,000 for FER-2013. So does the number of different faces taken
+    for copies. K identical rows make K^2 / 2 pairs.
 
-    Raises ValueError for images of another shape or type, or too small to be shifted, or for other candidates;
-    DataError where the index needs faiss and it is not installed.
+    Raises ValueError if the images have another shape or type or are too small to be shifted, or for an unknown
+    `candidates`. Raises DataError if the index needs faiss and it is not installed.
     """
     if candidates not in get_args(Candidates):
         raise ValueError(f"find_duplicates: candidates {candidates!r}; accepted are {', '.join(get_args(Candidates))}")
     if candidates == "index":
-        faiss_module()  # or the failure would come only after the pictures have been described
+        faiss_module()  # otherwise the failure would come only after the images have been described
     if images.ndim != 3 or images.dtype != np.uint8 or min(images.shape[1:]) < 8:
         raise ValueError(
             f"find_duplicates: images must be uint8 (N, H, W), at least 8x8, got {images.dtype} {images.shape}"
@@ -105,17 +105,17 @@ def find_duplicates(
 
 
 def _unchanged(pairs: int) -> tuple[np.ndarray, ...]:
-    """What the fields of exact pairs say, row_a and row_b left out."""
+    """The fields of exact pairs other than row_a and row_b."""
     shift = np.zeros(pairs, np.int16)
     return np.ones(pairs, bool), np.ones(pairs, np.float32), np.zeros(pairs, bool), shift, shift
 
 
 def _of_all_rows(near: Pairs, members: list[list[int]]) -> Pairs:
-    """What holds for the first rows of two pictures holds for all rows that are identical with them."""
+    """Extend the pairs of first rows to all rows that are identical with them."""
     rows = [(k, a, b) for k in range(len(near)) for a in members[near.row_a[k]] for b in members[near.row_b[k]]]
     index, a, b = np.array(rows, np.int32).reshape(-1, 3).T
     grown, turned = near.take(index), a > b
-    # Seen from the other picture the shift is the opposite one; across a mirror its horizontal part stays.
+    # Seen from the other image the shift is reversed; across a mirror its horizontal part stays.
     dx = np.where(turned & ~grown.mirrored, -grown.dx, grown.dx)
     dy = np.where(turned, -grown.dy, grown.dy)
     return replace(grown, row_a=np.minimum(a, b), row_b=np.maximum(a, b), dx=dx, dy=dy)
@@ -127,7 +127,7 @@ def _sorted(*parts: Pairs) -> Pairs:
 
 
 def _identical(images: np.ndarray) -> list[list[int]]:
-    """The rows of each different picture, in the order of their first rows."""
+    """The rows of each different image, in the order of their first rows."""
     rows_of: dict[bytes, list[int]] = {}
     for row, image in enumerate(images):
         rows_of.setdefault(hashlib.blake2b(image.tobytes(), digest_size=16).digest(), []).append(row)
@@ -153,7 +153,7 @@ def _near(
     coarse, maps = coarse_match(small, a, b, mirrored)
     a, b, mirrored, maps = (values[coarse >= COARSE_CUT] for values in (a, b, mirrored, maps))
     score, maps = fine_match(small, a, b, mirrored, maps)
-    # Symmetric images are found in both orientations: the better one is kept.
+    # Symmetric images are found in both orientations; the better one is kept.
     order = np.lexsort((-score, b, a))
     order = order[score[order] >= threshold + MIRRORED_MARGIN * mirrored[order]]
     new = np.ones(len(order), bool)
@@ -173,7 +173,7 @@ def _candidates(
     from fer_jax.duplicates.descriptors import describe
 
     as_is, mirrored = (windows * ~constant[:, None] for windows in describe(images))
-    # Whole images with whole ones, the middle of one with the corners of the other.
+    # Whole images with whole images, and the middle of one with the corners of the other.
     searches = [
         (InvertedLists(rows).alike if candidates == "index" else partial(alike, rows), windows, cut)
         for rows, windows, cut in ((as_is[0], [0], CANDIDATE_CUT), (as_is[1], [2, 3, 4, 5], CORNER_CUT))
@@ -191,13 +191,13 @@ def _candidates(
 
 
 def almost_constant(images: np.ndarray) -> np.ndarray:
-    """bool (N,): pictures without structure, whose gray levels deviate by less than MIN_STD from their mean."""
+    """bool (N,): images without structure, whose gray levels deviate by less than MIN_STD from their mean."""
     parts = [images[at : at + PART].std((1, 2), dtype=np.float32) for at in range(0, len(images), PART)]
     return np.concatenate([np.zeros(0, np.float32), *parts]) < MIN_STD
 
 
 def picture_groups(rows: int, pairs: Pairs) -> np.ndarray:
-    """The picture of each row, int32 (rows,): the smallest row that is connected with it by pairs."""
+    """The duplicate group of each row, int32 (rows,): the smallest row that is connected with it by pairs."""
     from scipy.sparse import coo_array
     from scipy.sparse.csgraph import connected_components
 
@@ -210,8 +210,8 @@ def picture_groups(rows: int, pairs: Pairs) -> np.ndarray:
 def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
     """The pairs of `find_duplicates`, computed once per content of the faces and kept in the cache folder.
 
-    cache: the cache folder, or None for the user's (see `cache_folder`). Where it cannot be written to, the pairs
-    are computed again every time.
+    cache: the cache folder, or None for the user's (see `cache_folder`). If it is not writable, the pairs are computed
+    again every time.
     """
     path = cache_folder(cache) / "duplicates" / f"{faces.fingerprint}-v{DUPLICATES_VERSION}.npz"
     kept = _read(path, len(faces))
@@ -224,7 +224,7 @@ def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
 
 
 def _read(path: Path, rows: int) -> Pairs | None:
-    """Kept pairs, or None when there are none or the file is damaged."""
+    """Kept pairs, or None if there are none or the file is damaged."""
     import zipfile
 
     try:
@@ -239,5 +239,5 @@ def _read(path: Path, rows: int) -> Pairs | None:
 
 
 def pictures_of(faces: Faces, cache: Path | None = None) -> np.ndarray:
-    """The picture of each row of `faces`, int32 (N,): the smallest row that shows the same. Kept in the cache."""
+    """The duplicate group of each row, int32 (N,): the smallest row with the same image. Kept in the cache."""
     return picture_groups(len(faces), duplicates_of(faces, cache))

@@ -1,8 +1,8 @@
 """How layers are applied on a kind of device. `choose_backend` is the one place that chooses.
 
 A layer (see `model.py`) knows its parameters, in one canonical form: convolution kernels (height, width, in, out),
-dense kernels (in, out). A backend knows how to apply them: the layout of the maps, and by which routines. Parameters
-move freely between backends, and both compute the same function.
+dense kernels (in, out). A backend knows how to apply layers: the layout of the maps, and the routines. Parameters
+move freely between backends, and all backends compute the same function.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class LayerWithPooling:
-    """One layer of the list under its name, together with the pooling that a backend applies in the same go."""
+    """One layer of the list under its name, together with the pooling that a backend applies in the same step."""
 
     name: str
     layer: Layer
@@ -109,7 +109,7 @@ def _max_pool(x: Array, layer: MaxPool) -> Array:
 
 
 def _pooled(x: Array, pool: MaxPool | None, window: int) -> Array:
-    """Pooled, unless that was done already with a window larger than 1."""
+    """Pooled, unless the map was already pooled with a window larger than 1."""
     return x if pool is None or window == pool.window else _max_pool(x, pool)
 
 
@@ -123,10 +123,10 @@ def _normalise_batch(
 
 @dataclass(frozen=True)
 class NhwcBackend:
-    """Channels innermost and XLA's own convolutions, as cuDNN likes it.
+    """Channels innermost and XLA's own convolutions, the layout that suits cuDNN.
 
-    compute_dtype: of what convolutions and dense layers multiply. With "bfloat16" maps are kept in it from the first
-    convolution to the first dense layer, whose sums, and all that follows, are float32 again.
+    compute_dtype: the operand type of convolutions and dense layers. With "bfloat16" maps keep that type from the first
+    convolution to the first dense layer. The sums of that layer, and all that follows, are float32 again.
     """
 
     compute_dtype: str = "float32"
@@ -154,7 +154,7 @@ class NhwcBackend:
         )
         if bias is None:
             return y
-        # Added in float32 also to a bfloat16 map: the bias' gradient, a sum over all places, is summed up in that too.
+        # Added in float32 also to a bfloat16 map, so that the bias' gradient, a sum over all places, is float32 too.
         return (y.astype(jnp.promote_types(y.dtype, jnp.float32)) + bias).astype(y.dtype)
 
     def _to_multiply(self, x: Array) -> Array:
@@ -188,7 +188,7 @@ class NhwcBackend:
         return x.astype(jnp.float32) if self.compute_dtype == "bfloat16" else x
 
 
-# Up to this many channels a k x k patch is written out; above, gathering along the width alone is faster.
+# Up to this many channels a k x k patch is written out; with more, gathering along the width alone is faster.
 _FEW_CHANNELS = 1
 # From this many channels on, both in and out, Winograd's 3 x 3 convolution wins back what its transforms cost.
 _MANY_CHANNELS = 64
@@ -198,7 +198,7 @@ _JOINED_WINDOW = 3
 
 @dataclass(frozen=True)
 class ChwnBackend:
-    """The batch innermost, with the routines of `convolution.py`: fast on CPU."""
+    """The batch innermost, with the routines of `convolution.py`. Fast on CPU."""
 
     name: str = "chwn"
     batch_axis: int = -1
@@ -220,7 +220,7 @@ class ChwnBackend:
         y, pooled = _convolve(x, kernel_HWIO, layer, pool)
         if pool is not None and not pooled:
             y = _max_pool(y, pool)
-        # The maximum of values plus a bias is their maximum plus the bias: fewer sums behind the pooling.
+        # The maximum of values plus a bias is their maximum plus the bias, so adding it after pooling costs less.
         return y if bias is None else y + along(y, bias, 0)
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
@@ -261,7 +261,7 @@ class ChwnBackend:
 
 
 def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tuple[Array, bool]:
-    """The convolution of a CHWN map by the routine that suits it, and whether the pooling is done already."""
+    """Convolve a CHWN map by the routine that suits it. Also returns whether the pooling is already done."""
     rows, columns = paddings(x, layer.kernel, layer.stride, layer.padding)
     window = _window_inside([window_out(size, layer.kernel, 1, layer.padding) for size in x.shape[1:3]], pool)
     few_channels = x.shape[0] <= _FEW_CHANNELS
@@ -279,8 +279,8 @@ def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tup
 
 
 def _window_inside(sizes: Sequence[int], pool: MaxPool | None) -> int:
-    """The pooling window if all windows lie within a map of this height and width, so that no padding takes part; else
-    1."""
+    """The pooling window if all windows lie within a map of this height and width, so that no padding takes part.
+    Otherwise 1."""
     if pool is None:
         return 1
     inside = pool.padding == "valid" or all(size % pool.window == 0 for size in sizes)
@@ -291,11 +291,11 @@ ACTIVATIONS = {"relu": jax.nn.relu, "elu": jax.nn.elu, "tanh": jnp.tanh, "sigmoi
 
 
 def _pools_first(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
-    """Each activation that stands right before a pooling moved behind it.
+    """Move each activation that comes right before a pooling behind that pooling.
 
-    All our activations rise monotonically, so the maximum of f(x) is f of the maximum of x, and where f is flat its
-    gradient is zero, so that nothing depends on which of equals is the first. The activation runs on a quarter of the
-    values then (for 2 x 2 windows).
+    All our activations rise monotonically, so the maximum of f(x) is f of the maximum of x. Where f is flat its
+    gradient is zero, so it does not matter which of equal values comes first. The activation then runs on a quarter of
+    the values (for 2 x 2 windows).
     """
     ordered = list(stages)
     for place in range(len(ordered) - 1):
@@ -305,8 +305,7 @@ def _pools_first(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling
 
 
 def _pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
-    """Each pooling that directly follows a convolution or batch norm applied in the same stage, where its windows touch
-    but do not overlap."""
+    """Join each pooling to the convolution or batch norm right before it, if its windows touch but do not overlap."""
     joined: list[LayerWithPooling] = []
     for stage in stages:
         pool = stage.layer
@@ -327,7 +326,7 @@ def _takes_pool(stage: LayerWithPooling) -> bool:
 def choose_backend(device_kind: str, compute_dtype: str = "float32") -> Backend:
     """The backend for a kind of device ('cpu', 'gpu', 'tpu'): `jax.Device.platform`.
 
-    compute_dtype: 'float32' or 'bfloat16', of what convolutions and dense layers multiply.
+    compute_dtype: 'float32' or 'bfloat16', the operand type of convolutions and dense layers.
 
     Raises:
         ValueError: another kind, or bfloat16 on a CPU.

@@ -9,10 +9,10 @@ from jax import Array, lax
 
 
 class Rows(NamedTuple):
-    """What batch norm must know of a batch in training.
+    """What batch norm must know about a batch in training.
 
-    weight_B: 1 for examples, 0 for rows that only fill up the batch, or None for examples alone. shift: (channels,), a
-    guess of the mean: the running average. axis_name: of a `shard_map` over which the batch is spread, if it is.
+    weight_B: 1 for examples, 0 for rows that only fill up the batch; None if all are examples. shift: (channels,), a
+    guess of the mean: the running average. axis_name: the `shard_map` axis over which the batch is spread, if any.
     """
 
     weight_B: Array | None
@@ -28,13 +28,13 @@ def along(x: Array, vector: Array, axis: int) -> Array:
 
 
 def factor_and_offset(scale: Array, bias: Array, mean: Array, var: Array, epsilon: float) -> tuple[Array, Array]:
-    """What a map is multiplied by and what is added, per channel."""
+    """The factor and the offset of a map, per channel."""
     factor = scale * lax.rsqrt(var + epsilon)
     return factor, bias - mean * factor
 
 
 def normalise(x: Array, factor: Array, offset: Array, axis: int) -> Array:
-    """factor x + offset per channel, computed in float32 and given back in x's dtype."""
+    """factor x + offset per channel, computed in float32 and returned in x's dtype."""
     return (_widened(x) * along(x, factor, axis) + along(x, offset, axis)).astype(x.dtype)
 
 
@@ -42,8 +42,8 @@ def normalise_batch(
     x: Array, scale: Array, bias: Array, epsilon: float, rows: Rows, *, channel_axis: int, batch_axis: int
 ) -> tuple[Array, Array, Array]:
     """Batch norm in training: the map, and mean and biased variance per channel over the rows of weight 1."""
-    # A bfloat16 map is widened once: were it at each of its uses, the parts of its gradient, which nearly cancel, would
-    # each be rounded before they are added up.
+    # A bfloat16 map is widened once. If each use widened it, the parts of its gradient, which nearly cancel, would each
+    # be rounded before they are added up.
     given, x = x.dtype, _widened(x)
     shifted = x - along(x, lax.stop_gradient(rows.shift), channel_axis)
     count = jnp.asarray(x.size // x.shape[channel_axis], x.dtype)

@@ -1,13 +1,13 @@
-"""Convolution and dense layers that are fast on CPU, with gradients of their own.
+"""Convolution and dense layers that are fast on CPU, with custom gradients.
 
 Maps are laid out CHWN, the batch innermost: (channels, height, width, batch). Every copy, shift and comparison then
-runs over long contiguous vectors, and every convolution becomes a few large matrix products, which is what XLA is fast
-at on CPU; its own convolutions leave the fast path there as soon as gradients or `lax.scan` are involved. Kernels come
-in as HWIO: (height, width, channels in, channels out). All functions keep the dtype they are given.
+runs over long contiguous vectors, and every convolution becomes a few large matrix products, which XLA does fast on
+CPU. XLA's own convolutions leave the fast path there as soon as gradients or `lax.scan` are involved. Kernels are
+HWIO: (height, width, channels in, channels out). All functions keep the dtype of their inputs.
 
-`lax.optimization_barrier` marks what must be written to memory once. XLA would otherwise fuse the producer into each of
-its consumers and compute it again in every one. XLA's CPU compiler drops barriers before it fuses, unless it is told
-not to: see `supported_compiler_options`.
+`lax.optimization_barrier` marks what must be written to memory once. Otherwise XLA would fuse the producer into each of
+its consumers and compute it again in every one. XLA's CPU compiler drops barriers before it fuses, unless an option
+forbids it: see `supported_compiler_options`.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from jax import Array, lax
 
 from fer_jax.network.pooling import AxisPadding, first_maximum, pad, window_positions
 
-# The pass that is switched off here removes optimization barriers, and it runs before fusion.
+# The pass that is switched off here removes optimization barriers. It runs before fusion.
 COMPILER_OPTIONS = {"xla_disable_hlo_passes": "cse_barrier_expander"}
 
 
 @functools.cache
 def supported_compiler_options() -> dict[str, str]:
-    """`COMPILER_OPTIONS` where this version of XLA takes them, else {}: results are the same, only slower."""
+    """`COMPILER_OPTIONS` if this version of XLA accepts them, else {}: the results are the same, only slower."""
     try:
         jax.jit(lambda x: lax.optimization_barrier(x) + 1, compiler_options=dict(COMPILER_OPTIONS))(0.0)
     except (RuntimeError, ValueError, TypeError):
@@ -46,8 +46,8 @@ def varying_like(parameter: Array, x: Array) -> Array:
 
 
 def _joined(parts: Sequence[Array]) -> Array:
-    """Concatenation along axis 0, written once. Without the inner barrier XLA evaluates a chain of comparisons per
-    element to find the part that it comes from: ten times slower than copying part after part."""
+    """Concatenation along axis 0, written once. Without the inner barrier XLA finds the part of each element by a chain
+    of comparisons: ten times slower than copying part after part."""
     return lax.optimization_barrier(jnp.concatenate(lax.optimization_barrier(list(parts)), 0))
 
 
@@ -67,8 +67,8 @@ def product_out(a: Array, b: Array) -> Array:
 def convolve_patches(x: Array, kernel: Array, stride: int, padding: tuple[AxisPadding, AxisPadding]) -> Array:
     """Convolution as one matrix product with all k x k patches.
 
-    It writes every pixel k * k times, which pays only while the channels are few (a network's first layer). Its
-    gradient is JAX's.
+    It writes every pixel k * k times, which pays only while the channels are few (a network's first layer). JAX derives
+    the gradient.
 
     Args:
         x: (channels, height, width, batch).
@@ -126,7 +126,7 @@ def _separable_forward(x: Array, matrix: Array, size: int, padding: AxisPadding)
     width = padded.shape[2] - size + 1
     gathered = _joined([window_positions(padded, 2, j, width) for j in range(size)])
     partial = (matrix @ gathered.reshape(gathered.shape[0], -1)).reshape(size, -1, *gathered.shape[1:])
-    # Row r of partial i belongs to row r - i + before of y: cut and pad each so that they line up, then add.
+    # Row r of partial i belongs to row r - i + before of y: cut and pad each partial so that they line up, then add.
     shifted = [pad(partial[i], 1, before - i, after - (size - 1 - i)) for i in range(size)]
     return functools.reduce(jnp.add, shifted), (gathered, matrix)
 
@@ -139,7 +139,7 @@ def _separable_backward(
     height = gathered.shape[1]
     # Row r of copy i is row r - i + before of the cotangent, zero beyond its ends.
     lead, trail = max(size - 1 - before, 0), max(size - 1 - after, 0)
-    # `size` copies read it: whatever produced it (batch norm, say) must not be computed in each.
+    # `size` copies read it. Its producer (batch norm, say) must not be computed again in each copy.
     padded = pad(lax.optimization_barrier(cotangent), 1, lead, trail)
     stacked = _joined([window_positions(padded, 1, lead + before - i, height) for i in range(size)])
     flat = stacked.reshape(stacked.shape[0], -1)
@@ -159,9 +159,9 @@ _separable.defvjp(_separable_forward, _separable_backward)
 def convolve_and_pool(x: Array, kernel: Array, padding: AxisPadding, window: int) -> Array:
     """Convolution of stride 1, then the maximum over windows that touch but do not overlap.
 
-    A convolution of stride s with s * s copies of the kernel, each shifted by one of the s * s places in the window,
-    yields the window's values side by side. Each needs (k + s - 1)^2 pixels of a patch that all share, 36 for k = 5 and
-    s = 2, where separate patches would write s^2 k^2 = 100. For few channels, like `convolve_patches`.
+    This is a convolution of stride s with s * s copies of the kernel, each shifted by one of the s * s places in the
+    window. It yields the window's values side by side. All share one patch of (k + s - 1)^2 pixels, 36 for k = 5 and
+    s = 2, while separate patches would write s^2 k^2 = 100. For few channels, like `convolve_patches`.
 
     Returns:
         (filters, height // window, width // window, batch) of the convolution's height and width.
@@ -185,7 +185,7 @@ def dense(x: Array, kernel: Array) -> Array:
 
 @jax.custom_vjp
 def _dense(x: Array, kernel: Array) -> Array:
-    # kernel^T x as it stands takes four times as long: the kernel is large, and its columns would be read one by one.
+    # kernel^T x as written takes four times as long: the kernel is large, and its columns would be read one by one.
     return (lax.optimization_barrier(x.T) @ kernel).T
 
 
@@ -203,7 +203,7 @@ _dense.defvjp(_dense_forward, _dense_backward)
 
 @jax.custom_vjp
 def elu(x: Array) -> Array:
-    """x above zero, e^x - 1 below (Clevert et al. 2016). Keeps y only: for x < 0 the slope e^x is y + 1."""
+    """x above zero, e^x - 1 below (Clevert et al. 2016). Keeps y only, because for x < 0 the slope e^x is y + 1."""
     return jnp.where(x > 0, x, jnp.expm1(jnp.minimum(x, 0)))
 
 

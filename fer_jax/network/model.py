@@ -1,6 +1,6 @@
 """The network of a layer list, as a Flax Linen module, and how its parameters start.
 
-Linen and not NNX: `apply` is a pure function of arrays, as one step function under `jit`, `shard_map` and `vmap` needs.
+Linen and not NNX: `apply` is a pure function of arrays, as one step function under `jit`, `shard_map`, `vmap` needs.
 
 The parameter tree is named by `layers.layer_names`, for example ``params["conv1"]["kernel"]`` and
 ``batch_stats["batch_norm1"]["mean"]``. Names, shapes and initial values do not depend on the backend.
@@ -34,12 +34,12 @@ from fer_jax.vocabulary.layers import (
 
 Variables = dict[str, Any]
 
-# The standard deviation of a standard normal that is cut at two: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)).
+# The standard deviation of a standard normal truncated at two: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1)).
 _CUT_NORMAL_DEVIATION = 0.87962566103423978
 
 
 def draw(init: Init, key: Array, shape: tuple[int, ...], fan_in: int, fan_out: int) -> Array:
-    """Initial values by `init`; see `layers.Init` for the rules. A bias is given the fans of its layer's kernel."""
+    """Initial values by `init`; see `layers.Init` for the rules. A bias gets the fans of its layer's kernel."""
     if init.kind == "constant":
         return jnp.full(shape, init.scale)
     size = (math.prod(shape),)  # one axis: XLA takes seconds to compile random numbers of four axes on CPU
@@ -47,7 +47,7 @@ def draw(init: Init, key: Array, shape: tuple[int, ...], fan_in: int, fan_out: i
         limit = math.sqrt(6.0 / (fan_in + fan_out))
         values = jax.random.uniform(key, size, minval=-limit, maxval=limit)
     elif init.kind == "he_normal":
-        # As Keras does, the normal is widened so that the deviation after the cut is the rule's.
+        # As in Keras, the normal is widened so that the deviation after truncation is the rule's.
         deviation = math.sqrt(2.0 / fan_in) / _CUT_NORMAL_DEVIATION
         values = deviation * jax.random.truncated_normal(key, -2.0, 2.0, size)
     elif init.kind == "truncated_normal":
@@ -103,8 +103,8 @@ class DenseLayer(_Weighted):
 
 
 class BatchNormLayer(nn.Module):
-    """Normalisation per channel of a map or per feature, over the whole batch on all devices, with the pooling that the
-    backend has joined to it."""
+    """Normalisation per channel of a map or per feature, over the whole batch on all devices. Includes the pooling that
+    the backend has joined to it."""
 
     stage: LayerWithPooling
     backend: Backend
@@ -147,21 +147,21 @@ class DropoutLayer(nn.Module):
         return jnp.where(mask, x / (1 - self.layer.rate), jnp.zeros((), x.dtype))
 
     def mask(self, x: Array) -> Array:
-        """Which units are kept: drawn for the batch on all devices, of which each takes its rows, so that the masks are
-        the same on any number of devices.
+        """Which units are kept. The mask is drawn for the batch on all devices and each takes its rows, so that masks
+        are the same on any number of devices.
 
-        A unit is dropped with the rate rounded to 1 / 65,536 (an error below 1e-5): Threefry costs about a hundred
-        operations per word of 32 bits, more than the rest of a small layer on CPU, so each word serves two units.
+        The dropout rate is rounded to 1 / 65,536 (an error below 1e-5). Threefry costs about a hundred operations per
+        word of 32 bits, more than the rest of a small layer on CPU, so each word serves two units.
         """
         axis = 0 if self.backend.batch_axis == 0 else 1
         batch = x.shape[self.backend.batch_axis]
         features = x.size // batch
         shape = [-(-features // 2)] * 2
         shape[axis] = self.batch_size or (batch if self.axis_name is None else batch * lax.axis_size(self.axis_name))
-        # Two axes whatever the map has: XLA takes seconds to compile random bits of four axes on CPU.
+        # Always two axes: XLA takes seconds to compile random bits of four axes on CPU.
         words = jax.random.bits(self.make_rng("dropout"), tuple(shape), jnp.uint32)
         if self.axis_name is not None:
-            # Rows that only fill the batch up to a multiple of the devices come behind, and have no mask of their own.
+            # Rows that only fill the batch up to a multiple of the devices come last, and have no mask.
             missing = batch * lax.axis_size(self.axis_name) - shape[axis]
             words = jnp.pad(words, [(0, missing if i == axis else 0) for i in range(2)])
             words = lax.dynamic_slice_in_dim(words, lax.axis_index(self.axis_name) * batch, batch, axis)
@@ -174,10 +174,10 @@ class Sequential(nn.Module):
     """The layers one after the other, up to the logits.
 
     Attributes:
-        axis_name: the axis of a `shard_map` over which the batch is spread, if any: batch norm then takes its
+        axis_name: the axis of a `shard_map` over which the batch is spread, if any. Batch norm then takes its
             statistics over all devices, and dropout masks are those of the whole batch.
-        batch_size: rows of the whole batch before it was filled up for the devices, on which the masks depend; by
-            default as many as come.
+        batch_size: rows of the whole batch before it was filled up for the devices. The masks depend on it. By default
+            the number of rows given.
     """
 
     layers: tuple[Layer, ...]
@@ -187,13 +187,13 @@ class Sequential(nn.Module):
 
     @nn.compact
     def __call__(self, images: Array, *, train: bool, weight_B: Array | None = None) -> Array:
-        """Logits, (batch, classes): a softmax or sigmoid at the end is left to the loss (see `output_activation`).
+        """Logits, (batch, classes). The loss applies a final softmax or sigmoid (see `output_activation`).
 
         Args:
             images: (batch, height, width, channels) or (batch, height, width), normalised.
-            train: batch norm takes the batch's statistics and updates its averages (collection "batch_stats"), and
+            train: batch norm uses the batch's statistics and updates its averages (collection "batch_stats"), and
                 dropout drops (random stream "dropout").
-            weight_B: 1 for examples, 0 for rows that only fill up the batch, which batch norm leaves out.
+            weight_B: 1 for examples, 0 for rows that only fill up the batch, which batch norm ignores.
         """
         backend = self.backend
         x = backend.arrange(images if images.ndim == 4 else images[..., None])
@@ -220,7 +220,7 @@ OutputActivation = Literal["softmax", "sigmoid", "linear"]
 
 
 def output_activation(layers: tuple[Layer, ...]) -> OutputActivation:
-    """What turns the network's logits into its output; "linear" when the list ends without softmax or sigmoid."""
+    """The function from logits to the network's output; "linear" if the list ends without softmax or sigmoid."""
     last = layers[-1] if layers else None
     if isinstance(last, Activation):
         if last.function == "softmax":
@@ -246,11 +246,11 @@ def init_variables(layers: tuple[Layer, ...], input_shape_hwc: Shape, key: Array
     """Fresh ``{"params": ..., "batch_stats": ...}`` for images of (height, width, channels); the same on every backend.
 
     Raises:
-        layers.LayerError: a layer cannot take what it gets.
+        layers.LayerError: a layer cannot take its input.
     """
     output_shapes(tuple(layers), input_shape_hwc)
     network = build(layers, backend=NhwcBackend())
     images = jnp.zeros((1, *input_shape_hwc))
-    # Under jit the convolutions are never run: only the parameters are asked for.
+    # Under jit the convolutions never run, because only the parameters are asked for.
     variables = jax.jit(lambda key: network.init(key, images, train=False))(key)
     return {"params": variables.get("params", {}), "batch_stats": variables.get("batch_stats", {})}

@@ -1,7 +1,7 @@
 """Max pooling whose gradient goes to the first maximum of each window, on any device and in either layout.
 
-The index of the maximum is kept, in place of the map, and the gradient is a comparison with it. Splitting the gradient
-among equals, as `jnp.max` does, is not what Keras, TensorFlow or PyTorch do.
+The index of the maximum is kept instead of the map, and the gradient is a comparison with it. `jnp.max` splits the
+gradient among equals; Keras, TensorFlow and PyTorch do not.
 """
 
 from __future__ import annotations
@@ -64,17 +64,17 @@ _DIRECT_WINDOW = 3
 def max_pool(x: Array, window: int, stride: int, padding: tuple[AxisPadding, AxisPadding]) -> Array:
     """Maximum over square windows; of equal values the first in row-major order takes the whole gradient.
 
-    It works on (channels, height, width, batch) and on (batch, height, width, channels) alike. It needs no scatter and
-    no `reduce_window`, whose gradient (select-and-scatter) is slow on CPU and which XLA's deterministic mode on GPU
-    refuses.
+    Works on (channels, height, width, batch) and on (batch, height, width, channels) alike. It needs no scatter and
+    no `reduce_window`. The gradient of `reduce_window` (select-and-scatter) is slow on CPU, and XLA's deterministic
+    mode on GPU refuses it.
 
     Args:
         padding: places before and after the height and the width; they never win against a finite value.
     """
     if window <= _DIRECT_WINDOW:
         return _max_pool(x, (window, window), (stride, stride), padding)
-    # The first maximum in row-major order lies in the first row that holds the maximum, at its first place there:
-    # the first of the maxima of rows, each the first in its row.
+    # The first maximum in row-major order lies in the first row that holds the maximum, at its first place there.
+    # So take the first maximum within each row, then the first among the rows.
     x = _max_pool(x, (1, window), (1, stride), ((0, 0), padding[1]))
     return _max_pool(x, (window, 1), (stride, 1), (padding[0], (0, 0)))
 
@@ -115,14 +115,14 @@ def _max_pool_backward(
         d_x = _spread(index, cotangent, window)
     else:  # Windows overlap or leave gaps: each place of the window gets its own map, and the maps are added.
         d_x = functools.reduce(jnp.add, _shifted_shares(index, cotangent, window, stride))
-    for axis in (1, 2):  # What was padding gets no gradient, what no window reached gets zero.
+    for axis in (1, 2):  # Padding gets no gradient; positions outside every window get zero.
         before = padding[axis - 1][0]
         d_x = pad(d_x, axis, -before, sizes[axis - 1] + before - d_x.shape[axis])
     return (d_x,)
 
 
 def _spread(index: Array, cotangent: Array, window: tuple[int, int]) -> Array:
-    """Each cotangent at its place in its own window, as one comparison of a broadcast."""
+    """Each cotangent at its place in its window, as one comparison of a broadcast."""
     first, rows, columns, last = index.shape
     place = jnp.arange(window[0] * window[1], dtype=index.dtype).reshape(1, 1, window[0], 1, window[1], 1)
     hit = index[:, :, None, :, None, :] == place

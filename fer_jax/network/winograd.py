@@ -9,8 +9,8 @@ channels: 16 multiplications per tile and pair of channels in place of 2 * 2 * 9
     g: 3 weights  G g   = (g0,  (g0 + g1 + g2) / 2,  (g0 - g1 + g2) / 2,  g2)
     m: products   A^T m = (m0 + m1 + m2,  m1 - m2 - m3)
 
-and in two dimensions each transform is applied along the height and along the width. The transforms cost additions in
-proportion to the channels, the products multiplications in proportion to their square: it pays for wide layers.
+In two dimensions each transform is applied along the height and along the width. The transforms cost additions in
+proportion to the channels, the products multiplications in proportion to their square, so this pays for wide layers.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def convolve_winograd(x: Array, kernel: Array, padding: AxisPadding) -> Array:
     """
     before, after = padding
     height, width = (x.shape[axis] + before + after - 2 for axis in (_HEIGHT, _WIDTH))
-    # An odd number of outputs is computed as an even one and cut.
+    # An odd number of outputs is computed as an even number and cut.
     x = pad(pad(x, _HEIGHT, before, after + height % 2), _WIDTH, before, after + width % 2)
     grid = _both_axes(_weights, [[kernel[i, j] for j in range(3)] for i in range(3)])
     weights = [varying_like(weight, x) for row in grid for weight in row]
@@ -102,7 +102,7 @@ def _convolve_tiles_forward(x: Array, weights: list[Array]) -> tuple[Array, tupl
 
 def _convolve_tiles_backward(residuals: tuple[list[Array], list[Array]], cotangent: Array) -> tuple[Array, list[Array]]:
     pixels, weights = residuals
-    # Sixteen transforms read it: whatever produced it (batch norm, say) must not be computed in each.
+    # Sixteen transforms read it. Its producer (batch norm, say) must not be computed again in each.
     cotangent = lax.optimization_barrier(cotangent)
     filters, height, width, batch = cotangent.shape
     rows, columns = height // 2, width // 2

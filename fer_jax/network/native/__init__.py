@@ -1,14 +1,14 @@
 """Convolution and batch norm with pooling in C++, called through XLA's foreign function interface; for CPU.
 
-Products of matrices, which is all that XLA is fast at on CPU, need every pixel written several times over, and the map
+Matrix products, the only operation that XLA does fast on CPU, need every pixel written several times over, and the map
 before pooling written and read again. The loops here (``convolution.cc``, ``strips.cc``, ``winograd.cc``) keep both in
 registers.
-Batch norm has calls of its own, in ``batch_norm.py``.
-Where they cannot run (no C++ compiler, another dtype, a window or kernel that they do not know) ``backends.py`` takes
-the routines in pure JAX; results differ by rounding only.
+Batch norm has separate calls, in ``batch_norm.py``.
+If they cannot run (no C++ compiler, another dtype, an unknown window or kernel), ``backends.py`` uses the routines in
+pure JAX. Results differ by rounding only.
 
-The library is compiled for this very processor, by the system's compiler, the first time that it is needed (some
-seconds), and kept in the cache folder. ``FER_JAX_NATIVE=0`` in the environment switches it off.
+The system's compiler builds the library for this very processor when it is first needed (some seconds). The library is
+kept in the cache folder. ``FER_JAX_NATIVE=0`` in the environment switches it off.
 """
 
 from __future__ import annotations
@@ -40,9 +40,9 @@ from fer_jax.network.pooling import AxisPadding
 KERNEL_SIZES = (1, 3, 5, 7)
 POOLING_WINDOWS = (1, 2, 3)
 
-# The three ways to convolve. The two that filter minimally save products; where their transforms pay, by the kernel's
-# size: from how many channels on, in and out, for maps (forward, and the gradient of the input) and for the gradient of
-# the kernel; the first that suits is taken.
+# The three ways to convolve; the first suitable one is used. The two with minimal filtering save products. The numbers,
+# by kernel size, say from how many channels, in and out, their transforms pay: for maps (forward, and the gradient of
+# the input) and for the gradient of the kernel.
 _DIRECT, _STRIPS, _WINOGRAD = "fer", "fer_strips", "fer_winograd"
 _CHANNELS_FROM = {_WINOGRAD: {3: 16}, _STRIPS: {3: 2, 5: 2}}
 _GRADIENT_CHANNELS_FROM = {_WINOGRAD: {3: 32}, _STRIPS: {3: 2, 5: 2}}
@@ -63,12 +63,12 @@ _COMPILE_LIMIT_S = 300
 
 
 class NativeError(RuntimeError):
-    """The library cannot be compiled or loaded here; the message says why."""
+    """The library cannot be compiled or loaded here. The message says why."""
 
 
 @functools.cache
 def available() -> bool:
-    """Whether the library is there; compiles it at the first call. Warns where a compiler is at hand but fails."""
+    """Whether the library can be used. The first call compiles it, and warns if a compiler is installed but fails."""
     if os.environ.get("FER_JAX_NATIVE", "1") == "0" or compiler() is None:
         return False
     try:
@@ -90,9 +90,9 @@ def compiler() -> list[str] | None:
 
 
 def compiled(cache_dir: Path | None = None) -> Path:
-    """The library, compiled unless the cache has one of this source, jaxlib, compiler and processor.
+    """The library. Compiled unless the cache has one for this source, jaxlib, compiler and processor.
 
-    Raises NativeError when the compiler fails or the cache cannot be written.
+    Raises NativeError if the compiler fails or the cache is not writable.
     """
     command = compiler()
     if command is None:
@@ -139,7 +139,7 @@ def _first_error(text: str) -> str:
 
 
 def suits(x: Array, kernel: Array, window: int) -> bool:
-    """Whether `convolve` can take these: float32, and loops written for that kernel size and window."""
+    """Whether `convolve` can take these: float32, and loops written for this kernel size and window."""
     size = kernel.shape[0]
     return x.dtype == kernel.dtype == jnp.float32 and size in KERNEL_SIZES and window in POOLING_WINDOWS and available()
 
@@ -163,7 +163,7 @@ def convolve(x: Array, kernel: Array, padding: AxisPadding, window: int = 1) -> 
 
 
 def _way(kernel: Array, channels_from: dict[str, dict[int, int]], window: int = 1) -> str:
-    """The way that suits a kernel and the pooling behind it."""
+    """The way that suits a kernel and the pooling after it."""
     size, _, *channels = kernel.shape
     if window in _WINDOWS.get(size, ()):
         for way, least in channels_from.items():
@@ -178,7 +178,7 @@ def _convolve(x: Array, kernel: Array, padding: AxisPadding, window: int) -> Arr
 
 
 def _call(x: Array, kernel: Array, padding: AxisPadding, window: int, *, keep_places: bool) -> tuple[Array, Array]:
-    """(values, places): `places` says which value of its window each maximum was, and has one element if not kept."""
+    """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     size, _, channels, filters = kernel.shape
     grown = sum(padding) - size + 1
     shape = (filters, (x.shape[1] + grown) // window, (x.shape[2] + grown) // window, x.shape[3])
@@ -190,7 +190,7 @@ def _call(x: Array, kernel: Array, padding: AxisPadding, window: int, *, keep_pl
 
 
 def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
-    """What a call gives that pools: the values, and their places in the windows, or one element in their stead."""
+    """The outputs of a call with pooling: the values, and their places in the windows, or one element instead."""
     values = jax.ShapeDtypeStruct(shape, jnp.float32)
     return values, jax.ShapeDtypeStruct(shape if keep_places else (1,), jnp.uint8)
 

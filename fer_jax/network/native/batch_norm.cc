@@ -1,8 +1,8 @@
-// Batch normalisation of maps with the pooling behind it, and its gradient, for CPU. Called by native/batch_norm.py.
+// Batch normalisation of maps with the pooling after it, and its gradient, for CPU. Called by native/batch_norm.py.
 //
-// Maps are float32 (channels, height, width, batch). The work is memory's, not arithmetic's: a channel is read as rarely
-// as can be, and nothing as large as the map is written but the gradient. Each channel is one thread's, in a fixed order,
-// so that results do not depend on the number of threads.
+// Maps are float32 (channels, height, width, batch). Memory limits the speed, not arithmetic: each channel is read as
+// rarely as possible, and the gradient is the only output as large as the map. One thread computes each channel, in a
+// fixed order, so that results do not depend on the number of threads.
 
 #include "kernels.h"
 
@@ -20,7 +20,7 @@ Channel channel_of(const Map& map, int64_t c) {
   return Channel{map.data + c * map.height * map.width * map.batch, map.height, map.width, map.batch};
 }
 
-// Two sums over pixels, taken row by row in float32 and added up in double: a channel has 100,000 and more.
+// Two sums over pixels, added row by row in float32, then in double: a channel has 100,000 pixels and more.
 struct Sums {
   Vec row[2] = {};
   double all[2] = {};

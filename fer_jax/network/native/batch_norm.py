@@ -1,7 +1,7 @@
-"""Batch normalisation of a map with the pooling behind it, in C++ (``batch_norm.cc``); for CPU.
+"""Batch normalisation of a map with the pooling after it, in C++ (``batch_norm.cc``); for CPU.
 
-XLA reads and writes the map about ten times for the two and their gradient. Here it is read twice for the values and
-twice for the gradient, and all that is written is the pooled map and the gradient.
+XLA reads and writes the map about ten times for both and their gradient. The code here reads it twice for the values
+and twice for the gradient, and writes only the pooled map and the gradient.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from fer_jax.network.batch_norm import Rows, factor_and_offset, statistics
 
 
 def suits(x: Array, window: int) -> bool:
-    """Whether the functions here can take a map: float32, four axes, and a window that is known."""
+    """Whether the functions here can take a map: float32, four axes, and a known window."""
     return x.ndim == 4 and x.dtype == jnp.float32 and window in native.POOLING_WINDOWS and native.available()
 
 
@@ -48,8 +48,8 @@ def normalise_batch(
         scale, bias: (channels,).
 
     Returns:
-        The pooled map, and mean and biased variance per channel over the rows of weight 1, through which no gradient
-        goes but the map's own.
+        The pooled map, and mean and biased variance per channel over the rows of weight 1. No gradient flows through
+        mean and variance except the map's own.
     """
     weight_B = jnp.ones(x.shape[-1], x.dtype) if rows.weight_B is None else rows.weight_B
     return _normalise_batch(x, scale, bias, weight_B, rows.shift, epsilon, window, rows.axis_name)
@@ -79,12 +79,12 @@ def _backward(
     residuals: tuple[Array, ...],
     cotangents: tuple[Array, Array, Array],
 ) -> tuple[Array, ...]:
-    """With g the normalised map's cotangent, u the normalised map before scale and bias, and n rows times pixels:
+    """Let g be the normalised map's cotangent, u the normalised map before scale and bias, and n rows times pixels:
 
     d bias = sum g, d scale = sum g u, dx = scale / deviation (g - d bias / n - u d scale / n)
 
-    (Ioffe & Szegedy 2015, section 3). The sums behind dx are over all devices, as the statistics are; those of scale
-    and bias the step adds up itself.
+    (Ioffe & Szegedy 2015, section 3). The sums in dx are over all devices, as the statistics are. The step itself adds
+    up those of scale and bias.
     """
     x, places, mean, inverse, scale, weight_B, count = residuals
     cotangent = cotangents[0]
@@ -108,7 +108,7 @@ def _sums(target: str, channels: int) -> Callable[..., Array]:
 
 
 def _normalise(x: Array, factor: Array, offset: Array, window: int, *, keep_places: bool) -> tuple[Array, Array]:
-    """(values, places): `places` says which value of its window each maximum was, and has one element if not kept."""
+    """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     channels, height, width, batch = x.shape
     shape = (channels, height // window, width // window, batch)
     outputs = native.pooled(shape, keep_places and window > 1)

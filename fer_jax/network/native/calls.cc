@@ -1,4 +1,4 @@
-// The calls that XLA makes through its foreign function interface: buffers and threads handed on to the kernels.
+// The calls that XLA makes through its foreign function interface. They pass buffers and threads on to the kernels.
 
 #include "xla/ffi/api/ffi.h"
 
@@ -44,7 +44,7 @@ ffi::Error call(Kernel kernel, ffi::ThreadPool& threads, Arguments&... arguments
 
 }  // namespace
 
-// In the order of the kernel's arguments: those that are read, those that are written, and numbers.
+// In the order of the kernel's arguments: inputs, outputs, and numbers.
 #define FER_CALL(name, kernel, binding)                                                                                \
   XLA_FFI_DEFINE_HANDLER_SYMBOL(                                                                                       \
       name, [](ffi::ThreadPool pool, auto... arguments) { return call(kernel, pool, arguments...); }, binding)

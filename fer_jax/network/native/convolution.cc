@@ -3,8 +3,8 @@
 //
 // Maps are float32 (channels, height, width, batch), the batch innermost; kernels (size, size, channels, filters).
 // The inner loops multiply one pixel of LANES images (see lanes.h) by one weight and add it to sums that stay in
-// registers; nothing is written out on the way, in contrast to a convolution by matrix products, which writes every pixel
-// several times.
+// registers. Nothing is written out on the way, whereas a convolution by matrix products writes every pixel several
+// times.
 //
 // Results do not depend on the number of threads: each output is summed by one thread, in a fixed order.
 
@@ -78,11 +78,11 @@ void convolve_row(const Packed& packed, const float* weights, int64_t size, cons
   constexpr int WIDE = COLUMNS * WINDOW;
   const float* x = packed.slice(slice) + row * WINDOW * packed.row();
   const int64_t block_weights = packed.channels * size * size * BLOCK;
-  // Rows of the kernel that meet nothing but padding are left out.
+  // Rows of the kernel that meet only padding are left out.
   const int64_t first = std::max<int64_t>(0, packed.top - (row + 1) * WINDOW + 1);
   const int64_t last = std::min(size, packed.height - packed.bottom - row * WINDOW);
   for (int64_t q = 0; q < out.columns; q += COLUMNS) {
-    // The last tile moves back over pixels that were done already: no tile is ever narrower.
+    // The last tile moves back over finished pixels, so that no tile is ever narrower.
     const int64_t column = std::min<int64_t>(q, out.columns - COLUMNS);
     for (int64_t f = 0; f * BLOCK < out.filters; ++f) {
       Vec sums[WINDOW][WIDE][BLOCK];
@@ -107,7 +107,7 @@ void convolve_rows(Pool& pool, const Packed& packed, const float* weights, int64
 }
 
 // kernel(i, j, c, f) -> ceil(outs / BLOCK) blocks of (ins, i, j, BLOCK). `transposed` is the kernel of the gradient:
-// ins and outs change places and both axes are turned round.
+// ins and outs are swapped and both axes are reversed.
 template <int BLOCK>
 const float* packed_weights(const float* kernel, int64_t size, int64_t channels, int64_t filters, bool transposed) {
   const int64_t ins = transposed ? filters : channels, outs = transposed ? channels : filters;
@@ -134,8 +134,8 @@ void forward(Pool& pool, const Packed& packed, const float* kernel, int64_t size
   convolve_rows<WINDOW, COLUMNS, BLOCK>(pool, packed, weights, size, out);
 }
 
-// Tiles of up to 24 sums with AVX-512's 32 registers, of up to 8 with 16 registers: as wide as possible, but rather
-// narrower than computing many pixels twice.
+// Tiles of up to 24 sums with AVX-512's 32 registers, of up to 8 with 16 registers. They are as wide as possible, but
+// narrower if that avoids computing many pixels twice.
 void forward_unpooled(Pool& pool, const Packed& packed, const float* kernel, int64_t size, const Output& out,
                       bool transposed) {
   constexpr int BLOCK = MANY_REGISTERS ? 4 : 2;
@@ -190,12 +190,12 @@ Error input_gradient(Pool& pool, Floats cotangent, Bytes places, Floats kernel, 
 
 namespace {
 
-// All weights of channels `begin` to `end` - 1 for one block of filters. The cotangent is taken apart a few rows at a
-// time, which then stay in the caches for all weights; their sums wait in memory meanwhile.
+// All weights of channels `begin` to `end` - 1 for one block of filters. The cotangent is unpooled a few rows at a
+// time, which then stay in the caches for all weights. Their sums wait in memory meanwhile.
 template <int SIZE, int CHANNELS, int BLOCK>
 void kernel_block(const Packed& x, const Map& g, const uint8_t* places, int64_t window, int64_t block, int64_t begin,
                   int64_t end, float* dk) {
-  constexpr int64_t PIXELS = 128;  // enough that loading and storing the sums does not count
+  constexpr int64_t PIXELS = 128;  // enough that loading and storing the sums costs little
   const int64_t columns = g.width * window, filters = std::min<int64_t>(BLOCK, g.channels - block * BLOCK);
   const int64_t together = std::min(g.height, std::max<int64_t>(1, PIXELS / (columns * window)));
   constexpr int64_t OF_GROUP = CHANNELS * SIZE * BLOCK * LANES;
@@ -229,7 +229,7 @@ template <int SIZE, int CHANNELS, int BLOCK>
 void kernel_gradients(Pool& pool, const Packed& x, const Map& g, const uint8_t* places, int64_t window,
                       float* dk) {
   const int64_t blocks = ceil_div(g.channels, BLOCK);
-  // Channels are cut further where the blocks of filters alone do not give every thread several tasks.
+  // Cut the channels further if the blocks of filters alone do not give every thread several tasks.
   const int64_t groups = ceil_div(x.channels, CHANNELS);
   const int64_t parts = std::min(groups, std::max<int64_t>(1, ceil_div(2 * pool.num_threads(), blocks)));
   parallel_for(pool, blocks * parts, [&](int64_t t) {

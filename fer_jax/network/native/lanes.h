@@ -13,7 +13,7 @@ namespace fer {
 
 #if defined(__AVX512F__)
 constexpr int LANES = 16;
-constexpr bool MANY_REGISTERS = true;  // 32 of them
+constexpr bool MANY_REGISTERS = true;  // 32 registers
 #else
 constexpr int LANES = 8;
 constexpr bool MANY_REGISTERS = false;
@@ -27,8 +27,8 @@ inline Vec load(const float* p) {
   std::memcpy(&v, p, sizeof v);
   return v;
 }
-// Copies of `lanes` values, the rest zero. Whole ones apart: only a copy of constant size is one instruction, unless the
-// processor can mask lanes.
+// Copies `lanes` values and sets the rest to zero. A full copy is a separate case, because only a copy of constant size
+// is one instruction, unless the processor can mask lanes.
 #if defined(__AVX512BW__) && defined(__AVX512VL__)
 inline uint16_t first_of(int lanes) { return static_cast<uint16_t>((1u << lanes) - 1); }
 inline Vec load(const float* p, int lanes) { return reinterpret_cast<Vec>(_mm512_maskz_loadu_ps(first_of(lanes), p)); }
@@ -70,8 +70,8 @@ inline void store(uint8_t* p, IntVec v, int lanes) {
 #endif
 inline Vec broadcast(float value) { return value - Vec{}; }  // 0 + value would be an addition, because of -0
 
-// `load` into a register that several products share. Compilers like to read memory again for each, twice the loads that
-// the processor can do.
+// `load` into a register that several products share. Compilers tend to read memory again for each product, twice the
+// loads that the processor can do.
 inline Vec load_once(const float* p) {
   Vec v = load(p);
 #if defined(__AVX512F__)
@@ -82,7 +82,7 @@ inline Vec load_once(const float* p) {
   return v;
 }
 
-// The larger value and its place in the window. What is not a number is passed on.
+// The larger value and its place in the window. NaN is passed on.
 inline void keep_greater(Vec other, int number, Vec& best, IntVec& place) {
   const IntVec greater = (other > best) | (other != other);
   best = greater ? other : best;

@@ -1,4 +1,4 @@
-// Maps as the calls hand them over, and as the kernels take them apart.
+// Maps as the calls receive them, and as the kernels divide them.
 //
 // The direct convolution packs every map first: padded, and cut into slices of LANES images, (slice, channel, row, column,
 // LANES), so that the inner loops meet neither borders nor strides.
@@ -25,7 +25,7 @@ using Bytes = Array<uint8_t>;
 // What a call answers: null, or what is wrong with it.
 using Error = const char*;
 
-// A batch is cut into slices of LANES images, of which the last may have fewer.
+// A batch is cut into slices of LANES images. The last slice may have fewer.
 constexpr int64_t slices_of(int64_t batch) { return ceil_div(batch, LANES); }
 inline int lanes_of(int64_t batch, int64_t slice) {
   return static_cast<int>(std::min<int64_t>(LANES, batch - slice * LANES));
@@ -42,13 +42,13 @@ inline Map map_of(const Floats& x) { return Map{x.data, x.shape[0], x.shape[1], 
 
 struct Output {  // (filters, rows, columns, batch), after pooling
   float* values;
-  uint8_t* places;  // null where nobody asks which of the window's values was the first maximum
+  uint8_t* places;  // index of the first maximum in each window; null if nobody asks for it
   int64_t filters, rows, columns, batch;
   int64_t slices() const { return slices_of(batch); }
   int lanes(int64_t slice) const { return lanes_of(batch, slice); }
 };
 
-// Places have the output's four axes where they are asked for, and one axis where not.
+// Places have the output's four axes if they are asked for, else one axis.
 inline uint8_t* kept(const Bytes& places) { return places.axes == 4 ? places.data : nullptr; }
 
 inline Output output_of(const Floats& values, uint8_t* places) {
@@ -58,8 +58,8 @@ inline Output output_of(const Floats& values, uint8_t* places) {
 
 // --- packing ---------------------------------------------------------------------------------------------------------
 
-// A map, `lead` rows and columns of zeros ahead of it; or a cotangent that was pooled, each of whose values stands for a
-// window, at the place that `places` says.
+// A map with `lead` rows and columns of zeros before it; or a pooled cotangent, whose values each belong to a window,
+// at the place that `places` says.
 struct Pixels {
   Map map;
   int64_t lead;
@@ -93,9 +93,9 @@ inline void pack_plane(const Map& map, const Packed& packed, int64_t slice, int6
       store(out + (h + lead) * packed.row() + (w + lead) * LANES, load(in + (h * map.width + w) * map.batch, lanes), LANES);
 }
 
-// Rows `begin` to `end` - 1 of `map`, a cotangent, taken apart: each value at the place in its window that `places` says,
-// which nobody reads for a window of one.
-// row, pixel: how far apart rows and pixels of `out` are.
+// Rows `begin` to `end` - 1 of `map`, a cotangent, unpooled: each value goes to the place in its window that `places`
+// says. `places` is not read for a window of one.
+// row, pixel: distance between rows and between pixels of `out`.
 inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, float* out, int64_t row, int64_t pixel,
                         int64_t slice, int64_t channel, int64_t begin, int64_t end) {
   const int lanes = map.lanes(slice);
@@ -113,7 +113,7 @@ inline void unpool_rows(const Map& map, const uint8_t* places, int64_t window, f
     }
 }
 
-// All of a map, with `lead` zeros ahead of its rows and columns; a cotangent taken apart if the window is larger than one.
+// All of a map, with `lead` zeros before its rows and columns. A cotangent is unpooled if the window exceeds one.
 inline void pack(Pool& pool, const Map& map, const uint8_t* places, int64_t window, int64_t lead,
                  const Packed& packed) {
   // A few tasks a thread, each of several channels.

@@ -1,7 +1,7 @@
 // Convolution with 3 x 3 and 5 x 5 kernels by minimal filtering F(m, k) along the height alone, with its pooling and both
-// gradients; for CPU. A strip of m rows of the output comes from t = m + k - 1 rows of the map with t k products a column
-// and pair of channels in place of m k^2: for k = 5 and m = 4 that is 2.5 times fewer, for k = 3 and m = 4 twice. Filtering
-// both axes (winograd.cc) saves more products, but its transforms are worth it only where each serves many filters.
+// gradients; for CPU. A strip of m rows of the output comes from t = m + k - 1 rows of the map. It needs t k products
+// per column and pair of channels instead of m k^2: 2.5 times fewer for k = 5 and m = 4, half for k = 3 and m = 4.
+// Filtering both axes (winograd.cc) saves more products, but its transforms pay only if each serves many filters.
 //
 // At each of the t places of a transformed strip a convolution along the width remains, whose sums stay in registers. A
 // strip's transformed pixels and products stay in the second-level cache.
@@ -15,8 +15,8 @@ namespace {
 
 thread_local Scratch pixel_scratch, product_scratch, cotangent_scratch, row_scratch, sum_scratch;
 
-// The m whose strips cover a map of this height with the fewest products, and do not cut a pooling window; 0 if there is
-// none.
+// The m whose strips cover a map of this height with the fewest products and do not cut a pooling window; 0 if none
+// does.
 int best_strip(int64_t size, int64_t height, int64_t window) {
   int best = 0;
   int64_t least = 0;
@@ -173,8 +173,8 @@ template <int M, int K, int WINDOW>
 void convolve_strip(const Pixels& x, int64_t channels, const float* weights, const Output& out, int64_t slice,
                     int64_t strip) {
   constexpr int T = M + K - 1;
-  // A strip that fits into the first-level cache together with its products is finished a few columns and filters at a
-  // time, so that they stay there; of others each place's pixels are read once for all filters.
+  // If a strip and its products fit into the first-level cache, it is finished a few columns and filters at a time, so
+  // that both stay there. Otherwise each place's pixels are read once for all filters.
   constexpr int64_t FEW_FLOATS = 6 << 10;
   const int64_t columns = out.columns * WINDOW, width = columns + K - 1, filters = ceil_div(out.filters, BLOCK) * BLOCK;
   const int64_t of_channel = width * LANES, of_place = channels * of_channel;
@@ -219,7 +219,7 @@ void convolve_strips(Pool& pool, const Pixels& x, const float* kernel, int64_t c
   });
 }
 
-// The instance of a template for m and k, in that order.
+// The instance of a template for m and k, in this order.
 #define FOR_STRIP(m, k, function) \
   (k == 5 ? (m == 2 ? function<2, 5> : function<4, 5>) : m == 2 ? function<2, 3> : m == 3 ? function<3, 3> : function<4, 3>)
 
@@ -246,7 +246,7 @@ Error input_gradient(Pool& pool, Floats cotangent, Bytes places, Floats kernel, 
   const Map g = map_of(cotangent);
   const auto shape = kernel.shape;
   const int64_t size = shape[0], area = size * size, channels = shape[2], filters = shape[3];
-  // The kernel of the gradient: channels and filters change places, and both axes are turned round.
+  // The kernel of the gradient: channels and filters are swapped, and both axes are reversed.
   float* turned = sum_scratch.take(area * channels * filters);
   for (int64_t at = 0; at < area; ++at)
     for (int64_t c = 0; c < channels; ++c)
@@ -291,14 +291,14 @@ void transform_cotangents(const Pixels& g, int64_t slice, int64_t strip, int64_t
     }
 }
 
-// The gradient that the slices `begin` to `end` - 1 give, of the blocks of filters `first` to `last` - 1. A few strips are
-// transformed at a time, which stay in the second-level cache, the pixels for all filters and the cotangents for all
-// channels; the sums wait in memory meanwhile.
+// The gradient from the slices `begin` to `end` - 1, for the blocks of filters `first` to `last` - 1. A few strips are
+// transformed at a time and stay in the second-level cache, the pixels for all filters and the cotangents for all
+// channels. The sums wait in memory meanwhile.
 template <int M, int K, int CHANNELS, int FILTERS>
 void kernel_part(const Map& map, const Pixels& g, int64_t before, int64_t begin, int64_t end, int64_t first, int64_t last,
                  float* dk) {
   constexpr int T = M + K - 1;
-  // Enough that loading and storing the sums does not count.
+  // Enough that loading and storing the sums costs little.
   constexpr int64_t PIXELS = 64, OF_GROUP = CHANNELS * K * FILTERS * LANES;
   const int64_t strips = ceil_div(g.height(), M), columns = g.width(), groups = ceil_div(map.channels, CHANNELS);
   const int64_t together = std::min(strips, std::max<int64_t>(1, PIXELS / columns));
@@ -344,8 +344,8 @@ void kernel_gradient_by(Pool& pool, const Map& map, const Pixels& g, int64_t bef
   constexpr int CHANNELS = MANY_REGISTERS && K == 3 ? 2 : 1, FILTERS = MANY_REGISTERS || K == 3 ? 4 : 2;
   const int64_t weights = K * K * map.channels * g.map.channels, blocks = ceil_div(g.map.channels, FILTERS);
   const int64_t sums = (M + K - 1) * K * map.channels * g.map.channels * LANES;
-  // By parts of the batch, so that what a thread transforms stays in its own cache. Filters are cut, too, where these are
-  // too few for the threads, or the sums too many: that changes no sum.
+  // By parts of the batch, so that what a thread transforms stays in its own cache. Filters are also cut if these are
+  // too few for the threads, or the sums too many. That changes no sum.
   const int64_t parts = std::min({map.slices(), MOST_PARTS, std::max<int64_t>(1, MOST_SUMS / weights)});
   const int64_t cuts = std::min(blocks, std::max(ceil_div(pool.num_threads(), parts), ceil_div(sums, MOST_SUMS)));
   float* partial = product_scratch.take(parts * weights);

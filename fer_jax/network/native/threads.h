@@ -1,4 +1,4 @@
-// XLA's threads, and memory that each of them keeps between calls.
+// XLA's threads, and per-thread memory that is kept between calls.
 
 #pragma once
 
@@ -17,7 +17,7 @@
 
 namespace fer {
 
-// XLA's threads. Only calls.cc knows XLA's header, which takes seconds to compile.
+// XLA's threads. Only calls.cc includes XLA's header, which takes seconds to compile.
 class Pool {
  public:
   virtual ~Pool() = default;
@@ -25,8 +25,8 @@ class Pool {
   virtual void schedule(std::function<void()> task) = 0;
 };
 
-// task(0) ... task(count - 1) on XLA's threads and on this one. Never waits for a task that no thread has begun: all of
-// XLA's threads may be in calls like this one.
+// task(0) ... task(count - 1) on XLA's threads and on this one. Never waits for a task that no thread has begun,
+// because all of XLA's threads may be in calls like this one.
 template <typename Task>
 void parallel_for(Pool& pool, int64_t count, const Task& task) {
   struct Shared {
@@ -65,7 +65,7 @@ class Scratch {
       const size_t bytes = (floats * sizeof(float) + PAGE - 1) / PAGE * PAGE;
       memory_ = static_cast<float*>(std::aligned_alloc(PAGE, bytes));
 #if defined(__linux__)
-      madvise(memory_, bytes, MADV_HUGEPAGE);  // fewer misses in the table of pages; a wish, no more
+      madvise(memory_, bytes, MADV_HUGEPAGE);  // fewer TLB misses; a hint, no more
 #endif
     }
     return memory_;

@@ -1,10 +1,10 @@
 // Convolution with 3 x 3 kernels by Winograd's minimal filtering F(m x m, 3 x 3), with its pooling and both gradients; for
-// CPU (Lavin & Gray 2016). A tile is t = m + 2 pixels wide and high and gives m x m outputs with t^2 products per pair of
-// channels instead of 9 m^2: for m = 2, 3, 4 that is 2.25, 3.24 and 4 times fewer. Which m is chosen by how well its tiles
-// cover the map; a pooling window must fit into a tile's output. (For 5 x 5 kernels strips.cc is faster.)
+// CPU (Lavin & Gray 2016). A tile is t = m + 2 pixels wide and high. It gives m x m outputs with t^2 products per pair
+// of channels instead of 9 m^2: 2.25, 3.24 and 4 times fewer for m = 2, 3, 4. m is chosen by how well its tiles cover the
+// map; a pooling window must fit into a tile's output. (For 5 x 5 kernels strips.cc is faster.)
 //
-// Tiles are numbered over all slices of LANES images, the slices innermost; each of the t^2 places of a transformed tile
-// is a matrix product of its own.
+// Tiles are numbered over all slices of LANES images, the slices innermost. Each of the t^2 places of a transformed
+// tile is a separate matrix product.
 
 #include "kernels.h"
 #include "minimal.h"
@@ -25,7 +25,7 @@ struct Tiles {
   int64_t column(int64_t t) const { return t / slices % columns; }
 };
 
-// The m whose tiles cover a map of this size with the fewest products, and do not cut a pooling window; 0 if there is none.
+// The m whose tiles cover a map of this size with the fewest products and do not cut a pooling window; 0 if none does.
 int best_tile(int64_t height, int64_t width, int64_t window) {
   int best = 0;
   int64_t least = 0;
@@ -36,13 +36,13 @@ int best_tile(int64_t height, int64_t width, int64_t window) {
   return best;
 }
 
-// SIZE x SIZE pixels from row `top` and column `left` on of a cotangent taken apart. All windows that the tile touches are
-// taken apart whole, so that nothing in the loops depends on where the tile begins.
+// SIZE x SIZE pixels from row `top` and column `left` on of an unpooled cotangent. All windows that the tile touches
+// are unpooled whole, so that nothing in the loops depends on where the tile begins.
 template <int SIZE, int WINDOW>
 inline void unpooled_tile(const Pixels& x, int64_t plane, int lanes, int64_t top, int64_t left, Vec (&d)[SIZE][SIZE]) {
   constexpr int WINDOWS = (SIZE + WINDOW - 2) / WINDOW + 1;
   const Map& map = x.map;
-  // Rounded down also where they are negative, which is no more than a kernel's width.
+  // Rounded down even if they are negative, by at most a kernel's width.
   const int64_t above = (top + 4 * WINDOW) / WINDOW - 4, before = (left + 4 * WINDOW) / WINDOW - 4;
   Vec whole[WINDOWS * WINDOW][WINDOWS * WINDOW];
   for (int r = 0; r < WINDOWS; ++r)
@@ -94,7 +94,7 @@ inline void load_tile(const Pixels& x, int64_t slice, int64_t channel, int64_t t
 
 // --- weights ---------------------------------------------------------------------------------------------------------
 
-// A step of a transposition: the lanes of `a` whose number has the bit STEP change places with the others of `b`.
+// A step of a transposition: the lanes of `a` whose number has the bit STEP are swapped with the others of `b`.
 template <int STEP>
 inline void exchange(Vec& a, Vec& b) {
 #if defined(__clang__)  // which knows no __builtin_shuffle, and makes shuffles of this
@@ -122,7 +122,7 @@ inline void transpose(Vec (&rows)[LANES]) {
   transpose_step<1>(rows);
 }
 
-// The weights of LANES filters from `filter` on for a channel, turned round for a gradient, and transformed.
+// The weights of LANES filters from `filter` on for a channel, reversed for a gradient, and transformed.
 template <int M>
 inline void transform_weights(const float* kernel, int64_t channels, int64_t filters, int64_t channel, int64_t filter,
                               bool turned, Vec (&u)[M + K - 1][M + K - 1]) {
@@ -193,8 +193,8 @@ constexpr int BLOCK = 4;                    // filters whose sums for a group of
 constexpr int MANY = MANY_REGISTERS ? 6 : 3, FEW = MANY_REGISTERS ? 4 : 2;  // tiles of a group
 thread_local Scratch pixel_scratch, product_scratch;
 
-// products(f, t) += sum over c of weights(c, f) pixels(c, t), for one place, BLOCK filters and a group of tiles; the first
-// time, = in place of +=.
+// products(f, t) += sum over c of weights(c, f) pixels(c, t), for one place, BLOCK filters and a group of tiles. The
+// first time, = instead of +=.
 template <int GROUP>
 inline void multiply(const float* __restrict pixels, const float* __restrict weights, int64_t channels, bool first,
                      float* __restrict products) {
