@@ -1,1 +1,1 @@
-"""Training, evaluation and prediction: from rows and a network to parameters."""
+"""Training, evaluation and prediction: from samples and a network to parameters."""

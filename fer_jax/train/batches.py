@@ -1,4 +1,4 @@
-"""Which rows stand in which batch: the order of training, as index matrices that the device gathers by."""
+"""The training order: which samples are in which batch, as index matrices by which the device gathers."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import numpy as np
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Training
 
-NO_ROW = -1  # fills an incomplete batch; such a place has weight 0 in loss, gradients and batch statistics
+NO_ROW = -1  # fills an incomplete batch; such an entry has weight 0 in loss, gradients and batch statistics
 
 
 class TooFewRows(UserError, ValueError):
-    """There are fewer training rows than the batches need."""
+    """There are fewer training samples than the batches need."""
 
 
-ORDER_STREAM = 0x0EDE  # sets the order of rows apart from all else that is drawn from a run's seed
+ORDER_STREAM = 0x0EDE  # separates the order of samples from everything else that is drawn from a run's seed
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Stretch:
 
 
 def steps_per_epoch(training: Training, rows: int) -> int:
-    """Updates in one pass over `rows` training rows."""
+    """Updates in one pass over `rows` training samples."""
     if training.last_batch == "drop":
         return rows // training.batch_size
     return -(-rows // training.batch_size)
@@ -38,9 +38,9 @@ def steps_per_epoch(training: Training, rows: int) -> int:
 
 def stretches(training: Training, rows: int) -> list[Stretch]:
     """The run cut at its evaluations: at the end of every epoch, or for `steps` after update 1 and then after every
-    `evaluate_every_steps`, as a loop over ``range(steps)`` does that evaluates where ``step % every == 0``.
+    `evaluate_every_steps`, like a loop over ``range(steps)`` that evaluates if ``step % every == 0``.
 
-    Raises TooFewRows for one batch.
+    Raises TooFewRows if there are too few samples for one batch.
     """
     each = steps_per_epoch(training, rows)
     if each == 0:
@@ -57,10 +57,10 @@ def stretches(training: Training, rows: int) -> list[Stretch]:
 
 
 def training_batches(training: Training, rows: int, stretch: Stretch, seed: int, multiple: int = 1) -> np.ndarray:
-    """int32 (stretch.steps, batch): the training rows of each update, NO_ROW where a batch is incomplete.
+    """int32 (stretch.steps, batch): the training rows of each update; NO_ROW fills an incomplete batch.
 
     multiple: the batch axis is filled up to a multiple of this (the number of devices that share it).
-    The order of epoch e depends on (seed, e) alone, so that a run goes on at any epoch without replaying the others.
+    The order of epoch e depends only on (seed, e), so that a run can resume at any epoch without replaying the others.
     """
     size = training.batch_size
     out = np.full((stretch.steps, -(-size // multiple) * multiple), NO_ROW, np.int32)
@@ -82,13 +82,13 @@ def training_batches(training: Training, rows: int, stretch: Stretch, seed: int,
 
 
 def _new_order(rows: int, seed: int, epoch: int) -> np.ndarray:
-    """A random permutation. From version to version NumPy promises PCG64's raw words, not Generator.permutation."""
+    """A random permutation. NumPy keeps PCG64's raw words the same across versions, but not Generator.permutation."""
     words = np.random.PCG64(np.random.SeedSequence([ORDER_STREAM, seed, epoch])).random_raw(rows)
     return np.argsort(words, kind="stable").astype(np.int32)
 
 
 def evaluation_batches(rows: int, batch_size: int, multiple: int = 1) -> np.ndarray:
-    """int32 (steps, batch): every row once, in order, NO_ROW behind the last one."""
+    """int32 (steps, batch): every row once, in order, then NO_ROW to fill the last batch."""
     size = -(-min(batch_size, max(rows, 1)) // multiple) * multiple
     steps = -(-rows // size)
     out = np.full(steps * size, NO_ROW, np.int32)

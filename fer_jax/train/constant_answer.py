@@ -32,7 +32,7 @@ class ConstantAnswer:
 
     @property
     def accuracy_limit(self) -> float:
-        """Above this an accuracy is no constant answer's: `STANDARD_ERRORS` more than the share."""
+        """An accuracy above this cannot come from a constant answer: `STANDARD_ERRORS` above the share."""
         error = math.sqrt(self.accuracy * (1 - self.accuracy) / self.samples)
         return self.accuracy + STANDARD_ERRORS * error
 
@@ -46,11 +46,11 @@ class ConstantAnswer:
 
 
 def constant_answer(labels: np.ndarray, loss: Loss) -> ConstantAnswer:
-    """labels: (N,) class numbers, N >= 1. Weight decay is not part of the losses in a history, so not of this one.
+    """labels: (N,) class numbers, N >= 1. The losses in a history exclude weight decay, so this loss does too.
 
-    Cross-entropy is least for the shares p themselves: their entropy, -sum p log p. The squared error, a mean over K
-    classes, is least there too: sum p (1 - p) / K. K only counts classes with samples, which keeps the bound above the
-    true one if a class is missing, so that fewer runs are stopped.
+    The shares p themselves minimise the cross-entropy, to their entropy, -sum p log p. They also minimise the squared
+    error, a mean over K classes, to sum p (1 - p) / K. K only counts classes with samples. If a class is missing, this
+    keeps the bound above the true one, so that fewer runs are stopped.
     """
     counts = np.bincount(labels.astype(np.int64))
     share = counts[counts > 0] / counts.sum()

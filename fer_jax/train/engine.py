@@ -1,8 +1,8 @@
-"""One training step, one epoch of it, one evaluation: what runs on the device (the loop is in ``train.py``).
+"""One training step, one epoch, one evaluation: everything that runs on the device (the loop is in ``loop.py``).
 
-The step is the same code on one device and shared over several: where there are several, ``jax.shard_map`` gives each
-its part of every batch and the sums (loss, gradients, batch statistics) are added up over the mesh axis "data". Where
-runs that differ in their seed go side by side, ``jax.vmap`` puts them in front of that as a leading axis.
+The step is the same code for one device and for several. With several, ``jax.shard_map`` gives each device its part
+of every batch, and the sums (loss, gradients, batch statistics) are added up over the mesh axis "data". For runs that
+differ in their seed and train side by side, ``jax.vmap`` adds a leading axis in front of that.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from fer_jax.train.optim import example_losses, l2_penalty, make_optimizer, prob
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
-# One stream of random numbers per purpose, folded into the run's key before the number of the step, so that any step
-# can be drawn without replaying those before it.
+# One stream of random numbers per purpose, folded into the run's key before the number of the step. So any step can be
+# drawn without replaying the steps before it.
 INIT_STREAM, DROPOUT_STREAM, FLIP_STREAM, EVALUATION_FLIP_STREAM = range(4)
 
 
 class TrainState(NamedTuple):
-    """Everything that a step reads and writes. step: updates made so far. key: of the run, never changed."""
+    """Everything that a step reads and writes. step: updates made so far. key: the run's key, never changed."""
 
     params: Any
     batch_stats: Any
@@ -61,12 +61,12 @@ class DeviceRows(NamedTuple):
 class Engine:
     """Compiled functions for one network on given devices. It holds no state of a run.
 
-    seeds: None for one run at a time. A number is of runs that go side by side in one program: states, data, batches
-    of training, learning rates and epochs are then those of all, along a leading axis (see `join`), and so is what
-    comes back. Each draws from its own key, as it does alone.
+    seeds: None for one run at a time. A number is for runs that train side by side in one program: states, data,
+    training batches, learning rates, epochs and all results then have a leading axis over the runs (see `join`). Each
+    run draws from its own key, as it does alone.
     precision: of products; by default the device's.
 
-    Raises PrecisionError where the device does not have it.
+    Raises PrecisionError if the device does not support it.
     """
 
     def __init__(
@@ -101,12 +101,12 @@ class Engine:
         return jax.device_put(tree, where)
 
     def put_rows(self, images: np.ndarray, labels: np.ndarray) -> DeviceRows:
-        """A split, uint8 as it is, on every device: images (N, H, W), labels (N,), for seeds with one more axis in
+        """Put a split, uint8 as it is, on every device: images (N, H, W), labels (N,), for seeds with one more axis in
         front."""
         return DeviceRows(*self._everywhere((images, labels.astype(np.int32))))
 
     def put_batches(self, rows_SB: np.ndarray) -> Array:
-        """Row numbers of batches (the last axis), each device holding its share of every batch."""
+        """Put row numbers of batches (the last axis) on the devices; each holds its share of every batch."""
         where = NamedSharding(self.mesh, _by_batch(rows_SB.ndim)) if self.mesh else self.devices[0]
         return jax.device_put(rows_SB, where)
 
@@ -131,36 +131,36 @@ class Engine:
         )
 
     def join(self, states: list[TrainState]) -> TrainState:
-        """The states of runs, one per seed, as the engine takes them."""
+        """The states of several runs, one per seed, in the form that the engine takes."""
         if self.seeds is None:
             return states[0]
         return self._everywhere(jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(states)))
 
     def put_back(self, state: TrainState, kept: TrainState, moving: list[int]) -> TrainState:
-        """The state of the runs that move, and of all others the one that was kept."""
+        """The new state of the runs in `moving`, and the kept state of all others."""
         places = np.array(moving)
         return self._everywhere(jax.tree.map(lambda old, new: old.at[places].set(new[places]), kept, state))
 
     def part(self, tree: Any, run: int) -> Any:
-        """What belongs to one of the runs, of anything that came back."""
+        """The part of a result that belongs to one run."""
         return tree if self.seeds is None else jax.tree.map(lambda leaf: leaf[run], tree)
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
     def _images(self, data: DeviceRows, rows_B: Array, flip_B: Array | None) -> Array:
-        """Normalised float32 (B, H, W) of the given rows, mirrored where `flip_B` says so."""
+        """Normalised float32 (B, H, W) of the given rows, mirrored according to `flip_B`."""
         images = data.images[jnp.maximum(rows_B, 0)]
         if flip_B is not None:
             images = jnp.where(flip_B[:, None, None], images[:, :, ::-1], images)
         return (images.astype(jnp.float32) - self.network.subtract) * (1.0 / self.network.divide)
 
     def _flips(self, split: str, key: Array, size: int) -> Array | None:
-        """Which of `size` images of a split are mirrored; None where the split's never are."""
+        """Which of `size` images of a split are mirrored; None if the split has no random flips."""
         chance = (self.network.random_flip or {}).get(split, 0.0)
         return jax.random.bernoulli(key, chance, (size,)) if chance else None
 
     def _own_part(self, values_G: Array | None) -> Array | None:
-        """This device's share of values drawn for the whole batch: the number of devices does not change them."""
+        """This device's share of values drawn for the whole batch, so that the number of devices does not matter."""
         if self.axis is None or values_G is None:
             return values_G
         size = values_G.shape[0] // len(self.devices)
@@ -172,7 +172,7 @@ class Engine:
     def _step(
         self, data: DeviceRows, learning_rate: Array, state: TrainState, rows_B: Array
     ) -> tuple[TrainState, EpochFigures]:
-        """One update. Rows numbered NO_ROW weigh nothing."""
+        """One update. Rows numbered NO_ROW have weight 0."""
         training = self.network.training
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
         stream = partial(_stream_key, key, number=state.step)
@@ -218,7 +218,7 @@ class Engine:
         """Class probabilities (S, B, K) and losses (S, B) of every row, in evaluation mode."""
         loss, output = self.network.training.loss, self.output
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
-        # Drawn by row, so that they do not depend on how the rows are cut into batches.
+        # Drawn by row, so that the flips do not depend on how the rows are cut into batches.
         flip_N = self._flips(split, _stream_key(key, EVALUATION_FLIP_STREAM, number=epoch), len(data.labels))
 
         def one(carry: None, rows_B: Array) -> tuple[None, tuple[Array, Array]]:
@@ -235,11 +235,11 @@ class Engine:
     # --- compiling and calling --------------------------------------------------------------------------------------
 
     def _for_seeds(self, function: Callable[..., Any], *, rows: bool) -> Callable[..., Any]:
-        """The function of (state, data, rows, number) with all of the seeds' in front; `rows`: of each its own."""
+        """The function of (state, data, rows, number) with a leading axis of seeds. `rows`: each seed has its own."""
         return function if self.seeds is None else jax.vmap(function, in_axes=(0, 0, 0 if rows else None, 0))
 
     def _shared_out(self, function: Callable[..., Any], rows_ndim: int, out_specs: Any) -> Callable[..., Any]:
-        """The function with its third argument, batches, shared over the devices; everything else is on each."""
+        """The function with its third argument, batches, split over the devices; everything else is on each device."""
         if self.mesh is None:
             return function
         everywhere = PartitionSpec()
@@ -250,7 +250,7 @@ class Engine:
     def _call(
         self, name: str, function: Callable[..., Any], arguments: tuple[Any, ...], donate: tuple[int, ...]
     ) -> Any:
-        """Run a function compiled ahead for these shapes; the time to compile is kept apart."""
+        """Run a function compiled ahead for these shapes. The compile time is recorded separately."""
         shapes = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(arguments))
         if (name, shapes) not in self._compiled:
             begin = time.perf_counter()
@@ -265,7 +265,7 @@ class Engine:
     def run_epoch(
         self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, learning_rate: float | np.ndarray
     ) -> tuple[TrainState, EpochFigures]:
-        """All updates of a stretch on the device; nothing comes back in between. `state` is consumed."""
+        """All updates of a stretch on the device, with no transfer in between. `state` is consumed."""
         everywhere = PartitionSpec()
         function = self._for_seeds(self._epoch, rows=True)
         function = self._shared_out(function, rows_SB.ndim, (everywhere, everywhere))
@@ -275,8 +275,8 @@ class Engine:
     def predict(
         self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, split: str, epoch: int | np.ndarray
     ) -> tuple[np.ndarray, np.ndarray]:
-        """(probability (N, K) float32, loss (N,) float32) of the N rows named in `rows_SB`, in their order; the same
-        rows for all seeds."""
+        """(probability (N, K) float32, loss (N,) float32) of the N rows in `rows_SB`, in their order. All seeds use
+        the same rows."""
         lead = 0 if self.seeds is None else 1
         shared = _by_batch(lead + 2, axis=lead + 1)
         function = self._for_seeds(partial(self._predict, split=split), rows=False)
@@ -292,7 +292,7 @@ class Engine:
 
 
 def _by_batch(ndim: int, axis: int = -1) -> PartitionSpec:
-    """One axis, by default the last, shared over the devices."""
+    """One axis, by default the last, split over the devices."""
     return PartitionSpec(*("data" if i == axis % ndim else None for i in range(ndim)))
 
 

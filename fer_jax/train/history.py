@@ -1,4 +1,4 @@
-"""What one run gathers while it trains: history, best epochs, learning rate, times, checkpoints; and its result."""
+"""The data that one run collects while it trains: history, best epochs, learning rate, times, checkpoints, result."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ Figures = dict[str, float]  # {"loss": ..., "accuracy": ..., "n": ...}
 
 @dataclass
 class Clock:
-    """Seconds by purpose, with the device waited for, over all sessions of a run.
+    """Seconds by purpose over all sessions of a run, measured after waiting for the device.
 
-    Where runs went side by side, every figure is a run's share of the program's seconds: an equal one for each that was
-    under way. Only wall_s, and first_step_s, are the program's own. first_step_s: until the first update, from when
-    the run was asked for; None where it never came to that.
+    If runs trained side by side, every value is this run's share of the program's seconds, equal for all active runs.
+    Only wall_s and first_step_s are the program's own. first_step_s: from the request for the run until the first
+    update; None if no update was made.
     """
 
     compile_s: float = 0.0
@@ -45,8 +45,8 @@ class TrainResult:
 
     predictions[split]: probability (N, 7) float32, label (N,), origin (N,). Both are empty if the run failed; `error`
     then says why. failed_step: the update (from 0) whose loss, or whose evaluation afterwards, was not finite; the
-    history ends before that epoch. Or the last update of a run that `never_learned` stopped; the history then includes
-    its epoch. failed_epoch: the epoch (from 1) of failed_step.
+    history ends before that epoch. If `never_learned` stopped the run, failed_step is its last update, and the history
+    includes that epoch. failed_epoch: the epoch (from 1) of failed_step.
     """
 
     history: list[dict[str, Any]]
@@ -66,7 +66,7 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class SeedData:
-    """A seed with its splits, which data steps may have drawn by it, and where its checkpoints stand."""
+    """A seed with its splits, which data steps may have drawn by that seed, and its checkpoints."""
 
     seed: int
     splits: dict[str, Faces]
@@ -74,7 +74,7 @@ class SeedData:
 
 
 class TrainingRun:
-    """One run as it goes."""
+    """One run in progress."""
 
     def __init__(self, network: Network, given: SeedData) -> None:
         self.training = network.training
@@ -88,7 +88,7 @@ class TrainingRun:
         self.failed_step: int | None = None
         self.failed_epoch: int | None = None
         self._failed_state: TrainState | None = None
-        self._best_in_memory: TrainState | None = None  # and not on disk, or not yet
+        self._best_in_memory: TrainState | None = None  # None if it is on disk, or if there is none yet
 
     def reported_epoch(self) -> int:
         if self.training.report == "best" and self.training.report_split in self.best:
@@ -96,7 +96,7 @@ class TrainingRun:
         return len(self.history)
 
     def take(self, entry: dict[str, Any], seconds: dict[str, float]) -> None:
-        """Add a finished epoch. Its seconds count only now, so that images per second are those of finished epochs."""
+        """Add a finished epoch. Its seconds count only now, so that images per second cover finished epochs alone."""
         self.history.append(entry)
         self.clock.train_s += seconds["train_s"]
         self.clock.eval_s += seconds["eval_s"]
@@ -107,7 +107,7 @@ class TrainingRun:
         self.rate.after_epoch(entry["splits"])
 
     def fail(self, error: str, epoch: int, step: int, state: TrainState) -> None:
-        """The run ends here; others that go side by side with it go on."""
+        """End this run. Others that train side by side with it continue."""
         self.error, self.failed_step, self.failed_epoch, self._failed_state = error, step, epoch, state
 
     def never_learned(self, planned_updates: int) -> str:
@@ -151,7 +151,7 @@ class TrainingRun:
         self.checkpoints.save("last", epoch, state, meta)
 
     def resume(self, fresh: TrainState) -> TrainState:
-        """The state of the last checkpoint and all that was gathered until then, or the fresh one."""
+        """The state of the last checkpoint, with everything collected until then; or the fresh state."""
         found = self.checkpoints.restore("last", fresh) if self.checkpoints else None
         if found is None:
             return fresh
@@ -174,7 +174,7 @@ class TrainingRun:
         metrics: dict[str, dict[str, Any]],
         predictions: dict[str, dict[str, np.ndarray]],
     ) -> TrainResult:
-        """state: the reported one; of a run that failed, the one that it failed with is kept."""
+        """state: the reported one. If the run failed, the state at the failure is kept."""
         trainable = sum(leaf.size for leaf in jax.tree.leaves(state.params))
         held = sum(leaf.size for leaf in jax.tree.leaves(state.batch_stats))
         return TrainResult(

@@ -20,24 +20,24 @@ from fer_jax.train.history import Figures, SeedData, TrainingRun, TrainResult, c
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
-# Rows per evaluation batch, of all seeds together: what stays in the caches of a CPU (of 64, 128, 256 and 512, 128 was
-# the fastest for teta2022 and zhaqsylyq and within 5 % of the fastest for basani2017 and chavan2020); a GPU takes more.
+# Samples per evaluation batch, over all seeds. On a CPU: what stays in the caches (128 was the fastest of 64, 128, 256
+# and 512 for teta2022 and zhaqsylyq, and within 5 % of the fastest for basani2017 and chavan2020). A GPU takes more.
 EVALUATION_BATCH = {"cpu": 128, "gpu": 2048}
 _FEWEST_EVALUATED = 64
-# Least seconds between two checkpoints of a run. Writing one takes 0.1 to 0.3 s on a CPU's machine, a fraction of an
-# epoch there, but several times as long as an epoch of a small network on a GPU.
+# Least seconds between two checkpoints of a run. Writing one takes 0.1 to 0.3 s on a CPU machine. There that is a
+# fraction of an epoch, but on a GPU several times as long as an epoch of a small network.
 CHECKPOINT_EVERY_S = {"cpu": 0.0, "gpu": 30.0}
 
 
 class SplitsDiffer(ValueError):
-    """Runs that cannot go side by side, because a split does not have as many rows for one seed as for another."""
+    """Runs cannot train side by side, because a split has different sizes for different seeds."""
 
 
 @dataclass(frozen=True)
 class Progress:
-    """What the loop tells after each epoch: its history entry, and how fast it went.
+    """Reported after each epoch: its history entry, and the speed.
 
-    Of runs side by side: the means of their entries, the images of all of them, and the program's own seconds.
+    For runs side by side: the means of their entries, the total number of images, and the program's own seconds.
     """
 
     entry: dict[str, Any]
@@ -62,13 +62,13 @@ def fit(
 ) -> TrainResult:
     """Train on splits["train"] and evaluate every split.
 
-    With `checkpoints`, goes on from the last epoch found there and ends with the same parameters and history as an
+    With `checkpoints`, resumes from the last epoch found there and ends with the same parameters and history as an
     uninterrupted run (bit for bit on CPU). checkpoint_every_s: least seconds between two checkpoints, 0 for one after
-    every epoch; by default `CHECKPOINT_EVERY_S` of the device. The last epoch is always written. asked_at: by
-    time.perf_counter, from when the time to the first update counts; by default from now. stop_failed: end the run with
-    an error as soon as it has plainly failed, by `fer_jax.train.constant_answer.never_learned`; a loss that is not
-    finite always ends it.
-    Raises TooFewRows when there are too few training rows for one batch, PrecisionError.
+    every epoch; by default `CHECKPOINT_EVERY_S` of the device. The last epoch is always written. asked_at: start of
+    the time to the first update, by time.perf_counter; by default now. stop_failed: end the run with an error as soon
+    as it has plainly failed, by `fer_jax.train.constant_answer.never_learned`; a loss that is not finite always ends
+    it.
+    Raises TooFewRows if there are too few training samples for one batch, PrecisionError.
     """
     given = SeedData(seed, splits, checkpoints)
     return fit_seeds(
@@ -94,10 +94,10 @@ def fit_seeds(
     asked_at: float | None = None,
     stop_failed: bool = False,
 ) -> list[TrainResult]:
-    """`fit` for several seeds, which go side by side in one program: each with its own data, order of rows, dropout,
-    schedule, best epoch and checkpoints. One that fails ends alone.
+    """`fit` for several seeds, side by side in one program. Each seed has its own data, order of samples, dropout,
+    schedule, best epoch and checkpoints. A run that fails ends alone.
 
-    Raises SplitsDiffer where the seeds' splits are not of the same sizes, and what `fit` raises.
+    Raises SplitsDiffer if the seeds' splits have different sizes, and what `fit` raises.
     """
     asked_at = time.perf_counter() if asked_at is None else asked_at
     _check_sizes(given)
@@ -111,8 +111,8 @@ def fit_seeds(
 
     while moving := _furthest_behind(runs, len(plan)):
         stretch = plan[len(runs[moving[0]].history)]
-        # Where a kill came between the checkpoints of one epoch, seeds that are ahead stand still until the others
-        # have caught up: they are computed too, and what came out is dropped.
+        # If the process was killed while saving an epoch, some seeds are one epoch ahead. They are recomputed with the
+        # others, and their result is discarded.
         kept = None if len(moving) == len(runs) else jax.tree.map(jnp.copy, state)
         state, figures, train_s = together.train(state, stretch, moving)
         if kept is not None:
@@ -146,7 +146,7 @@ def fit_seeds(
 
 
 class _SideBySide:
-    """The runs of one program, and its seconds dealt out among them."""
+    """The runs of one program, with its seconds divided among them."""
 
     def __init__(
         self,
@@ -163,7 +163,7 @@ class _SideBySide:
         self._charged_compiling = 0.0
 
     def charge(self, to: list[int]) -> None:
-        """The seconds since the last call, and those of compiling among them, to some runs in equal parts."""
+        """Charge the seconds since the last call, compile time included, to some runs in equal parts."""
         now, compiled = time.perf_counter(), self.engine.compile_s
         for k in to:
             clock = self.runs[k].clock
@@ -194,7 +194,7 @@ class _SideBySide:
         return state, [self.engine.part(figures, k) for k in range(len(self.runs))], train_s
 
     def evaluate(self, state: TrainState, split: str, epochs: list[int]) -> list[tuple[Figures, np.ndarray]]:
-        """Per run (figures, probabilities) of every row of a split. epochs: as the runs count them."""
+        """Per run (figures, probabilities) of every sample of a split. epochs: as the runs count them."""
         devices, one = self.engine.devices, self.engine.seeds is None
         size = EVALUATION_BATCH[device_kind(devices[0])]
         if not one:
@@ -226,8 +226,8 @@ class _SideBySide:
         return out, time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
 
     def save(self, state: TrainState, going: list[int], *, charged: list[int], last: bool) -> None:
-        """The checkpoints of the runs that go on, with their clocks as they stand, if one is due or the epoch is the
-        last. What is best until the next checkpoint stays on the device."""
+        """Save the runs that continue, with their current clocks, if a checkpoint is due or this is the last epoch.
+        Until the next checkpoint the best state stays on the device."""
         self.charge(charged)
         begin = time.perf_counter()
         due = last or begin - self._saved_at >= self.checkpoint_every_s
@@ -244,7 +244,7 @@ class _SideBySide:
             self.runs[k].clock.checkpoint_s += (self._saved_at - begin) / len(written)
 
     def finish(self, state: TrainState) -> list[TrainResult]:
-        """The reported parameters of each run on every split."""
+        """Evaluate the reported parameters of each run on every split."""
         everyone = range(len(self.runs))
         going = [k for k in everyone if not self.runs[k].error]
         if self.training.report == "best" and going:
@@ -292,13 +292,13 @@ def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows
 
 
 def _furthest_behind(runs: list[TrainingRun], epochs: int) -> list[int]:
-    """The runs that train next: those with the fewest finished epochs, until all have all of them."""
+    """The runs that train next: those with the fewest finished epochs, until all runs have finished all epochs."""
     done = {k: len(run.history) for k, run in enumerate(runs) if not run.error and len(run.history) < epochs}
     return [k for k in done if done[k] == min(done.values())]
 
 
 def _broken_step(stretch: Stretch, figures: EpochFigures) -> tuple[str, int] | None:
-    """What to say of the first update whose loss is NaN or infinite, and its number."""
+    """The message about the first update whose loss is NaN or infinite, and the number of that update."""
     broken = np.flatnonzero(~np.isfinite(figures.loss))
     if not broken.size:
         return None
@@ -312,7 +312,7 @@ def _not_finite(figures: dict[str, dict[str, Any]]) -> str | None:
 
 
 def _mean(entries: list[dict[str, Any]]) -> dict[str, Any]:
-    """One history entry that stands for several of the same epoch."""
+    """One history entry that averages several entries of the same epoch."""
     if len(entries) == 1:
         return entries[0]
     return {

@@ -45,8 +45,8 @@ def scale_by_adam_epsilon_hat(b1: float, b2: float, epsilon: float) -> optax.Gra
 
 
 def make_optimizer(settings: Optimizer, learning_rate: float | Array) -> optax.GradientTransformation:
-    """The update rule. The rate may be a traced value: it enters before momentum is summed, as in the documents' tools,
-    and no state depends on it, so it can change from epoch to epoch."""
+    """The update rule. The rate may be a traced value, because it is applied before momentum is summed, as in the
+    papers' tools. No state depends on it, so it can change from epoch to epoch."""
     if isinstance(settings, Adam):
         if settings.epsilon_hat:
             scale = scale_by_adam_epsilon_hat(settings.b1, settings.b2, settings.epsilon)
@@ -71,8 +71,8 @@ def make_optimizer(settings: Optimizer, learning_rate: float | Array) -> optax.G
 
 
 def probabilities(logits_BK: Array, output: str) -> Array:
-    """Outputs of the network as weights of the classes that sum to one. output: softmax, sigmoid, or linear (taken as
-    logits of a softmax)."""
+    """The network's outputs as class weights that sum to one. output: softmax, sigmoid, or linear (treated as logits of
+    a softmax)."""
     if output == "sigmoid":
         p = jax.nn.sigmoid(logits_BK)
         return p / p.sum(-1, keepdims=True)

@@ -11,7 +11,7 @@ from fer_jax.vocabulary.settings import ReduceOnPlateau, Schedule
 
 @dataclass
 class LearningRate:
-    """The present rate and what the schedule remembers. Lives on the host: it changes once per epoch at most."""
+    """The present rate and the memory of the schedule. Lives on the host, because it changes once per epoch at most."""
 
     schedule: Schedule
     value: float
@@ -21,7 +21,7 @@ class LearningRate:
     def after_epoch(self, figures: dict[str, dict[str, float]]) -> None:
         """Take in an epoch's figures, {split: {"loss": ..., "accuracy": ...}}, and set the rate of the next epoch.
 
-        As tf.keras.callbacks.ReduceLROnPlateau: an improvement is one by more than min_delta; after `patience` epochs
+        Like tf.keras.callbacks.ReduceLROnPlateau: an improvement must exceed min_delta. After `patience` epochs
         without one the rate is multiplied by `factor` and the count starts again.
         """
         if not isinstance(self.schedule, ReduceOnPlateau):
@@ -38,7 +38,7 @@ class LearningRate:
             self.value = max(self.value * rule.factor, rule.min_learning_rate)
 
     def memory(self) -> dict[str, Any]:
-        """What a checkpoint must hold to go on."""
+        """What a checkpoint must hold to resume."""
         held = asdict(self)
         del held["schedule"]
         held["best"] = None if math.isnan(self.best) else self.best

@@ -15,12 +15,12 @@ from fer_jax.train.loop import EVALUATION_BATCH
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
-# Batches that go to the device in one call where there are many faces: calling then costs nothing beside computing.
+# Batches sent to the device in one call if there are many faces: the call then costs nothing compared with computing.
 _BATCHES_PER_CALL = 32
 
 
 class Predictor:
-    """Compiled for one face, for one batch and for many; the first call of each compiles (or loads what was kept).
+    """Compiled for one face, one batch and many batches. The first call of each compiles (or loads a kept program).
 
     Args:
         variables: ``{"params": ..., "batch_stats": ...}`` in the canonical form (`fer_jax.network.model`).
@@ -60,7 +60,7 @@ class Predictor:
         return 1 if left == 1 else self._batch if left < many else many
 
     def _call(self, images_NHW: np.ndarray, rows: int) -> np.ndarray:
-        """One of the compiled sizes, filled up with black faces whose answers are dropped."""
+        """Run one of the compiled sizes, filled up with black faces whose answers are dropped."""
         faces = np.zeros((rows, *images_NHW.shape[1:]), np.uint8)
         faces[: len(images_NHW)] = images_NHW
         data = self._engine.put_rows(faces, np.zeros(rows, np.uint8))

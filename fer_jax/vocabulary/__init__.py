@@ -1,1 +1,1 @@
-"""What a spec is made of: layers, data steps, settings of training. Structs; no JAX, no NumPy."""
+"""The building blocks of a spec: layers, data steps, training settings. Structs; no JAX, no NumPy."""

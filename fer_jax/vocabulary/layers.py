@@ -1,7 +1,7 @@
-"""The vocabulary of networks: one frozen struct per layer, and the arithmetic of their shapes. No JAX here.
+"""The vocabulary of networks: one frozen struct per layer, and the arithmetic of layer shapes. No JAX here.
 
-A network is a list of layers. Each layer gets a name: its kind and its ordinal among its kind (``conv1``, ``conv2``,
-``dense1``); the same name stands in a spec's overrides and in the parameter tree.
+A network is a list of layers. Each layer gets a name: its kind and its ordinal within that kind (``conv1``, ``conv2``,
+``dense1``). A spec's overrides and the parameter tree use the same names.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
 
 
 class Init(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """How a kernel or a bias starts.
+    """How a kernel or a bias is initialised.
 
     glorot_uniform: U(-l, l), l = sqrt(6 / (fan_in + fan_out)) (Keras' default for kernels; Glorot & Bengio 2010).
     he_normal: truncated normal, standard deviation sqrt(2 / fan_in) (He et al. 2015).
     normal, truncated_normal: mean 0, standard deviation `scale` (truncated at two `scale`, as TensorFlow does, and
         not rescaled after the cut).
     fan_in_normal: N(0, 1) * scale / sqrt(fan_in).
-    pooled_fan_normal: N(0, 1) * scale / sqrt(fan_in + fan_out / pool_area), fans counted with the kernel's area (the
-        Theano tutorials' rule for a convolution that is followed by pooling).
+    pooled_fan_normal: N(0, 1) * scale / sqrt(fan_in + fan_out / pool_area), fans including the kernel's area (the
+        Theano tutorials' rule for a convolution followed by pooling).
     constant: `scale` everywhere.
     """
 
@@ -62,8 +62,8 @@ class Conv(LayerStruct, frozen=True, kw_only=True, tag="conv"):
 
 
 class MaxPool(LayerStruct, frozen=True, kw_only=True, tag="max_pool"):
-    """Maximum over square windows. `valid` drops an incomplete window at the border; of equal maxima the first in
-    row-major order takes the gradient. `stride` 0 means: as large as the window."""
+    """Maximum over square windows. `valid` drops an incomplete window at the border. Of equal maxima the first in
+    row-major order takes the gradient. `stride` 0 means the window's size."""
 
     window: PositiveInt
     stride: Annotated[int, msgspec.Meta(ge=0)] = 0
@@ -141,7 +141,7 @@ def window_out(size: int, window: int, stride: int, padding: Padding) -> int:
 
 
 def same_padding(size: int, window: int, stride: int) -> tuple[int, int]:
-    """TensorFlow's `same`: zeros before and after an axis; an odd number puts the extra one after."""
+    """TensorFlow's `same`: zeros before and after an axis; an odd number puts the extra zero after."""
     total = max((-(-size // stride) - 1) * stride + window - size, 0)
     return total // 2, total - total // 2
 
@@ -164,9 +164,9 @@ def _window_shape(index: int, layer: Conv | MaxPool, shape: Shape) -> Shape:
 
 
 def output_shapes(layers: tuple[Layer, ...], input_shape: Shape) -> tuple[Shape, ...]:
-    """The shape behind each layer, without the batch axis.
+    """The shape after each layer, without the batch axis.
 
-    Raises LayerError where a layer cannot take what it gets.
+    Raises LayerError if a layer cannot take its input.
     """
     shape = input_shape
     shapes = []
@@ -188,7 +188,7 @@ def output_shapes(layers: tuple[Layer, ...], input_shape: Shape) -> tuple[Shape,
 
 
 def parameter_count(layers: tuple[Layer, ...], input_shape: Shape) -> tuple[int, int]:
-    """(all, trainable) numbers that the network holds; running averages of batch norm are held but not trained."""
+    """(all, trainable) numbers in the network; running averages of batch norm are not trained."""
     total = trainable = 0
     before = input_shape
     for layer, after in zip(layers, output_shapes(layers, input_shape), strict=True):

@@ -1,4 +1,4 @@
-"""What is trained, apart from the rows: plain data without JAX, so that it can be sent to any process."""
+"""Everything to train except the samples: plain data without JAX, so that it can be sent to any process."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from fer_jax.vocabulary.settings import Training
 
 @dataclass(frozen=True)
 class Network:
-    """What to train, without data: layers, how pixels are normalised ((x - subtract) / divide), which splits are
-    mirrored at random, and the training settings."""
+    """What to train, without data: layers, pixel normalisation ((x - subtract) / divide), splits with random mirroring,
+    and the training settings."""
 
     layers: tuple[Layer, ...]
     training: Training

@@ -18,9 +18,9 @@ PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """What is minimised, as a mean over the batch.
 
-    cross_entropy: of the labels under softmax(logits); where the network ends in a sigmoid, its outputs are divided by
-        their sum first and clipped to [1e-7, 1 - 1e-7], as Keras' categorical_crossentropy does.
-    mean_squared_error: between the network's outputs (after softmax or sigmoid) and the one-hot label, as a mean over
+    cross_entropy: of the labels under softmax(logits). If the network ends in a sigmoid, its outputs are first divided
+        by their sum and clipped to [1e-7, 1 - 1e-7], as Keras' categorical_crossentropy does.
+    mean_squared_error: between the network's outputs (after softmax or sigmoid) and the one-hot label, averaged over
         the classes.
     l2: adds l2 * sum of squares of all kernels, and of biases (batch norm's scale and offset too) if `l2_biases`.
     """
@@ -56,7 +56,7 @@ class Adam(OptimizerStruct, frozen=True, kw_only=True, tag="adam"):
 
 class RmsProp(OptimizerStruct, frozen=True, kw_only=True, tag="rmsprop"):
     """Tieleman & Hinton 2012 with momentum: c = decay * c + (1 - decay) * g^2, v = momentum * v - rate * g /
-    sqrt(c + epsilon), p = p + v. `initial_accumulator` is where c starts."""
+    sqrt(c + epsilon), p = p + v. c starts at `initial_accumulator`."""
 
     decay: Fraction = 0.9
     momentum: Fraction = 0.0
@@ -72,7 +72,7 @@ class ScheduleStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw
 
 
 class Constant(ScheduleStruct, frozen=True, kw_only=True, tag="constant"):
-    """The rate of the optimizer, unchanged."""
+    """The optimizer's rate, unchanged."""
 
 
 class ReduceOnPlateau(ScheduleStruct, frozen=True, kw_only=True, tag="reduce_on_plateau"):
@@ -93,15 +93,16 @@ Schedule = Constant | ReduceOnPlateau
 class Training(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """How the network is trained and evaluated.
 
-    Either `epochs` passes over the training rows, or `steps` updates with an evaluation after the first and then after
-    every `evaluate_every_steps` (the history then has one entry per evaluation, and 'epoch' below means that stretch).
+    Either `epochs` passes over the training samples, or `steps` updates with an evaluation after the first and then
+    after every `evaluate_every_steps` (the history then has one entry per evaluation, and 'epoch' below means that
+    stretch).
 
-    order: `reshuffle` draws a new order for every epoch; `fixed` keeps the order of the rows; `offset_modulo` takes
+    order: `reshuffle` draws a new order for every epoch; `fixed` keeps the order of the samples; `offset_modulo` takes
         the batch of step s from row (s * batch_size) mod (rows - batch_size), as the Udacity course's notebooks do.
-    last_batch: `keep` trains on the incomplete last batch of an epoch, `drop` leaves it out. `offset_modulo` has
-        none.
+    last_batch: `keep` trains on the incomplete last batch of an epoch, `drop` leaves it out. `offset_modulo` has no
+        incomplete batch.
     evaluate: splits that are evaluated after every epoch. All splits are evaluated at the end in any case.
-    report: which epoch's parameters give the reported figures: the last, or the one with the best accuracy on
+    report: the epoch whose parameters give the reported accuracy: the last, or the one with the best accuracy on
         `report_split`.
     """
 

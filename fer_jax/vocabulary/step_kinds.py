@@ -1,9 +1,9 @@
 """The vocabulary of data preparation: one frozen struct per step, and the arithmetic of split names and image sizes.
 
-No JAX and no NumPy here. What the steps do to the rows stands in ``steps.py``.
+No JAX and no NumPy here. ``steps.py`` applies the steps to the samples.
 
-The rows stand in named splits. At first there is one, ``all``; at the end there must be ``train`` and at least one of
-``validation`` and ``test``. A step that cuts a split up consumes it; its parts may take its name.
+Samples are in named splits. At first there is one, ``all``. At the end there must be ``train`` and at least one of
+``validation`` and ``test``. A step that cuts a split consumes it; its parts may reuse the name.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ class StepStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 class SplitByUsage(StepStruct, frozen=True, kw_only=True, tag="split_by_usage"):
-    """Parts by the official Usage column. Rows of a usage that no part names are dropped; a usage in two parts puts
-    its rows into both."""
+    """Parts by the official Usage column. Samples of a usage that no part names are dropped. A usage in two parts puts
+    its samples into both."""
 
     into: Annotated[dict[SplitName, Usages], msgspec.Meta(min_length=1)]
     from_split: SplitName = FIRST_SPLIT
 
 
 class Shuffle(StepStruct, frozen=True, kw_only=True, tag="shuffle"):
-    """A random order of the rows of a split."""
+    """Shuffle the samples of a split."""
 
     split: SplitName = FIRST_SPLIT
 
 
 class SplitFraction(StepStruct, frozen=True, kw_only=True, tag="split_fraction"):
-    """Shuffle, then cut: the first int(rows * fraction) rows go to `into`, the others to `rest`.
+    """Shuffle, then cut: the first int(rows * fraction) samples go to `into`, the others to `rest`.
 
-    stratified: each class is shuffled and cut by itself; both parts then hold their classes in label order.
-    lose_boundary_row: the slices are [:length] and [length + 1:], so that the row between them (one per class, if
+    stratified: each class is shuffled and cut separately; both parts then hold their classes in label order.
+    lose_boundary_row: the slices are [:length] and [length + 1:], so that the sample between them (one per class, if
         stratified) is in neither.
     """
 
@@ -58,7 +58,7 @@ class SplitFraction(StepStruct, frozen=True, kw_only=True, tag="split_fraction")
 
 
 class SplitLast(StepStruct, frozen=True, kw_only=True, tag="split_last"):
-    """The last `count` rows, in their order, go to `into`, those before them to `rest`."""
+    """The last `count` samples, in their order, go to `into`, those before them to `rest`."""
 
     from_split: SplitName = FIRST_SPLIT
     count: PositiveInt
@@ -67,7 +67,7 @@ class SplitLast(StepStruct, frozen=True, kw_only=True, tag="split_last"):
 
 
 class RepeatClass(StepStruct, frozen=True, kw_only=True, tag="repeat_class"):
-    """Oversampling: the rows of one class are taken out and appended at the end, each `times` times in a row."""
+    """Oversampling: the samples of one class are removed and appended at the end, each `times` times in a row."""
 
     split: SplitName = FIRST_SPLIT
     label: Emotion | Annotated[int, msgspec.Meta(ge=0, le=6)]
@@ -75,7 +75,7 @@ class RepeatClass(StepStruct, frozen=True, kw_only=True, tag="repeat_class"):
 
 
 class Resize(StepStruct, frozen=True, kw_only=True, tag="resize"):
-    """Shrink the images of the named splits (none named: of all) to size x size pixels by area interpolation.
+    """Shrink the images of the named splits (all splits if none is named) to size x size pixels by area interpolation.
 
     rounding: how the means become integers: `truncate` as int() does, or `round` to the nearest.
     """
@@ -102,8 +102,8 @@ class Rotate(TransformStruct, frozen=True, kw_only=True, tag="rotate"):
 
 
 class AugmentCopies(StepStruct, frozen=True, kw_only=True, tag="augment_copies"):
-    """Add one transformed copy of every row of a split per transform. The copies stand behind their row (`after_each`)
-    or, transform by transform, behind all rows (`at_end`)."""
+    """Add one transformed copy of every sample of a split per transform. The copies come right after their sample
+    (`after_each`) or, transform by transform, after all samples (`at_end`)."""
 
     split: SplitName
     transforms: Annotated[tuple[FlipHorizontal | Rotate, ...], msgspec.Meta(min_length=1)]
@@ -111,21 +111,21 @@ class AugmentCopies(StepStruct, frozen=True, kw_only=True, tag="augment_copies")
 
 
 class CopySplit(StepStruct, frozen=True, kw_only=True, tag="copy_split"):
-    """The same rows under a second name."""
+    """The same samples under a second name."""
 
     from_split: SplitName
     into: SplitName
 
 
 class RenameSplit(StepStruct, frozen=True, kw_only=True, tag="rename_split"):
-    """The same rows under another name."""
+    """The same samples under another name."""
 
     from_split: SplitName
     into: SplitName
 
 
 class MergeSplits(StepStruct, frozen=True, kw_only=True, tag="merge_splits"):
-    """The rows of several splits, one split after the other, as one."""
+    """Join the samples of several splits, one split after the other."""
 
     splits: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=2)]
     into: SplitName
@@ -138,8 +138,8 @@ class DropSplit(StepStruct, frozen=True, kw_only=True, tag="drop_split"):
 
 
 class DropSamePictures(StepStruct, frozen=True, kw_only=True, tag="drop_same_pictures"):
-    """Leave out the rows of a split that show the same picture as a row of the splits `of`: the same imported row,
-    equal pixels, or a near duplicate as `fer_jax.duplicates.search` finds them among the imported pictures."""
+    """Leave out samples that show the same image as a sample of the splits `of`: the same imported row, equal pixels,
+    or a near duplicate that `fer_jax.duplicates.search` finds among the imported images."""
 
     split: SplitName = "train"
     of: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)]
@@ -147,29 +147,29 @@ class DropSamePictures(StepStruct, frozen=True, kw_only=True, tag="drop_same_pic
 
 class DropUnrelated(StepStruct, frozen=True, kw_only=True, tag="drop_unrelated"):
     """The control of `drop_same_pictures`: leave out as many samples of each class as that step would, drawn at random
-    from the samples of the split that show no picture of the splits `of`. What is left is smaller by the same number
-    and has the same class counts, but keeps every copy."""
+    from the samples without a copy in the splits `of`. The result has the same size and class counts as after that
+    step, but keeps every copy."""
 
     split: SplitName = "train"
     of: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)]
 
 
 class DropRepeats(StepStruct, frozen=True, kw_only=True, tag="drop_repeats"):
-    """Of the rows of a split that show the same picture (as for `drop_same_pictures`) keep the first."""
+    """Of the samples of a split that show the same image (as for `drop_same_pictures`) keep the first."""
 
     split: SplitName
 
 
 class Normalise(StepStruct, frozen=True, kw_only=True, tag="normalise"):
-    """(pixel - subtract) / divide, for all splits. The rows stay uint8: it is done on the device. At most once."""
+    """(pixel - subtract) / divide, for all splits, at most once. Samples stay uint8, because the device computes it."""
 
     subtract: float = 0.0
     divide: Annotated[float, msgspec.Meta(gt=0.0)] = 255.0
 
 
 class RandomFlip(StepStruct, frozen=True, kw_only=True, tag="random_flip"):
-    """Mirror each image left and right with this probability, anew whenever it is used: in training, and in evaluation
-    for the other splits that are named. The rows stay as they are: it is done on the device, batch by batch."""
+    """Mirror each image left and right with this probability, drawn again at every use: in training, and in evaluation
+    for the other named splits. Samples stay unchanged, because the device mirrors them batch by batch."""
 
     splits: Annotated[tuple[SplitName, ...], msgspec.Meta(min_length=1)] = ("train",)
     probability: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 0.5
@@ -196,7 +196,7 @@ Step = (
 
 
 def moved_rows(step: Step) -> tuple[set[str], set[str]]:
-    """(splits that the step makes, splits that their rows came from); empty sets where no row changes its split."""
+    """(splits that the step makes, splits that their samples came from); empty sets if no sample changes its split."""
     match step:
         case SplitByUsage(into=into):
             return set(into), {step.from_split}
@@ -211,13 +211,13 @@ def moved_rows(step: Step) -> tuple[set[str], set[str]]:
 
 
 def splits_before(splits: set[str], step: Step) -> set[str]:
-    """Where the rows of some splits stood before the step."""
+    """The splits that the samples of some splits were in before the step."""
     made, sources = moved_rows(step)
     return (splits - made) | sources if splits & made else splits
 
 
 class StepError(UserError, ValueError):
-    """A step cannot be done. `index` is its place in the list, counted from 0."""
+    """A step cannot be applied. `index` is its place in the list, counted from 0."""
 
     def __init__(self, index: int, message: str) -> None:
         super().__init__(message)
@@ -230,7 +230,7 @@ def step_names(steps: Iterable[Step]) -> tuple[str, ...]:
 
 
 class SplitPlan:
-    """What is known of the splits without their rows: names, and image sizes in pixels."""
+    """What is known of the splits without their samples: names, and image sizes in pixels."""
 
     def __init__(self, image_size: int) -> None:
         self.index = 0
@@ -258,7 +258,7 @@ class SplitPlan:
             raise self.error("it computes with the pixels of the rows and so must stand before `normalise`")
 
     def follow(self, step: Step) -> None:
-        """Do to the names and sizes what the step does to the rows."""
+        """Apply the step to the names and sizes."""
         match step:
             case Shuffle(split=split) | RepeatClass(split=split) | DropRepeats(split=split):
                 self.need(split)
@@ -342,8 +342,8 @@ def follow_steps(steps: Iterable[Step], image_size: int) -> tuple[SplitPlan, int
 def check_steps(steps: Iterable[Step], image_size: int = 48) -> tuple[tuple[str, ...], int]:
     """(names of the final splits, size of their images in pixels), found without data.
 
-    Raises StepError where a step names a split that is not there or makes one that is, asks for an impossible size, or
-    where the steps do not end with the splits that training needs.
+    Raises StepError if a step names a missing split, makes an existing one, or asks for an impossible size, and if the
+    steps do not end with the splits that training needs.
     """
     plan, size = follow_steps(steps, image_size)
     return tuple(plan.sizes), size

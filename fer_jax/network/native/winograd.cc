@@ -1,7 +1,7 @@
 // Convolution with 3 x 3 kernels by Winograd's minimal filtering F(m x m, 3 x 3), with its pooling and both gradients; for
 // CPU (Lavin & Gray 2016). A tile is t = m + 2 pixels wide and high. It gives m x m outputs with t^2 products per pair
-// of channels instead of 9 m^2: 2.25, 3.24 and 4 times fewer for m = 2, 3, 4. m is chosen by how well its tiles cover the
-// map; a pooling window must fit into a tile's output. (For 5 x 5 kernels strips.cc is faster.)
+// of channels instead of 9 m^2: 2.25, 3.24 and 4 times fewer for m = 2, 3, 4. m is chosen by how well its tiles cover
+// the map; a pooling window must fit into a tile's output. (For 5 x 5 kernels strips.cc is faster.)
 //
 // Tiles are numbered over all slices of LANES images, the slices innermost. Each of the t^2 places of a transformed
 // tile is a separate matrix product.
