@@ -1,1 +1,1 @@
-"""What is trained on and evaluated on, compared: the leakage of a paper's protocols, and the faults of a data set."""
+"""Leakage audits: compare training and evaluation samples of a paper's protocols, and find errors of a data set."""

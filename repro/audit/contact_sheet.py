@@ -1,4 +1,4 @@
-"""Pairs of faces side by side, for the eye to check. The sheet shows faces of the data set: not to be published."""
+"""Pairs of faces side by side, to check by eye. The sheet shows faces of the data set: do not publish it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def worst_first(faces: Faces, pairs: Pairs) -> Pairs:
 def contact_sheet(path: Path, faces: Faces, pairs: Pairs, count: int = 48) -> int:
     """Write a PNG of the `count` worst pairs with rows, splits, labels, score and change beneath; return how many.
 
-    The folder is made where needed. Raises DataError when the file cannot be written.
+    Creates the folder if needed. Raises DataError if the file cannot be written.
     """
     from PIL import Image, ImageDraw, ImageFont
 

@@ -1,14 +1,14 @@
-"""What copies in the training set are worth: protocols that predict the same test samples, compared sample by sample.
+"""The effect of copies in the training set: protocols that predict the same test samples, compared by sample.
 
 official trains with every copy, clean with none, placebo with every copy but on as few samples as clean. So
 
     official - clean = copies + control + fewer samples
 
-copies: placebo - clean on test samples that have a copy in Training. control: the same on the others; it is 0 but for
-chance if nothing else separates the two protocols. fewer samples: official - placebo on all. Each is in accuracy over
+copies: placebo - clean on test samples that have a copy in Training. control: the same on the others; apart from chance
+it is 0 if nothing else separates the two protocols. fewer samples: official - placebo on all. Each is in accuracy over
 all test samples. Precedent: Barz & Denzler 2020, J. Imaging 6(6) 41, who compare networks on duplicates and others.
 
-The second question is whether a network recalls its copies: where they carry another label than the test sample, a
+The second question is whether a network recalls its copies. If the copies carry another label than the test sample, a
 network that recalls them is wrong. `label_response` gives accuracy by what the copies' labels say.
 
 Letters: N test samples, S seeds, G images, B draws of the bootstrap.
@@ -24,7 +24,7 @@ import numpy as np
 
 DRAWS = 2000
 LEVEL = 0.95
-_STREAM = 0xC0B1E5  # sets these draws apart from all others
+_STREAM = 0xC0B1E5  # separates these draws from all others
 Copies = Literal["none", "same label", "mixed labels", "other label"]
 COPIES: tuple[Copies, ...] = get_args(Copies)
 
@@ -76,7 +76,7 @@ class Decomposition:
 @dataclass(frozen=True)
 class LabelResponse:
     """Test samples whose copies in Training say one thing. accuracy: by protocol. as_copies: share of answers that are
-    a label of the copies; None where there are no copies."""
+    a label of the copies; None if there are no copies."""
 
     copies: Copies
     samples: int
@@ -87,7 +87,7 @@ class LabelResponse:
 def test_samples(
     sample: np.ndarray, label: np.ndarray, pairs: np.ndarray, training: Mapping[int, int], classes: int
 ) -> TestSamples:
-    """What is known of the copies of test samples.
+    """What is known about the copies of test samples.
 
     sample, label: (N,). pairs: int (P, 2), imported samples that show the same image. training: label of each sample of
     Training that is in a pair.
@@ -163,9 +163,9 @@ def label_response(
 class _Bootstrap:
     """Draws of images, with all samples that show them, and of seeds.
 
-    Of n seeds n - 1 are drawn, so that the variance of their mean is unbiased (Rao & Wu 1988, JASA 83, 231-241): with
-    three seeds the plain bootstrap would take a third of it away. Of the thousands of images all are drawn.
-    The raw words of PCG64 are used, because NumPy guarantees that stream alone.
+    Of n seeds n - 1 are drawn, so that the variance of their mean is unbiased (Rao & Wu 1988, JASA 83, 231-241). With
+    three seeds the plain bootstrap would lose a third of the variance. Of the thousands of images all are drawn.
+    The raw words of PCG64 are used, because NumPy guarantees only that stream.
     """
 
     def __init__(self, group: np.ndarray, seeds: Mapping[str, int], draws: int) -> None:
@@ -211,7 +211,7 @@ def _estimate(value: float, drawn: np.ndarray) -> Estimate:
 def common_samples(runs: Sequence[tuple[np.ndarray, np.ndarray]]) -> tuple[np.ndarray, np.ndarray]:
     """(samples (N,), predicted (S, N)): the samples that all runs predicted, sorted, and what each answered.
 
-    runs: per run the sample numbers, each once, and the predicted labels. Raises ValueError where there is no run.
+    runs: per run the sample numbers, each once, and the predicted labels. Raises ValueError if there is no run.
     """
     if not runs:
         raise ValueError("no run")

@@ -1,4 +1,4 @@
-"""What a data set holds that it should not: copies, copies with other labels, empty pictures, and no faces."""
+"""Defects of a data set: copies, copies with other labels, empty images, and images without a face."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ CountMatrix = tuple[tuple[int, ...], ...]
 
 
 class PairCounts(msgspec.Struct, frozen=True):
-    """Pairs of one kind. rows: how many rows have such a copy. between: pairs with one row in the split of the line and
-    the other in that of the column, symmetric, in the order of USAGES; on the diagonal both rows are in that split."""
+    """Pairs of one kind. rows: number of samples that have such a copy. between: pairs by the splits of their two
+    samples, as rows and columns, symmetric, in the order of USAGES; on the diagonal both are in that split."""
 
     pairs: int
     rows: int
@@ -37,8 +37,8 @@ class PairCounts(msgspec.Struct, frozen=True):
 
 
 class SplitCopies(msgspec.Struct, frozen=True):
-    """Rows of an evaluation split. exact: with the same pixels as a row of Training. exact_or_near: that show the same
-    picture as one (see `picture_groups`). repeated: that show the same picture as an earlier row of this split."""
+    """Samples of an evaluation split. exact: with the same pixels as a Training sample. exact_or_near: same image as a
+    Training sample (see `picture_groups`). repeated: same image as an earlier sample of this split."""
 
     split: str
     rows: int
@@ -48,7 +48,7 @@ class SplitCopies(msgspec.Struct, frozen=True):
 
 
 class LabelConflicts(msgspec.Struct, frozen=True):
-    """The same picture under different emotions. pictures: with at least two emotions. rows: of these pictures."""
+    """The same image under different emotions. pictures: images with at least two emotions. rows: their samples."""
 
     pairs: int
     pictures: int
@@ -56,9 +56,9 @@ class LabelConflicts(msgspec.Struct, frozen=True):
 
 
 class DataAudit(msgspec.Struct, frozen=True):
-    """What was found; rows are counted from 0, in the order of the imported file. pictures: how many different ones.
-    almost_constant: not counting the constant ones. not_faces: None when no votes of FER+ were given. threshold: of
-    near pairs; mirrored_threshold: of mirrored ones, None in older records, where it is the same."""
+    """The results. Rows are counted from 0, in the order of the imported file. pictures: number of different images.
+    almost_constant: without the constant ones. not_faces: None if no votes of FER+ were given. threshold: for near
+    pairs; mirrored_threshold: for mirrored pairs; None in older records, in which it is the same."""
 
     data: str
     fingerprint: str
@@ -82,9 +82,10 @@ class DataAudit(msgspec.Struct, frozen=True):
 
 
 def search_duplicates(faces: Faces, candidates: Candidates) -> Pairs:
-    """The pairs of all blocks, kept in the cache, or those that an index finds, which may lack a few and are not kept.
+    """All pairs, compared in blocks and kept in the cache; or those found with an index, which may miss a few and are
+    not kept.
 
-    Raises DataError where the index is not installed.
+    Raises DataError if the index is not installed.
     """
     return duplicates_of(faces) if candidates == "blocks" else find_duplicates(faces.images, candidates=candidates)
 
@@ -92,9 +93,9 @@ def search_duplicates(faces: Faces, candidates: Candidates) -> Pairs:
 def audit_data(
     dataset: Dataset, pairs: Pairs, *, candidates: Candidates = "blocks", ferplus: Path | None = None
 ) -> DataAudit:
-    """Count the duplicates and other faults of a data set.
+    """Count the duplicates and other defects of a data set.
 
-    pairs: from `search_duplicates` with the same `candidates`. ferplus: fer2013new.csv. Raises DataError when the votes
+    pairs: from `search_duplicates` with the same `candidates`. ferplus: fer2013new.csv. Raises DataError if the votes
     do not fit.
     """
     faces = dataset.faces
@@ -163,7 +164,7 @@ def _conflicts(faces: Faces, pairs: Pairs, groups: np.ndarray) -> LabelConflicts
 def write_pairs_csv(path: Path, faces: Faces, pairs: Pairs) -> None:
     """Every pair as a line: row_a,row_b,kind,score,split_a,split_b,label_a,label_b; rows from 0, labels as words.
 
-    The folder is made where needed. Raises DataError when the file cannot be written.
+    Creates the folder if needed. Raises DataError if the file cannot be written.
     """
     labels = [*EMOTIONS, *[""] * (256 - len(EMOTIONS))]
     try:

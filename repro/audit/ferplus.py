@@ -23,7 +23,7 @@ _NAMES = {
     "disgust": "disgust",
     "fear": "fear",
 }
-# Votes and labels of the same rows agree on two faces in three; of rows in another order on about one in five.
+# Votes and labels agree on two faces in three if the rows match, and on about one in five if the order differs.
 MIN_AGREEMENT = 0.4
 _REMEDY = "take fer2013new.csv as published, and FER-2013 in the order of fer2013.csv"
 
@@ -31,9 +31,9 @@ _REMEDY = "take fer2013new.csv as published, and FER-2013 in the order of fer201
 def read_votes(path: Path, faces: Faces) -> np.ndarray:
     """The votes for each row of `faces`, uint8 (N, 10), in the order of CHOICES.
 
-    FER+ has no pixels: its rows belong to those of fer2013.csv by their order alone. Raises DataError when the file
-    cannot be read, has other columns, another number of rows or another order of usages, or when its votes have nothing
-    to do with the labels, as after importing FER-2013 in an order other than that of fer2013.csv.
+    FER+ has no pixels: its rows match those of fer2013.csv by order alone. Raises DataError if the file cannot be read
+    or has other columns, another number of rows or another order of usages. Also if its votes do not match the labels,
+    as after importing FER-2013 in an order other than that of fer2013.csv.
     """
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
@@ -75,5 +75,5 @@ def _check_order(path: Path, votes: np.ndarray, faces: Faces) -> None:
 
 
 def not_a_face(votes: np.ndarray) -> np.ndarray:
-    """bool (N,): rows for which more people chose NF, not a face, than any other answer."""
+    """bool (N,): samples for which more people chose NF, not a face, than any other answer."""
     return votes[:, -1] > votes[:, :-1].max(1)

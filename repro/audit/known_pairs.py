@@ -1,4 +1,4 @@
-"""The pairs of equal images as `repro audit data` left them in the results folder: no dataset is needed."""
+"""The pairs of equal images that `repro audit data` wrote to the results folder. No dataset is needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class KnownPairs:
 
 
 def read_known_pairs(results: Path) -> KnownPairs | None:
-    """None where no dataset was audited, or where the search for duplicates has changed since.
+    """None if no dataset was audited, or if the search for duplicates has changed since.
 
     Raises RecordError for a file that cannot be read.
     """
@@ -40,7 +40,7 @@ def read_known_pairs(results: Path) -> KnownPairs | None:
     return _read(path, audit.fingerprint, path.stat().st_mtime_ns, path.stat().st_size)
 
 
-# A report asks for the same list for its tables, its figure and each paper's page; reading it takes most of a second.
+# A report needs the same list for its tables, its plot and each paper's page; reading it takes most of a second.
 @lru_cache(maxsize=1)
 def _read(path: Path, fingerprint: str, _changed_ns: int, _size: int) -> KnownPairs:
     pairs, training = [], {}

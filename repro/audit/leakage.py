@@ -1,8 +1,8 @@
-"""Which evaluated rows were trained on, and by which step: computed from the rows' origins, without training.
+"""Which evaluated samples were also training samples, and by which step: computed from their origins, without training.
 
-Every row keeps the imported row that it was made from (`Faces.origin`) and the steps that copied and changed it; equal
-and nearly equal pictures under different rows come from `fer_jax.duplicates.search`. The audit of a protocol is the
-intersection of what is trained on with what is evaluated on.
+Every sample keeps the imported row that it was made from (`Faces.origin`) and the steps that copied and changed it.
+Duplicates under different rows come from `fer_jax.duplicates.search`. The audit of a protocol is the intersection of
+training samples and evaluated samples.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ Cause = Callable[
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
-    """Evaluated rows that share a picture with training rows in one way. A row counts once, under the first that fits.
+    """Evaluated samples that share an image with training samples in one way. Each counts once, under the first match.
 
-    kind: `same row`: the same imported row with the same pixels; `augmented copy`: the same imported row, its picture
-        changed on one side; `exact duplicate` and `near duplicate`: another imported row with the same picture.
-    cause: name of the step that made the copy; DATA_SET where the pictures stood in the data set twice.
-    separated_by: the step that divided the split from the training rows; the cause itself where copying did.
-    rows: evaluated rows; share: of all rows of that split, a fraction.
+    kind: `same row`: the same imported row with the same pixels; `augmented copy`: the same imported row, its image
+        changed on one side; `exact duplicate` and `near duplicate`: another imported row with the same image.
+    cause: name of the step that made the copy; DATA_SET if the image occurs twice in the data set.
+    separated_by: the step that divided the split from the training samples; the cause itself if copying did.
+    rows: evaluated samples; share: of all samples of that split, a fraction.
     """
 
     split: str
@@ -45,14 +45,14 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Selection(msgspec.Struct, frozen=True, kw_only=True):
-    """A split whose figure steers the training, so that the figure reported of it is not of unseen rows."""
+    """A split whose accuracy steers the training, so that its reported accuracy is not on unseen samples."""
 
     split: str
     decides: str
 
 
 class LeakageAudit(msgspec.Struct, frozen=True, kw_only=True):
-    """Of one paper, variant, protocol and seed. rows: of every split. steps: the data steps by name."""
+    """Of one paper, variant, protocol and seed. rows: samples of every split. steps: the data steps by name."""
 
     paper: str
     variant: str
@@ -64,19 +64,19 @@ class LeakageAudit(msgspec.Struct, frozen=True, kw_only=True):
     selections: tuple[Selection, ...]
 
     def shared(self, split: str) -> int:
-        """Evaluated rows of the split that share a picture with a training row in any way."""
+        """Evaluated samples of the split that share an image with a training sample in any way."""
         return sum(overlap.rows for overlap in self.overlaps if overlap.split == split)
 
     def share(self, split: str) -> float:
-        """`shared` as a fraction of the split's rows."""
+        """`shared` as a fraction of the split's samples."""
         return self.shared(split) / self.rows[split]
 
 
 def audit_leakage(plan: RunPlan, prepared: Prepared, identical: np.ndarray, pictures: np.ndarray) -> LeakageAudit:
-    """Compare every evaluated split with the training rows.
+    """Compare every evaluated split with the training samples.
 
-    prepared: what the plan's data steps made of the imported rows. identical, pictures: for every imported row (N,) a
-    number that is equal for rows with the same pixels, and for rows that show the same picture.
+    prepared: the imported rows after the plan's data steps. identical, pictures: for every imported row (N,) a number
+    that is equal for rows with the same pixels, and for rows that show the same image.
     """
     steps = plan.spec.data.steps
     train = prepared.splits["train"]
@@ -107,9 +107,9 @@ def _overlaps(
         ("near duplicate", pictures[rows.origin], pictures[train.origin], _no_step),
     ]
     names, separated_by = step_names(steps), _separating_step(name, steps)
-    # A training row that is no copy comes first: copies that are made later, on one side alone, share nothing new.
+    # A training sample that is no copy comes first: later copies, on one side alone, share nothing new.
     originals = np.argsort(train.copied_by, kind="stable")
-    free = np.arange(len(rows))  # rows that no kind has taken yet
+    free = np.arange(len(rows))  # samples that no kind has claimed yet
     found: list[Overlap] = []
     for kind, key, train_key, cause_of in ways:
         partner = _partners(key[free], train_key[originals])
@@ -136,7 +136,7 @@ def _copying_step(rows: Faces, train: Faces) -> np.ndarray:
 
 
 def _changing_step(rows: Faces, train: Faces) -> np.ndarray:
-    """The step that made a changed copy of one of the two; where no copy was changed, the one that copied."""
+    """The step that made a changed copy of one of the two; if no copy was changed, the step that copied."""
     changed = np.maximum(rows.changed_by, train.changed_by)
     return np.where(changed == NO_STEP, _copying_step(rows, train), changed)
 
@@ -146,7 +146,7 @@ def _no_step(rows: Faces, train: Faces) -> np.ndarray:
 
 
 def _separating_step(split: str, steps: tuple[Step, ...]) -> str:
-    """The last step before which the rows of the split and the training rows stood in one split."""
+    """The last step before which the samples of the split and the training samples were in one split."""
     evaluated, trained = {split}, {"train"}
     for index in reversed(range(len(steps))):
         evaluated, trained = splits_before(evaluated, steps[index]), splits_before(trained, steps[index])
@@ -156,7 +156,7 @@ def _separating_step(split: str, steps: tuple[Step, ...]) -> str:
 
 
 def _partners(keys: np.ndarray, train_keys: np.ndarray) -> np.ndarray:
-    """For each key the first training row that has it, -1 where none does."""
+    """For each key the first training row that has it, -1 if none does."""
     unique, first = np.unique(train_keys, return_index=True)
     place = np.minimum(np.searchsorted(unique, keys), len(unique) - 1)
     return np.where(unique[place] == keys, first[place], -1)
@@ -169,7 +169,7 @@ def groups_of_equal_pixels(images: np.ndarray) -> np.ndarray:
 
 
 def _same_row_keys(rows: Faces, train: Faces) -> tuple[np.ndarray, np.ndarray]:
-    """int64 keys of evaluated and of training rows: equal where origin and pixels are, and only there."""
+    """int64 keys of evaluated and of training samples: equal if and only if origin and pixels are equal."""
     pixels = groups_of_equal_pixels(np.concatenate([rows.images, train.images]))
     keys = np.concatenate([rows.origin, train.origin]) * np.int64(len(pixels)) + pixels
     return keys[: len(rows)], keys[len(rows) :]

@@ -17,13 +17,13 @@ from repro.runs.preparation import prepare
 from repro.runs.records import Overrides
 from repro.specs.decode import LoadedSpec
 
-SEED = 0  # of the random splits: another one moves a count by its chance error only
+SEED = 0  # of the random splits: another seed changes a count only by chance
 
 
 def audit_paper(loaded: LoadedSpec, dataset: Dataset, *, variant: str, protocols: Sequence[str]) -> AuditRecord:
-    """One audit per protocol; the rows are those that `repro run` would train on with seed 0.
+    """One audit per protocol. The samples are those that `repro run` would train on with seed 0.
 
-    Raises SpecError for an unknown variant, StepError where the data steps do not fit the data.
+    Raises SpecError for an unknown variant, StepError if the data steps do not fit the data.
     """
     pictures = pictures_of(dataset.faces, cache_folder())
     identical = groups_of_equal_pixels(dataset.faces.images)
@@ -69,7 +69,7 @@ def audit_text(audit: LeakageAudit) -> str:
 
 
 def overlap_line(overlap: Overlap) -> str:
-    """How many rows, in which way, and which step made it so."""
+    """How many samples, in which way, and which step caused it."""
     if overlap.cause == DATA_SET:
         why = f"twice in the data set, put on both sides by {overlap.separated_by}"
     elif overlap.separated_by != overlap.cause:

@@ -1,4 +1,4 @@
-"""What an audit found, kept in the results folder, so that the report needs neither the data nor the time.
+"""The results of audits, kept in the results folder, so that the report needs neither the data nor the time.
 
 ``results/audit/<paper>/<variant>.json`` holds every protocol of one variant, ``results/audit/data.json`` the data set.
 """
@@ -19,7 +19,7 @@ DATA_NAME = "data.json"
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
     """Audits of one paper's variant on one data set. settings: `settings_sha256` per protocol, as audited.
-    duplicates_version: of the search for duplicates (`fer_jax.duplicates.search`)."""
+    duplicates_version: version of the search for duplicates (`fer_jax.duplicates.search`)."""
 
     format: int
     paper: str
@@ -40,7 +40,7 @@ def write_audit(results: Path, record: AuditRecord) -> Path:
 
 
 def read_audit(results: Path, paper: str, variant: str) -> AuditRecord | None:
-    """None where there is none.
+    """None if there is no audit.
 
     Raises RecordError for a file that is no audit.
     """
@@ -56,7 +56,7 @@ def write_data_audit(folder: Path, audit: DataAudit) -> Path:
 
 
 def read_data_audit(results: Path) -> DataAudit | None:
-    """None where the results folder has none.
+    """None if the results folder has none.
 
     Raises RecordError for a file that is no audit of a data set.
     """

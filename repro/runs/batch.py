@@ -1,5 +1,5 @@
-"""Many runs, with progress: what `repro run` and `repro run-all` do. Seeds of the same run go side by side where that
-pays, all else after one another."""
+"""Many runs, with progress: what `repro run` and `repro run-all` do. Seeds of the same run train side by side if that
+pays; everything else runs one after another."""
 
 from __future__ import annotations
 
@@ -26,15 +26,15 @@ from repro.runs.run_context import RunContext
 from repro.runs.runner import RunOutcome, run, run_seeds, write_failure
 from repro.specs.protocols import AS_PUBLISHED
 
-# Such as too little memory. Both XLA's compiler and its devices raise this one. Its base RuntimeError would also catch
-# NotImplementedError and RecursionError, which are bugs.
+# For example too little memory. Both XLA's compiler and its devices raise this error. Its base RuntimeError would also
+# catch NotImplementedError and RecursionError, which are bugs.
 _DEVICE_ERRORS = (jax.errors.JaxRuntimeError, MemoryError)
-_process_start = [STARTED_AT]  # empty once a run of this process has taken it
+_process_start = [STARTED_AT]  # empty once a run of this process has used it
 
 
 def _asked_at() -> float:
-    """From when the time to a run's first update counts, by time.perf_counter: the start of the process for its first
-    run, and now for later ones. A process may call `run_in` several times."""
+    """Start of the time to a run's first update, by time.perf_counter: the process start for its first run, now for
+    later runs. A process may call `run_in` several times."""
     return _process_start.pop() if _process_start else time.perf_counter()
 
 
@@ -50,7 +50,7 @@ def open_context(
 ) -> RunContext:
     """Devices and data set, with a warning on standard error if the faces are synthetic.
 
-    Raises what the user can mend before anything is trained: DataError, DeviceError, PrecisionError.
+    Raises errors that the user can fix before anything is trained: DataError, DeviceError, PrecisionError.
     """
     devices = choose_devices(device)
     for precision in precisions:
@@ -65,12 +65,11 @@ def open_context(
 def run_in(
     context: RunContext, plans: list[RunPlan], *, first: int = 1, of: int | None = None, alone: bool | None = None
 ) -> list[RunRecord]:
-    """Do all plans; a failed one stays visible and the others are still done. Messages are written to standard error.
+    """Do all plans. If one fails, it stays visible and the others are still done. Messages go to standard error.
 
-    RunContext.seeds_at_once: plans that follow one another and differ in their seed alone share one program, at most so
-    many; by default all of them on a GPU, which a small network does not fill, and none on a CPU, where nothing is
-    gained.
-    first, of: number of the first plan, and of all, in what is shown. alone: raise an error that the user can mend
+    RunContext.seeds_at_once: at most so many successive plans that differ only in their seed share one program. By
+    default all do on a GPU, which a small network does not fill, and none on a CPU, where nothing is gained.
+    first, of: number of the first plan, and the total, for display. alone: raise an error that the user can fix
     (UserError) instead of recording it as a failed run; by default with a single plan.
     """
     seeds_at_once = context.seeds_at_once
@@ -90,13 +89,13 @@ def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
 
 
 class _Batch:
-    """What all runs of a call share."""
+    """The state that all runs of a call share."""
 
     def __init__(self, context: RunContext, plans: int, *, alone: bool) -> None:
         self.context, self.plans, self.alone = context, plans, alone
 
     def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
-        """Plans that differ in their seed alone, the first of which is the `number`-th of all."""
+        """Do plans that differ only in their seed; the first is plan `number` of all."""
         if len(plans) == 1:
             return [self._one(plans[0], number)]
         title = f"[{number}-{number + len(plans) - 1}/{self.plans}] {_name(plans[0])} seeds {_listed(plans)}"
@@ -114,7 +113,7 @@ class _Batch:
                 _say(self._title(plans[place], number + place), outcome, self.context.dataset)
             return [outcome.record for outcome in outcomes]
         message = str(why).partition("\n")[0]
-        del why  # its traceback holds what lies on the device
+        del why  # its traceback keeps arrays alive on the device
         click.secho(f"{title}: not in one program, {len(parts)} after one another: {message}", fg="yellow", err=True)
         records: list[RunRecord] = []
         for part in parts:
@@ -168,7 +167,7 @@ def _say(title: str, outcome: RunOutcome, dataset: Dataset) -> None:
 
 
 def _seconds(record: RunRecord) -> str:
-    """How long it took, and how long until the first update, compiling included."""
+    """Total time, and time until the first update, compilation included."""
     time_s = record.time
     took = f"{time_s.total_s:.0f} s"
     if record.seeds_at_once > 1 and time_s.wall_s is not None:

@@ -2,8 +2,8 @@
 
 Definitions are those of scikit-learn (`precision_recall_fscore_support`, `balanced_accuracy_score`,
 `top_k_accuracy_score`, `roc_auc_score` with `multi_class="ovr"`); tests write them out. Ratios of no samples are
-0, as with `zero_division=0`. A class without any sample has no recall and is left out of means; scikit-learn leaves it
-out of the balanced accuracy only, and counts it as 0 in the others.
+0, as with `zero_division=0`. A class without any sample has no recall and is left out of means. scikit-learn leaves it
+out only of the balanced accuracy, and counts it as 0 in the others.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ Matrix = Sequence[Sequence[float]] | np.ndarray  # counts, K x K
 
 @dataclass(frozen=True)
 class ClassMeasures:
-    """Per class, each of shape (K,): precision, recall, F1, samples of other classes predicted as it, and the number of
-    its samples (support)."""
+    """Per class, each of shape (K,): precision, recall, F1, samples of other classes predicted as this class, and the
+    number of its samples (support)."""
 
     precision: np.ndarray
     recall: np.ndarray
@@ -52,7 +52,7 @@ def average(values: np.ndarray, support: np.ndarray, how: str) -> float | None:
 
 
 def from_confusion(claim: Claim, confusion: Matrix, emotions: Sequence[str]) -> float | None:
-    """The value of a claim of quantity precision, recall, f1, balanced_accuracy or rank; None where it has none.
+    """The value of a claim of quantity precision, recall, f1, balanced_accuracy or rank; None if it has no value.
 
     emotions: names of the rows and columns. The micro average of all three is the accuracy, because each sample has one
     label and one prediction.
@@ -84,7 +84,7 @@ def _place(values: np.ndarray, index: int) -> float:
 
 
 def ranking(probability: np.ndarray, label: np.ndarray) -> Ranking | None:
-    """What a record keeps of the probabilities of a split; None for a split without samples.
+    """The part of a split's probabilities that a record keeps; None for a split without samples.
 
     probability: (N, K), of any scale. label: (N,), integers below K.
     """
@@ -102,16 +102,16 @@ def ranking(probability: np.ndarray, label: np.ndarray) -> Ranking | None:
 
 
 def top_k(probability: np.ndarray, label: np.ndarray, k: int) -> float:
-    """Share of samples whose label is among the k highest. Where the label ties with others for the last places, the
-    chance that it gets one of them counts, so that the order of the classes does not."""
+    """Share of samples whose label is among the k highest. If the label ties with others for the last places, its
+    chance of getting one of these places counts, so that the order of the classes does not matter."""
     own = probability[np.arange(len(label)), label][:, None]
     above, equal = (probability > own).sum(1), (probability == own).sum(1)
     return float(np.clip((k - above) / equal, 0.0, 1.0).mean())
 
 
 def _auc(scores: np.ndarray, positive: np.ndarray) -> float | None:
-    """Area under the ROC curve as the Mann-Whitney statistic, ties counted half (Hanley & McNeil 1982); None where one
-    of the two sides is empty."""
+    """Area under the ROC curve as the Mann-Whitney statistic, ties counted half (Hanley & McNeil 1982); None if there
+    are no positive or no negative samples."""
     yes, no = int(positive.sum()), int((~positive).sum())
     if not yes or not no:
         return None

@@ -1,4 +1,4 @@
-"""Which faces a run uses: the file that the user names, the data set imported last, or the synthetic ones."""
+"""The faces that a run uses: the file that the user names, the last imported data set, or the synthetic faces."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from fer_jax.data.synthetic import draw_faces
 
 SYNTHETIC = "synthetic"
 SYNTHETIC_SEED = 0
-# One face in eight of the official counts: chavan2020 then runs at its full length in 97 s on two cores (AMD EPYC).
+# One eighth of the official counts: chavan2020 then runs at its full length in 97 s on two cores (AMD EPYC).
 SYNTHETIC_SHARE = 8
 
 SYNTHETIC_WARNING = (
@@ -33,12 +33,12 @@ class Dataset:
 
 
 def synthetic_counts(share: int = SYNTHETIC_SHARE) -> dict[str, tuple[int, ...]]:
-    """The official class proportions, a `share`-th of the rows, at least one of each."""
+    """The official class proportions at 1 / `share` of the size, at least one sample per class."""
     return {usage: tuple(max(1, round(n / share)) for n in counts) for usage, counts in OFFICIAL_COUNTS.items()}
 
 
 def open_dataset(data: str | None) -> Dataset:
-    """data: a path, the word "synthetic", or None for the data set imported last, else the synthetic one.
+    """data: a path, the word "synthetic", or None for the last imported data set, else the synthetic one.
 
     Raises DataError for a path that cannot be imported.
     """

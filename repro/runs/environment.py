@@ -1,4 +1,4 @@
-"""What a run ran on: versions, code, command. For the record."""
+"""The environment of a run: versions, code, command. For the record."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ PACKAGES = ("jax", "jaxlib", "flax", "optax", "orbax-checkpoint", "numpy")
 
 
 def versions() -> dict[str, str]:
-    """Of Python, this suite and the libraries that decide a run's numbers."""
+    """Versions of Python, this suite and the libraries that decide a run's numbers."""
     found = {"python": platform.python_version(), "fer-repro": __version__}
     for package in PACKAGES:
         try:
@@ -28,11 +28,11 @@ def versions() -> dict[str, str]:
 
 
 def git_state() -> Git:
-    """The commit of the code that runs, and whether files that git follows differ from it (results apart: a run writes
-    those itself)."""
+    """The commit of the running code, and whether tracked files differ from it (not counting results, which runs
+    themselves write)."""
     here = Path(__file__).parents[2]
     if not (here / ".git").exists():
-        # A copy of the sources on another machine: whoever copied them may say which commit they are of.
+        # A copy of the sources on another machine: whoever copied them may name their commit.
         named = os.environ.get("REPRO_GIT_COMMIT", "").strip()
         return Git(commit=named if re.fullmatch(r"[0-9a-f]{40}", named) else "", dirty=False)
     commit = _git(here, "rev-parse", "HEAD")
@@ -51,13 +51,13 @@ def _git(folder: Path, *arguments: str) -> str:
 
 
 def load_average() -> float:
-    """Processes that wanted a core, averaged over the last minute; 0 where the system does not tell."""
+    """Processes that wanted a core, averaged over the last minute; 0 if the system does not report it."""
     return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else 0.0
 
 
 def command_line() -> str:
-    """As typed, without the path of the interpreter or of the script; of absolute paths only the last part, since where
-    the user keeps things is nobody's business."""
+    """As typed, without the path of the interpreter or of the script. Absolute paths keep only their last part, because
+    the user's folders are private."""
     return " ".join(["repro", *(_without_folders(word) for word in sys.argv[1:])])
 
 

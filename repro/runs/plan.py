@@ -22,7 +22,7 @@ class RunPlan:
 
     precision: of products, as `fer_jax.machine.precision` names them; None for the default of the device that runs it.
     keep_going: train to the end even if the run has plainly failed by `fer_jax.train.constant_answer.never_learned`. It
-    is no part of a run's identity, because it changes no figure of a run that reaches its end without it.
+    is no part of a run's identity, because it does not change the numbers of a run that reaches its end without it.
     """
 
     spec: Spec
@@ -41,7 +41,7 @@ class RunPlan:
 
     @property
     def training(self) -> Training:
-        """The training settings, cut short where the user's --epochs says so."""
+        """The training settings, shortened if the user gave --epochs."""
         epochs, training = self.overrides.epochs, self.spec.training
         if epochs is None:
             return training
@@ -90,7 +90,7 @@ class _Settings(msgspec.Struct, frozen=True):
 
 
 def settings_sha256(spec: Spec) -> str:
-    """Hash of what decides a run's numbers: data steps, layers, training. A corrected quote does not change it."""
+    """Hash of everything that decides a run's numbers: data steps, layers, training. Quotes do not change it."""
     settings = _Settings(spec.data, spec.model, spec.training)
     return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
 
@@ -105,7 +105,7 @@ class _Recorded(msgspec.Struct, frozen=True):
 
 
 def recorded_spec(spec: Spec) -> dict[str, Any]:
-    """The resolved spec as a record keeps it: settings in full; of the claims what a comparison needs (id, value,
+    """The resolved spec as a record keeps it: all settings, and what a comparison needs of the claims (id, value,
     tolerance), fixed before training. Quotes and reasons stay in the paper's file, whose hash is recorded too."""
     whole = msgspec.to_builtins(
         _Recorded(spec.paper, spec.data, spec.model, spec.training, spec.single_claims, spec.curves)

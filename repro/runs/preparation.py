@@ -17,7 +17,7 @@ from repro.specs.protocols import AS_PUBLISHED
 
 
 def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
-    """The data steps on the labelled rows, cut short where the user's --limit-train says so.
+    """Apply the data steps to the labelled samples, shortened if the user gave --limit-train.
 
     Raises StepError naming the spec, the step and what the data set has.
     """
@@ -38,7 +38,7 @@ def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
 
 
 def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:
-    """Keep `limit` training rows, evenly spaced, so that rows in class order stay mixed as they were."""
+    """Keep `limit` training samples, evenly spaced, so that samples in class order keep their mix."""
     train = prepared.splits["train"]
     if limit is None or limit >= len(train):
         return prepared

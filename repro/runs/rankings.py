@@ -18,8 +18,8 @@ ASKED = ("top_k", "auc")
 def with_rankings(
     records: Iterable[tuple[Path, RunRecord]], specs: Sequence[LoadedSpec]
 ) -> Iterator[tuple[Path, RunRecord]]:
-    """The records, each with the path of its run.json. Of papers that claim a top-k accuracy or an AUC, those that did
-    not record what it takes get it from the file beside them, where that keeps probabilities (of up to 8,000 samples).
+    """The records, each with the path of its run.json. If a paper claims a top-k accuracy or an AUC that a record
+    lacks, it is computed from the file next to the record, if that keeps probabilities (for up to 8,000 samples).
 
     The file rounds probabilities to 1/255, so an AUC may differ from that of the run in the third digit.
     """

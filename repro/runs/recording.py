@@ -38,8 +38,8 @@ from repro.runs.run_context import RunContext
 
 
 def asked_record(plan: RunPlan, context: RunContext) -> RunRecord:
-    """What is known before a run starts: what was asked for, of which code, on what machine. It counts as failed until
-    the run has ended."""
+    """The record before a run starts: the request, the code and the machine. It counts as failed until the run has
+    ended."""
     devices = context.devices
     return RunRecord(
         format=RECORD_FORMAT,
@@ -87,7 +87,7 @@ def ended_record(
     result: TrainResult,
     seeds_at_once: int,
 ) -> RunRecord:
-    """`asked` with what came out."""
+    """`asked` with the results."""
     clock = result.clock
     short = asked.overrides != Overrides()
     return msgspec.structs.replace(
@@ -133,7 +133,7 @@ def _now() -> str:
 
 
 def duplicates_version(steps: tuple[Step, ...]) -> int | None:
-    """Of the search for duplicates that the data steps rely on; None where they compare no pictures."""
+    """Version of the duplicate search that the data steps rely on; None if they compare no images."""
     comparing = DropSamePictures | DropUnrelated | DropRepeats
     return DUPLICATES_VERSION if any(isinstance(step, comparing) for step in steps) else None
 
@@ -163,7 +163,7 @@ def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
 
 
 def packed_predictions(result: TrainResult) -> bytes | None:
-    """The content of predictions.npz: of every split but the training samples. None if there is no other."""
+    """The content of predictions.npz: every split except the training samples. None if there is no other split."""
     kept = {name: arrays for name, arrays in result.predictions.items() if name != "train"}
     if not kept:
         return None

@@ -1,8 +1,8 @@
-"""Run records: the schema of ``run.json``, where it stands, how it is written and read. No JAX here.
+"""Run records: the schema of ``run.json``, its location, writing and reading. No JAX here.
 
 ``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000][-bfloat16]/seed-<k>/`` holds
-``run.json``, ``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records and from
-nothing else. ``failed.json`` is the record of a later attempt that failed where ``run.json`` did not.
+``run.json``, ``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records alone.
+``failed.json`` is the record of a later attempt that failed although ``run.json`` did not.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Device(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
-    """What a split held: rows, rows per emotion in label order, mean and deviation of all normalised pixels."""
+    """The content of a split: samples, samples per emotion in label order, mean and deviation of normalised pixels."""
 
     rows: int
     class_rows: tuple[int, ...]
@@ -45,9 +45,9 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The data set of a run: its rows and rows per emotion as imported; `steps` tells the rows of each split after each
-    data step. duplicates_version: of the search (`fer_jax.duplicates.search`) that the steps relied on, where any
-    did."""
+    """The data set of a run: its samples and samples per emotion as imported. `steps` holds the sample count of each
+    split after each data step. duplicates_version: version of the search (`fer_jax.duplicates.search`) that the steps
+    relied on, if any did."""
 
     name: str
     fingerprint: str
@@ -61,7 +61,7 @@ class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):
-    """accuracy as a fraction, loss in nats (or as the loss is defined), over n rows. confusion[label][predicted]."""
+    """accuracy as a fraction, loss in nats (or as the loss is defined), over n samples. confusion[label][predicted]."""
 
     accuracy: float
     loss: float
@@ -115,14 +115,14 @@ class EpochTime(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Times(msgspec.Struct, frozen=True, kw_only=True):
-    """Seconds of wall time, with the device waited for. total_s counts every session of a run that was resumed.
+    """Seconds of wall time, measured after waiting for the device. total_s covers every session of a resumed run.
 
-    Where seeds shared one program (RunRecord.seeds_at_once), compile_s to total_s and `epochs` are this seed's share of
-    its seconds, an equal one for each seed that was under way, so that the records add up to the time of the machine.
-    The other two are never shared out. wall_s: of the whole program (and this seed's data preparation), which equals
-    total_s for a seed alone; None in records from before there was it. first_step_s: from the start of the process, or
-    for a later run of the same process from its own, to the first update, compiling included, in the first session;
-    None where it never came to that.
+    If seeds shared one program (RunRecord.seeds_at_once), compile_s to total_s and `epochs` are this seed's share of
+    its seconds, equal for each active seed, so that the records add up to the machine's time. The other two are never
+    shared. wall_s: of the whole program (and this seed's data preparation); equals total_s for a seed alone; None in
+    older records. first_step_s: seconds until the first parameter update in the first session, including compilation.
+    Counted from process start for the first run of a process, from the start of the run for later ones. None if no
+    update was made.
     """
 
     compile_s: float
@@ -153,13 +153,13 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one paper's variant with one seed. A key is never renamed within a RECORD_FORMAT.
 
-    load_average: of the machine over the minute before the start and before the end. At the start it is other work, and
-    anything well above the cores that the run itself keeps busy means that its times are too long. matmul_precision:
-    what convolutions and dense layers multiplied: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds that shared
-    one program with this one (itself counted); images_per_s is then the program's, of all of them together.
-    ranking: by split, at the reported end; empty in older records, for which predictions.npz may hold what it takes.
-    same_run_as: the protocol that it was run under, where this one has the same settings and it was not run again.
-    failed_step, failed_epoch: of a run that training itself ended, the last update (from 0) and its epoch (from 1);
+    load_average: of the machine over the minute before the start and before the end. The load at the start comes from
+    other processes. If a load is well above the cores that the run itself uses, the times are too long.
+    matmul_precision: of convolutions and dense layers: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds
+    that shared one program, this one included; images_per_s is then the program's total.
+    ranking: by split, at the reported end; empty in older records, whose predictions.npz may hold what it needs.
+    same_run_as: the protocol that was actually run, if this one has the same settings and was not run again.
+    failed_step, failed_epoch: if training itself ended the run, the last update (from 0) and its epoch (from 1).
     failed_epoch is None in older records.
     """
 
@@ -202,7 +202,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class RecordError(UserError):
-    """A record that cannot be read; the message names the file and what to do."""
+    """A record cannot be read. The message names the file and what to do."""
 
 
 def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
@@ -221,7 +221,7 @@ def read_record(path: Path) -> RunRecord:
 
 
 def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
-    """Raises RecordError, saying what the file is not and what to do once it is deleted."""
+    """Raises RecordError, saying what the file is not and what to do after deleting it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
     except (msgspec.DecodeError, msgspec.ValidationError) as error:
@@ -246,7 +246,7 @@ def run_folder(
     seed: int,
     precision: str | None = None,
 ) -> Path:
-    """Where a run stands. A shortened run has a folder of its own, so that it never replaces a full one; so has one in
+    """The folder of a run. A shortened run has a separate folder, so that it never replaces a full one. So has a run in
     a `precision` that is not the device's default."""
     short = "".join(
         f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
@@ -256,12 +256,12 @@ def run_folder(
 
 
 def marker_path(folder: Path) -> Path:
-    """The file that says which run a folder's checkpoints are of, as long as that run has not ended."""
+    """The file that identifies the run of a folder's checkpoints, as long as that run has not ended."""
     return folder / CHECKPOINTS_NAME / "identity.json"
 
 
 def is_unfinished(folder: Path) -> bool:
-    """Whether a run was begun in its folder and has not ended. A record that is there is then an older run's, and its
+    """Whether a run was begun in this folder and has not ended. An existing record is then from an older run, whose
     checkpoints are gone."""
     return marker_path(folder).exists()
 
@@ -281,7 +281,7 @@ def record_folder(results: Path, record: RunRecord) -> Path:
 
 
 def _rounded(value: Any) -> Any:
-    """Seconds to the microsecond: more digits are noise, and records are read by people and by diffs."""
+    """Seconds to the microsecond: more digits are noise, and both people and diffs read records."""
     if isinstance(value, dict):
         return {k: round(v, 6) if isinstance(v, float) and k.endswith("_s") else _rounded(v) for k, v in value.items()}
     if isinstance(value, list | tuple):
@@ -297,10 +297,10 @@ CONFIDENCE_ROWS = 20_000
 def pack_predictions(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
     """Arrays of predictions.npz from, per split: probability (N, 7) float32, label (N,), origin (N,).
 
-    Rows stand in the order of their origins, whose differences are then small and compress to little:
+    Samples are in the order of their origins, so that the differences are small and compress well:
     ``<split>.origin_delta`` holds the first origin and the differences to the next. ``<split>.predicted`` and
-    ``<split>.label`` are always there. ``<split>.probability``, round(255 * p), is left out when the splits are large
-    together; ``<split>.confidence``, that of the predicted class, when they are very large.
+    ``<split>.label`` are always there. ``<split>.probability``, round(255 * p), is left out if the splits are large
+    together; ``<split>.confidence``, that of the predicted class, if they are very large.
     """
     arrays: dict[str, np.ndarray] = {}
     rows = sum(len(p["label"]) for p in predictions.values())

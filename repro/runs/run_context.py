@@ -1,4 +1,4 @@
-"""What all runs of a command share: data, devices, where results go, and what the user asked for."""
+"""The settings that all runs of a command share: data, devices, results folder, and the user's options."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from repro.runs.dataset import Dataset
 
 @dataclass(frozen=True)
 class RunContext:
-    """devices: of one kind; they share each batch. results: the folder that holds `runs`. fresh: train again what is
-    done, from the start. checkpoint_every_s (as of `fer_jax.train.loop.fit`) and seeds_at_once: None for the default of
-    the device."""
+    """devices: of one kind; they share each batch. results: the folder that holds `runs`. fresh: ignore existing
+    results and train from scratch. checkpoint_every_s (as in `fer_jax.train.loop.fit`) and seeds_at_once: None for the
+    device's default."""
 
     dataset: Dataset
     devices: list[jax.Device]

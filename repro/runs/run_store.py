@@ -1,6 +1,6 @@
-"""The folder of one run: what makes two runs the same, whether a run is done, and everything that is written there.
+"""The folder of one run: when two runs are the same, whether a run is done, and everything that is written there.
 
-Training alone writes beside this module: the checkpoints, into the folder that `StoredRun.open_checkpoints` gives out.
+Only training writes there too: checkpoints, into the folder that `StoredRun.open_checkpoints` returns.
 """
 
 from __future__ import annotations
@@ -35,8 +35,8 @@ from repro.runs.records import (
 from repro.runs.run_context import RunContext
 from repro.specs.protocols import ALL_PROTOCOLS
 
-# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: what is there is
-# of another run (an edited spec, another version of the code), or half cleared. absent: nothing is there.
+# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: what is there is of
+# another run (an edited spec, another version of the code), or half cleared. absent: there is nothing.
 RunState = Literal["done", "failed", "resumable", "stale", "absent"]
 
 _NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's identity
@@ -45,9 +45,9 @@ _NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's i
 class StoredRun:
     """A plan's place in the results folder.
 
-    The marker (`marker_path`) is there from before the first change to the folder until the run's record is written,
-    and holds the identity of the run that its checkpoints are of. While it is there the run is not done, whatever
-    run.json says: that is then the record of an older run. So a process may be killed at any moment.
+    The marker (`marker_path`) exists from before the first change to the folder until the run's record is written. It
+    holds the identity of the run that the checkpoints belong to. While it exists the run is not done, and run.json, if
+    any, is the record of an older run. So a process may be killed at any moment.
     """
 
     def __init__(self, plan: RunPlan, context: RunContext) -> None:
@@ -56,7 +56,7 @@ class StoredRun:
 
     @cached_property
     def identity(self) -> bytes:
-        """What makes two runs the same run, as canonical JSON. Checkpoints on users' disks carry it."""
+        """The properties that make two runs the same, as canonical JSON. Checkpoints on users' disks carry it."""
         plan, device = self.plan, self.context.devices[0]
         return _identity(
             spec_sha256=plan.sha256,
@@ -70,7 +70,7 @@ class StoredRun:
         )
 
     def lock(self) -> FileLock:
-        """Held by whoever changes the folder, which is made; a second process waits for it."""
+        """Held by whoever changes the folder; creates the folder. A second process waits for it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         return FileLock(self.folder / "run.lock")
 
@@ -88,8 +88,8 @@ class StoredRun:
     def known(self) -> RunRecord | None:
         """The record, if training would only give it again; None with `fresh`.
 
-        That is the run's own record, or that of the same run under another protocol, which is taken over: where a paper
-        evaluates honestly, its own protocol and the official one are the same settings. Raises RecordError.
+        That is the run's own record, or the record of the same run under another protocol. If a paper evaluates without
+        protocol errors, its own protocol and the official one have the same settings. Raises RecordError.
         """
         return None if self.context.fresh else self._ended() or self._taken_over()
 
@@ -120,7 +120,7 @@ class StoredRun:
         """The run's own record, if training it again would give the same.
 
         A run that training itself ended (a loss that is not finite, a network that learns nothing) would end in the
-        same way, unless it is to be kept going. A failure from outside, such as too little memory, may not come again.
+        same way, unless `keep_going` is set. A failure from outside, such as too little memory, may not recur.
         """
         state, record = self._found()
         if record is None or state not in ("done", "failed"):
@@ -146,13 +146,13 @@ class StoredRun:
         trained_as = known.same_run_as or known.protocol
         record = msgspec.structs.replace(known, protocol=self.plan.protocol, same_run_as=trained_as)
         predictions = source.folder / PREDICTIONS_NAME
-        self._clear()  # checkpoints of a stale run would be taken for this one's
+        self._clear()  # otherwise checkpoints of a stale run would count as this run's
         self._put(record, predictions.read_bytes() if predictions.exists() else None)
         shutil.rmtree(self.folder / CHECKPOINTS_NAME)
         return record
 
     def open_checkpoints(self) -> Checkpoints:
-        """To go on from, if the run is resumable and `fresh` does not say otherwise; else empty. The caller closes
+        """The checkpoints to resume from, if the run is resumable and `fresh` is not set; else empty. The caller closes
         them. From here on the run counts as begun."""
         if self.context.fresh or self.state != "resumable":
             self._clear()
@@ -160,9 +160,9 @@ class StoredRun:
         return Checkpoints(self.folder / CHECKPOINTS_NAME)
 
     def register(self, asked: RunRecord) -> RunRecord:
-        """Write down what is asked for (settings, claims and their tolerances) before the first update.
+        """Write down the request (settings, claims and their tolerances) before the first update.
 
-        Returns the record to go on with: what a resumed run is compared with stays as it was at its first start.
+        Returns the record to continue with. A resumed run keeps the claims of its first start for comparison.
         """
         path = self._registration
         if not path.exists():
@@ -182,8 +182,8 @@ class StoredRun:
     def fail(self, record: RunRecord) -> Path:
         """Write the record of a run that could not be carried out, so that it stays visible, and return its path.
 
-        It becomes the run's record unless an older one is there that did not fail, or that cannot be read: that is
-        worth more, and the failure is written beside it.
+        It becomes the run's record unless an older record is there that did not fail, or that cannot be read. Such a
+        record is worth more, so the failure is written next to it.
         """
         with self.lock():
             try:
@@ -199,8 +199,8 @@ class StoredRun:
         return self.folder / CHECKPOINTS_NAME / "asked.json"
 
     def _clear(self) -> None:
-        """Leave nothing of an older run but its record. The marker stays: a process that is killed in here leaves a
-        folder that is neither done nor to be gone on from."""
+        """Remove everything of an older run except its record. The marker stays: if the process is killed in here, the
+        folder is neither done nor resumable."""
         marker = marker_path(self.folder)
         write_atomically(marker, _NO_RUN)
         for left in marker.parent.iterdir():
@@ -210,8 +210,8 @@ class StoredRun:
                 left.unlink()
 
     def _put(self, record: RunRecord, predictions: bytes | None) -> None:
-        """Under the marker. Predictions never lie beside another run's record: the old ones go first, the new ones come
-        last, and are on disk before anything is touched."""
+        """Write under the marker. Predictions are never next to another run's record: the old ones are removed first,
+        the new ones are moved last, and are on disk before anything is touched."""
         path = self.folder / PREDICTIONS_NAME
         if predictions is None:
             path.unlink(missing_ok=True)
@@ -241,12 +241,12 @@ def folder_of(plan: RunPlan, context: RunContext) -> Path:
 
 
 def _other_precision(precision: str, context: RunContext) -> str | None:
-    """A precision that is not what the device does by default."""
+    """The precision if it is not the device's default."""
     return None if precision == default_precision(context.devices[0]) else precision
 
 
 def _identity(**parts: Any) -> bytes:
-    """`duplicates_version` and `precision` go unsaid where no step compares images, and where it is the default: then
-    identities are those of runs from before there were such versions and such a choice."""
+    """`duplicates_version` is omitted if no step compares images, `precision` if it is the default. Identities then
+    equal those of runs from before these keys existed."""
     said = {name: part for name, part in parts.items() if name not in ("duplicates_version", "precision") or part}
     return msgspec.json.encode(said, order="sorted")

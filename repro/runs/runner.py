@@ -1,5 +1,5 @@
-"""Carry out one RunPlan, or several that differ in their seed: prepare the data, train, keep the records. Knows no
-command line; `repro.runs.run_store` knows what is on disk."""
+"""Carry out one RunPlan, or several that differ in their seed: prepare the data, train, keep the records. Independent
+of the command line. `repro.runs.run_store` knows the files on disk."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from repro.runs.run_store import StoredRun
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """The record of a plan, and whether it needed no training."""
+    """The record of a plan, and whether no training was needed."""
 
     record: RunRecord
     folder: Path
@@ -45,10 +45,10 @@ def run(
 ) -> RunOutcome:
     """Do a run, resume one that was stopped, or return the record of one that was done.
 
-    A second process that wants the same run waits for the first. report: called after each epoch. asked_at: by
-    time.perf_counter, from when the time to the first update counts; by default from now.
-    Raises StepError or TooFewRows when data and spec do not fit, PrecisionError, RecordError or CheckpointError when
-    what is in the folder cannot be read.
+    A second process that wants the same run waits for the first. report: called after each epoch. asked_at: start of
+    the time to the first update, by time.perf_counter; by default now.
+    Raises StepError or TooFewRows if data and spec do not fit, PrecisionError, and RecordError or CheckpointError if
+    the content of the folder cannot be read.
     """
     (outcome,) = run_seeds([plan], context, report=report, asked_at=asked_at)
     return outcome
@@ -61,9 +61,9 @@ def run_seeds(
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
 ) -> list[RunOutcome]:
-    """`run` for plans that differ in nothing but their seed: those that are not done go side by side in one program.
+    """`run` for plans that differ only in their seed. Those that are not done train side by side in one program.
 
-    Raises SplitsDiffer where the data steps leave one seed with more rows than another, and what `run` raises.
+    Raises SplitsDiffer if the data steps give different seeds splits of different sizes, and what `run` raises.
     """
     asked_at = time.perf_counter() if asked_at is None else asked_at
     runs = [StoredRun(plan, context) for plan in plans]
@@ -131,7 +131,7 @@ def _timed_prepare(plan: RunPlan, dataset: Dataset) -> tuple[Prepared, float]:
 
 
 def network_of(plan: RunPlan, prepared: Prepared) -> Network:
-    """What a plan trains on data that are prepared."""
+    """The network and settings that a plan trains on prepared data."""
     return Network(
         layers=plan.spec.model.layers,
         training=plan.training,

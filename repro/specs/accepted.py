@@ -1,4 +1,4 @@
-"""What a spec accepts where it is wrong: msgspec's errors in a TOML author's words, with the key path and the choices.
+"""Error messages for a wrong spec: msgspec's errors in a TOML author's words, with the key path and the choices.
 
 The accepted keys, tags and choices are read off the structs themselves, so they cannot fall behind the schema.
 """
@@ -128,13 +128,13 @@ def _value_at(raw: Any, path: Path) -> Any:
 
 
 def accepted_keys(root: Any, path: Path, raw: Any) -> list[str]:
-    """The keys of the table at `path` of a document of type `root`; of the layer, step, ... that `raw` has there."""
+    """The keys of the table at `path` of a spec of type `root`; for a union, those of the layer, step, ... in `raw`."""
     kinds, _ = _walk(root, path, raw)
     return sorted({name for struct in _structs(kinds) for name in keys_of(struct)})
 
 
 def accepted_values(root: Any, path: Path, raw: Any) -> list[str]:
-    """The values of the setting at `path` where they are a closed set, else empty."""
+    """The values of the setting at `path` if they are a closed set, else empty."""
     if path:
         inside, _ = _walk(root, path[:-1], raw)
         tags = [str(k.__struct_config__.tag) for k in _structs(inside) if k.__struct_config__.tag_field == path[-1]]
@@ -160,7 +160,7 @@ def _walk(root: Any, path: Path, raw: Any) -> tuple[list[Any], Any]:
 
 
 def _chosen(kinds: list[Any], raw: Any) -> list[Any]:
-    """Of the members of a tagged union the one that `raw` names, if it names one."""
+    """The member of a tagged union that `raw` names, if it names one."""
     if isinstance(raw, dict):
         named = [k for k in _structs(kinds) if k.__struct_config__.tag and _tag_of(k, raw) == k.__struct_config__.tag]
         return named or kinds

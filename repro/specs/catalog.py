@@ -1,4 +1,4 @@
-"""Which papers there are, and how a name on the command line becomes a spec."""
+"""The available papers, and how a name on the command line becomes a spec."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def all_papers() -> list[LoadedSpec]:
 def find_paper(name: str) -> LoadedSpec:
     """A paper by its id, or by the path of a spec file anywhere (it ends in .toml or holds a slash).
 
-    Raises SpecError naming the papers that there are.
+    Raises SpecError naming the available papers.
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
         return load_spec(Path(name))
@@ -41,6 +41,6 @@ def find_paper(name: str) -> LoadedSpec:
 
 
 def paper_argument(paper: str, path: Path) -> str:
-    """What names a paper on a command line: its id if it is bundled, else its file."""
+    """The name of a paper on a command line: its id if it is bundled, else its file."""
     bundled = path.resolve() in [one.resolve() for one in paper_files()]
     return paper if bundled else str(path)

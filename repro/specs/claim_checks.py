@@ -1,4 +1,4 @@
-"""What can be wrong with the claims, curves and tables of a spec beyond a single table of it. No JAX here."""
+"""Checks of a spec's claims, curves and tables that need more than one of its tables. No JAX here."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from fer_jax.data.faces import EMOTIONS
 from repro.specs.claims import CLASS_MEASURES
 from repro.specs.spec import Claim, ClaimTable, Curve, Spec
 
-# Quantities whose printed digits decide a verdict: without the worth of the last one a claim cannot be judged.
+# Quantities whose printed digits decide a verdict. Without the worth of the last digit a claim cannot be judged.
 _ROUNDED = frozenset({"accuracy", "loss", "time", "speedup", "pixel_mean", "pixel_std", *CLASS_MEASURES} - {"rank"})
 
 
@@ -67,7 +67,7 @@ def _ids(spec: Spec) -> Iterator[str]:
 def _place(
     item: Claim | Curve | ClaimTable, at: str, splits: Mapping[str, Sequence[str]], more: set[str]
 ) -> Iterator[str]:
-    """The variant and the split exist. more: names of splits that are accepted beside those of the data steps."""
+    """The variant and the split exist. more: accepted names of splits besides those of the data steps."""
     if item.variant not in splits:
         yield f"{at}.variant ({item.id}): no variant {item.variant!r}; accepted: {', '.join(splits)}"
         return

@@ -20,10 +20,10 @@ Counts = tuple[Annotated[float, msgspec.Meta(ge=0)], ...]
 class Curve(SpecStruct, frozen=True, kw_only=True):
     """A number that the paper reports at several epochs or steps of one run. It gets one verdict.
 
-    quantity, unit, resolution, split, variant, tolerance, note, flag: as of a claim, the same for every point.
+    quantity, unit, resolution, split, variant, tolerance, note, flag: as in a claim, the same for every point.
     epochs or steps: when each of `values` was measured; rising, and as many as there are values.
-    quotes: the words of each point, where the paper prints them apart; else `quote` is of all.
-    selected_from, tries: as of a claim.
+    quotes: the paper's words for each point, if they are printed separately; else `quote` covers all points.
+    selected_from, tries: as in a claim.
 
     Raises ValueError for lists of different length, an order that does not rise, and values out of range.
     """
@@ -72,7 +72,7 @@ class Curve(SpecStruct, frozen=True, kw_only=True):
 
     @property
     def moments(self) -> tuple[int, ...]:
-        """The epochs, or the steps where the curve is by steps."""
+        """The epochs, or the steps if the curve is by steps."""
         return self.epochs or self.steps
 
     @property
@@ -101,9 +101,9 @@ class ClaimTable(SpecStruct, frozen=True, kw_only=True):
         samples ("all"), of the samples of their row ("row"), or of their column ("column").
     actual, predicted, true_positives: counts per class in the order of `classes`: samples of the class, samples
         predicted as it, and the diagonal. A paper may print these without the cells.
-    resolution: worth of the last printed digit of the cells in `unit`; of the counts where there are no cells.
+    resolution: worth of the last printed digit of the cells in `unit`; of the counts if there are no cells.
     split, variant: the run that measures it, at its reported end. tolerance: of each cell, in `unit`.
-    quotes: further lines of the paper, verbatim, beside `quote`. Where there is one quote per list that is given, they
+    quotes: further lines of the paper, verbatim, besides `quote`. If there is one quote per given list, the quotes
         belong to `cells`, `actual`, `predicted` and `true_positives` in this order.
 
     Raises ValueError for rows of different length and for cells that are no counts and no shares.
@@ -169,8 +169,8 @@ class ClaimTable(SpecStruct, frozen=True, kw_only=True):
                     )
         if not self.cells or self.unit == "rows":
             return
-        # Every share may be off by half a digit; more than that is a slip of the pen in the spec or an odd paper, which
-        # `repro forensics` reports. Sums far from the whole mean that the shares are of something else.
+        # Every share may be off by half a digit. A larger error is a typo in the spec or an odd paper, which
+        # `repro forensics` reports. If sums are far from the whole, the shares are of something else.
         for name, total in self._wholes().items():
             if abs(total - whole) > max(0.05 * whole, len(self.classes) ** 2 * self.resolution):
                 raise ValueError(
@@ -178,7 +178,7 @@ class ClaimTable(SpecStruct, frozen=True, kw_only=True):
                 )
 
     def _wholes(self) -> dict[str, float]:
-        """What the shares must add up to the whole in: sums by name."""
+        """Sums by name that must each add up to the whole."""
         rows = [sum(row) for row in self.cells]
         if self.of == "all":
             return {"the matrix": sum(rows)}
@@ -216,7 +216,7 @@ class ClaimTable(SpecStruct, frozen=True, kw_only=True):
 
     @property
     def as_claim(self) -> Claim:
-        """The whole table under its own id, where something names claims: its words and its place, no number."""
+        """The whole table under its own id, for code that names claims: its words and its place, no number."""
         return Claim(
             id=self.id,
             quantity="other",

@@ -56,9 +56,9 @@ UNITS: dict[str, tuple[str, ...]] = {
     "least_loss": ("step", "epoch"),
 }
 SIGNED = ("pixel_mean", "setting", "other")  # quantities that may be negative
-# Not measured by runs: for arithmetic among the paper's own numbers (`repro forensics`), or for the reader alone.
+# Not measured by runs: for arithmetic among the paper's own numbers (`repro forensics`), or only for the reader.
 STATED_ONLY = ("steps", "least_loss", "setting", "other")
-# Quantities of one emotion or of an average over emotions.
+# Quantities that need one emotion or an average over emotions.
 PER_CLASS = ("precision", "recall", "f1", "auc")
 # Counts that are printed in full: nothing is rounded away unless `resolution` is above 1.
 COUNTS = ("rows", "predicted_rows", "true_positives", "parameters", "steps", "rank")
@@ -69,8 +69,8 @@ CLASS_MEASURES = ("balanced_accuracy", *PER_CLASS, "top_k", "rank")
 class Claim(SpecStruct, frozen=True, kw_only=True):
     """One number that the paper reports.
 
-    value, unit: as printed; a percentage is stored as a fraction (0.61, unit "fraction"). `resolution` is the worth of
-        the last printed digit in that unit (61 % -> 0.01), so that rounding is not taken for disagreement.
+    value, unit: as printed, but a percentage is stored as a fraction (0.61, unit "fraction"). `resolution` is the worth
+        of the last printed digit in that unit (61 % -> 0.01), so that rounding does not count as disagreement.
     split: the paper's split, one of the spec's splits; "train" for accuracy and loss is the running mean over the
         epoch, "minibatch" the batch of the last step.
     variant, epoch, step: the run that measures it; without epoch and step: the reported end of the run.
@@ -79,21 +79,21 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
         samples, "micro" over all samples pooled.
     k: of "top_k". by: of "rank": what orders the emotions; "false_positives" are the samples of other emotions that are
         predicted as this one. A value between two places means either ("first or second" is 1.5, tolerance 0.5).
-    tolerance: how far one new run may lie off and still count as the same result, in `unit`; fixed before any run.
-    selected_from: what the number is the best of, in words ("a sweep over filters"); tries: of how many, where the
-        paper says so. The best of many runs lies above a typical one.
-    of_rows: of "predicted_rows" and "true_positives": the number of samples that the count is out of in the paper. A
-        run that evaluates another number of samples is compared by its share.
+    tolerance: how far one new run may differ and still count as the same result, in `unit`; fixed before any run.
+    selected_from: the set of which the number is the best, in words ("a sweep over filters"); tries: its size, if the
+        paper states it. The best of many runs is above a typical one.
+    of_rows: of "predicted_rows" and "true_positives": the paper's number of samples, out of which it counts. A run
+        that evaluates another number of samples is compared by its share.
     setting: of quantity "setting": which one, as a dotted path (as in `variants`) or in words; two claims with the same
         `setting` are compared: different values are a contradiction if the paper's words make them the same thing.
     actual: of quantity "predicted_rows", one cell of a confusion matrix: samples of this emotion that were predicted as
         `emotion`. A whole matrix is better written as a table (`repro.specs.claim_tables.ClaimTable`).
-    batch_size: of quantity "steps": samples of a step, where they are not training.batch_size.
+    batch_size: of quantity "steps": samples of a step, if they differ from training.batch_size.
     headline: the paper's main number, shown in the main table. Exactly one claim of a spec has it.
     not_measured: why no run can measure it (then `variant`, `split` only describe it).
     flag: a visible warning on this number, with `flag_reason`.
     unlabelled: what the paper does not say about this number, so that its split, epoch or run is our reading. Such a
-        claim never contradicts another one.
+        claim never contradicts another claim.
 
     Raises ValueError for keys that do not go together and for a value that the quantity cannot have.
     """
@@ -192,7 +192,7 @@ def check_value(quantity: str, value: float, unit: str, what: str) -> None:
 
 
 def check_tolerance(tolerance: float | None, resolution: float) -> None:
-    """Raises ValueError for a tolerance that no figure printed at this resolution can meet."""
+    """Raises ValueError for a tolerance that no value printed at this resolution can meet."""
     if tolerance is None:
         return
     if tolerance < 0:

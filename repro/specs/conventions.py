@@ -1,7 +1,7 @@
-"""Ways in which an honest author may have made a number, other than the one that a check expects first.
+"""Legitimate ways to compute a number that differ from the one that a check expects first.
 
-A check of printed numbers (`repro.forensics`) tries them before it says anything. A spec rules one out only with a
-quote of the paper: `[[ruled_out]]`.
+A check of printed numbers (`repro.forensics`) tries them before it reports anything. A spec can exclude one only with
+a quote of the paper: `[[ruled_out]]`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ Convention = Literal[
     "other_loss",
     "other_pixels",
 ]
-# Conventions that give some figures, each alone or several together -> how; "" if they can give any figure.
+# Conventions that give some numbers, each alone or several together -> how; "" if they can give any number.
 Explanations = dict[Convention | tuple[Convention, ...], str]
 WORDS: dict[Convention, str] = {
     "two_things": "two different things under one name: another run, epoch, network or an ensemble",

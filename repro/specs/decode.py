@@ -34,13 +34,13 @@ KINDS = (
 
 
 class SpecError(UserError):
-    """A spec that cannot be used: file, key path, what is wrong, what is accepted."""
+    """A spec cannot be used. The message names the file, the key path, what is wrong, and what is accepted."""
 
 
 @dataclass(frozen=True)
 class LoadedSpec:
     """A decoded spec with what the structs do not hold: its file, its raw tables, its provenance by key path, and the
-    SHA-256 of the bytes that were read (empty where there was no file)."""
+    SHA-256 of the file's bytes (empty if there was no file)."""
 
     spec: Spec
     path: Path
@@ -58,7 +58,7 @@ class LoadedSpec:
     def resolve(self, variant: str) -> Spec:
         """The spec with the variant's settings in place.
 
-        Raises SpecError for an unknown variant or when the result does not fit together.
+        Raises SpecError for an unknown variant, or if the result is inconsistent.
         """
         if variant == DEFAULT_VARIANT:
             return self.spec
@@ -120,7 +120,7 @@ def _take_provenance(node: Any, path: str, found: dict[str, Any]) -> None:
 
 
 def _check_finite(node: Any, path: str, file: Path) -> None:
-    """TOML has nan and inf, which no setting and no claim can be and which JSON cannot hold."""
+    """Reject nan and inf, which TOML allows but which no setting, no claim and no JSON file can hold."""
     if isinstance(node, float) and not math.isfinite(node):
         raise SpecError(f"{file}: {path}: must be a finite number, not {node}")
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
@@ -160,7 +160,7 @@ def _setting_tables(spec: Spec) -> dict[str, Any]:
 
 
 def _check_provenance(loaded: LoadedSpec) -> None:
-    """Every setting says where it comes from, and nothing that is not a setting claims to."""
+    """Every setting has a provenance, and nothing else has one."""
     tables = _setting_tables(loaded.spec)
     for key in loaded.provenance:
         if key not in tables:

@@ -1,4 +1,4 @@
-"""Where a variant's settings come from: the paper's provenance, with the variant's own where it changes something."""
+"""The sources of a variant's settings: the paper's provenance, and the variant's own for what it changes."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
 
 
 def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:
-    """What a variant says of its settings (not of its description); nothing for a spec that was put together in memory,
+    """A variant's provenance for its settings (not for its description); empty for a spec that was built in memory,
     without sources."""
     entries = paper.provenance.get(f"variants.{variant}", ())
     return tuple(msgspec.structs.replace(entry, of=()) for entry in entries if not entry.of or "set" in entry.of)
@@ -61,7 +61,7 @@ def _tables(spec: Spec, table: str) -> list[str]:
 
 
 def _without(entries: tuple[Provenance, ...], setting: str) -> tuple[Provenance, ...]:
-    """The entries without the setting; one that was about nothing else goes."""
+    """The entries without the setting; an entry that was about nothing else is removed."""
     kept = (
         entry
         if not entry.of

@@ -1,4 +1,4 @@
-"""The schema of ``papers/<id>.toml``: what a document says, decoded strictly into frozen structs. No JAX here.
+"""The schema of ``papers/<id>.toml``: what a paper says, decoded strictly into frozen structs. No JAX here.
 
 Every table that holds settings may hold a list ``provenance``; it is taken out before decoding (``repro.specs.decode``)
 and checked to cover every setting, so the structs of ``fer_jax`` stay free of it.
@@ -42,9 +42,9 @@ __all__ = [
 class Provenance(SpecStruct, frozen=True, kw_only=True):
     """Where settings of a table come from. `of` lists the keys; an empty list means all that no other entry names.
 
-    stated: the document says so; needs `quote` (verbatim) and `place`.
-    upstream: from the code the document was built on; needs `reason`.
-    inferred: follows from the document's numbers; assumed: our choice where the document is silent; both need `reason`.
+    stated: the paper says so; needs `quote` (verbatim) and `place`.
+    upstream: from the code the paper was built on; needs `reason`.
+    inferred: follows from the paper's numbers; assumed: our choice if the paper is silent; both need `reason`.
     """
 
     kind: Literal["stated", "upstream", "inferred", "assumed"]
@@ -61,7 +61,7 @@ class Provenance(SpecStruct, frozen=True, kw_only=True):
 
 
 class Paper(SpecStruct, frozen=True, kw_only=True):
-    """The document. `source` is the name of the file that the quotes were taken from."""
+    """The paper. `source` is the name of the file that the quotes were taken from."""
 
     id: Name
     title: NonEmpty
@@ -88,7 +88,7 @@ class Model(SpecStruct, frozen=True, kw_only=True):
 
 
 class Variant(SpecStruct, frozen=True, kw_only=True):
-    """Another setting that the document reports or contradicts itself with: dotted paths and their values.
+    """Another setting that the paper reports or contradicts itself with: dotted paths and their values.
 
     Layers and steps are addressed by name: ``model.layers.conv3.filters``, ``data.steps.split_fraction1.fraction``.
     """
@@ -98,7 +98,7 @@ class Variant(SpecStruct, frozen=True, kw_only=True):
 
 
 class Contradiction(SpecStruct, frozen=True, kw_only=True):
-    """Two places of the document that cannot both be right. `variant` keeps the one that was not chosen runnable."""
+    """Two places of the paper that cannot both be right. `variant` keeps the one that was not chosen runnable."""
 
     about: NonEmpty
     one: NonEmpty
@@ -111,7 +111,7 @@ class Contradiction(SpecStruct, frozen=True, kw_only=True):
 
 
 class RuledOut(SpecStruct, frozen=True, kw_only=True):
-    """Conventions (`repro.specs.conventions`) that the document itself rules out, with its words.
+    """Conventions (`repro.specs.conventions`) that the paper itself rules out, with its words.
 
     claims: ids of the claims that the words are about; empty: all claims.
     """
@@ -123,14 +123,14 @@ class RuledOut(SpecStruct, frozen=True, kw_only=True):
 
 
 class Deviation(SpecStruct, frozen=True, kw_only=True):
-    """What a run here does otherwise than the document, and why."""
+    """A difference between a run here and the paper, and the reason."""
 
     about: NonEmpty
     reason: NonEmpty
 
 
 class Spec(SpecStruct, frozen=True, kw_only=True):
-    """One document."""
+    """One paper."""
 
     format: Literal[1]
     paper: Paper
@@ -148,7 +148,7 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
 
     @property
     def headline(self) -> Claim | None:
-        """The document's main figure; None where it claims none."""
+        """The paper's main number; None if it claims none."""
         return next((claim for claim in self.claims if claim.headline), None)
 
     @property

@@ -1,4 +1,4 @@
-"""Runs against one claimed value: the two tests that a verdict is made of, as pure arithmetic.
+"""Runs against one claimed value: the two tests behind a verdict, as pure arithmetic.
 
 Notation: n runs with mean m, the moderated standard deviation s~ of single runs (`repro.statistics.spread`), the claim
 c and r, half the worth of its last printed digit. The claim is one run of the paper's own, so m - c has the standard
@@ -37,7 +37,7 @@ _ROUND_OFF = 1e-9
 class Target:
     """A claimed value in its own unit.
 
-    resolution: worth of the last printed digit (0: not rounded). tolerance: how far the same result may lie off, fixed
+    resolution: worth of the last printed digit (0: not rounded). tolerance: how far the same result may differ, fixed
     before any run; None: not fixed. fraction: an accuracy from 0 to 1. tries: the claim is the best of so many; None:
     the best of an unknown number, which counts as up to `UNKNOWN_TRIES`.
     """
@@ -175,20 +175,20 @@ class Comparison:
         return centre + half <= high and centre - half >= low
 
     def limits(self, level: float = LEVEL) -> tuple[float, float]:
-        """Where the claim is expected, in its own unit: the prediction interval of one run of the paper, widened by the
-        rounding; the upper limit is that of the best of its tries."""
+        """The prediction interval for one run of the paper, in the claim's own unit, widened by the rounding. The upper
+        limit is that of the best of its tries."""
         upper = (1 - level / 2) ** (1 / self.target.most_tries)
         low = self.scale.back(self.mean - self.half_width(1 - level / 2)) - self.target.rounding
         high = self.scale.back(self.mean + self.half_width(upper)) + self.target.rounding
         return low, high
 
     def with_runs(self, n: int) -> Comparison:
-        """The same mean and spread, had there been n runs."""
+        """The same mean and spread, as if there were n runs."""
         df = self.spread.df - self.n + n
         return replace(self, n=n, spread=replace(self.spread, df=df))
 
     def with_all_runs(self) -> Comparison:
-        """The limit for ever more runs: mean and spread are known."""
+        """The limit of infinitely many runs: mean and spread are known."""
         return replace(self, n=10**9, spread=replace(self.spread, df=math.inf))
 
 

@@ -1,12 +1,12 @@
 """A whole curve against the runs: one verdict, however many points the paper prints.
 
-A curve is a sequence of values of one run, so its points are not so many independent claims. The statistic is the
-largest distance of a printed point from the mean of the runs, in standard errors. Its null distribution is simulated:
-the paper's curve is one more run.
+A curve is a sequence of values of one run, so its points are not independent claims. The statistic is the largest
+distance of a printed point from the mean of the runs, in standard errors. Its null distribution is simulated under the
+hypothesis that the paper's curve is one more run.
 
-With three runs, leaving one out gives three maxima, which can never be significant at 5 %, and three runs do not show
-how strongly the points of a run hang together. So the simulation draws normal curves with the deviations of the runs
-and takes the least favourable of several correlations between the points, from none to almost one: the size is at most
+With three runs, leaving one out gives three maxima, which can never be significant at 5 %. Three runs also do not show
+how strongly the points of a run correlate. So the simulation draws normal curves with the deviations of the runs
+and takes the least favourable of several correlations between the points, from none to almost one. The size is at most
 5 % whatever the correlation. The deviations at single points are moderated over the points (Smyth 2004, with points in
 the place of genes), because a deviation of three values at one of fifty points is small by chance somewhere.
 
@@ -78,9 +78,9 @@ def decide_curve(
 
     runs: one sequence per run, each with as many values as `printed`, at the same epochs or steps. resolution: worth of
     the last printed digit, one for all points or one each. tolerance: for the mean difference.
-    prior: of runs that spread like these (`estimate_prior`), used for `same` alone; the usual one is of the end of a
-    run and fits no early points. drawing: variance of a run's value that comes from drawing its samples anew
-    (`Design.drawing_variance`), one for all points or one each: the spread is never taken for less. seed: of the
+    prior: of runs that spread like these (`estimate_prior`), used for `same` alone; the usual prior is for the end of a
+    run and fits no early points. drawing: variance of a run's value from drawing new samples in each run
+    (`Design.drawing_variance`), one for all points or one each: a lower bound of the variance. seed: of the
     simulation.
 
     Raises ValueError if the curves differ in length, for values that are not finite, and for an empty curve.
@@ -133,11 +133,11 @@ def _with_sameness(
     prior: Prior | None,
 ) -> CurveDecision:
     n, difference = len(y), float(y.mean() - c.mean())
-    # The points of a run share its samples, so the error of drawing these does not average out over the points.
+    # All points of a run share its samples, so the error of drawing these does not average out over the points.
     spread = moderated(y.mean(1).tolist(), prior, drawing_variance=float(drawn.mean()))
 
     def limit_with(runs: int) -> float:
-        """The limit, had there been so many runs with this mean and spread."""
+        """The limit, as if there were so many runs with this mean and spread."""
         return abs(difference) + t_quantile(1 - LEVEL, spread.df - n + runs) * spread.sd * math.sqrt(1 + 1 / runs) + r
 
     limit = limit_with(n)

@@ -3,7 +3,7 @@
     decision = decide([0.451, 0.462, 0.449], Target(0.49, resolution=0.001, tolerance=0.03), design, prior=prior)
     decision.outcome, decision.reason, decision.seeds_needed
 
-`differs` and `same` are two questions (`repro.statistics.comparison`), so there are four kinds of answer:
+`differs` and `same` are two questions (`repro.statistics.comparison`), so there are four kinds of answers:
 
     differs  same   outcome
     no       yes    same
@@ -48,12 +48,12 @@ class Open(Enum):
 class Decision:
     """A verdict in numbers. Values are in the claim's unit.
 
-    mean, low, high: of the runs, and where one run of the paper is expected (95 %, rounding included); None for fewer
-    than two runs. p_differs: `Comparison.p_differs`; 1 for fewer than two runs. why_open: of an open one. seeds_needed:
-    number of seeds in all that would decide it if mean and spread stay; None if decided, or if no number does.
-    left_over: half width that no number of seeds removes. look: the planned look that it was made at; None for a number
-    of seeds that was fixed beforehand. own_outcome: with the spread of these runs alone, which
-    shows whether moderation matters.
+    mean, low, high: mean of the runs and the 95 % prediction interval for one run of the paper, rounding included; None
+    for fewer than two runs. p_differs: `Comparison.p_differs`; 1 for fewer than two runs. why_open: of an open verdict.
+    seeds_needed: total number of seeds that would decide it if mean and spread stay; None if decided, or if no number
+    does. left_over: half width that no number of seeds removes. look: the planned look at which the verdict was made;
+    None if the number of seeds was fixed beforehand. own_outcome: the outcome with the spread of these runs alone,
+    which shows whether moderation matters.
     """
 
     outcome: Outcome
@@ -108,7 +108,7 @@ def decide(
 
 
 def decide_comparison(comparison: Comparison, *, look: int | None = None, factor: float = 1.0) -> Decision:
-    """`decide` for a comparison that was made. factor: by which a family of claims raises the p-value
+    """`decide` for an existing comparison. factor: by which a family of claims raises the p-value
     (`repro.statistics.families.holm`, adjusted over plain)."""
     level, level_same = levels(look)
     p = min(1.0, factor * comparison.p_differs)
@@ -172,7 +172,7 @@ def seeds_to_decide(comparison: Comparison, *, look: int | None = None, factor: 
 
 
 def may_be_decided(comparison: Comparison, look: int) -> bool:
-    """Whether a later planned look could decide the claim, wherever in its 95 % interval the mean ends.
+    """Whether a later planned look could decide the claim, wherever in its 95 % interval the mean ends up.
 
     The mean of N runs differs from that of the first n by a standard deviation of s sqrt(1/n - 1/N). The interval's
     ends, its middle and the claim itself, if it lies within, are tried: far from the claim is best for *differs*, near

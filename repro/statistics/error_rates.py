@@ -1,7 +1,7 @@
-"""How often the verdicts err: simulated with the functions that judge, for the table of docs/verdicts.md.
+"""How often the verdicts err: simulated with the functions that make them, for the table of docs/verdicts.md.
 
-``python -m repro.statistics.error_rates`` writes that table (some minutes); tests/statistics/test_error_rates.py holds
-it.
+``python -m repro.statistics.error_rates`` writes that table (some minutes); tests/statistics/test_error_rates.py
+checks it.
 
 One replicate: a prior is estimated from nine other groups of three runs, the paper's claim is one run, rounded as it
 would be printed, and n runs of ours are compared with it.
@@ -36,7 +36,7 @@ class Scenario:
     """What is simulated.
 
     looks: numbers of seeds at which the claim is judged; one: fixed beforehand, several: until it is decided. sd: of
-    the seeds of the judged group in units of the usual one. heterogeneity: degrees of freedom of the scaled inverse
+    the seeds of the judged group, relative to the usual one. heterogeneity: degrees of freedom of the scaled inverse
     chi-square from which every group draws its own variance; inf: all the same. moderate: use the prior.
     """
 

@@ -3,10 +3,10 @@
 Another test set has other hard images. That error is counted once or not at all:
 
 - `FIXED_OWN`: our runs use the samples that the paper used, in every run. No test-set error.
-- `REDRAWN`: every run of ours draws its samples anew, as the paper did. The spread over runs holds the error already,
-  so none is added; but the spread cannot be smaller than the error of drawing (`drawing_variance`).
-- `UNKNOWN`: ours are fixed, and the paper's are unknown and other than ours. No number of runs shows this error, so it
-  is added (`mismatch_variance`).
+- `REDRAWN`: each of our runs draws new samples, as the paper did. The spread over runs already includes the error, so
+  none is added. But the spread cannot be smaller than the error of drawing (`drawing_variance`).
+- `UNKNOWN`: ours are fixed, and the paper's are unknown and different from ours. No number of runs shows this error, so
+  it is added (`mismatch_variance`).
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ class Samples(Enum):
 class Design:
     """The evaluated samples of a claim and of the runs that measure it.
 
-    samples: what is known of them. ours: how many samples each of our runs evaluates. theirs: how many the paper
-    evaluated; None if unknown, then taken as `ours`. population: how many samples both were drawn from without
+    samples: what is known about the samples. ours: how many samples each of our runs evaluates. theirs: how many the
+    paper evaluated; None if unknown, then taken as `ours`. population: how many samples both were drawn from without
     replacement; None: taken as infinite, which is the wider interval.
     """
 

@@ -24,8 +24,8 @@ OTHER_KIND_LEVEL = 0.05  # a larger variance than this tail of the prior's own p
 
 @dataclass(frozen=True)
 class Prior:
-    """What groups of the usual kind say of the spread: s0 (standard deviation), d0 (degrees of freedom that it counts
-    for), and what it rests on. heterogeneity: Smyth's estimate of d0 before the cap; inf: no group differs."""
+    """The usual spread from groups of the usual kind: s0 (standard deviation), d0 (degrees of freedom that it counts
+    for), and its basis. heterogeneity: Smyth's estimate of d0 before the cap; inf: no group differs."""
 
     sd: float
     df: float

@@ -26,7 +26,7 @@ Verdict = Literal["", "yes", "no", "open", "partly"]
 class Span:
     """A piece of text in one style.
 
-    target: where a link leads, empty if it is no link. verdict: makes the text a chip, in the colour of this answer.
+    target: destination of a link, empty if it is no link. verdict: makes the text a chip, in the colour of this answer.
     """
 
     text: str
@@ -84,7 +84,7 @@ def joined(parts: Iterable[Inline], separator: str = ", ") -> Inline:
 
 
 def ticked(text: str) -> Inline:
-    """Text in which `names` stand in backticks, as code."""
+    """Text with the `names` in backticks, as code."""
     return tuple(code(part) if index % 2 else part for index, part in enumerate(text.split("`")))
 
 
@@ -122,7 +122,7 @@ def _marked(found: re.Match[str], values: dict[str, Inline]) -> Inline:
 def safe_target(target: str) -> str:
     """A link's target if it is https, http, a place on the page or a file in the results folder; else empty.
 
-    Specs and records come from strangers: a target such as `javascript:…` or a path out of the folder must lead
+    Specs and records come from strangers. A target such as `javascript:…` or a path out of the folder must lead
     nowhere in every renderer.
     """
     target = "".join(target.split())
@@ -144,7 +144,7 @@ def safe_target(target: str) -> str:
 
 @dataclass(frozen=True)
 class Column:
-    """A heading, and the side on which its cells stand: numbers right."""
+    """A heading, and the alignment of its cells: numbers right."""
 
     heading: str
     align: Align = "left"
@@ -152,7 +152,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    """text: as shown. value: what the cell is sorted by and exported as; the words if None."""
+    """text: as shown. value: used for sorting and export; the words if None."""
 
     text: Inline
     value: float | None = None
@@ -160,7 +160,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """paper: whose row it is, for a reader who looks at one paper alone."""
+    """paper: the paper that the row belongs to, for a reader who looks at one paper alone."""
 
     cells: tuple[Cell, ...]
     paper: str = ""
@@ -170,7 +170,7 @@ class Row:
 class Table:
     """An empty first cell continues the row above.
 
-    Raises ValueError for a row that has not one cell per column.
+    Raises ValueError if a row does not have one cell per column.
     """
 
     columns: tuple[Column, ...]
@@ -184,7 +184,7 @@ class Table:
 
 
 def table(columns: Sequence[Column], rows: Iterable[Sequence[Cell | Inline] | Row]) -> Table:
-    """A table of cells, of which those without a value may be text."""
+    """A table of cells. Cells without a value may be plain text."""
     return Table(tuple(columns), tuple(row if isinstance(row, Row) else row_of(row) for row in rows))
 
 
@@ -211,7 +211,7 @@ class Items:
 
 @dataclass(frozen=True)
 class Figure:
-    """svg, narrow: files from the results folder on; narrow is for a telephone, empty if there is none."""
+    """svg, narrow: paths below the results folder. narrow is for phones, empty if there is none."""
 
     svg: str
     alternative: str

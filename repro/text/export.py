@@ -9,16 +9,16 @@ from typing import Any
 
 from repro.text.document import Block, Cell, Details, Document, Figure, Items, Paragraph, Section, Table, plain
 
-FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet takes a cell that begins so for a formula
+FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet reads a cell that starts with one of these as a formula
 
 
 def as_builtins(document: Document) -> dict[str, Any]:
-    """What `json.dumps` takes: words without marks, and of every cell that has one the raw value."""
+    """Values for `json.dumps`: words without marks, and the raw value of every cell that has one."""
     return {"title": document.title, "blocks": _blocks(document.blocks)}
 
 
 def table_csv(table: Table) -> str:
-    """One line per row: raw values, and words where a cell has none."""
+    """One line per row: raw values, and words for cells without one."""
     target = io.StringIO()
     writer = csv.writer(target, lineterminator="\n")
     writer.writerow([column.heading for column in table.columns])

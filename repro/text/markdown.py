@@ -26,7 +26,7 @@ __all__ = ["Column", "block_markdown", "escape", "inline", "markdown", "table"]
 
 
 def escape(text: str) -> str:
-    """Text of a document on one line, so that nothing in it is taken for Markdown, HTML, math or a table's border."""
+    """Text on one line, escaped so that nothing in it is read as Markdown, HTML, math or a table's border."""
     text = " ".join(text.split())
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
@@ -36,10 +36,10 @@ def escape(text: str) -> str:
 def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
     """A GFM table of cells that are Markdown already (`escape` what is not).
 
-    Cells are not padded to the width of their column: a changed digit then changes one line of the file, and the width
+    Cells are not padded to the width of their column. So a changed digit changes one line of the file, and the width
     that a terminal gives to a character does not matter.
 
-    Raises ValueError for a row that has not one cell per column.
+    Raises ValueError if a row does not have one cell per column.
     """
     for row in rows:
         if len(row) != len(columns):
@@ -109,7 +109,7 @@ def _span(span: Span) -> str:
     text, space, after = span.text, " " * span.text[:1].isspace(), " " * span.text[-1:].isspace()
     match span.style:
         case "code":
-            # A code span shows everything but backticks and a table's border as it is.
+            # A code span shows everything as it is, except backticks and a table's border.
             shown = escape(text) if "`" in text or "|" in text else f"`{' '.join(text.split())}`"
         case "strong":
             shown = f"**{escape(text)}**"

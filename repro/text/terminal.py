@@ -52,6 +52,6 @@ def _line(text: Inline) -> str:
 
 
 def _printable(text: str) -> str:
-    """On one line, without what a terminal obeys: escape sequences, control characters and changes of direction."""
+    """On one line, without terminal control: escape sequences, control characters and changes of direction."""
     text = " ".join(text.split())
     return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)

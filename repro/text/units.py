@@ -1,4 +1,4 @@
-"""Numbers as the report prints them: fractions as percentages, as many digits as the document's last one is worth."""
+"""Numbers as the report prints them: fractions as percentages, with digits according to the paper's precision."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from repro.specs.spec import Claim
 DISPLAY_SCALE = {"fraction": 100.0}
 DISPLAY_UNIT = {"fraction": "%", "1": "", "rank": ""}
 DIFFERENCE_UNIT = {"fraction": "points", "1": "", "rank": "places"}
-FINEST_ADDED_DIGIT = 3  # a figure printed to more places than this gets no further one
+FINEST_ADDED_DIGIT = 3  # a value printed to more places than this gets no further digit
 
 
 def printed_decimals(claim: Claim) -> int:
-    """Decimals of the document's figure in the unit in which it is displayed: by its resolution, else by its digits."""
+    """Decimals of the paper's value in the displayed unit: by its resolution, else by its digits."""
     scale = DISPLAY_SCALE.get(claim.unit, 1.0)
     if claim.resolution > 0:
         return max(0, math.ceil(-math.log10(claim.resolution * scale) - 1e-9))
@@ -25,7 +25,7 @@ def printed_decimals(claim: Claim) -> int:
 
 
 def measured_decimals(claim: Claim) -> int:
-    """One more than printed, so that a mean near a rounding edge can be told from one that is not."""
+    """One decimal more than printed, to show whether a mean is near a rounding edge."""
     printed = printed_decimals(claim)
     return printed + 1 if printed <= FINEST_ADDED_DIGIT else printed
 
@@ -41,13 +41,13 @@ def with_unit(text: str, unit: str) -> str:
 
 
 def reported(claim: Claim) -> str:
-    """The document's figure, as exact as it was printed."""
+    """The paper's value, as exact as it was printed."""
     text = number(claim.value * DISPLAY_SCALE.get(claim.unit, 1.0), printed_decimals(claim))
     return with_unit(text, DISPLAY_UNIT.get(claim.unit, claim.unit))
 
 
 def mean_and_spread(claim: Claim, mean: float, std: float | None) -> str:
-    """A mean with its standard deviation, in the claim's unit; a count that is the same in all runs stays a count."""
+    """A mean with its standard deviation, in the claim's unit. A count that is the same in all runs stays a count."""
     scale = DISPLAY_SCALE.get(claim.unit, 1.0)
     unit = DISPLAY_UNIT.get(claim.unit, claim.unit)
     if _is_count(claim, mean) and not std:
@@ -60,7 +60,7 @@ def mean_and_spread(claim: Claim, mean: float, std: float | None) -> str:
 
 
 def percentage(mean: float, std: float | None) -> str:
-    """A fraction that no document reports, to a tenth of a per cent."""
+    """A fraction that no paper reports, to a tenth of a per cent."""
     spread = "" if std is None else f" ± {number(100 * std, 1)}"
     return f"{number(100 * mean, 1)}{spread} %"
 

@@ -1,9 +1,9 @@
-"""The protocols that a paper can run under. A protocol is a list of data steps and the splits that training looks at;
-the network stays the paper's. No JAX here.
+"""The protocols that a paper can run under. A protocol is a list of data steps and the splits that training looks at.
+The network stays the paper's. No JAX here.
 
-as-published: the document's own order of data steps and its own way to evaluate, mistakes included.
-official, clean: honest, and the same for all papers; placebo: the control of clean: ``honest.py``.
-suspect-...: clean with one fault put in, to see which one explains a reported number: ``suspects.py``.
+as-published: the paper's own order of data steps and its own evaluation, mistakes included.
+official, clean: without protocol errors, the same for all papers; placebo: the control of clean: ``honest.py``.
+suspect-...: clean with one protocol error added, to see which one explains a reported number: ``suspects.py``.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from repro.specs.protocols.suspects import (
 from repro.specs.spec import Spec
 
 AS_PUBLISHED = "as-published"
-PROTOCOLS = (AS_PUBLISHED, *HONEST)  # whose figures are shown side by side
-RUNNABLE = (*PROTOCOLS, PLACEBO)  # what `repro run --protocol` accepts
+PROTOCOLS = (AS_PUBLISHED, *HONEST)  # whose results are shown side by side
+RUNNABLE = (*PROTOCOLS, PLACEBO)  # accepted by `repro run --protocol`
 ALL_PROTOCOLS = (*RUNNABLE, *SUSPECTS)
 
 __all__ = [
@@ -62,7 +62,7 @@ __all__ = [
 def under_protocol(spec: Spec, protocol: str) -> Spec:
     """The spec (of one variant, resolved) with the data steps and evaluated splits of a protocol.
 
-    Raises ValueError for a protocol that is none of ALL_PROTOCOLS, and for a suspect that does not apply to the spec.
+    Raises ValueError for a protocol outside ALL_PROTOCOLS, and for a suspect that does not apply to the spec.
     """
     if protocol == AS_PUBLISHED:
         return spec

@@ -1,14 +1,14 @@
-"""The protocols without train/test overlap by mistake, defined once for all papers, and their control.
+"""The protocols without accidental train/test overlap, defined once for all papers, and their control.
 
-official: the data set's own parts. Training rows train, PublicTest selects (the epoch, the learning rate, where the
-    paper selects anything), the figure is PrivateTest's. Of the paper's steps those stay that change pictures and those
-    that copy rows it trains on; random flips stay in training only.
-clean: official, and no picture stands on two sides. Training rows that show the same picture as an evaluated row are
-    left out, and PublicTest rows that show one of PrivateTest; of repeats within an evaluated part the first is kept.
-    All PrivateTest samples are predicted too, as split `test_all`, so that the protocols can be compared sample by
-    sample.
-placebo: official, less as many training samples of each class as clean leaves out, drawn from those without a copy in
-    an evaluated part. It separates the cost of fewer samples from the worth of copies.
+official: the data set's own splits. Training trains, PublicTest selects (the epoch and the learning rate, if the paper
+    selects anything), PrivateTest gives the accuracy. Of the paper's steps, those that change images and those that
+    copy training samples stay. Random flips stay in training only.
+clean: `official` with duplicates removed. Training samples that show the same image as an evaluated sample are left
+    out, and so are PublicTest samples that show an image of PrivateTest. Of repeats within an evaluated split the first
+    is kept. All PrivateTest samples are also predicted, as split `test_all`, so that the protocols can be compared
+    sample by sample.
+placebo: official without as many training samples of each class as clean leaves out, drawn from those without a copy in
+    an evaluated split. It separates the cost of fewer samples from the benefit of copies.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ def honest_spec(spec: Spec, protocol: str) -> Spec:
 
 
 def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:
-    """The spec with other data steps, which leave `train`, `validation` and `test`, and selection on validation alone,
-    where the paper selects at all."""
+    """The spec with other data steps, which leave `train`, `validation` and `test`. Selection uses validation alone, if
+    the paper selects at all."""
     schedule = spec.training.schedule
     if isinstance(schedule, ReduceOnPlateau):
         schedule = msgspec.structs.replace(schedule, split="validation")
@@ -77,14 +77,14 @@ def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:
 
 
 def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
-    """Of a paper's steps those that decide which pictures it trains on and how they look, in their order.
+    """The steps of a paper that decide which images it trains on and how they look, in their order.
 
-    `train` stands in the place of whatever split the training rows were in at that point; steps that only cut or join
-    are left out. What is done to several parts alike before they are joined is done once.
+    `train` replaces the split that held the training samples at that point. Steps that only cut or join are left out.
+    A step that treats several parts alike before they are joined is done once.
     """
-    trained = {"train"}  # the splits whose rows end in `train`, followed from the last step to the first
+    trained = {"train"}  # the splits whose samples end in `train`, followed from the last step to the first
     kept: list[Step] = []
-    done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the parts that there were -> the part it was of
+    done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the parts that existed -> the part it changed
     for step in reversed(steps):
         match step:
             case Resize(splits=splits):

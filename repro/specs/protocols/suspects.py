@@ -1,7 +1,7 @@
-"""Faults that can lift a reported number, each put alone into an otherwise clean protocol, so that its effect can be
-measured. Duplicates are taken out wherever they could help too, but not where the fault makes that pointless.
+"""Protocol errors that can raise a reported number. Each is added alone to an otherwise clean protocol to measure its
+effect. Duplicates are removed wherever they could help too, unless the error makes that pointless.
 
-They are the faults that the literature on leakage names most often (Kapoor & Narayanan 2023, Patterns 4(9) 100804: L1.1
+They are the errors that the literature on leakage names most often (Kapoor & Narayanan 2023, Patterns 4(9) 100804: L1.1
 no test set, L1.2 pre-processing of training and test set together, L1.4 duplicates).
 """
 
@@ -32,7 +32,7 @@ OVERSAMPLED_BEFORE_SPLIT = "suspect-oversampled-before-split"
 AUGMENTED_BEFORE_SPLIT = "suspect-augmented-before-split"
 BEST_EPOCH_ON_TEST = "suspect-best-epoch-on-test"
 _ALL = ("Training", "PublicTest", "PrivateTest")
-# Parts of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
+# Splits of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
 _RANDOM_PARTS: tuple[Step, ...] = (
     SplitFraction(fraction=0.8, into="train", rest="rest"),
     SplitFraction(from_split="rest", fraction=0.5, into="validation", rest="test"),
@@ -43,7 +43,7 @@ _RANDOM_PARTS: tuple[Step, ...] = (
 class Suspect:
     """One protocol error. name: of the protocol. about: what is done wrong, in a few words.
 
-    evaluated_part: the official part that the reported figure is of, to be compared with the step counts that a paper
+    evaluated_part: the official split that the reported value is of, to be compared with the step counts that a paper
         prints; empty if the evaluated samples are drawn at random.
     needs: why it cannot apply to a spec; empty if it can. build: the spec with the error.
     """
@@ -55,7 +55,7 @@ class Suspect:
     build: Callable[[Spec], Spec]
 
     def faulty_spec(self, spec: Spec) -> Spec:
-        """Raises ValueError where the fault does not apply."""
+        """Raises ValueError if the error does not apply."""
         if why := self.needs(spec):
             raise ValueError(f"{self.name} does not apply: {why}")
         return self.build(spec)
@@ -73,7 +73,7 @@ def _needs_step(kind: type[Step], words: str) -> Callable[[Spec], str]:
 
 
 def _evaluated_on_training(spec: Spec) -> Spec:
-    """All training rows, before any are copied or changed, also under the names of the other two parts."""
+    """All training samples, before any are copied or changed, are also used as the other two splits."""
     part = SplitByUsage(into={"train": ("Training",)})
     copies = tuple(CopySplit(from_split="train", into=name) for name in ("validation", "test"))
     return with_steps(spec, (part, *copies, *training_steps(spec.data.steps)))
@@ -85,7 +85,7 @@ def _trained_on_all(spec: Spec) -> Spec:
 
 
 def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable[[Spec], Spec]:
-    """The copies are made of all rows, and the parts drawn at random from them. No picture stands twice before."""
+    """All samples are copied, and the splits drawn at random from the result. Duplicates are removed before."""
 
     def build(spec: Spec) -> Spec:
         steps = training_steps(spec.data.steps)
