@@ -35,7 +35,7 @@ from repro.runs.records import (
 from repro.runs.run_context import RunContext
 from repro.specs.protocols import ALL_PROTOCOLS
 
-# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: what is there is of
+# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: the folder is of
 # another run (an edited spec, another version of the code), or half cleared. absent: there is nothing.
 RunState = Literal["done", "failed", "resumable", "stale", "absent"]
 
