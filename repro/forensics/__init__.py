@@ -1,4 +1,4 @@
-"""What the numbers of a document say alone, without any training: arithmetic on its claims, data steps and network.
+"""What the numbers of a paper show alone, without any training: arithmetic on its claims, data steps and network.
 
 Each check is a pure function of one spec. It yields findings, and each finding shows its arithmetic, so that a reader
 can do it again by hand. To add a family of checks: a module here with ``check(case) -> Iterator[Finding]``, and its
@@ -31,6 +31,6 @@ FAMILIES = (counts, evaluated, confusion, tables, sizes, network, ratios, curves
 
 
 def examine(loaded: LoadedSpec) -> tuple[Finding, ...]:
-    """All findings on one document, in the order of the checks. Needs no data set, no run and no JAX."""
+    """All findings on one paper, in the order of the checks. Needs no data set, no run and no JAX."""
     case = Case(loaded)
     return tuple(finding for family in FAMILIES for finding in family.check(case))

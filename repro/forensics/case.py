@@ -1,4 +1,4 @@
-"""One document on the table: its claims, and what its data steps and its settings make of FER-2013, computed once."""
+"""One paper under examination: its claims, and the effect of its data steps and settings on FER-2013, computed once."""
 
 from __future__ import annotations
 
@@ -25,17 +25,17 @@ from fer_jax.vocabulary.step_kinds import (
 from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.specs.spec import Claim, Spec
 
-RUNNING = ("train", "minibatch")  # splits whose figures are of the rows that were just trained on
+RUNNING = ("train", "minibatch")  # splits whose values are measured on samples that were just trained on
 _BY_PICTURE = ("drop_same_pictures", "drop_unrelated", "drop_repeats")  # steps whose outcome depends on the pixels
 _Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
 class ExpectedRows:
-    """Rows of a split as the data steps leave it on the official FER-2013.
+    """Samples of a split after the data steps on the official FER-2013.
 
     total: with copies. distinct: different rows of the imported file. by_emotion, distinct_by_emotion: the same per
-        emotion in label order. None where chance decides.
+        emotion in label order. None if chance decides.
     """
 
     total: int
@@ -45,7 +45,7 @@ class ExpectedRows:
 
 
 class Case:
-    """What the checks look at. Everything beyond the claims is computed when a check asks for it."""
+    """The input of the checks. Everything beyond the claims is computed when a check asks for it."""
 
     def __init__(self, loaded: LoadedSpec) -> None:
         self.loaded = loaded
@@ -60,8 +60,8 @@ class Case:
 
     @cached_property
     def readings(self) -> frozenset[str]:
-        """Variants that keep the other side of a contradiction: not another experiment, but the same one as told in
-        another place of the document."""
+        """Variants that keep the other side of a contradiction: not another experiment, but the same one as described
+        elsewhere in the paper."""
         return frozenset(item.variant for item in self.loaded.spec.contradictions if item.variant)
 
     def image_size(self, variant: str) -> int:
@@ -69,8 +69,8 @@ class Case:
         return check_steps(self.spec(variant).data.steps, IMAGE_SIZE)[1]
 
     def rows(self, variant: str) -> dict[str, ExpectedRows]:
-        """What the data steps of a variant make of the official file, by split; empty where pixels decide it, or where
-        the steps do not fit that file."""
+        """The splits of a variant after its data steps on the official file; empty if pixels decide them, or if the
+        steps do not fit that file."""
         if variant not in self._rows:
             self._rows[variant] = _rows_after(self.spec(variant).data.steps)
         return self._rows[variant]
@@ -88,7 +88,7 @@ class Case:
         return ("end", 0)
 
     def stated_rows(self, claim: Claim) -> Claim | None:
-        """The document's own size of the split that a claim is about."""
+        """The paper's own size of the split that a claim is about."""
         return next(
             (
                 other
@@ -99,14 +99,14 @@ class Case:
         )
 
     def printed_rows(self, claim: Claim) -> int | None:
-        """The size of a claim's split where the paper prints it in full."""
+        """The size of a claim's split if the paper prints it in full."""
         stated = self.stated_rows(claim)
         if stated is not None and stated.value.is_integer() and stated.value >= 1 and stated.resolution <= 1:
             return int(stated.value)
         return None
 
     def evaluated_rows(self, claim: Claim) -> tuple[int, str] | None:
-        """(samples that an accuracy is a mean over, who says so): as the paper prints it, else as the steps give it."""
+        """(samples that an accuracy is a mean over, source of the number): as printed, else from the data steps."""
         if claim.split == "minibatch":
             return self.spec(claim.variant).training.batch_size, "samples of a batch"
         if printed := self.printed_rows(claim):
@@ -144,7 +144,7 @@ def _official_faces() -> Faces:
 
 
 def _without_pixels(step: Step) -> Step | None:
-    """The step as far as it concerns rows, or None."""
+    """The step as far as it concerns samples, or None."""
     if isinstance(step, Resize | Normalise | RandomFlip):
         return None
     if isinstance(step, AugmentCopies):
@@ -165,7 +165,7 @@ def _rows_after(steps: tuple[Step, ...]) -> dict[str, ExpectedRows]:
 
 
 def _counts(one: Faces, other: Faces) -> ExpectedRows:
-    """Of two seeds. Sizes with copies are the same for all."""
+    """Counts that two seeds share. Sizes with copies are the same for all seeds."""
     by_emotion = tuple(faces.class_counts() for faces in (one, other))
     distinct = tuple(_distinct(faces).class_counts() for faces in (one, other))
     return ExpectedRows(

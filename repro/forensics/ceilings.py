@@ -21,7 +21,7 @@ from repro.specs.spec import Claim
 
 CEILING = "above the best confirmed result on FER-2013"
 STANDARD_ERRORS = 3.0
-# A network better than all that we know of: rare, but no arithmetic excludes it.
+# A network better than all that we know: rare, but no arithmetic excludes it.
 NEW_BEST = "a network better than every confirmed one"
 # Why there is a ceiling at all: ten new votes per face disagree with many of the labels.
 LABEL_NOISE = "Barsoum et al. 2016, arXiv:1608.01041 (FER+)"
@@ -29,7 +29,7 @@ _FILE = Path(__file__).with_name("published.toml")
 
 
 class Published(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """An accuracy on FER-2013's seven emotions (a fraction), by whom, and where it is printed."""
+    """An accuracy on FER-2013's seven emotions (a fraction), its authors, and where it is printed."""
 
     accuracy: float
     kind: Literal["people", "single", "ensemble"]
@@ -62,14 +62,14 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def fewest_samples(accuracy: float, ceiling: float) -> int:
-    """Test samples from which on an accuracy is above the ceiling by more than `STANDARD_ERRORS`."""
+    """The least number of test samples for which an accuracy exceeds the ceiling by more than `STANDARD_ERRORS`."""
     spread = STANDARD_ERRORS**2 * accuracy * (1 - accuracy)
     return max(1, math.ceil(spread / (accuracy - ceiling) ** 2))
 
 
 def _highest(case: Case, claims: list[Claim]) -> Finding:
-    """The highest accuracy of a split. How many samples a test part has may be our reading, so the finding says from
-    how many on it holds."""
+    """The highest accuracy of a split. The size of a test split may be our reading, so the finding states the number of
+    samples from which it holds."""
     results, claim = published(), max(claims, key=lambda c: c.value)
     low, single, best = window(claim).low, results.best("single"), results.best("single", "ensemble")
     people = results.best("people")

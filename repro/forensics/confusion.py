@@ -18,7 +18,7 @@ SUMS = "samples of all emotions make up the split"
 BOUNDS = "true positives are among the samples of their emotion"
 CELLS = "sums of the confusion matrix"
 RECALLS = "recalls of the emotions give the accuracy"
-HALF = 0.5  # a count that is a mean over runs and then rounded is off by up to this
+HALF = 0.5  # a count that is a rounded mean over runs is off by up to this
 _SUM_OF_SHARES = (99.0, 101.0)  # per cent, with rounding
 
 PerEmotion = dict[str, Claim]
@@ -53,11 +53,11 @@ def _sum(table: PerEmotion) -> str:
     return " + ".join(number(table[e].value) for e in EMOTIONS if e in table) + f" = {number(_total(table))}"
 
 
-Size = tuple[float, str, Claim | None, tuple[Premise, ...]]  # samples, who says so, the claim, what it rests on
+Size = tuple[float, str, Claim | None, tuple[Premise, ...]]  # samples, source in words, the claim, its premises
 
 
 def _rows_of_split(case: Case, split: str, variant: str, rows: PerEmotion) -> Size | None:
-    """As printed for the split, else as the emotions add up to, else by the data steps."""
+    """As printed for the split, else the sum over the emotions, else from the data steps."""
     stated = next((c for c in case.of("rows") if (c.split, c.variant, c.emotion) == (split, variant, "")), None)
     if stated is not None and stated.value > 0:
         return stated.value, f"samples of '{split}' as printed", stated, ()
@@ -168,8 +168,8 @@ def _recalls(case: Case, claim: Claim, tables: dict[str, PerEmotion]) -> Finding
 
 
 def _other_accuracies(claim: Claim, tables: dict[str, PerEmotion]) -> Explanations:
-    """Kinds of accuracy that the counts of the emotions give, by name where they fit the printed figure. An accuracy
-    from elsewhere may be a mean over runs or of another network than the matrix."""
+    """Kinds of accuracy that the counts per emotion give, by name, if they fit the printed value. An accuracy from
+    elsewhere may be a mean over runs, or of another network than the matrix."""
     hits, rows, predicted = (tables[q] for q in ("true_positives", "rows", "predicted_rows"))
     explained: Explanations = {"other_accuracy": "", "mean_of_runs": "", "mean_of_batches": ""}
     if not together([claim, *hits.values(), *tables["accuracy"].values()]):
@@ -212,7 +212,7 @@ def _against(
 
 
 def _cells(case: Case, group: list[Claim], tables: dict[str, PerEmotion]) -> Iterator[Finding]:
-    """Rows of the matrix make the samples of an emotion, columns the predicted samples, the diagonal the hits."""
+    """Check that rows of the matrix sum to an emotion's samples, columns to its predictions; the diagonal are hits."""
     cells = {(claim.actual, claim.emotion): claim for claim in group if claim.actual}
     for emotion in EMOTIONS:
         row = [cells[emotion, other] for other in EMOTIONS if (emotion, other) in cells]

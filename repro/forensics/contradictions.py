@@ -1,8 +1,8 @@
 """How many contradictions there are: the least number of printed passages that must be wrong for the rest to agree.
 
-One wrong number contradicts every number that it is held against, so that pairs say little. The count is a smallest
-hitting set: of each set of claims that cannot all be right it contains at least one. The unit is a passage, that is a
-sentence or a row of a table, because that is what an author would correct.
+One wrong number contradicts every number that it is compared with, so counts of pairs say little. The count is a
+smallest hitting set: it contains at least one claim of each set that cannot all be right. The unit is a passage, that
+is a sentence or a row of a table, because that is what an author would correct.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ LESSER: FindingOutcome = "not by the stated convention"
 
 @dataclass(frozen=True)
 class ContradictedPassage:
-    """A passage that does not fit, and the findings that show it. A finding on several passages is under each."""
+    """A passage that does not fit, and the findings that show it. A finding on several passages appears under each."""
 
     place: str
     quote: str
@@ -30,8 +30,8 @@ class ContradictedPassage:
 
 @dataclass(frozen=True)
 class Points:
-    """contradictions: passages of which one is wrong under every known convention. others: passages that are not as the
-    paper states it, though some convention gives them. What a wrong passage of the first kind explains is there."""
+    """contradictions: passages that are wrong under every known convention, with all findings that they explain.
+    others: passages that are not as the paper states it, though some convention gives them."""
 
     contradictions: tuple[ContradictedPassage, ...]
     others: tuple[ContradictedPassage, ...]
@@ -73,9 +73,9 @@ def _passage(claim: Claim) -> Passage:
 
 
 def smallest_hitting_set(sets: Sequence[frozenset[Passage]]) -> list[Passage]:
-    """As few passages as possible of which each set holds at least one; those that hit most sets first.
+    """The fewest passages that include at least one from each set; those that hit most sets first.
 
-    Exact unless it takes more than `MOST_STEPS`; then the greedy answer, which is at most larger.
+    Exact unless it takes more than `MOST_STEPS`; then the greedy answer, which can only be larger.
     """
     greedy = _greedy(sets)
     steps = 0
@@ -109,5 +109,5 @@ def _greedy(sets: Sequence[frozenset[Passage]]) -> list[Passage]:
 
 
 def _by_hits(passages: Iterable[Passage], sets: Sequence[frozenset[Passage]]) -> list[Passage]:
-    """Those that hit most sets first; ties by their words, so that the answer is always the same."""
+    """Passages that hit most sets first; ties by their words, so that the answer is always the same."""
     return sorted(passages, key=lambda passage: (-sum(passage in group for group in sets), passage))

@@ -14,7 +14,7 @@ from repro.specs.spec import Claim
 
 STEPS = "steps x batch size"
 WHOLE = "accuracy x samples is a whole number"
-CROPS = range(2, 11)  # copies of a sample at test time: ten crops are the usual most (Krizhevsky et al. 2012, sec. 4.1)
+CROPS = range(2, 11)  # copies of a sample at test time: ten crops are the usual maximum (Krizhevsky et al. 2012, 4.1)
 MAX_BATCH = 65_536  # nobody evaluates in larger batches
 RUNS = range(2, 11)  # runs or folds that people average
 
@@ -32,15 +32,15 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def official_sizes() -> dict[str, int]:
-    """Samples of the parts of FER-2013, and of those that people put together."""
+    """Samples of the splits of FER-2013, and of the usual combinations of splits."""
     sizes = {name: sum(counts) for name, counts in OFFICIAL_COUNTS.items()}
     test = sizes["PublicTest"] + sizes["PrivateTest"]
     return sizes | {"PublicTest + PrivateTest": test, "all": sizes["Training"] + test}
 
 
 def test_parts(case: Case, claim: Claim) -> dict[str, int]:
-    """Sizes that the split of a claim may have if no training sample is in it: as the paper prints it; else those of
-    the official test parts, and what the data steps set aside unless that is the Training part."""
+    """Sizes that the split of a claim may have if it contains no training sample: as the paper prints it; else the
+    official test splits, and what the data steps set aside unless that is the Training split."""
     if printed := case.printed_rows(claim):
         return {f"'{claim.split}' as printed": printed}
     parts = {name: size for name, size in official_sizes().items() if "Test" in name}
@@ -67,10 +67,10 @@ def _batches(rows: int, batch: int) -> tuple[int, int]:
 
 
 def other_batch_sizes(steps: int, rows: int) -> list[int]:
-    """Batch sizes with which `rows` take so many steps, with or without the incomplete last batch.
+    """Batch sizes for which `rows` take this number of steps, with or without the incomplete last batch.
 
-    All of them up to MAX_BATCH; if every one is larger, the smallest alone, so that the list never depends on how large
-    a number a paper prints.
+    All up to MAX_BATCH. If every one is larger, the smallest alone, so that the list never depends on how large a
+    number a paper prints.
     """
     if steps < 1 or rows < 1:
         return []
@@ -114,7 +114,7 @@ def _epoch_steps(case: Case, claim: Claim) -> Finding:
 
 
 def _evaluation_steps(case: Case, claim: Claim) -> Finding:
-    """The samples of an evaluation must be those of a test part. Whether the last batch counts is nowhere usual."""
+    """The samples of an evaluation must be those of a test split. No convention says whether the last batch counts."""
     batch = claim.batch_size or case.spec(claim.variant).training.batch_size
     steps, sizes, parts = int(claim.value), official_sizes(), test_parts(case, claim)
     premises = (batch_premise(case, claim),)
@@ -143,7 +143,7 @@ def _evaluation_steps(case: Case, claim: Claim) -> Finding:
 
 
 def crops_and_batches(steps: int, rows: int, crops: int) -> list[int]:
-    """Batch sizes with which so many crops of each sample take so many steps, in one pass or in one for each crop."""
+    """Batch sizes for which so many crops of each sample take so many steps, in one pass or in one per crop."""
     passes = other_batch_sizes(steps // crops, rows) if steps % crops == 0 else []
     return sorted({*other_batch_sizes(steps, crops * rows), *passes})
 
@@ -180,7 +180,7 @@ def _list(numbers: list[int]) -> str:
 
 
 def rows_premise(case: Case, claim: Claim) -> tuple[Premise, ...]:
-    """Where the number of evaluated samples comes from."""
+    """The source of the number of evaluated samples."""
     if claim.split == "minibatch":
         return (setting(case, claim.variant, "training.batch_size", "the batch size"),)
     if case.printed_rows(claim):
@@ -189,8 +189,8 @@ def rows_premise(case: Case, claim: Claim) -> tuple[Premise, ...]:
 
 
 def _whole_rows_of(case: Case, claims: list[Claim]) -> Iterator[Finding]:
-    """The GRIM test (Brown & Heathers 2017, Social Psychological and Personality Science 8(4)) for proportions; all
-    figures of a split that are too coarse for it make one finding."""
+    """The GRIM test (Brown & Heathers 2017, Social Psychological and Personality Science 8(4)) for proportions. All
+    values of a split that are too coarse for it make one finding."""
     known = case.evaluated_rows(claims[0])
     if known is None:
         shown = f"the number of samples of '{claims[0].split}' is not known"
@@ -232,7 +232,7 @@ def _whole_rows(case: Case, claim: Claim, rows: int, who: str) -> Finding:
 
 
 def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
-    """Folds and batches differ in size, so that a mean over them may be any figure; equal runs and crops are tried."""
+    """Folds and batches differ in size, so a mean over them may be any value. Equal runs and crops are tried."""
     printed, batch = window(claim), case.spec(claim.variant).training.batch_size
     explained: Explanations = {
         "other_samples": "",

@@ -1,4 +1,4 @@
-"""Figures of one run against each other: loss and accuracy, training and validation, one split and another."""
+"""Values of one run against each other: loss and accuracy, training and validation, one split and another."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ ABOVE = "validation above training"
 IDENTICAL = "equal figures of two splits"
 PIXELS = "spread of the pixels"
 LEAST = "where the loss is least"
-# Two splits that share no sample agree in all printed digits by chance now and then: less often than this is no chance.
+# Two splits that share no sample sometimes agree in all printed digits by chance. Below this probability it is not.
 CHANCE = 0.01
 STANDARD_ERRORS = 3.0
 OFFICIAL_TEST = sum(OFFICIAL_COUNTS["PrivateTest"])
@@ -81,11 +81,11 @@ def _place(case: Case, claim: Claim) -> tuple[str, str, tuple[str, int]]:
 
 
 def _above(case: Case) -> Iterator[Finding]:
-    """How far is far? The running mean of a training epoch lies below an evaluation: it lags by half an epoch, and
-    dropout is on (Keras FAQ, "Why is my training loss much higher than my testing loss?"). So validation may well lie
-    above it, as long as the network fits its training rows no better than unseen ones can be recognised. Where training
-    has passed the best published result on unseen faces, it has learnt rows by heart, which helps on no others: an
-    excess beyond three standard errors then says that the validation rows are not unseen."""
+    """The running mean of a training epoch lies below an evaluation: it lags by half an epoch, and dropout is on
+    (Keras FAQ, "Why is my training loss much higher than my testing loss?"). So validation may exceed training, as
+    long as the network fits its training samples no better than unseen ones can be recognised. Once training exceeds
+    the best published result on unseen faces, the network has memorised samples, which helps on no others. An excess
+    beyond three standard errors then shows that the validation samples are not unseen."""
     accuracies = [claim for claim in case.of("accuracy") if not claim.emotion]
     training = {(c.variant, case.moment(c)): c for c in accuracies if c.split == "train"}
     finest = sorted((c for c in accuracies if c.split not in RUNNING), key=precision)
@@ -133,7 +133,7 @@ def _one_curve(case: Case, variant: str, pairs: list[tuple[Claim, Claim]]) -> Fi
 
 
 def _excess(case: Case, evaluated: Claim, training: Claim) -> float:
-    """Standard errors by which an evaluation certainly lies above training, after rounding."""
+    """Least excess of an evaluation over training that rounding allows, in standard errors."""
     known = case.evaluated_rows(evaluated)
     if known is None:
         return 0.0
@@ -154,8 +154,8 @@ def _regularisers(case: Case, variant: str) -> list[str]:
 
 
 def _identical(case: Case) -> Iterator[Finding]:
-    """Two evaluated splits of one run at the end: chance that both figures agree to the printed digit if the splits
-    share no row."""
+    """Two evaluated splits of one run at the end: the probability that both values agree to the printed digit if the
+    splits share no sample."""
     ends = (
         claim
         for claim in case.claims
@@ -171,8 +171,8 @@ def _identical(case: Case) -> Iterator[Finding]:
 
 
 def _two_splits(case: Case, claims: list[Claim], one: str, other: str) -> Iterator[Finding]:
-    """Accuracy and loss of the same samples go together, so their chances are not multiplied: both agree at most as
-    often as the rarer of the two."""
+    """Accuracy and loss of the same samples depend on each other, so their probabilities are not multiplied. Both agree
+    at most as often as the rarer of the two."""
     chance, shown, used = 1.0, [], []
     for quantity in ("accuracy", "loss"):
         first, second = (_finest(claims, quantity, split) for split in (one, other))
@@ -214,9 +214,9 @@ def _finest(claims: list[Claim], quantity: str, split: str) -> Claim | None:
 
 
 def _standard_error(case: Case, first: Claim, second: Claim) -> float | None:
-    """Of the difference of two independent splits; None if a size is not known. Of a loss: the cross-entropy of single
+    """Of the difference of two independent splits; None if a size is unknown. For a loss: the cross-entropy of single
     samples is skewed, most near 0 and a few large, so that its standard deviation is at least about its mean (as for an
-    exponential). Where the data steps copy one split into the other, the paper's own parts are smaller."""
+    exponential). If the data steps copy one split into the other, the paper's own splits are smaller."""
     variance = first.value**2 if first.quantity == "loss" else max(first.value * (1 - first.value), 1e-4)
     copied = {step.into for step in case.spec(first.variant).data.steps if isinstance(step, CopySplit)}
     total = 0.0
@@ -256,7 +256,7 @@ def _pixels(case: Case) -> Iterator[Finding]:
 
 
 def _range(case: Case, variant: str) -> tuple[float, float, tuple[Premise, ...]]:
-    """(least, greatest) value of a pixel, and where that comes from."""
+    """(least, greatest) value of a pixel, and its premises."""
     for index, step in enumerate(case.spec(variant).data.steps):
         if isinstance(step, Normalise):
             low, high = (0 - step.subtract) / step.divide, (255 - step.subtract) / step.divide
@@ -269,7 +269,7 @@ def _range(case: Case, variant: str) -> tuple[float, float, tuple[Premise, ...]]
 
 
 def _least(case: Case, claim: Claim) -> Finding:
-    """Among the printed losses of the split. Between them there may be lower ones, unless the program takes none."""
+    """Among the printed losses of the split. Others in between may be lower, unless the program evaluates none."""
     losses = {
         place: other
         for other in case.of("loss")

@@ -1,8 +1,8 @@
-"""Which samples an evaluation was of: the steps of its progress line and the decimals of its accuracy, taken together.
+"""The samples behind an evaluation: the steps of its progress line and the decimals of its accuracy, combined.
 
 Steps alone prove little: 898 steps are 28,709 samples in batches of 32, and 3,589 in batches of 4. An accuracy that a
-program printed in full proves more: it is a whole number over the number of samples. Both together can leave no test
-part, whatever the batch size.
+program printed in full proves more: it is a whole number over the number of samples. Both together may rule out every
+test split, whatever the batch size.
 """
 
 from __future__ import annotations
@@ -32,8 +32,8 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
-    """Of several claims on one split the finest accuracy is taken. A test part with any batch size is "consistent".
-    The other conventions are tried with any batch size, and crops together with them."""
+    """Of several claims on one split the finest accuracy is used. A test split with any batch size is "consistent".
+    The other conventions are tried with any batch size, and combined with crops."""
     printed, count, parts = window(accuracy), int(steps.value), test_parts(case, steps)
     claims = (accuracy, steps)
     fits = {
@@ -71,7 +71,7 @@ def _explained(printed: RoundingInterval, steps: int, parts: dict[str, int], cla
         "other_samples": "",
         "other_classes": "",
         "other_accuracy": "",
-        "mean_of_runs": "",  # folds differ in size, so that a mean over them may be any figure
+        "mean_of_runs": "",  # folds differ in size, so a mean over them may be any value
     }
     if not together(claims):
         explained["two_things"] = ""
@@ -102,7 +102,7 @@ def _add(
 
 
 def is_mean_of_batches(printed: RoundingInterval, rows: int, batch: int) -> bool:
-    """Whether a mean over batches, the incomplete last one weighing as much as a full one, prints as this figure."""
+    """Whether a mean over batches, with the incomplete last one at full weight, prints as this value."""
     steps = -(-rows // batch)
     last = rows - (steps - 1) * batch
     return is_share(printed, steps * math.lcm(batch, last))

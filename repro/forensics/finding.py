@@ -1,4 +1,4 @@
-"""The result of one check, and what the result takes for granted."""
+"""The result of one check, and its premises."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ DISTANCE: dict[Source, int] = {"stated": 0, "inferred": 1, "upstream": 2, "assum
 
 
 class Premise(msgspec.Struct, frozen=True, kw_only=True):
-    """What a check takes for granted beside the printed figures, and where that comes from."""
+    """Something that a check takes for granted besides the printed values, and its source."""
 
     what: str
     source: Source
@@ -27,16 +27,16 @@ class Premise(msgspec.Struct, frozen=True, kw_only=True):
 class Finding(msgspec.Struct, frozen=True, kw_only=True):
     """One result of one check.
 
-    check: name of the check, the same for every document ("steps x batch size").
+    check: name of the check, the same for every paper ("steps x batch size").
     claims: ids of the claims that it is about, at least one.
-    outcome: "impossible": no convention known here gives the figures, and the paper states all that the check rests on.
+    outcome: "impossible": no convention known here gives the values, and the paper states all that the check rests on.
         "not by the stated convention": they do not follow as the paper states it, but `conventions` give them.
-        "cannot tell": the check rests on something that the paper does not state, or the figures are too coarse.
-    arithmetic: one line with the figures.
+        "cannot tell": the check rests on something that the paper does not state, or the values are too coarse.
+    arithmetic: one line with the values.
     meaning: one sentence for a reader.
     premises: what the check takes for granted.
-    conventions: ways to make the figures that the paper does not rule out.
-    conflicts: sets of claims of which each contains at least one that is wrong; empty: `claims` are one such set.
+    conventions: ways to obtain the values that the paper does not rule out.
+    conflicts: sets of claims; each set contains at least one wrong claim. Empty: `claims` are one such set.
 
     Raises ValueError for an "impossible" that rests on something not stated, or that a convention explains: nothing
     assumed can accuse.
@@ -60,7 +60,7 @@ class Finding(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def weakest(sources: Iterable[Source]) -> Source:
-    """The source that is furthest from the paper's own words; "stated" for none."""
+    """The source furthest from the paper's own words; "stated" if there is none."""
     return max(["stated", *sources], key=lambda source: DISTANCE[source])
 
 

@@ -1,4 +1,4 @@
-"""What a check takes for granted, and which outcome that leaves: nothing assumed can accuse."""
+"""The premises of a check, and the outcome that they allow: nothing assumed can accuse."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def layer_sizes(case: Case, variant: str) -> Premise:
 
 
 def _source(sources: Sources, table: str, keys: tuple[str, ...]) -> Source:
-    """The weakest source of some settings. Of several entries for one setting the strongest counts, because the others
+    """The weakest source of some settings. If a setting has several entries the strongest counts, because the others
     add details."""
     entries = sources.get(table, ())
     found: list[Source] = []
@@ -78,7 +78,7 @@ def _source(sources: Sources, table: str, keys: tuple[str, ...]) -> Source:
 
 
 def together(claims: Sequence[Claim]) -> bool:
-    """Whether the paper prints the claims side by side, in one table, one figure or one output, or in one sentence."""
+    """Whether the paper prints the claims together: in one table, plot or output, or in one sentence."""
     return len({where(claim).lower() for claim in claims}) == 1 or len({claim.quote for claim in claims}) == 1
 
 
@@ -130,7 +130,7 @@ def judge(
     about: Sequence[Claim] = (),
     conflicts: Sequence[Sequence[Claim]] = (),
 ) -> Finding:
-    """The finding on figures that do not follow as the paper states it.
+    """The finding on values that do not follow as the paper states it.
 
     explained: the conventions that would give them; those that the paper rules out do not count. Of several together
         none may be ruled out.
@@ -166,8 +166,8 @@ def judge(
 
 
 def _outcome(explained: bool, source: Source) -> FindingOutcome:
-    """Only the paper's own words can contradict it. Against a reading that follows from them (`inferred`) figures can
-    still be called unlike what is stated; against one that is upstream's or ours nothing can be said."""
+    """Only the paper's own words can contradict it. If a reading follows from them (`inferred`), values can still be
+    called unlike what is stated. If the reading is upstream's or ours, nothing can be said."""
     if source in ("upstream", "assumed"):
         return "cannot tell"
     return "not by the stated convention" if explained or source == "inferred" else "impossible"

@@ -1,8 +1,8 @@
 """What a printed confusion matrix can mean: whole numbers behind rounded shares, and the splits they fit.
 
 A printed share means an interval: half a digit to both sides if it was rounded, and up to a whole digit above if
-digits were cut off. Everything here is an outer bound: what is called impossible is impossible, and what is not may
-still be.
+digits were cut off. Everything here is an outer bound: what is called impossible is impossible, but something not
+called impossible may still be.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def share_window(table: ClaimTable) -> tuple[np.ndarray, np.ndarray]:
 def count_bounds(table: ClaimTable, class_counts: Sequence[int]) -> Bounds:
     """Whole numbers that each cell can mean, given the samples of each class in the order of `table.classes`.
 
-    Of shares of columns the sums are not known: the bounds are then those of a linear relaxation alone, 0 to the row.
+    For shares of columns the sums are unknown. The bounds are then those of a linear relaxation alone, 0 to the row.
     """
     rows = np.asarray(class_counts, np.float64)[:, None]
     if table.unit == "rows":
@@ -59,9 +59,9 @@ def count_bounds(table: ClaimTable, class_counts: Sequence[int]) -> Bounds:
 def has_whole_solution(table: ClaimTable, class_counts: Sequence[int]) -> bool:
     """Whether whole numbers with these sums of rows print as the table.
 
-    Rows are independent of each other: a row has a solution if every cell has one and the samples of the class lie
-    between the sums of the least and of the greatest. Shares of columns tie the rows together; there the real numbers
-    between the whole ones are allowed too, so that True means "not excluded".
+    Rows are independent: a row has a solution if every cell has one and the samples of the class lie between the sums
+    of the least and of the greatest. Shares of columns tie the rows together. There the real numbers between the whole
+    ones are allowed too, so that True means "not excluded".
     """
     counts = np.asarray(class_counts, np.float64)
     if table.unit != "rows" and table.of == "column":
@@ -73,7 +73,7 @@ def has_whole_solution(table: ClaimTable, class_counts: Sequence[int]) -> bool:
 def _column_shares_fit(table: ClaimTable, counts: np.ndarray) -> bool:
     """Linear feasibility: cells k_ij and columns c_j with low_ij c_j <= k_ij <= high_ij c_j, sums over i equal to c_j
     and sums over j equal to the samples of class i."""
-    from scipy.optimize import linprog  # takes a second, and few documents print shares of columns
+    from scipy.optimize import linprog  # takes a second, and few papers print shares of columns
 
     size = len(counts)
     low, high = share_window(table)
@@ -149,13 +149,13 @@ def largest_gap(table: ClaimTable, class_counts: Sequence[int]) -> float:
     return float(np.abs(expected - sums).max())
 
 
-# --- figures that follow from a matrix ------------------------------------------------------------------------------
+# --- values that follow from a matrix -------------------------------------------------------------------------------
 
 Range = tuple[float, float]
 
 
 def accuracy_range(bounds: Bounds) -> Range:
-    """Between which fractions the accuracy lies: the diagonal out of everything."""
+    """Range of the accuracy as a fraction: the diagonal out of everything."""
     return _ratio_range(
         np.trace(bounds.low), np.trace(bounds.high), *_rest(bounds, np.eye(len(bounds.low), dtype=bool))
     )

@@ -1,4 +1,4 @@
-"""Parameters that the document prints against those of its network."""
+"""The number of parameters that the paper prints, against that of its network."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from repro.specs.conventions import Explanations
 from repro.specs.spec import Claim
 
 PARAMETERS = "parameters of the network"
-# Variables of the optimizer per trained parameter (momentum 1, Adam 2, AMSGrad 3), and single counters beside them.
+# Variables of the optimizer per trained parameter (momentum 1, Adam 2, AMSGrad 3), and additional single counters.
 SLOTS = (1, 2, 3)
 COUNTERS = range(4)
 CLASSES = (2, 3, 4, 5, 6, 8, 10, 1000)

@@ -1,4 +1,4 @@
-"""What a printed figure can stand for: figures are rounded, and some are cut."""
+"""The numbers that a printed value can mean: most values are rounded, and some are cut."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 
 from repro.specs.spec import Claim
 
-# How a number can have been printed as a figure: rounded (or in full), only with digits cut off, or not at all.
+# How a number can have been printed as a value: rounded (or in full), only with digits cut off, or not at all.
 Fit = Literal["rounded", "cut", "no"]
 
 FLOAT32 = 2.0**-23  # relative distance of neighbouring float32 numbers, in which tools print unrounded fractions
@@ -19,7 +19,7 @@ _SLACK = 1e-12  # relative; for the last bits of float64
 
 @dataclass(frozen=True)
 class RoundingInterval:
-    """The numbers that print as a figure. low to high: if it was rounded; low to below high_if_cut: if it was rounded
+    """The numbers that print as a value. low to high: if it was rounded; low to below high_if_cut: if it was rounded
     or if digits were cut off."""
 
     value: float
@@ -49,9 +49,9 @@ class RoundingInterval:
 
 
 def precision(claim: Claim) -> float:
-    """Worth of the last digit that can be relied on, in the claim's unit: its `resolution`; without one the last digit
-    of its value; of a fraction with more digits than anybody rounds to, that of float32; and 0 of counts and settings,
-    which are printed in full unless a resolution above 1 says otherwise."""
+    """Worth of the last reliable digit, in the claim's unit: its `resolution`; without one the last digit of its value.
+    For a fraction with more digits than anybody rounds to, that of float32. 0 for counts and settings, which are
+    printed in full unless a resolution above 1 says otherwise."""
     if claim.quantity in _IN_FULL and claim.resolution <= 1:
         return 0.0
     decimals = _decimals(claim.value)
@@ -72,7 +72,7 @@ def _decimals(value: float) -> int:
 
 
 def whole_counts(claimed: RoundingInterval, rows: int) -> tuple[int, int]:
-    """(least, greatest) whole number k with k / rows in the window, rounded or cut; none where least > greatest."""
+    """(least, greatest) whole number k with k / rows in the window, rounded or cut; none if least > greatest."""
     slack = _SLACK * rows
     if_rounded = math.floor(claimed.high * rows + slack)
     if_cut = math.ceil(claimed.high_if_cut * rows - slack) - 1
@@ -80,18 +80,18 @@ def whole_counts(claimed: RoundingInterval, rows: int) -> tuple[int, int]:
 
 
 def best(fits: list[Fit]) -> Fit:
-    """Of several numbers that a figure may be: the one that fits it best. "no" for none."""
+    """The best fit among several numbers that a value may be. "no" for none."""
     return "rounded" if "rounded" in fits else "cut" if "cut" in fits else "no"
 
 
 def is_share(claimed: RoundingInterval, rows: int) -> bool:
-    """Whether some whole number of `rows` prints as this figure, rounded or cut."""
+    """Whether some whole number of `rows` prints as this value, rounded or cut."""
     least, greatest = whole_counts(claimed, rows)
     return max(least, 0) <= min(greatest, rows)
 
 
 def number(value: float) -> str:
-    """A count or a figure as people write it: 28,709; 0.4883; 0.0581."""
+    """A count or a value as people write it: 28,709; 0.4883; 0.0581."""
     if float(value).is_integer():
         return f"{int(value):,}"
     return f"{value:,.6g}" if abs(value) < 1000 else f"{value:,.1f}"

@@ -1,4 +1,4 @@
-"""Times: a speed-up is a ratio of two of them, and every further epoch takes as long as the one before."""
+"""Times: a speed-up is a ratio of two times, and every further epoch takes as long as the one before."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ AVERAGE = "average speed-up"
 PER_EPOCH = "time per further epoch"
 LONGER = "more epochs take longer"
 # The same program on the same machine: clocks, caches and other load change an epoch's time by some percent. A quarter
-# leaves room for that, and for a validation that is done now and then, but not for other work or for a slip of the pen.
+# leaves room for that, and for an occasional validation, but not for other work or for a typo.
 EPOCH_TIME_SPREAD = 0.25
 # A mean over the ratios of several runs beside the times of one run: times spread by 2 to 3 %, their ratio by 3 to 4 %.
 # Three standard deviations of that.
@@ -101,8 +101,8 @@ def _close(claim: Claim, low: float, high: float) -> bool:
 
 
 def _longest_start(case: Case, claim: Claim) -> float:
-    """Seconds that starting up can take at most on a claim's machine: what several printed times leave when their
-    epochs take equally long, within the spread of an epoch's time; of one time alone all of it."""
+    """The longest start-up time, in seconds, on a claim's machine: what several printed times leave if their epochs
+    take equally long, within the spread of an epoch's time; for a single time all of it."""
     machine = (claim.variant, claim.device, claim.hardware)
     same = [c for c in case.of("time") if (c.variant, c.device, c.hardware) == machine and c.epoch]
     shortest = min(same, key=lambda c: c.epoch or 0, default=claim)
@@ -119,7 +119,7 @@ def _ratio(cpu: Claim, gpu: Claim) -> float:
 
 
 def _average(case: Case, claim: Claim, rows: dict[Claim, tuple[Claim, Claim]]) -> Finding:
-    """The average of the printed speed-ups or of the recomputed ones; a best or a typical one lies among them."""
+    """The average of the printed speed-ups or of the recomputed ones; a best or a typical one is within their range."""
     printed = [row.value for row in rows]
     again = [_ratio(cpu, gpu) for cpu, gpu in rows.values()]
     means = statistics.fmean(printed), statistics.fmean(again)
@@ -173,8 +173,8 @@ def _is_longer(first: Claim, second: Claim) -> bool:
 
 
 def _least_epoch(claim: Claim) -> float:
-    """Seconds that a further epoch takes at the very least: a hundredth of the average until then, in which the time of
-    starting up may weigh as much as 99 epochs."""
+    """The least seconds of a further epoch: a hundredth of the average until then, because start-up time may weigh as
+    much as 99 epochs."""
     return 0.01 * _seconds(claim).low / (claim.epoch or 1)
 
 

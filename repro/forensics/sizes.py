@@ -1,4 +1,4 @@
-"""Sizes: of the dataset against FER-2013, of the splits against what the data steps make of it, of parts against the
+"""Sizes: the dataset against FER-2013, the splits against the result of the data steps, and the parts against the
 whole."""
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ DATA_SET = "size of the dataset"
 SPLIT = "samples of a split"
 WHOLE = "parts make up the whole"
 FRACTION = "share that is cut off"
-LOST_PER_CUT = 2 * len(EMOTIONS)  # a cut by class rounds down in each, and may lose a sample at each boundary
-# Sizes in which FER-2013 is met: without black images or mislabelled ones, with FER+'s labels, beside other datasets.
+LOST_PER_CUT = 2 * len(EMOTIONS)  # a cut by class rounds down in each class, and may lose a sample at each boundary
+# Known sizes of FER-2013: without black images or mislabelled ones, with FER+'s labels, together with other datasets.
 VERSIONS = {
     35_685: "35,685 samples",
     35_875: "35,875 samples, without blank images",
@@ -51,7 +51,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _data_set(case: Case, claim: Claim) -> Finding:
-    """Of the imported file, or of all samples that the steps leave, unless they put samples into two splits."""
+    """Size of the imported file, or of all samples after the steps, unless they put samples into two splits."""
     official = official_sizes()["all"]
     shared = _puts_rows_into_two(case.spec(claim.variant).data.steps)
     made = 0 if shared else sum(rows.total for rows in case.rows(claim.variant).values())
@@ -114,7 +114,7 @@ def _beside(claim: Claim, expected: dict[int, str]) -> str:
 
 
 def _expected(rows: ExpectedRows | None, emotion: str) -> dict[int, str]:
-    """Counts that may be printed, with their words: of different samples, before copies were made, and with copies."""
+    """Counts that may be printed, with their meaning: different samples, before copies were made, and with copies."""
     if rows is None:
         return {}
     distinct: int | None = rows.distinct

@@ -1,4 +1,4 @@
-"""Printed confusion matrices: which samples they are of, and whether the figures beside them follow from them."""
+"""Printed confusion matrices: the samples they cover, and whether the values printed with them follow from them."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ SUMS = "shares of a matrix add up to the whole"
 TRACE = "the diagonal of a matrix is the accuracy"
 MEASURES = "precision, recall and F1 follow from the matrix"
 _DERIVED = ("precision", "recall", "f1", "balanced_accuracy")
-# What may lie between a matrix and a figure printed elsewhere.
+# Possible reasons for a difference between a matrix and a value printed elsewhere.
 _ELSEWHERE: Explanations = {"two_things": "", "mean_of_runs": ""}
 
 
 @dataclass(frozen=True)
 class _Matrix:
-    """A table with the samples of each class behind it, as far as they are known, and who says so."""
+    """A table with the samples of each class, as far as they are known, and their source."""
 
     table: ClaimTable
     claim: Claim  # names the table where a finding lists claims
@@ -52,7 +52,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _matrix(case: Case, table: ClaimTable) -> _Matrix:
-    """The class counts: as printed with the table or for its split, else by the data steps."""
+    """The class counts: as printed with the table or for its split, else from the data steps."""
     claim = table.as_claim
     if table.unit == "rows" and table.resolution <= 1:
         return _Matrix(table, claim, tuple(int(v) for v in arithmetic.row_sums(table)), (), ())
@@ -72,7 +72,7 @@ def _matrix(case: Case, table: ClaimTable) -> _Matrix:
 
 
 def _sums(case: Case, matrix: _Matrix) -> Iterator[Finding]:
-    """Shares of a row (a column, everything) make up the whole, but for the rounding of each."""
+    """Shares of a row (a column, everything) sum to the whole, except for the rounding of each."""
     table = matrix.table
     if table.unit == "rows":
         return
@@ -84,7 +84,7 @@ def _sums(case: Case, matrix: _Matrix) -> Iterator[Finding]:
         sums = dict(zip((f"{table.of} {name}" for name in table.classes), cells.sum(axis).tolist(), strict=True))
         sums = {name: total for name, total in sums.items() if total > 0}  # a class that was never predicted
     slack = size * table.resolution
-    # Rounded shares add up to the whole within half a digit each; cut ones lie below it by up to a digit each.
+    # Rounded shares sum to the whole within half a digit each; cut shares are below it by up to a digit each.
     off = {name: total for name, total in sums.items() if not -slack - 1e-9 <= total - whole <= slack / 2 + 1e-9}
     shown = "; ".join(f"{name} {number(round(total, 6))}" for name, total in (off or sums).items())
     shown += f"; {number(whole)} within {number(slack / 2)} if rounded"
@@ -97,7 +97,7 @@ def _sums(case: Case, matrix: _Matrix) -> Iterator[Finding]:
 
 
 def _source(case: Case, matrix: _Matrix) -> Iterator[Finding]:
-    """Which of FER-2013's splits have these samples per class."""
+    """The FER-2013 splits that have these samples per class."""
     table = matrix.table
     order = [EMOTIONS.index(name) for name in table.classes]
     splits = arithmetic.official_splits(order)
@@ -183,7 +183,7 @@ def _first_row_without(table: ClaimTable, counts: Sequence[int]) -> str:
 
 
 def _bounds(matrix: _Matrix) -> Bounds | None:
-    """What the cells can be; None for shares whose samples per class are not known or do not fit them."""
+    """The possible values of the cells; None for shares whose class counts are unknown or do not fit."""
     table = matrix.table
     if matrix.counts is None or (table.unit != "rows" and table.of == "column"):
         return None
@@ -315,7 +315,7 @@ def _against(
 
 
 def _other_kinds(matrix: _Matrix, claim: Claim) -> str:
-    """Measures of the matrix that print as the figure, by name; empty where none does."""
+    """Measures of the matrix that print as the value, by name; empty if none does."""
     bounds = _bounds(matrix)
     if bounds is None or claim.emotion:
         return ""

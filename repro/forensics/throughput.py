@@ -1,4 +1,4 @@
-"""Times against the named hardware: the images/s and FLOP/s that a time implies, beside what it can do at most."""
+"""Times against the named hardware: the images/s and FLOP/s that a time implies, and the hardware's peak."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from repro.specs.conventions import Explanations
 from repro.specs.spec import Claim
 
 THROUGHPUT = "images/s against the hardware"
-# A training step computes the forward products and, going back, those for the gradients of the maps and of the weights:
-# three times the forward pass (Amodei & Hernandez 2018, "AI and Compute", appendix).
+# A training step computes the forward products and, in the backward pass, those for the gradients of the maps and of
+# the weights: three times the forward pass (Amodei & Hernandez 2018, "AI and Compute", appendix).
 PASSES = 3
 
 
 @dataclass(frozen=True)
 class Hardware:
-    """Peak of single-precision products and sums, in FLOP/s, with its arithmetic and source. `words` must all stand in
-    the claim's `hardware`, letters and digits only."""
+    """Peak of single-precision products and sums, in FLOP/s, with its arithmetic and source. The claim's `hardware`
+    must contain all `words`; only letters and digits count."""
 
     words: tuple[str, ...]
     peak_flops: float
     source: str
 
 
-# The hardware that the documents of this suite name.
+# The hardware that the papers of this suite name.
 KNOWN = (
     Hardware(
         ("geforce", "520"),
@@ -71,7 +71,7 @@ def flops_per_image(case: Case, variant: str) -> int:
 
 
 def _images_per_second(case: Case, claim: Claim) -> float:
-    """Images trained on per second; 0 where the spec does not say how many rows or epochs the time is of."""
+    """Images trained on per second; 0 if the spec does not say how many samples or epochs the time covers."""
     training = case.spec(claim.variant).training
     train, epochs = case.rows(claim.variant).get("train"), claim.epoch or training.epochs
     seconds = claim.value * SECONDS[claim.unit]
@@ -85,7 +85,7 @@ def _images_per_second(case: Case, claim: Claim) -> float:
 
 
 def _fastest(case: Case, rates: dict[Claim, float]) -> Finding:
-    """The time of a machine that implies most, against its peak."""
+    """The highest implied rate on a machine, against the machine's peak."""
     claim = max(rates, key=lambda c: rates[c])
     flops = PASSES * flops_per_image(case, claim.variant) * rates[claim]
     shown = f"the fastest of {len(rates)}: {rates[claim]:,.0f} images/s, {flops / 1e9:,.3g} GFLOP/s"
@@ -113,7 +113,7 @@ def _fastest(case: Case, rates: dict[Claim, float]) -> Finding:
 
 
 def find_hardware(name: str) -> Hardware | None:
-    """The known hardware whose words all stand in `name`; letters and digits count, "GTX520" holds "520"."""
+    """The known hardware whose words are all in `name`. Letters and digits count, so "GTX520" holds "520"."""
     words = re.findall(r"[a-z]+\d+[a-z]*|\d+[a-z]*|[a-z]+", name.lower())
     parts = set(words) | {part for word in words for part in re.findall(r"\d+[a-z]*|[a-z]+", word)}
     return next((hardware for hardware in KNOWN if set(hardware.words) <= parts), None)

@@ -1,4 +1,4 @@
-"""The same quantity told twice: in the abstract and in a table, in the text and in the listing."""
+"""The same quantity reported twice: in the abstract and in a table, in the text and in the listing."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def check(case: Case) -> Iterator[Finding]:
 
 
 def _what(case: Case, claim: Claim) -> tuple[object, ...]:
-    """What a claim is about. Sizes and settings that another reading of the document gives are the same thing."""
+    """The subject of a claim. Sizes and settings from another reading of the paper count as the same subject."""
     variant = claim.variant
     if claim.quantity in ("rows", "setting") and variant in case.readings:
         variant = DEFAULT_VARIANT
@@ -34,8 +34,8 @@ def _what(case: Case, claim: Claim) -> tuple[object, ...]:
 
 
 def _told(case: Case, claims: list[Claim]) -> Finding:
-    """Two values in two places are a contradiction only where the paper's words make them the same thing: a paper may
-    well describe two networks, or report a single one here and an ensemble there."""
+    """Two values in two places are a contradiction only if the paper's words make them the same thing. A paper may
+    describe two networks, or report a single one here and an ensemble there."""
     odd = [(one, other) for one, other in combinations(claims, 2) if not _agree(one, other)]
     what = claims[0].setting or " ".join(
         word for word in (claims[0].quantity.replace("_", " "), claims[0].split, claims[0].emotion) if word
@@ -55,7 +55,7 @@ def _told(case: Case, claims: list[Claim]) -> Finding:
 
 
 def _agree(one: Claim, other: Claim) -> bool:
-    """One number can be printed as both, rounded or cut."""
+    """Whether one number can be printed as both, rounded or cut."""
     first, second = window(one), window(other)
     return first.low <= second.high_if_cut and second.low <= first.high_if_cut and one.unit == other.unit
 

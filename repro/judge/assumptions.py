@@ -1,4 +1,4 @@
-"""What a verdict takes for granted: sizes of the network and samples that the paper does not state."""
+"""The assumptions behind a verdict: sizes of the network and samples that the paper does not state."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the copies in a paper's training set are worth: its runs under three protocols, read and compared."""
+"""The effect of the copies in a paper's training set: its runs under three protocols, read and compared."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _ARMS = {OFFICIAL: REPORTED_SPLIT, CLEAN: COMPLETE_SPLIT, PLACEBO: REPORTED_SPLI
 
 @dataclass(frozen=True)
 class CopiesFinding:
-    """Of one paper's main variant on one device and dataset. place: these in words. decomposition: None without
+    """For one paper's main variant on one device and dataset. place: both in words. decomposition: None without
     placebo runs."""
 
     paper: str
@@ -64,7 +64,7 @@ def _finding(paper: PaperRuns, results: Path, known: KnownPairs) -> CopiesFindin
 
 
 def _arms(paper: PaperRuns, fingerprint: str) -> dict[str, Group]:
-    """The groups of full runs of the main variant, by protocol, on the device that has most of the protocols."""
+    """The groups of full runs of the main variant, by protocol, on the device that has the most protocols."""
     claim = headline(paper)
     places: dict[object, dict[str, Group]] = {}
     for group in paper.groups if claim else ():
@@ -81,7 +81,7 @@ def _prediction_files(group: Group, results: Path) -> list[Path]:
     return [file for file in files if file.exists()]
 
 
-# A report reads the same runs for the tables, the figure and each paper's page; a second of bootstrap each time.
+# A report reads the same runs for the tables, the plot and each paper's page; each bootstrap takes a second.
 @lru_cache(maxsize=64)
 def _measured(
     stamps: tuple[tuple[str, tuple[tuple[str, int], ...]], ...], known: KnownPairs

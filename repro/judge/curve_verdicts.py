@@ -29,7 +29,7 @@ class CurveJudgement:
 
 def judge_curves(paper: PaperRuns) -> dict[str, CurveJudgement]:
     """By curve id, each from the device and data set with the most runs. A curve of accuracies without a tolerance
-    takes that of the headline, if that is an accuracy too."""
+    takes the headline's, if the headline is an accuracy too."""
     found: dict[str, CurveJudgement] = {}
     main = paper.loaded.spec.headline if paper.loaded else None
     for curve in paper.loaded.spec.curves if paper.loaded else ():
@@ -55,8 +55,8 @@ def judge_curves(paper: PaperRuns) -> dict[str, CurveJudgement]:
 
 
 def _drawing(curve: Curve, runs: MeasuredCurve, loaded: LoadedSpec, records: Sequence[RunRecord]) -> list[float]:
-    """Variance of each point that comes from drawing its samples; of a running mean over an
-    epoch nothing is known, and batches, which are drawn for each point anew, show theirs by the spread."""
+    """Variance of each point from drawing its samples. Nothing is known for a running mean over an epoch. Minibatches
+    are drawn separately for each point, so the spread shows theirs."""
     if curve.split in ("train", "minibatch"):
         return [0.0] * len(curve.points)
     designs = [design_of(point, loaded, records) for point in curve.points]

@@ -1,4 +1,4 @@
-"""What is known of the samples behind a claim: `repro.statistics.Design` from a spec's data steps and its records."""
+"""What is known about the samples behind a claim: `repro.statistics.Design` from the data steps and the records."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def design_of(claim: Claim, loaded: LoadedSpec, records: Sequence[RunRecord]) ->
 
 
 def _population(step: str, record: RunRecord, share: float) -> int | None:
-    """Samples that the step drew from, as the record counted them; of an emotion, its share of them."""
+    """Samples that the step drew from, as the record counted them; for an emotion, its share."""
     before: dict[str, int] = {}
     for name, rows in record.data.steps:
         if name == step:
@@ -87,8 +87,8 @@ def _population(step: str, record: RunRecord, share: float) -> int | None:
 
 
 def other_design(claim: Claim, published: Sequence[RunRecord], ours: int, population: int) -> Design:
-    """The claim against runs that evaluate other samples, as those of `official` and `clean` do: the paper's samples
-    are not ours. published: runs as published, which show how many samples the paper evaluated."""
+    """The claim against runs on other samples than the paper's, like those of `official` and `clean`.
+    published: runs as published, which show how many samples the paper evaluated."""
     if claim.quantity not in SAMPLED:
         return NOT_SAMPLED
     theirs = [figure_rows(claim, m) for record in published if (m := metrics_of(claim, record)) is not None]

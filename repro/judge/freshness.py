@@ -1,4 +1,4 @@
-"""Which of the kept audits are of the spec as it stands: what is not must not be shown as current."""
+"""Which kept audits match the current spec. Outdated audits must not be shown as current."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from repro.specs.decode import LoadedSpec
 
 
 def current_audit(loaded: LoadedSpec, found: AuditRecord) -> AuditRecord:
-    """The record with the audits of those protocols whose settings the spec still has; with none where another search
-    for duplicates was used."""
+    """The record with only those audits whose protocol settings the spec still has; with none if another search for
+    duplicates was used."""
     if found.duplicates_version != DUPLICATES_VERSION:
         return msgspec.structs.replace(found, audits=())
     kept = (

@@ -1,4 +1,4 @@
-"""Records put together that may be averaged: same settings, data, device, precision and version of the training
+"""Groups of records that may be averaged: same settings, data, device, precision and version of the training
 code."""
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from repro.specs.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 
 @dataclass(frozen=True)
 class RecordedRun:
-    """A record and where its run.json stands, from the results folder on."""
+    """A record and the path of its run.json, relative to the results folder."""
 
     path: PurePosixPath
     record: RunRecord
 
 
 class GroupKey(NamedTuple):
-    """What two runs must share before their figures are averaged; only the seed is left. Sorts in the report's order.
+    """The properties that two runs must share to be averaged; only the seed may differ. Sorts in the report's order.
 
     outdated: the spec's settings, or the search for duplicates that its data steps rely on, were changed after the run,
-        so that it is no run of the spec as it stands.
+        so that it is no run of the current spec.
     settings: `settings_sha256` of what was run.
     """
 
@@ -60,8 +60,8 @@ def devices(name: str, count: int) -> str:
 
 
 def group_key(record: RunRecord, settings: str | None) -> GroupKey:
-    """settings: `settings_sha256` of the record's variant and protocol as the spec has them now; None where there is no
-    spec of it."""
+    """settings: `settings_sha256` of the record's variant and protocol in the current spec; None if there is no such
+    spec."""
     same_pictures = record.data.duplicates_version in (None, DUPLICATES_VERSION)
     changed = settings is not None and (record.spec_sha256 != settings or not same_pictures)
     return GroupKey(
@@ -137,7 +137,7 @@ class PaperRuns:
 
     @cached_property
     def comparable(self) -> list[Group]:
-        """Groups that can measure claims: real faces, the published protocol, the spec as it stands."""
+        """Groups that can measure claims: real faces, the published protocol, the current spec."""
         return [
             group
             for group in self.groups
@@ -146,8 +146,8 @@ class PaperRuns:
 
 
 def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
-    """`settings_sha256` of a variant under a protocol as the spec stands; where it has no such variant, or the protocol
-    is none or does not apply, a word that equals no hash."""
+    """`settings_sha256` of a variant under a protocol in the current spec. If the variant does not exist, or the
+    protocol does not exist or apply, a word that equals no hash."""
     gone = ""
     if variant not in loaded.variant_names() or protocol not in ALL_PROTOCOLS:
         return gone
@@ -158,9 +158,9 @@ def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
 
 
 def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[PaperRuns]:
-    """The papers by id with their runs; papers that only records name come last.
+    """The papers by id with their runs; papers found only in records come last.
 
-    runs: of all papers, because the verdicts on each borrow the spread of all (`repro.judge.usual_spread`).
+    runs: of all papers, because each verdict borrows the spread of all (`repro.judge.usual_spread`).
     """
     found: dict[str, list[RecordedRun]] = {}
     runs = list(runs)
@@ -173,7 +173,7 @@ def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[Pa
 
 
 def remarks(key: GroupKey) -> list[str]:
-    """What a reader must know before comparing this group's figures with others."""
+    """What a reader must know before comparing this group's results with others."""
     found = []
     if key.outdated:
         found.append("outdated: the spec or the search for duplicates changed after the run")
@@ -185,8 +185,8 @@ def remarks(key: GroupKey) -> list[str]:
 
 
 def distinguish(key: GroupKey, keys: Sequence[GroupKey]) -> str:
-    """The kind of device, and of name, precision, data set and version what tells this group from the paper's
-    others."""
+    """The kind of device, and the name, precision, data set and version if they distinguish this group from the paper's
+    other groups."""
     parts = [key.device_kind]
     alike = [other for other in keys if other.device_kind == key.device_kind]
     if len({(other.device_name, other.device_count) for other in alike}) > 1:

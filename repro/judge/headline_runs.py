@@ -106,7 +106,7 @@ def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord]) -> list[Headl
 
 
 def _place(key: GroupKey) -> tuple[object, ...]:
-    """What the figures of a row must share."""
+    """The properties that the values of a row must share."""
     return key._replace(protocol="", settings="", outdated=False)
 
 

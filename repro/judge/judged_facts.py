@@ -1,4 +1,4 @@
-"""Verdicts on what is not a measurement with a spread: facts of the data and the network, and places in an order."""
+"""Verdicts on claims without a spread: facts about the data and the network, and ranks."""
 
 from __future__ import annotations
 

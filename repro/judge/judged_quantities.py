@@ -13,7 +13,7 @@ _WITH_VERDICT = FACTS | {"accuracy", "loss", "predicted_rows", "true_positives",
 
 
 def has_verdict(claim: Claim) -> bool:
-    """Whether runs can confirm or contradict the claim: not for times, and not for what no run measures."""
+    """Whether runs can confirm or contradict the claim. False for times and for claims that no run measures."""
     return claim.quantity in _WITH_VERDICT and not claim.not_measured
 
 

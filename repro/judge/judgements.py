@@ -37,7 +37,7 @@ UNTIL_DECIDED = "--until-decided"  # of `repro run`: seeds were added until the 
 def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, Judgement]:
     """By claim id, of the claims that full runs measured and that get a verdict.
 
-    Each from the device and data set with the most runs; the runs without overlap are of the same. All claims but the
+    Each uses the device and data set with the most runs; the runs without overlap use the same. All claims except the
     headline are one family, whose p-values are corrected (`repro.statistics.holm`). audits: of any variants and data
     sets; those of the published protocol show which splits leak.
     """
@@ -102,7 +102,7 @@ def judge_runs(
 
 
 def target_of(claim: Claim, paper: PaperRuns) -> Target:
-    """The claim in numbers. An accuracy without a tolerance takes that of the headline, if that is an accuracy too."""
+    """The claim in numbers. An accuracy without a tolerance takes the headline's, if that is an accuracy too."""
     main = paper.loaded.spec.headline if paper.loaded else None
     tolerance = claim.tolerance
     if tolerance is None and main is not None and claim.quantity == main.quantity == "accuracy" and not claim.emotion:
@@ -161,7 +161,7 @@ def is_private_test(claim: Claim, paper: PaperRuns) -> bool:
 
 
 def _with_leak(claim: Claim, judged: Judgement, leaky: bool | None) -> Judgement:
-    """What the runs without overlap say of a claim that runs as published reproduce."""
+    """Add what the runs without overlap show about a claim that runs as published reproduce."""
     if judged.word not in REPRODUCED:
         return judged
     if leaky is None:
@@ -180,7 +180,7 @@ def _with_leak(claim: Claim, judged: Judgement, leaky: bool | None) -> Judgement
 
 
 def _corrected(found: Mapping[str, Judgement], claims: Mapping[str, Claim]) -> dict[str, Judgement]:
-    """The judgements that change if all claims but the headline are one family."""
+    """The judgements that change if all claims except the headline are one family."""
     family = {
         id: judged.published
         for id, judged in found.items()
@@ -246,7 +246,7 @@ def done(group: Group) -> list[RunRecord]:
 
 
 def rows_behind(claim: Claim, records: Sequence[RunRecord]) -> int | None:
-    """Samples that the accuracy or loss of a claim was measured on: the fewest of any run; None if no run holds it."""
+    """Samples behind a claim's accuracy or loss: the fewest of any run; None if no run holds it."""
     found = [figure_rows(claim, metrics) for record in records if (metrics := metrics_of(claim, record)) is not None]
     return min(found, default=None)
 
@@ -261,13 +261,12 @@ def _beside(published: Group, protocol: str, paper: PaperRuns) -> list[RunRecord
 
 
 def _speaks_of_unseen_samples(claim: Claim) -> bool:
-    """Whether the claim is a figure on samples that were held out, as PrivateTest is."""
+    """Whether the claim is a value on held-out samples, like PrivateTest."""
     return claim.quantity in ("accuracy", "loss") and claim.split not in ("train", "minibatch")
 
 
 def is_at_end(claim: Claim, paper: PaperRuns) -> bool:
-    """Whether the claim is about the end of the run, by saying nothing else or by the number of its last epoch or
-    step."""
+    """Whether the claim is about the end of the run: it names no epoch or step, or the last one."""
     assert paper.loaded is not None
     training = paper.loaded.resolve(claim.variant).training
     last_step = None if training.steps is None else training.steps - 1  # as a loop that counts from 0 prints it

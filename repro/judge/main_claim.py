@@ -1,4 +1,4 @@
-"""The figure that a paper's verdict is about: its headline, or what it reports in its place for another variant."""
+"""The value that a paper's verdict is about: its headline, or the corresponding claim for another variant."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from repro.specs.spec import Claim
 
 
 def headline(paper: PaperRuns) -> Claim | None:
-    """The document's main figure."""
+    """The paper's main number."""
     return paper.loaded.spec.headline if paper.loaded else None
 
 
 def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
-    """The headline, or what the document reports in its place for another variant; None where it reports nothing."""
+    """The headline, or the corresponding claim for another variant; None if the paper reports nothing."""
     main = headline(paper)
     if main is None or main.variant == variant or paper.loaded is None:
         return main

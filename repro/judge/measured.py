@@ -1,4 +1,4 @@
-"""What the records measured of a claim: one value per run, never invented, never mixed with what is not comparable."""
+"""The records' measurements of a claim: one value per run, never invented, never mixed with incomparable values."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DEVICE_FREE = frozenset({"rows", "pixel_mean", "pixel_std", "parameters"})
 
 @dataclass(frozen=True)
 class Measured:
-    """Values in the claim's unit, one per run; for a speed-up the ratio alone, with `runs` saying of how many runs.
+    """Values in the claim's unit, one per run. For a speed-up the ratio alone; `runs` says how many runs it is from.
 
     partial: from runs that were shortened after the point that the claim is about.
     """
@@ -62,8 +62,7 @@ def measure(claim: Claim, records: Iterable[RunRecord]) -> Measured | None:
     """The values that the records of the claim's paper give for it, or None.
 
     records: of that paper; those of other variants, protocols, kinds of device or of synthetic faces are left out. Only
-    runs that are done count. Where there is none, runs shortened in epochs alone do, up to the epoch that they reached.
-
+    finished runs count. If there is none, runs shortened only in epochs count, up to the epoch that they reached.
     """
     if claim.not_measured:
         return None
@@ -75,7 +74,7 @@ def measure(claim: Claim, records: Iterable[RunRecord]) -> Measured | None:
 
 
 def why_unmeasured(claim: Claim, records: Iterable[RunRecord]) -> str:
-    """Why `measure` gives None, in a few words; the claim's `not_measured` tells the rest."""
+    """Why `measure` gives None, in a few words; the claim's `not_measured` explains the rest."""
     if claim.not_measured:
         return "not measured"
     eligible = [record for record in records if is_comparable(claim, record)]
@@ -112,7 +111,7 @@ def _values(claim: Claim, records: Sequence[RunRecord]) -> tuple[list[float], bo
 
 
 def _measures_in_part(claim: Claim, record: RunRecord) -> bool:
-    """A run that stopped early is, up to there, the run that the claim is about; one with fewer rows never is."""
+    """A shortened run is, as far as it went, the run that the claim is about. A run with fewer samples never is."""
     placed = claim.epoch is not None or claim.step is not None
     return (
         record.status == "partial"
@@ -133,7 +132,7 @@ def _speedup(claim: Claim, records: Sequence[RunRecord]) -> Measured | None:
 
 
 def _value(claim: Claim, record: RunRecord) -> float | None:
-    """The figure of one run; None where the run does not hold it. Of a speed-up: the time, in seconds."""
+    """The value of one run; None if the run does not hold it. For a speed-up: the time, in seconds."""
     quantity = claim.quantity
     if quantity in ("accuracy", "loss"):
         metrics = metrics_of(claim, record)
@@ -176,7 +175,7 @@ def _data_fact(claim: Claim, record: RunRecord) -> float | None:
 
 
 def _entry(claim: Claim, record: RunRecord) -> Epoch | None:
-    """The entry of the history that the claim is about: of its epoch or its printed step, without either the last."""
+    """The history entry that the claim is about: of its epoch or its printed step, else the last entry."""
     if claim.epoch is None and claim.step is None:
         return record.history[-1] if record.history else None
     for entry in record.history:
@@ -197,7 +196,8 @@ def metrics_of(claim: Claim, record: RunRecord) -> Metrics | None:
 
 
 def figure(claim: Claim, metrics: Metrics) -> float | None:
-    """What an evaluation gives for a claim on accuracy or loss; of one emotion its recall, where rows were counted."""
+    """The value of an evaluation for a claim on accuracy or loss; for one emotion its recall, if samples were
+    counted."""
     if not claim.emotion:
         return getattr(metrics, claim.quantity)
     rows = figure_rows(claim, metrics)
@@ -208,14 +208,14 @@ def figure(claim: Claim, metrics: Metrics) -> float | None:
 
 
 def figure_rows(claim: Claim, metrics: Metrics) -> int:
-    """Rows that `figure` is a mean over."""
+    """Samples that `figure` is a mean over."""
     if claim.emotion and metrics.confusion is not None:
         return sum(metrics.confusion[EMOTIONS.index(claim.emotion)])
     return metrics.n
 
 
 def _evaluated(claim: Claim, record: RunRecord) -> Metrics | None:
-    """The evaluation that a count or a measure per class is of: of the whole split, never a running mean."""
+    """The evaluation behind a count or a measure per class: of the whole split, never a running mean."""
     return record.metrics.get(claim.split) if _at_end(claim) else metrics_of(claim, record)
 
 
@@ -224,9 +224,9 @@ def _at_end(claim: Claim) -> bool:
 
 
 def _confusion_count(claim: Claim, record: RunRecord) -> float | None:
-    """Samples predicted as the emotion (with `actual`: of those that are that one), or samples of the emotion predicted
-    as such; without an emotion: of all emotions. Where the claim says of how many samples its count is (`of_rows`), the
-    run's count is scaled to as many: shares and recalls are compared, not sizes of splits."""
+    """Samples predicted as the emotion (with `actual`: only those of that emotion), or samples of the emotion predicted
+    as such; without an emotion: of all emotions. If the claim gives the number of samples behind its count (`of_rows`),
+    the run's count is scaled to it: shares and recalls are compared, not sizes of splits."""
     metrics = _evaluated(claim, record)
     if metrics is None or metrics.confusion is None:
         return None
@@ -244,7 +244,7 @@ def _confusion_count(claim: Claim, record: RunRecord) -> float | None:
 
 
 def _of_probabilities(claim: Claim, record: RunRecord) -> float | None:
-    """From what the record keeps of the probabilities, which are those of the reported end."""
+    """From the probabilities in the record, which are those of the reported end."""
     found, metrics = record.ranking.get(claim.split), record.metrics.get(claim.split)
     if found is None or metrics is None or metrics.confusion is None or not _at_end(claim):
         return None

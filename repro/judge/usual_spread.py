@@ -1,4 +1,4 @@
-"""The usual spread of single runs over all papers: what a group of few runs borrows strength from."""
+"""The usual spread of single runs over all papers, from which small groups borrow strength."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ FIXED = (OFFICIAL, CLEAN, PLACEBO)  # protocols that evaluate the same samples i
 
 @dataclass(frozen=True)
 class UsualSpread:
-    """Groups of accuracies at the end of a run on the same samples, by what the runs of a group share.
+    """Groups of accuracies at the end of a run on the same samples, by the properties that a group shares.
 
-    Of protocols whose samples are fixed (`FIXED`), on PrivateTest; between 5 and 95 %, without dead runs, because a
+    Only protocols with fixed samples (`FIXED`), on PrivateTest, between 5 and 95 %. Dead runs are left out, because a
     network that learned nothing varies in its own way. Runs under two protocols count once.
     """
 
@@ -38,7 +38,7 @@ class UsualSpread:
 
 
 def usual_spread(records: Iterable[RunRecord]) -> UsualSpread:
-    """From records of any papers; of shortened and failed runs and of synthetic faces nothing is used."""
+    """From records of any papers. Shortened and failed runs and synthetic faces are not used."""
     found: dict[tuple[object, ...], dict[int, float]] = {}
     for record in records:
         end = record.metrics.get(REPORTED_SPLIT)

@@ -28,7 +28,7 @@ WORDS: dict[str, Word] = {
     "open": "open",
 }
 REPRODUCED = ("reproduced", "reproduced, though lower", "reproduced, though higher")
-# "consistent": no difference was found, and no tolerance was fixed that sameness could be tested against.
+# "consistent": no difference was found, and there is no tolerance against which sameness could be tested.
 RARE = 1e-6  # smaller probabilities are not printed
 LEAK_UNKNOWN = "not audited for leaks"
 LEAK_UNTESTED = "it leaks, and was not tested without the leak"
@@ -39,12 +39,12 @@ LEAK_UNSETTLED = "it leaks, and the runs without the leak do not settle it"
 class Judgement:
     """A verdict with the decisions behind it and one or two sentences with their figures.
 
-    word: the verdict. missing: of an open one, what is missing, in a few words. published: the decision on the runs as
-    published; None for facts, which have no spread. official, clean: of the same network without train/test overlap by
-    the paper's mistakes, and without any; None if not run, or if the claim is not about unseen samples at the end.
-    caveat: what the verdict leaves open, in a few words. assumed: what the comparison takes for granted and the paper
-    does not state. dead: how many of the runs as published ended no better than the
-    constant answer (`repro.judge.dead_runs`).
+    word: the verdict. missing: what an open verdict needs, in a few words. published: the decision on the runs as
+    published; None for facts, which have no spread. official, clean: decisions for the same network without train/test
+    overlap by the paper's mistakes, and without any overlap; None if not run, or if the claim is not about unseen
+    samples at the end. caveat: what the verdict leaves open, in a few words. assumed: assumptions of the comparison
+    that the paper does not state. dead: number of runs as published that ended no better than the constant answer
+    (`repro.judge.dead_runs`).
     same_runs: the runs as published and official are the same. p_family: p-value after Holm's correction.
     """
 
@@ -62,7 +62,7 @@ class Judgement:
 
     @property
     def verdict(self) -> str:
-        """The word, and what an open one misses."""
+        """The word, and what an open verdict lacks."""
         return f"{self.word}: {self.missing}" if self.missing and self.word == "open" else self.word
 
 
@@ -77,7 +77,7 @@ def word_of(decision: Decision) -> Word:
 
 
 def reproduces(judged: Judgement) -> str:
-    """Does the number reproduce as published? One word, with what is missing if it is open."""
+    """Does the number reproduce as published? One word, with what is missing if the verdict is open."""
     if judged.word == "only as published":
         return "yes"
     if judged.word in REPRODUCED:
@@ -91,7 +91,7 @@ def reproduces(judged: Judgement) -> str:
 
 
 def holds(claim: Claim, judged: Judgement) -> str:
-    """Does it hold without train/test overlap? One word, with what is missing if it is open.
+    """Does it hold without train/test overlap? One word, with what is missing if the verdict is open.
 
     no: official and clean runs both miss the claim. If official runs give it and clean runs miss it, it rests on the
     dataset's duplicates and not on a mistake of the paper.
@@ -116,7 +116,7 @@ def misses(claim: Claim, decision: Decision) -> bool:
 
 
 def missing(claim: Claim, decision: Decision) -> str:
-    """What an open decision misses, in a few words."""
+    """What an open decision lacks, in a few words."""
     if decision.seeds_needed is not None:
         more = max(1, decision.seeds_needed - decision.n)
         return f"{more:,} more seed{'' if more == 1 else 's'}"
@@ -142,7 +142,7 @@ def missing(claim: Claim, decision: Decision) -> str:
 
 
 def sentence(claim: Claim, decision: Decision) -> str:
-    """What the runs say, with the figures behind it."""
+    """The result of the runs, with the numbers behind it."""
     if decision.low is None or decision.high is None or decision.mean is None or decision.comparison is None:
         count = f"{decision.n} run{'' if decision.n == 1 else 's'}" if decision.n else "no run"
         return f"{count}; a verdict needs 3."

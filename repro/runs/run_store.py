@@ -35,8 +35,8 @@ from repro.runs.records import (
 from repro.runs.run_context import RunContext
 from repro.specs.protocols import ALL_PROTOCOLS
 
-# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: the folder is of
-# another run (an edited spec, another version of the code), or half cleared. absent: there is nothing.
+# done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: the folder holds
+# another run (an edited spec, another version of the code), or is half cleared. absent: there is nothing.
 RunState = Literal["done", "failed", "resumable", "stale", "absent"]
 
 _NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's identity
