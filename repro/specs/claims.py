@@ -80,10 +80,10 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     k: of "top_k". by: of "rank": what orders the emotions; "false_positives" are the samples of other emotions that are
         predicted as this one. A value between two places means either ("first or second" is 1.5, tolerance 0.5).
     tolerance: how far one new run may differ and still count as the same result, in `unit`; fixed before any run.
-    selected_from: the set of which the number is the best, in words ("a sweep over filters"); tries: its size, if the
-        paper states it. The best of many runs is above a typical one.
-    of_rows: of "predicted_rows" and "true_positives": the paper's number of samples, out of which it counts. A run
-        that evaluates another number of samples is compared by its share.
+    selected_from: what the number was selected from, in words ("a sweep over filters"); tries: its size, if the paper
+        states it. The best of many runs is above a typical one.
+    of_rows: of "predicted_rows" and "true_positives": the number of samples that the paper counts among. A run that
+        evaluates another number of samples is compared by its share.
     setting: of quantity "setting": which one, as a dotted path (as in `variants`) or in words; two claims with the same
         `setting` are compared: different values are a contradiction if the paper's words make them the same thing.
     actual: of quantity "predicted_rows", one cell of a confusion matrix: samples of this emotion that were predicted as
