@@ -7,9 +7,7 @@ from typing import Any
 
 from repro.decide.course import Course
 from repro.decide.duration import duration_text
-from repro.specs.catalog import paper_argument
-from repro.specs.decode import DEFAULT_VARIANT
-from repro.specs.protocols import AS_PUBLISHED
+from repro.specs.catalog import paper_argument, run_command
 from repro.text.units import reported
 
 BUDGET_MARGIN = 1.1  # factor on the time of the next look, in the command proposed for it
@@ -91,13 +89,8 @@ def next_command(course: Course) -> str:
     n, question = course.target, course.question
     if n is None:
         return ""
-    words = ["repro run", paper_argument(question.paper, question.loaded.path)]
-    if question.variant != DEFAULT_VARIANT:
-        words.append(f"--variant {question.variant}")
-    if question.protocol != AS_PUBLISHED:
-        words.append(f"--protocol {question.protocol}")
-    seconds = BUDGET_MARGIN * course.seconds_to(n)
-    return " ".join([*words, f"--until-decided --budget {duration_text(seconds)}"])
+    command = run_command(paper_argument(question.paper, question.loaded.path), question.variant, question.protocol)
+    return f"{command} --until-decided --budget {duration_text(BUDGET_MARGIN * course.seconds_to(n))}"
 
 
 def answer_document(course: Course) -> dict[str, Any]:

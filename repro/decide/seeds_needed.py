@@ -18,7 +18,7 @@ from repro.judge.groups import PaperRuns
 from repro.judge.judged_quantities import has_verdict
 from repro.judge.judgements import done, judge_claims, most_runs, rows_behind
 from repro.judge.verdicts import Judgement, Word, word_of
-from repro.specs.catalog import paper_files
+from repro.specs.catalog import paper_files, run_command
 from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS, decide_comparison
 from repro.text import units
@@ -158,7 +158,4 @@ def _commands(paper: str, plans: Sequence[SeedPlan]) -> list[str]:
     for plan in plans:
         if plan.n_needed is not None and plan.n_needed > plan.n_now:
             needed[plan.variant] = max(needed.get(plan.variant, 0), plan.n_needed)
-    return [
-        f"repro run {paper}{'' if variant == 'default' else f' --variant {variant}'} --seeds {seeds}"
-        for variant, seeds in needed.items()
-    ]
+    return [f"{run_command(paper, variant)} --seeds {seeds}" for variant, seeds in needed.items()]

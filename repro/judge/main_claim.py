@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.judge.groups import PaperRuns
-from repro.specs.spec import Claim
+from repro.specs.spec import Claim, Spec
 
 
 def headline(paper: PaperRuns) -> Claim | None:
@@ -13,12 +13,17 @@ def headline(paper: PaperRuns) -> Claim | None:
 
 def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
     """The headline, or the corresponding claim for another variant; None if the paper reports nothing."""
-    main = headline(paper)
-    if main is None or main.variant == variant or paper.loaded is None:
+    return claim_for(paper.loaded.spec, variant) if paper.loaded else None
+
+
+def claim_for(spec: Spec, variant: str) -> Claim | None:
+    """`main_claim` by the spec alone."""
+    main = spec.headline
+    if main is None or main.variant == variant:
         return main
     same_figure = [
         claim
-        for claim in paper.loaded.spec.single_claims
+        for claim in spec.single_claims
         if (claim.variant, claim.quantity, claim.split) == (variant, main.quantity, main.split)
         and not claim.not_measured
         and not claim.emotion

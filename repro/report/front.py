@@ -18,7 +18,6 @@ from repro.report.protocol_table import (
     OPEN,
     answer_cells,
     even_reported,
-    other_cell,
     overview_table,
     published_cell,
 )
@@ -209,10 +208,9 @@ def _front_row(one: HeadlineRuns) -> Row:
     unseen = _unseen(one)
     cell = Cell(NOT_RUN)
     if unseen:
-        found = other_cell(one, unseen[0])
-        values = one.figures(unseen[0])
-        shown = units.percentage_of(list(values.values())).removesuffix(")")
-        cell = Cell(f"{shown}, {unseen[0]})", found.value)
+        protocol, mean = unseen
+        shown = units.percentage_of(list(one.figures(protocol).values())).removesuffix(")")
+        cell = Cell(f"{shown}, {protocol})", mean)
     return row_of(
         [
             link(one.paper.id, f"{one.paper.id}.md"),

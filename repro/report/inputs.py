@@ -57,12 +57,11 @@ class ReportInput:
 
 def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
     """Raises RecordError for a record that cannot be read."""
-    found = with_rankings(find_records(results), specs)
     has_bench = bench_folder(results).is_dir() or (results / BENCH_NAME).exists()
     return ReportInput(
         results=results,
         specs=tuple(specs),
-        runs=tuple(RecordedRun(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found),
+        runs=_recorded(results, specs),
         audits={spec.id: paper_audits(spec, results) for spec in specs},
         data=read_data_audit(results),
         explanations=_explanations(results, specs),
@@ -81,9 +80,12 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
 
     Raises RecordError for a record that cannot be read.
     """
-    records = with_rankings(find_records(results), [spec])
-    runs = [RecordedRun(PurePosixPath(p.relative_to(results).as_posix()), r) for p, r in records]
-    return next(paper for paper in collect([spec], runs) if paper.id == spec.id)
+    return next(paper for paper in collect([spec], _recorded(results, [spec])) if paper.id == spec.id)
+
+
+def _recorded(results: Path, specs: Sequence[LoadedSpec]) -> tuple[RecordedRun, ...]:
+    found = with_rankings(find_records(results), specs)
+    return tuple(RecordedRun(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found)
 
 
 def _explanations(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, Explanation | None]:

@@ -6,17 +6,18 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from repro.audit.leakage import DATA_SET, OverlapKind, audit_leakage, groups_of_equal_pixels
+from repro.judge.main_claim import claim_for
 from repro.judge.measured import figure, metrics_of
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan
 from repro.runs.preparation import prepare
 from repro.runs.records import RunRecord
-from repro.specs.catalog import paper_argument
+from repro.specs.catalog import paper_argument, run_command
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, REPORTED_SPLIT
+from repro.statistics import MIN_RUNS
 from repro.text import units
 
-FEW_SEEDS = 3  # with fewer there is no verdict
 _LABEL = 10  # columns of the words on the left
 _KINDS: dict[OverlapKind, str] = {
     "same row": "the same sample",
@@ -79,7 +80,8 @@ def _trained(record: RunRecord, dataset: Dataset) -> str:
 
 def _checked(plan: RunPlan, record: RunRecord, dataset: Dataset) -> list[str]:
     """The main number, and how much of its split was trained on."""
-    claim = plan.spec.headline
+    # A variant that the paper reports nothing for is another reading of the headline.
+    claim = claim_for(plan.spec, plan.variant) or plan.spec.headline
     metrics, split, reported = record.metrics.get(REPORTED_SPLIT), REPORTED_SPLIT, ""
     if plan.protocol == AS_PUBLISHED and claim is not None:
         metrics, split = metrics_of(claim, record) or metrics, claim.split
@@ -112,8 +114,7 @@ def _overlap(plan: RunPlan, split: str, dataset: Dataset) -> list[str]:
 
 def _next(plan: RunPlan, seeds: int, dataset: Dataset) -> list[str]:
     name = paper_argument(plan.paper, plan.spec_path)
-    words = f"repro run {name}" + ("" if plan.variant == DEFAULT_VARIANT else f" --variant {plan.variant}")
-    clean = [f"{words} --protocol {CLEAN}   the same network without train/test overlap"]
+    clean = [f"{run_command(name, plan.variant, CLEAN)}   the same network without train/test overlap"]
     clean = clean if plan.protocol == AS_PUBLISHED else []
     if dataset.faces.synthetic:
         return [
@@ -121,5 +122,6 @@ def _next(plan: RunPlan, seeds: int, dataset: Dataset) -> list[str]:
             f"repro forensics {name}   can the paper's printed numbers all be true? Needs no data",
             "repro data get --from kaggle   brings FER-2013; or repro data import FILE",
         ]
-    more = [f"{words} --until-decided   adds seeds until there is a verdict"] if seeds < FEW_SEEDS else []
+    words = run_command(name, plan.variant, plan.protocol)
+    more = [f"{words} --until-decided   adds seeds until there is a verdict"] if seeds < MIN_RUNS else []
     return [*more, *clean, "repro report   writes tables, plots and a page for each paper"]

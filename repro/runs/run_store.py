@@ -128,21 +128,21 @@ class StoredRun:
         again = state == "failed" and (record.failed_epoch is None or self.plan.keep_going)
         return None if again else record
 
-    def _source(self) -> StoredRun | None:
+    def _source(self) -> tuple[StoredRun, RunRecord] | None:
         """The same run under another protocol, if it has ended. A run that was begun here is resumed instead."""
         if self.state == "resumable":
             return None
         others = (replace(self.plan, protocol=protocol) for protocol in ALL_PROTOCOLS if protocol != self.plan.protocol)
         runs = (StoredRun(plan, self.context) for plan in others)
-        return next((run for run in runs if run._ended() is not None), None)
+        return next(((run, record) for run in runs if (record := run._ended()) is not None), None)
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
     def _taken_over(self) -> RunRecord | None:
-        source = self._source()
-        known = source._ended() if source else None
-        if source is None or known is None:
+        found = self._source()
+        if found is None:
             return None
+        source, known = found
         trained_as = known.same_run_as or known.protocol
         record = msgspec.structs.replace(known, protocol=self.plan.protocol, same_run_as=trained_as)
         predictions = source.folder / PREDICTIONS_NAME

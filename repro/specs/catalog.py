@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repro.specs.decode import LoadedSpec, SpecError, load_spec
+from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError, load_spec
+from repro.specs.protocols import AS_PUBLISHED
 
 TEMPLATE = "TEMPLATE.toml"
 
@@ -44,3 +45,11 @@ def paper_argument(paper: str, path: Path) -> str:
     """The name of a paper on a command line: its id if it is bundled, else its file."""
     bundled = path.resolve() in [one.resolve() for one in paper_files()]
     return paper if bundled else str(path)
+
+
+def run_command(paper: str, variant: str = DEFAULT_VARIANT, protocol: str = AS_PUBLISHED) -> str:
+    """The command that runs a paper; defaults go unsaid. paper: as `paper_argument` gives it, or an id."""
+    words = ["repro run", paper]
+    words += [] if variant == DEFAULT_VARIANT else ["--variant", variant]
+    words += [] if protocol == AS_PUBLISHED else ["--protocol", protocol]
+    return " ".join(words)

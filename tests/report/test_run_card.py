@@ -84,6 +84,7 @@ def test_real_data_without_a_verdict_ask_for_seeds(tmp_path, dataset):
     assert "--until-decided" not in card(loaded, real, seeds=3)
     clean = card(loaded, real, protocol=CLEAN)
     assert "tiny, protocol clean, 1 seed." in clean and "--protocol clean   the same" not in clean
+    assert "--protocol clean --until-decided   adds seeds" in clean, "to the question that was just run"
 
 
 def test_a_failed_run_has_no_card(tmp_path, dataset):

@@ -11,7 +11,7 @@ from typing import Any
 import msgspec
 import numpy as np
 import pytest
-from tiny_runs import Killed, TinyRuns, stop_at, tiny_dataset, under
+from tiny_runs import Killed, stop_at, under
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
@@ -90,16 +90,6 @@ def test_most_committed_records_are_of_the_present_settings() -> None:
 
 
 # --- states, and kills in between -------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def dataset(tiny_faces):
-    return tiny_dataset(tiny_faces)
-
-
-@pytest.fixture
-def do(tiny_paper, dataset, tmp_path):
-    return TinyRuns(tiny_paper, dataset, tmp_path / "results")
 
 
 def test_the_state_of_a_run(do):

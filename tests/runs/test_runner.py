@@ -7,7 +7,7 @@ import jax
 import msgspec
 import numpy as np
 import pytest
-from tiny_runs import CPU, Killed, TinyRuns, stop_at, tiny_dataset, under
+from tiny_runs import CPU, Killed, stop_at, under
 
 from fer_jax.data.faces import UNLABELLED, Faces, concatenate
 from fer_jax.duplicates.search import DUPLICATES_VERSION
@@ -19,16 +19,6 @@ from repro.runs.records import Overrides, read_record, write_record
 from repro.runs.run_context import RunContext
 from repro.runs.runner import run, run_seeds
 from repro.specs.decode import load_spec
-
-
-@pytest.fixture
-def dataset(tiny_faces):
-    return tiny_dataset(tiny_faces)
-
-
-@pytest.fixture
-def do(tiny_paper, dataset, tmp_path):
-    return TinyRuns(tiny_paper, dataset, tmp_path / "results")
 
 
 def test_a_run_is_recorded_and_then_skipped(do, dataset):
