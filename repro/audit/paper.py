@@ -9,7 +9,7 @@ import msgspec
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION, pictures_of
 from fer_jax.machine.cache_folder import cache_folder
-from repro.audit.leakage import DATA_SET, LeakageAudit, Overlap, audit_leakage, groups_of_equal_pixels
+from repro.audit.leakage import LeakageAudit, audit_leakage, groups_of_equal_pixels
 from repro.audit.records import AUDIT_FORMAT, AuditRecord
 from repro.runs.dataset import Dataset
 from repro.runs.plan import make_plan
@@ -47,33 +47,7 @@ def audit_paper(loaded: LoadedSpec, dataset: Dataset, *, variant: str, protocols
 
 def audit_document(audit: LeakageAudit) -> dict[str, Any]:
     """One audit of `repro audit PAPER --json`."""
-    shared = {split: {"rows": audit.shared(split), "share": audit.share(split)} for split in evaluated(audit)}
+    shared = {
+        split: {"rows": audit.shared(split), "share": audit.share(split)} for split in audit.rows if split != "train"
+    }
     return {**msgspec.to_builtins(audit), "shared": shared}
-
-
-def evaluated(audit: LeakageAudit) -> list[str]:
-    return [split for split in audit.rows if split != "train"]
-
-
-def audit_text(audit: LeakageAudit) -> str:
-    """One audit on a terminal."""
-    about = f"{audit.paper}, variant {audit.variant}, protocol {audit.protocol}, seed {audit.seed}"
-    lines = [about, f"  {audit.rows['train']:,} training rows"]
-    for split in evaluated(audit):
-        of_split = [overlap for overlap in audit.overlaps if overlap.split == split]
-        total = f"{audit.shared(split):,} of {audit.rows[split]:,} rows ({audit.share(split):.1%})"
-        lines.append(f"  {split}: {total if of_split else f'none of {audit.rows[split]:,} rows'} trained on")
-        lines += [f"    {overlap_line(overlap)}" for overlap in of_split]
-    lines += [f"  {selection.split}: decides {selection.decides}" for selection in audit.selections]
-    return "\n".join(lines)
-
-
-def overlap_line(overlap: Overlap) -> str:
-    """How many samples, in which way, and which step caused it."""
-    if overlap.cause == DATA_SET:
-        why = f"twice in the data set, put on both sides by {overlap.separated_by}"
-    elif overlap.separated_by != overlap.cause:
-        why = f"copied by {overlap.cause}, divided afterwards by {overlap.separated_by}"
-    else:
-        why = f"copied by {overlap.cause}"
-    return f"{overlap.rows:,} ({overlap.share:.1%}) {overlap.kind}: {why}"

@@ -25,7 +25,7 @@ Example:
   repro audit data
   repro audit data --data fer2013.csv --ferplus fer2013new.csv --json"""
 
-DATA_HELP = "FER-2013 in any form, or the word `synthetic`. Default: the data set imported last, else synthetic faces."
+DATA_HELP = "FER-2013 in any form, or the word `synthetic`. Default: the dataset imported last, else synthetic faces."
 
 
 class _DataOrPaper(click.Group):
@@ -41,9 +41,9 @@ class _DataOrPaper(click.Group):
 
 @click.group("audit", cls=_DataOrPaper, epilog=PAPER_EXAMPLE, subcommand_metavar="data|PAPER [OPTIONS]")
 def audit() -> None:
-    """Evaluated rows that were trained on (PAPER); duplicates and faults of a data set (data).
+    """Find test samples that are also in training (PAPER), or duplicates and other defects of a dataset (data).
 
-    Needs no training. `repro audit data --help` and `repro audit PAPER --help` tell the options.
+    Needs no training. `repro audit data --help` and `repro audit PAPER --help` list the options.
     """
 
 
@@ -54,7 +54,7 @@ def audit() -> None:
     type=click.Choice([*PROTOCOLS, "all"]),
     default="all",
     show_default=True,
-    help="Which protocols are looked at.",
+    help="The protocols to audit.",
 )
 @click.option(
     "--variant", default=DEFAULT_VARIANT, show_default=True, help="Settings of this variant; `repro list` names them."
@@ -65,13 +65,16 @@ def audit() -> None:
 def audit_paper_command(
     paper: str, protocol: str, variant: str, source: str | None, results: Path, as_json: bool
 ) -> None:
-    """Which evaluated rows of a paper were trained on, how many, and by which data step.
+    """Count the evaluated samples that are also in training, and name the data step that caused each overlap.
 
-    On real data with all protocols, what is found is kept in the results folder, for `repro report`.
+    On real data with all protocols, the result is kept in the results folder for `repro report`.
     """
-    from repro.audit.paper import audit_document, audit_paper, audit_text
+    from repro.audit.paper import audit_document, audit_paper
     from repro.audit.records import write_audit
+    from repro.report.audit_section import audit_blocks
     from repro.runs.dataset import open_dataset
+    from repro.text.document import Document
+    from repro.text.terminal import terminal
 
     loaded = find_paper(paper)
     loaded.resolve(variant)
@@ -83,7 +86,7 @@ def audit_paper_command(
     if as_json:
         click.echo(json.dumps([audit_document(one) for one in record.audits], indent=2))
     else:
-        click.echo("\n\n".join(audit_text(one) for one in record.audits))
+        click.echo(terminal(Document(loaded.id, tuple(audit_blocks(loaded.id, variant, record)))))
     if protocol == "all" and not dataset.faces.synthetic:
         click.echo(f"wrote {write_audit(results, record)}", err=True)
 
@@ -103,18 +106,20 @@ def audit_paper_command(
     type=click.Choice(["blocks", "index"]),
     default="blocks",
     show_default=True,
-    help="`index` (extra audit-large) is faster from some 30,000 rows on, and may miss a few.",
+    help="`index` (extra audit-large) is faster above about 30,000 samples, and may miss a few pairs.",
 )
 @json_option
 def audit_data_command(source: str | None, ferplus: Path | None, out: Path, candidates: Any, as_json: bool) -> None:
-    """Duplicates within and across splits, conflicting labels, constant pictures; every pair in a CSV.
+    """Find duplicates within and across splits, conflicting labels and constant images. Write every pair to a CSV.
 
-    The first search of a data set compares all pairs of its rows; what it finds is kept in the cache.
+    The first search of a dataset compares all pairs of its samples. The result is kept in the cache.
     """
     from repro.audit.contact_sheet import contact_sheet
-    from repro.audit.data import audit_data, audit_data_document, audit_data_text, search_duplicates, write_pairs_csv
+    from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
     from repro.audit.records import write_data_audit
+    from repro.report.data_section import data_section
     from repro.runs.dataset import open_dataset
+    from repro.text.terminal import terminal_blocks
 
     dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
@@ -125,7 +130,7 @@ def audit_data_command(source: str | None, ferplus: Path | None, out: Path, cand
     if as_json:
         click.echo(json.dumps(audit_data_document(found), indent=2))
     else:
-        click.echo(audit_data_text(found))
+        click.echo(terminal_blocks(data_section(found)))
     written = write_data_audit(out, found)
     click.echo(
         f"wrote {written}, duplicates.csv ({len(pairs):,} pairs) and duplicates.png (the worst {shown})", err=True

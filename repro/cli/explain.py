@@ -48,15 +48,18 @@ def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, 
 
     from repro.explain.records import write_explanation
     from repro.explain.search import Search
-    from repro.explain.text import explanation_text
+    from repro.explain.text import explanation_blocks
     from repro.runs.dataset import SYNTHETIC
+    from repro.text.document import Document
+    from repro.text.terminal import terminal
 
     search = Search(loaded, data=data, device=device, results=results, seeds=seeds, train=train)
     explanation = search.explain()
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(explanation), indent=2))
     else:
-        click.echo(explanation_text(explanation))
+        title = f"{explanation.paper}, claim {explanation.claim}"
+        click.echo(terminal(Document(title, tuple(explanation_blocks(explanation)))))
     if explanation.data not in (SYNTHETIC, ""):
         click.echo(f"wrote {write_explanation(results, explanation)}", err=True)
     if explanation.failed_runs:

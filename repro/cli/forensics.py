@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 
 import click
 import msgspec
 
 from repro.cli.options import json_option
-from repro.forensics import OUTCOMES, Finding, examine
+from repro.forensics import examine
 from repro.forensics.contradictions import ContradictedPassage, points
-from repro.forensics.finding import short_ids
+from repro.report.forensics_section import findings_section, summary
 from repro.specs.catalog import find_paper
-from repro.specs.decode import LoadedSpec
+from repro.text.document import Block, Document, Paragraph
+from repro.text.terminal import terminal
 
 EXAMPLE = """\
 \b
@@ -25,7 +25,7 @@ Example:
 
 @click.command("forensics", epilog=EXAMPLE)
 @click.argument("paper")
-@click.option("--all", "show_all", is_flag=True, help="Show also what fits and what cannot be told.")
+@click.option("--all", "show_all", is_flag=True, help="Also show the checks that fit and those that cannot tell.")
 @json_option
 def forensics(paper: str, show_all: bool, as_json: bool) -> None:
     """Check whether a paper's printed numbers are consistent with each other.
@@ -45,7 +45,11 @@ def forensics(paper: str, show_all: bool, as_json: bool) -> None:
         }
         click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     else:
-        click.echo(findings_text(loaded, findings, show_all=show_all))
+        passages = loaded.spec.passages
+        blocks: list[Block] = [Paragraph(summary(passages, findings))]
+        blocks += findings_section(passages, findings, undecided=show_all)
+        blocks += [] if show_all else [Paragraph("--all shows the arithmetic of every check.")]
+        click.echo(terminal(Document(loaded.id, tuple(blocks))))
 
 
 def _point(point: ContradictedPassage) -> dict[str, object]:
@@ -54,45 +58,3 @@ def _point(point: ContradictedPassage) -> dict[str, object]:
         "quote": point.quote,
         "findings": [{"check": f.check, "claims": list(f.claims), "outcome": f.outcome} for f in point.findings],
     }
-
-
-def findings_text(loaded: LoadedSpec, findings: Sequence[Finding], *, show_all: bool) -> str:
-    """The findings for a terminal: contradictions, then what differs from the paper's statements; with `show_all` also
-    the rest."""
-    found = points(loaded.spec.passages, findings)
-    counts = {outcome: sum(finding.outcome == outcome for finding in findings) for outcome in OUTCOMES}
-    lines = [
-        f"{loaded.id}: {_many(len(found.contradictions), 'contradiction')}, "
-        f"{_many(len(found.others), 'point')} not by the stated convention "
-        f"({len(findings)} checks: " + ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) + ")"
-    ]
-    shown: list[Finding] = []
-    for name, group in (("Contradiction", found.contradictions), ("Not by the stated convention", found.others)):
-        for index, point in enumerate(group, 1):
-            lines += ["", f"{name} {index} of {len(group)}: {point.place}: '{point.quote}'"]
-            for finding in point.findings:
-                known = finding in shown
-                lines += [f"  also, as above: {finding.check}: {finding.arithmetic}"] if known else _lines(finding)
-                shown.append(finding)
-    if show_all:
-        for outcome in ("cannot tell", "consistent"):
-            rest = [finding for finding in findings if finding.outcome == outcome]
-            lines += ["", f"{outcome.capitalize()}: {_many(len(rest), 'check')}"]
-            for finding in rest:
-                lines += _lines(finding)
-    elif not found.contradictions:
-        lines.append("No contradiction among the numbers. --all shows the arithmetic of every check.")
-    return "\n".join(lines)
-
-
-def _lines(finding: Finding) -> list[str]:
-    lines = [f"  {finding.outcome}: {finding.check}", f"    {finding.arithmetic}", f"    {finding.meaning}"]
-    if finding.conventions:
-        lines.append(f"    would follow from: {'; '.join(finding.conventions)}")
-    taken = "; ".join(f"{premise.what} ({premise.source})" for premise in finding.premises)
-    lines.append(f"    takes for granted: {taken or 'the printed figures alone'}")
-    return [*lines, f"    claims: {', '.join(short_ids(finding.claims))}"]
-
-
-def _many(count: int, word: str) -> str:
-    return f"{count} {word}{'' if count == 1 else 's'}"

@@ -23,8 +23,9 @@ Example:
 @json_option
 def plan(paper: str, results: Path, as_json: bool) -> None:
     """How many seeds would decide each claim, and how long they would take."""
-    from repro.decide.seeds_needed import plan_document, plan_text
+    from repro.decide.seeds_needed import plan_document, plan_to_show
     from repro.report.inputs import paper_audits, paper_runs
+    from repro.text.terminal import terminal
 
     loaded = find_paper(paper)
     must_exist(results)
@@ -32,4 +33,4 @@ def plan(paper: str, results: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
     else:
-        click.echo(plan_text(runs, audits))
+        click.echo(terminal(plan_to_show(runs, audits)))

@@ -16,11 +16,12 @@ from repro.specs.decode import DEFAULT_VARIANT
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Show the settings of this variant.")
 @json_option
 def show(paper: str, variant: str, as_json: bool) -> None:
-    """What one paper says: settings with their provenance, claims, contradictions."""
-    from repro.report.describe import paper_document, paper_text
+    """Print one paper: settings with their sources, claims, contradictions."""
+    from repro.report.describe import paper_document, paper_to_show
+    from repro.text.terminal import terminal
 
     loaded = find_paper(paper)
     if as_json:
         print_json(paper_document(loaded, variant))
     else:
-        click.echo(paper_text(loaded, variant))
+        click.echo(terminal(paper_to_show(loaded, variant)))

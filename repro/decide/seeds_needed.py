@@ -19,9 +19,11 @@ from repro.judge.judged_quantities import has_verdict
 from repro.judge.judgements import done, judge_claims, most_runs, rows_behind
 from repro.judge.verdicts import Judgement, Word, word_of
 from repro.specs.catalog import paper_files, run_command
+from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS, decide_comparison
 from repro.text import units
+from repro.text.document import Block, Document, Items, Paragraph, code, strong
 
 
 class SeedPlan(msgspec.Struct, frozen=True, kw_only=True):
@@ -117,22 +119,24 @@ def plan_document(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> dict[
     return {"paper": paper.id, "level": LEVEL, "min_seeds": MIN_RUNS, "claims": plans}
 
 
-def plan_text(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> str:
+def plan_to_show(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> Document:
     """`repro plan`."""
     plans = seed_plans(paper, audits)
     if not plans:
-        return f"{paper.id}: no accuracy that a run can measure is claimed."
-    lines = [f"{paper.id}: seeds that each accuracy needs for a verdict, as published", ""]
-    width = max(len(plan.claim) for plan in plans)
+        return Document(paper.id, (Paragraph("The paper claims no accuracy that a run can measure."),))
+    blocks: list[Block] = []
     for plan in plans:
-        variant = "" if plan.variant == "default" else f", variant {plan.variant}"
+        variant = "" if plan.variant == DEFAULT_VARIANT else f", variant {plan.variant}"
         seen = f"measured {plan.measured} (n = {plan.n_now}, {plan.device})" if plan.n_now else "not run"
-        lines += [
-            f"{plan.claim:<{width}}  reported {plan.reported}{variant}; {seen}",
-            f"{'':<{width}}  now: {plan.verdict_now}; {_need(plan)}",
-            f"{'':<{width}}  {plan.reason}",
+        now = f"Now: {plan.verdict_now}. {_need(plan)}."
+        blocks += [
+            Paragraph((strong(f"{plan.claim}:"), f" reported {plan.reported}{variant}; {seen}")),
+            Items((now, plan.reason)),
         ]
-    return "\n".join([*lines, "", *_commands(_word(paper), plans)]).rstrip()
+    commands = _commands(_word(paper), plans)
+    if commands:
+        blocks += [Paragraph("To decide as many as possible:"), Items(tuple(code(command) for command in commands))]
+    return Document(f"{paper.id}: seeds that each accuracy needs for a verdict, as published", tuple(blocks))
 
 
 def _word(paper: PaperRuns) -> str:
@@ -143,13 +147,13 @@ def _word(paper: PaperRuns) -> str:
 
 def _need(plan: SeedPlan) -> str:
     if plan.decided:
-        return f"enough: {plan.n_now} seeds"
+        return f"Enough: {plan.n_now} seeds"
     if plan.n_needed is None:
-        return "no number of seeds is enough"
+        return "No number of seeds is enough"
     missing = max(0, plan.n_needed - plan.n_now)
     hours = "" if plan.hours_needed is None else f", about {plan.hours_needed:.1f} h"
     expected = f"; then expected: {plan.expected}" if plan.expected else ""
-    return f"needed: {plan.n_needed:,} seeds, {missing:,} more{hours}{expected}"
+    return f"Needed: {plan.n_needed:,} seeds, {missing:,} more{hours}{expected}"
 
 
 def _commands(paper: str, plans: Sequence[SeedPlan]) -> list[str]:

@@ -1,4 +1,4 @@
-"""An explanation as text for the terminal and for the paper's page."""
+"""An explanation as blocks, for the terminal and for the paper's page."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from statistics import fmean
 
 from repro.explain.hypotheses import missing_text
 from repro.explain.records import Explanation, SuspectResult
-from repro.text.document import Block, Cell, Column, Inline, Items, Paragraph, strong, table
+from repro.text.document import Block, Cell, Column, Details, Inline, Items, Paragraph, strong, table
 from repro.text.units import percentage_of
 
-COLUMNS = (Column("Hypothesis"), Column("Accuracy", "right"), Column("How"), Column("Result"), Column("Evidence"))
+COLUMNS = (Column("Hypothesis"), Column("Accuracy", "right"), Column("How"), Column("Result"))
 WORDS = {True: "for", False: "against", None: "does not tell"}
 HEADS = {
     "proven": "Proven",
@@ -30,36 +30,30 @@ def summary(explanation: Explanation) -> str:
     return " ".join([f"{headline(explanation)}.", *explanation.why])
 
 
-def explanation_text(explanation: Explanation) -> str:
-    """`repro explain`, the credited hypotheses first."""
-    lines = [f"{explanation.paper}, claim {explanation.claim}: {headline(explanation)}"]
-    lines += [f"  {why}" for why in explanation.why]
-    lines += [f"  To decide: {step}" for step in explanation.next_steps]
-    lines += [f"  FAILED: {error}" for error in explanation.failed_runs]
-    lines += [f"  {place}" for place in [_place(explanation)] if place]
-    for one in explanation.suspects:
-        lines += ["", f"[{one.standing}] {_name(one)}", f"    {_reason(one)}"]
-        lines += [f"    {evidence.kind}: {WORDS[evidence.fits]}: {evidence.text}" for evidence in one.evidence]
-    return "\n".join(lines)
-
-
 def explanation_blocks(explanation: Explanation) -> list[Block]:
-    """The section of a paper's page."""
+    """The conclusion, what would decide it, and every hypothesis with its evidence."""
+    about = f" {' '.join(explanation.why)} {_place(explanation)}".rstrip()
+    blocks: list[Block] = [Paragraph((strong(f"{headline(explanation)}."), about))]
+    if explanation.failed_runs:
+        blocks += [Paragraph("Failed runs:"), Items(explanation.failed_runs)]
+    if explanation.next_steps:
+        blocks += [Paragraph("To decide:"), Items(explanation.next_steps)]
+    if not explanation.suspects:
+        return blocks
     rows: list[list[Cell | Inline]] = [
         [
             _name(one),
             Cell(percentage_of(one.accuracies), fmean(one.accuracies)) if one.accuracies else "\u2014",
             one.how,
             strong(one.standing) if one.standing == "credited" else one.standing,
-            "; ".join([_reason(one), *(f"{e.kind}, {WORDS[e.fits]}: {e.text}" for e in one.evidence)]),
         ]
         for one in explanation.suspects
     ]
-    about = f" {' '.join(explanation.why)} {_place(explanation)}".rstrip()
-    blocks: list[Block] = [Paragraph((strong(f"{headline(explanation)}."), about))]
-    if explanation.next_steps:
-        blocks += [Paragraph("To decide:"), Items(explanation.next_steps)]
-    return [*blocks, *([table(COLUMNS, rows)] if rows else [])]
+    reasons: list[Block] = []
+    for one in explanation.suspects:
+        evidence = (f"{found.kind}: {WORDS[found.fits]}: {found.text}" for found in one.evidence)
+        reasons += [Paragraph((strong(f"{one.suspect}:"), f" {one.standing}.")), Items((_reason(one), *evidence))]
+    return [*blocks, table(COLUMNS, rows), Details("Evidence for each hypothesis", tuple(reasons))]
 
 
 def _name(one: SuspectResult) -> str:

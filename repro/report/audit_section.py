@@ -46,12 +46,14 @@ def audit_blocks(id: str, variant: str, found: AuditRecord | None) -> list[Block
 
 def _audits(audits: Sequence[LeakageAudit]) -> list[Block]:
     rows = [row for audit in audits for row in _audit_rows(audit)]
-    chosen: list[Inline] = [
-        ("Under ", code(audit.protocol), ", ", code(selection.split), f" decides {selection.decides}.")
-        for audit in audits
-        for selection in audit.selections
-    ]
-    return [table(AUDIT_COLUMNS, rows), *([Items(tuple(chosen))] if chosen else [])]
+    training: list[Inline] = [_training(audit) for audit in audits]
+    return [table(AUDIT_COLUMNS, rows), Items(tuple(training))]
+
+
+def _training(audit: LeakageAudit) -> Inline:
+    """What is trained on, and what the evaluated splits decide."""
+    decides = [(code(selection.split), f" decides {selection.decides}") for selection in audit.selections]
+    return joined([(code(audit.protocol), f": {audit.rows['train']:,} training samples"), *decides], "; ")
 
 
 def _audit_rows(audit: LeakageAudit) -> Iterator[list[Cell | Inline]]:

@@ -1,13 +1,14 @@
-"""The findings of the data set audit, for RESULTS.md."""
+"""The results of the dataset audit, for RESULTS.md and `repro audit data`."""
 
 from __future__ import annotations
 
 from fer_jax.data.faces import USAGES
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.audit.data import DataAudit, PairCounts
-from repro.text.document import Block, Cell, Column, Paragraph, Section, count, say, table
+from repro.text.document import Block, Cell, Column, Items, Paragraph, Section, count, say, table
 
 TITLE = "The dataset"
+LISTED = 12  # samples of a defect that are named
 LEGEND = """\
 Exact pairs have the same pixels; near pairs show one image changed by brightness, contrast, compression, mirroring or a
 shift. All pairs: [audit/duplicates.csv](audit/duplicates.csv)."""
@@ -39,20 +40,32 @@ def data_section(audit: DataAudit | None) -> list[Block]:
         for one in audit.copies_in_training
         if one.rows
     ]
-    conflicts = (
-        f"Images with more than one emotion: {audit.exact_conflicts.pictures:,} with the same pixels, "
-        f"{audit.conflicts.pictures:,} with near duplicates. Constant images: {len(audit.constant)}; almost constant: "
-        f"{len(audit.almost_constant)}."
+    conflicts = "Images with more than one emotion: " + "; ".join(
+        f"{one.pictures:,} {kind} ({one.pairs:,} pairs, {one.rows:,} samples)"
+        for kind, one in (("with the same pixels", audit.exact_conflicts), ("with near duplicates", audit.conflicts))
     )
+    defects = [
+        f"{conflicts}.",
+        f"Constant images: {_listed(audit.constant)}. Almost constant: {_listed(audit.almost_constant)}.",
+    ]
+    if audit.not_faces is not None and audit.not_faces_by_split is not None:
+        splits = ", ".join(f"{name} {n:,}" for name, n in zip(USAGES, audit.not_faces_by_split, strict=True))
+        defects.append(f"Not a face according to the votes of FER+: {len(audit.not_faces):,} ({splits}).")
     about = f"{audit.data} ({audit.fingerprint[:8]}): {audit.rows:,} samples, {audit.pictures:,} different images. "
     blocks = [
         Paragraph((about, say(LEGEND))),
         *([] if audit.duplicates_version == DUPLICATES_VERSION else [Paragraph(say(OUTDATED))]),
         *([table(COPY_COLUMNS, copies)] if copies else []),
         table((*PAIR_COLUMNS, *between), rows),
-        Paragraph(conflicts),
+        Items(tuple(defects)),
     ]
     return [Section(TITLE, tuple(blocks))]
+
+
+def _listed(rows: tuple[int, ...]) -> str:
+    """The number of samples, and the first of them, counted from 0."""
+    shown = ", ".join(str(row) for row in rows[:LISTED])
+    return f"{len(rows):,} (samples {shown}{', …' if len(rows) > LISTED else ''})" if rows else "none"
 
 
 def _share(n: int, rows: int) -> Cell:

@@ -1,22 +1,33 @@
-"""Specs as terminal text and as JSON: `repro list` and `repro show`. No JAX here."""
+"""Specs to be shown, and as JSON: `repro list` and `repro show`. No JAX here."""
 
 from __future__ import annotations
 
-import textwrap
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 import msgspec
 
-from fer_jax.vocabulary.layers import Layer, layer_names, output_shapes, parameter_count
+from fer_jax.vocabulary.layers import layer_names, output_shapes, parameter_count
 from fer_jax.vocabulary.step_kinds import check_steps, step_names
 from repro.runs.plan import settings_sha256
+from repro.specs.claim_tables import ClaimTable, Curve
+from repro.specs.claims import Claim
 from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.specs.provenance import Sources, own_sources, variant_sources
 from repro.specs.spec import Provenance, Spec
+from repro.text.document import (
+    Block,
+    Cell,
+    Column,
+    Document,
+    Items,
+    Paragraph,
+    Section,
+    say,
+    strong,
+    table,
+)
 from repro.text.units import reported
-
-WIDTH = 120  # of a line on a terminal
 
 # --- list -----------------------------------------------------------------------------------------------------------
 
@@ -39,20 +50,25 @@ def paper_row(paper: LoadedSpec) -> dict[str, Any]:
     }
 
 
-def papers_table(papers: Iterable[LoadedSpec]) -> str:
+def papers_to_show(papers: Iterable[LoadedSpec]) -> list[Block]:
     """`repro list`."""
-    lines = []
+    blocks: list[Block] = []
     for paper in papers:
         spec, main = paper.spec, paper.spec.headline
         claim = f"reports {reported(main)} on {main.split}" if main else "no claims"
-        flag = f"  [{main.flag}]" if main and main.flag else ""
+        flag = f" [{main.flag}]" if main and main.flag else ""
         year = f" ({spec.paper.year})" if spec.paper.year else ", undated"
-        lines.append(f"{paper.id:<12} {_authors(spec)}{year}: {claim}{flag}")
-        lines.append(f"{'':<12} {spec.paper.title}")
-        lines.append(f"{'':<12} {_parameters(spec)[0]:,} parameters; variants: {', '.join(paper.variant_names())}")
-        lines.append("")
-    lines.append("repro show PAPER tells the settings and where each comes from; repro run PAPER runs one.")
-    return "\n".join(lines)
+        blocks += [
+            Paragraph((strong(paper.id), f": {_authors(spec)}{year}: {claim}{flag}")),
+            Items(
+                (
+                    spec.paper.title,
+                    f"{_parameters(spec)[0]:,} parameters; variants: {', '.join(paper.variant_names())}",
+                )
+            ),
+        ]
+    hint = "`repro show PAPER` prints the settings and their sources; `repro run PAPER` trains the paper."
+    return [*blocks, Paragraph(say(hint))]
 
 
 def _authors(spec: Spec) -> str:
@@ -85,145 +101,132 @@ def paper_document(paper: LoadedSpec, variant: str) -> dict[str, Any]:
     }
 
 
-def paper_text(paper: LoadedSpec, variant: str) -> str:
-    """`repro show`."""
+def paper_to_show(paper: LoadedSpec, variant: str) -> Document:
+    """`repro show`: every setting with its source, every claim with its place."""
     spec = paper.resolve(variant)
     about = spec.paper
-    lines = [about.title, f"{', '.join(about.authors)}{f', {about.year}' if about.year else ', undated'}"]
-    lines += [text for text in (about.venue, about.doi and f"doi {about.doi}", about.url) if text]
-    lines += ["", about.summary.strip(), ""]
     sources, own = variant_sources(paper, variant), ()
+    where = (about.venue, about.doi and f"doi {about.doi}", about.url)
+    blocks: list[Block] = [
+        Paragraph(f"{', '.join(about.authors)}, {about.year or 'undated'}"),
+        Items(tuple(text for text in where if text)),
+        Paragraph(about.summary),
+    ]
     if variant != DEFAULT_VARIANT:
         own = own_sources(paper, variant)
-        about_variant = paper.provenance[f"variants.{variant}"]
-        lines += [f"Variant {variant}: {spec.variants[variant].about}", *_source_lines(about_variant, ()), ""]
-    lines += ["Data, in this order:"]
-    for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
-        lines += [f"  {name}: {settings_text(step)}", *_source_lines(sources[f"data.steps[{index}]"], own)]
-    lines += ["", *_network_lines(spec, sources, own), "", "Training:"]
-    training = spec.training
-    for key, struct in (
-        ("training", training),
-        ("training.loss", training.loss),
-        ("training.optimizer", training.optimizer),
-        ("training.schedule", training.schedule),
+        stated = paper.provenance[f"variants.{variant}"]
+        blocks += _with_sources(f"Variant {variant}: {spec.variants[variant].about}", stated, ())
+    blocks.append(Section("Data, in this order", tuple(_data_blocks(spec, sources, own))))
+    blocks.append(_network(spec, sources, own))
+    blocks.append(Section("Training", tuple(_training_blocks(spec, sources, own))))
+    for title, items in (
+        ("Variants", [f"{name}: {v.about}" for name, v in spec.variants.items()]),
+        ("Claims", [_claim_text(claim) for claim in spec.claims]),
     ):
-        kind = struct.__struct_config__.tag or ""
-        label = f"{key.removeprefix('training.')} {kind}".strip()
-        lines += [
-            f"  {label}: {settings_text(struct, leave=('loss', 'optimizer', 'schedule'))}",
-            *_source_lines(sources[key], own),
-        ]
-    lines += ["", "Variants:"]
-    lines += [f"  {name}: {v.about}" for name, v in spec.variants.items()]
-    lines += ["", *_claim_lines(spec), *_curve_lines(spec), *_table_lines(spec), "", "Contradictions:"]
-    for item in spec.contradictions:
-        lines.append(f"  {item.about}: {item.one!r} ({item.one_place}) against {item.other!r} ({item.other_place})")
-        kept = f"; the other runs as variant {item.variant}" if item.variant else ""
-        lines.append(f"      chosen: {item.chosen}: {item.reason}{kept}")
-    lines += ["", "Deviations:", *(f"  {d.about}: {d.reason}" for d in spec.deviations)]
-    return "\n".join(lines)
+        blocks += [Section(f"{title} ({len(items)})", (Items(tuple(items)),))] if items else []
+    if spec.curves:
+        inside = tuple(block for curve in spec.curves for block in _curve_blocks(curve))
+        blocks.append(Section(f"Curves ({len(spec.curves)})", inside))
+    if spec.tables:
+        inside = tuple(block for shown in spec.tables for block in _matrix_blocks(shown))
+        blocks.append(Section(f"Confusion matrices ({len(spec.tables)})", inside))
+    if spec.contradictions:
+        blocks.append(Section("Contradictions", tuple(_contradiction_blocks(spec))))
+    if spec.deviations:
+        blocks.append(Section("Deviations", (Items(tuple(f"{d.about}: {d.reason}" for d in spec.deviations)),)))
+    return Document(about.title, tuple(block for block in blocks if block not in (Items(()), Paragraph(""))))
 
 
-def _network_lines(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> list[str]:
+def _with_sources(text: str, entries: tuple[Provenance, ...], own: tuple[Provenance, ...]) -> list[Block]:
+    return [Paragraph(text), Items(tuple(_source_lines(entries, own)))]
+
+
+def _data_blocks(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
+    for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
+        yield from _with_sources(f"{name}: {settings_text(step)}", sources[f"data.steps[{index}]"], own)
+
+
+def _training_blocks(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
+    training = spec.training
+    inner = {"loss": training.loss, "optimizer": training.optimizer, "schedule": training.schedule}
+    for key, struct in (("training", training), *((f"training.{name}", one) for name, one in inner.items())):
+        label = f"{key.removeprefix('training.')} {struct.__struct_config__.tag or ''}".strip()
+        yield from _with_sources(f"{label}: {settings_text(struct, leave=tuple(inner))}", sources[key], own)
+
+
+def _network(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> Section:
     _, size = check_steps(spec.data.steps, IMAGE_SIZE)
     shape: tuple[int, ...] = (size, size, 1)
     total, trainable = _parameters(spec)
-    lines = [f"Network: {total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"]
+    title = f"Network: {total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"
     layers = spec.model.layers
+    blocks: list[Block] = []
     for index, (name, layer, after) in enumerate(
         zip(layer_names(layers), layers, output_shapes(layers, shape), strict=True)
     ):
-        weights = _layer_parameters(layer, shape)
+        weights = parameter_count((layer,), shape)[0]
         count = f", {weights:,} parameters" if weights else ""
-        lines += [
-            f"  {name}: {settings_text(layer)} -> {_shape(after)}{count}",
-            *_source_lines(sources[f"model.layers[{index}]"], own),
-        ]
+        text = f"{name}: {settings_text(layer)} -> {_shape(after)}{count}"
+        blocks += _with_sources(text, sources[f"model.layers[{index}]"], own)
         shape = after
-    return lines
-
-
-def _layer_parameters(layer: Layer, before: tuple[int, ...]) -> int:
-    return parameter_count((layer,), before)[0]
+    return Section(title, tuple(blocks))
 
 
 def _shape(shape: tuple[int, ...]) -> str:
     return " x ".join(str(n) for n in shape)
 
 
-def _claim_lines(spec: Spec) -> list[str]:
-    lines = [f"Claims ({len(spec.claims)}):"]
-    for claim in spec.claims:
-        when = (
-            f" epoch {claim.epoch}"
-            if claim.epoch is not None
-            else f" step {claim.step}"
-            if claim.step is not None
-            else ""
-        )
-        name = f"top-{claim.k}" if claim.quantity == "top_k" else f"{claim.average} {claim.quantity}".strip()
-        what = " ".join(part for part in (name, claim.split, claim.emotion, claim.device) if part)
-        best = f", best of {claim.tries or 'several'}: {claim.selected_from}" if claim.selected_from else ""
-        where = f", variant {claim.variant}" if claim.variant != "default" else ""
-        flag = f" [{claim.flag}]" if claim.flag else ""
-        lines.append(f"  {claim.id}: {what}{when} = {reported(claim)}{where}{best} ({claim.place}){flag}")
-    return lines
+def _claim_text(claim: Claim) -> str:
+    when = ""
+    if claim.epoch is not None:
+        when = f" epoch {claim.epoch}"
+    elif claim.step is not None:
+        when = f" step {claim.step}"
+    name = f"top-{claim.k}" if claim.quantity == "top_k" else f"{claim.average} {claim.quantity}".strip()
+    what = " ".join(part for part in (name, claim.split, claim.emotion, claim.device) if part)
+    best = f", best of {claim.tries or 'several'}: {claim.selected_from}" if claim.selected_from else ""
+    return f"{claim.id}: {what}{when} = {reported(claim)}{_variant(claim)}{best} ({claim.place}){_flag(claim)}"
 
 
-def _curve_lines(spec: Spec) -> list[str]:
-    if not spec.curves:
-        return []
-    lines = ["", f"Curves ({len(spec.curves)}):"]
-    for curve in spec.curves:
-        key = "epoch" if curve.epochs else "step"
-        where = f", variant {curve.variant}" if curve.variant != DEFAULT_VARIANT else ""
-        flag = f" [{curve.flag}]" if curve.flag else ""
-        lines.append(
-            f"  {curve.id}: {curve.quantity} {curve.split}, {len(curve.values)} points{where} ({curve.place}){flag}"
-        )
-        shown = "; ".join(
-            f"{key} {when:,} {reported(point)}" for when, point in zip(curve.moments, curve.points, strict=True)
-        )
-        lines += textwrap.wrap(shown, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-    return lines
+def _curve_blocks(curve: Curve) -> list[Block]:
+    about = f"{curve.quantity} {curve.split}, {len(curve.values)} points{_variant(curve)} ({curve.place}){_flag(curve)}"
+    key = "epoch" if curve.epochs else "step"
+    pairs = zip(curve.moments, curve.points, strict=True)
+    points = "; ".join(f"{key} {when:,} {reported(point)}" for when, point in pairs)
+    return [Paragraph(f"{curve.id}: {about}"), Items((points,))]
 
 
-def _table_lines(spec: Spec) -> list[str]:
-    """Confusion matrices, one row per actual class."""
-    if not spec.tables:
-        return []
-    lines = ["", f"Confusion matrices ({len(spec.tables)}):"]
-    for table in spec.tables:
-        where = f", variant {table.variant}" if table.variant != DEFAULT_VARIANT else ""
-        unit = (
-            "counts"
-            if table.unit == "rows"
-            else f"{table.unit} of {'all' if table.of == 'all' else f'each {table.of}'}"
-        )
-        flag = f" [{table.flag}]" if table.flag else ""
-        lines.append(f"  {table.id}: {table.split}, {unit}{where} ({table.place}){flag}")
-        lists = {key: getattr(table, key) for key in ("actual", "predicted", "true_positives") if getattr(table, key)}
-        heads = [
-            "",
-            *(f"as {name}" for name in (table.classes if table.cells else ())),
-            *(k.replace("_", " ") for k in lists),
+def _variant(one: Claim | Curve | ClaimTable) -> str:
+    return f", variant {one.variant}" if one.variant != DEFAULT_VARIANT else ""
+
+
+def _flag(one: Claim | Curve | ClaimTable) -> str:
+    return f" [{one.flag}]" if one.flag else ""
+
+
+def _matrix_blocks(shown: ClaimTable) -> list[Block]:
+    """A printed confusion matrix: its cells, and the counts beside them."""
+    of = f"{shown.unit} of {'all' if shown.of == 'all' else f'each {shown.of}'}"
+    unit = "counts" if shown.unit == "rows" else of
+    about = f"{shown.id}: {shown.split}, {unit}{_variant(shown)} ({shown.place}){_flag(shown)}"
+    lists = {key: getattr(shown, key) for key in ("actual", "predicted", "true_positives") if getattr(shown, key)}
+    heads = [*(f"as {name}" for name in (shown.classes if shown.cells else ())), *(k.replace("_", " ") for k in lists)]
+    rows = [
+        [
+            name,
+            *(Cell(f"{value:g}", value) for value in (shown.cells[i] if shown.cells else ())),
+            *(Cell(f"{values[i]:,.0f}", values[i]) for values in lists.values()),
         ]
-        rows = [
-            [
-                name,
-                *(f"{v:g}" for v in (table.cells[i] if table.cells else ())),
-                *(f"{v[i]:,.0f}" for v in lists.values()),
-            ]
-            for i, name in enumerate(table.classes)
-        ]
-        widths = [max(len(row[k]) for row in [heads, *rows]) for k in range(len(heads))]
-        for row in [heads, *rows]:
-            lines.append(
-                f"      {row[0]:<{widths[0]}}"
-                + "".join(f"  {c:>{w}}" for c, w in zip(row[1:], widths[1:], strict=True))
-            )
-    return lines
+        for i, name in enumerate(shown.classes)
+    ]
+    return [Paragraph(about), table([Column("Emotion"), *(Column(head, "right") for head in heads)], rows)]
+
+
+def _contradiction_blocks(spec: Spec) -> Iterator[Block]:
+    for item in spec.contradictions:
+        yield Paragraph(f"{item.about}: {item.one!r} ({item.one_place}) against {item.other!r} ({item.other_place})")
+        kept = f" The other runs as variant {item.variant}." if item.variant else ""
+        yield Items((f"Chosen: {item.chosen}. {item.reason}{kept}",))
 
 
 def settings_text(struct: Any, leave: tuple[str, ...] = ()) -> str:
@@ -253,12 +256,12 @@ def _source_lines(entries: tuple[Provenance, ...], own: tuple[Provenance, ...]) 
     for entry in entries:
         of = f"{', '.join(entry.of)}: " if entry.of else ""
         if msgspec.structs.replace(entry, of=()) in own:
-            line = f"      {of}set by the variant"
+            line = f"{of}set by the variant"
         elif entry.kind == "stated":
             reason = f" ({entry.reason})" if entry.reason else ""
-            line = f'      {of}stated, {entry.place}: "{entry.quote}"{reason}'
+            line = f'{of}stated, {entry.place}: "{entry.quote}"{reason}'
         else:
-            line = f"      {of}{entry.kind}: {entry.reason}"
+            line = f"{of}{entry.kind}: {entry.reason}"
         if line not in lines:
             lines.append(line)
     return lines

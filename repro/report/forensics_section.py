@@ -5,21 +5,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
-from repro.forensics.contradictions import ContradictedPassage, points
+from repro.forensics.contradictions import points
 from repro.forensics.finding import OUTCOMES, Finding, short_ids
-from repro.report.tables import NOTHING
 from repro.specs.spec import Claim
-from repro.text.document import Block, Column, Details, Inline, Paragraph, Table, code, joined, say, strong, table
+from repro.text.document import Block, Details, Inline, Items, Paragraph, Section, code, joined, say, strong
 
-FINDING_COLUMNS = (
-    Column("Check"),
-    Column("Outcome"),
-    Column("Claims"),
-    Column("Arithmetic"),
-    Column("Meaning"),
-    Column("Would follow from"),
-    Column("Takes for granted"),
-)
 LEGEND = """\
 *Impossible*: no convention known here gives the figures, and the check rests on the paper's own words alone. *Not by
 the stated convention*: the figures do not follow as the paper states it, but the named conventions give them. *Cannot
@@ -37,8 +27,13 @@ def summary(claims: Iterable[Claim], findings: Sequence[Finding]) -> str:
     )
 
 
-def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> Iterator[Block]:
-    """Contradictions in full; open points, undecided checks and consistent numbers under headings that open."""
+def findings_section(
+    claims: Iterable[Claim], findings: Sequence[Finding], *, undecided: bool = True
+) -> Iterator[Block]:
+    """Contradictions in full; open points, undecided checks and consistent numbers under headings that open.
+
+    undecided: also show the checks that fit and those that cannot tell.
+    """
     if not findings:
         yield Paragraph("No check applies to this paper's numbers.")
         return
@@ -46,32 +41,32 @@ def findings_section(claims: Iterable[Claim], findings: Sequence[Finding]) -> It
     found = points(claims, findings)
     if not found.contradictions:
         yield Paragraph("No contradiction was found.")
-    yield from _points(found.contradictions)
+    shown: list[Finding] = []
+    for point in found.contradictions:
+        yield Section(f"{point.place}: {point.quote}", tuple(_findings(point.findings, shown)))
     if found.others:
-        yield Details(f"Not by the stated convention ({len(found.others)})", tuple(_points(found.others)))
-    for outcome in ("cannot tell", "consistent"):
+        inside = [
+            Section(f"{point.place}: {point.quote}", tuple(_findings(point.findings, shown))) for point in found.others
+        ]
+        yield Details(f"Not by the stated convention ({len(found.others)})", tuple(inside))
+    for outcome in ("cannot tell", "consistent") if undecided else ():
         rest = [finding for finding in findings if finding.outcome == outcome]
         if rest:
-            yield Details(f"{outcome.capitalize()} ({len(rest)})", (_finding_table(rest),))
+            yield Details(f"{outcome.capitalize()} ({len(rest)})", tuple(_findings(rest, [])))
 
 
-def _points(found: Iterable[ContradictedPassage]) -> Iterator[Block]:
-    for point in found:
-        yield Paragraph(strong(f"{point.place}: {point.quote}"))
-        yield _finding_table(point.findings)
-
-
-def _finding_table(findings: Sequence[Finding]) -> Table:
-    rows: list[list[Inline]] = [
-        [
-            f.check,
-            f.outcome,
-            joined([code(id) for id in short_ids(f.claims)]),
-            f.arithmetic,
-            f.meaning,
-            "; ".join(f.conventions) or NOTHING,
-            "; ".join(f"{p.what} ({p.source})" for p in f.premises) or NOTHING,
-        ]
-        for f in findings
-    ]
-    return table(FINDING_COLUMNS, rows)
+def _findings(findings: Iterable[Finding], shown: list[Finding]) -> Iterator[Block]:
+    """Each finding with its arithmetic, meaning and premises. One that is in `shown` already is only named."""
+    for finding in findings:
+        claims = joined([code(id) for id in short_ids(finding.claims)])
+        if finding in shown:
+            yield Paragraph((strong(f"{finding.check}:"), f" {finding.outcome}, as above (", claims, ")."))
+            continue
+        shown.append(finding)
+        granted = "; ".join(f"{premise.what} ({premise.source})" for premise in finding.premises)
+        lines: list[Inline] = [finding.arithmetic, finding.meaning]
+        if finding.conventions:
+            lines.append(f"Would follow from: {'; '.join(finding.conventions)}.")
+        lines += [f"Takes for granted: {granted or 'the printed numbers alone'}.", ("Claims: ", claims, ".")]
+        yield Paragraph((strong(f"{finding.check}:"), f" {finding.outcome}."))
+        yield Items(tuple(lines))

@@ -14,9 +14,11 @@ from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.duplicates.search import duplicates_of
 from repro.audit.contact_sheet import contact_sheet, worst_first
-from repro.audit.data import audit_data, audit_data_document, audit_data_text, write_pairs_csv
+from repro.audit.data import audit_data, audit_data_document, write_pairs_csv
 from repro.audit.ferplus import CHOICES, read_votes
+from repro.report.data_section import data_section
 from repro.runs.dataset import Dataset
+from repro.text.terminal import terminal_blocks
 
 TRAINING, PUBLIC, PRIVATE = range(3)
 
@@ -87,10 +89,10 @@ def test_the_text_and_the_document_say_the_same(faulty: Dataset, folder: Path) -
     document = json.loads(json.dumps(audit_data_document(found)))
     assert document["splits"] == list(USAGES)
     assert document["exact"]["between"][TRAINING][PRIVATE] == 1
-    text = audit_data_text(found)
+    text = terminal_blocks(data_section(found))
     (line,) = [line for line in text.splitlines() if line.split()[:2] == ["PrivateTest", "13"]]
-    assert line.split()[2:] == ["1", "(7.7%)", "2", "(15.4%)", "0", "(0.0%)"]
-    assert "Constant pictures: 1 (rows 65)" in text and "FER+" not in text
+    assert line.split()[2:] == ["1", "(7.7", "%)", "2", "(15.4", "%)", "0", "(0.0", "%)"]
+    assert "Constant images: 1 (samples 65)" in text and "FER+" not in text
 
 
 def test_every_pair_is_a_line_of_the_csv(faulty: Dataset, folder: Path, tmp_path: Path) -> None:
@@ -150,7 +152,7 @@ def test_rows_that_the_votes_call_no_face_are_listed(faulty: Dataset, folder: Pa
     votes = votes_file(tmp_path / "votes.csv", faulty.faces, change)
     found = audit_data(faulty, duplicates_of(faulty.faces, folder), ferplus=votes)
     assert found.not_faces == (7, 50) and found.not_faces_by_split == (1, 0, 1)
-    assert "FER+: 2 (Training 1, PublicTest 0, PrivateTest 1)" in audit_data_text(found)
+    assert "FER+: 2 (Training 1, PublicTest 0, PrivateTest 1)" in terminal_blocks(data_section(found))
 
 
 @pytest.mark.parametrize(

@@ -9,13 +9,14 @@ from click.testing import CliRunner
 from report_records import CPU, GPU, claim, data, headline, make_record, make_spec, placed
 
 from repro.cli.main import main
-from repro.decide.seeds_needed import plan_document, plan_text, seed_plans
+from repro.decide.seeds_needed import plan_document, plan_to_show, seed_plans
 from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.judgements import judge_claims
 from repro.runs.records import Overrides, RunRecord
 from repro.specs.catalog import find_paper
 from repro.specs.protocols import CLEAN
 from repro.specs.spec import Claim
+from repro.text.terminal import terminal
 
 # --- plans from records -----------------------------------------------------------------------------------------------
 
@@ -66,13 +67,18 @@ def test_plans_are_of_accuracies_that_can_be_measured():
     assert [plan.claim for plan in seed_plans(paper(claims))] == ["main"]
 
 
+def words(of: PaperRuns) -> str:
+    """What the terminal shows, on one line."""
+    return " ".join(terminal(plan_to_show(of)).split())
+
+
 def test_document_and_text_tell_the_same():
     claims = (headline(), claim("wide", variant="wide"), claim("loss", unit="nat"))
     both = paper(claims, *runs(0.58, 0.60, 0.62))
     document = json.loads(json.dumps(plan_document(both)))
     assert (document["paper"], document["level"]) == ("someone2020", 0.05)
     assert [plan["claim"] for plan in document["claims"]] == ["main", "wide"]
-    text = plan_text(both)
+    text = words(both)
     for plan in document["claims"]:
         assert plan["reason"] in text and plan["reported"] in text and plan["verdict_now"] in text
     assert "repro run papers/someone2020.toml --variant wide --seeds 3" in text
@@ -98,13 +104,13 @@ def test_plan_and_page_never_contradict_each_other(values, tolerance):
 
 def test_commands_name_a_paper_of_the_suite_by_its_id_and_others_by_their_file():
     claims = (headline(),)
-    assert "\nrepro run papers/someone2020.toml --seeds 3" in plan_text(paper(claims))
+    assert "- repro run papers/someone2020.toml --seeds 3" in words(paper(claims))
     known = PaperRuns("teta2022", find_paper("teta2022"), ())
-    assert "\nrepro run teta2022 --seeds 3" in plan_text(known)
+    assert "- repro run teta2022 --seeds 3" in words(known)
 
 
 def test_paper_without_claims_says_so():
-    assert "no accuracy" in plan_text(paper(()))
+    assert "no accuracy" in words(paper(()))
 
 
 def test_a_results_folder_that_is_not_there_is_no_paper_without_runs(tmp_path):

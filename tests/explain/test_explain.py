@@ -183,7 +183,7 @@ def test_a_failed_run_is_no_mistake_of_the_users(tiny_paper, data, tmp_path):
     done = CliRunner().invoke(main, words)
     assert done.exit_code == 1
     assert "the run of protocol clean, seed 0, failed: the loss of step" in done.stderr
-    assert "FAILED: the run of protocol clean, seed 0" in done.stdout
+    assert "- the run of protocol clean, seed 0" in done.stdout
 
 
 def test_a_paper_without_a_main_accuracy_is_refused(tiny_paper, data, results):

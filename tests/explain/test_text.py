@@ -6,8 +6,9 @@ import msgspec
 import pytest
 
 from repro.explain.records import EXPLANATION_FORMAT, Evidence, Explanation, SuspectResult
-from repro.explain.text import explanation_blocks, explanation_text, headline
+from repro.explain.text import explanation_blocks, headline
 from repro.text.markdown import block_markdown
+from repro.text.terminal import terminal_blocks
 
 SUSPECT = SuspectResult(
     suspect="suspect-x",
@@ -43,16 +44,11 @@ FOUND = Explanation(
 
 
 def test_the_terminal_shows_conclusion_grounds_price_and_failures():
-    lines = explanation_text(FOUND).splitlines()
-    assert lines[0] == "someone2020, claim main: Several hypotheses remain"
-    assert lines[1:4] == [
-        "  Clean runs fall short.",
-        "  To decide: samples are mixed: 2 more runs",
-        "  FAILED: seed 1 failed",
-    ]
-    assert "On Test CPU, fer2013 (ab12cd34). Variant wide." in lines[4]
-    assert "[open] suspect-x" in lines[6] and "about 1 minute." in lines[7] and "as-published" in lines[7]
-    assert lines[8].strip() == "paper: does not tell: it does not say"
+    text = " ".join(terminal_blocks(explanation_blocks(FOUND)).split())
+    assert text.startswith("Several hypotheses remain. Clean runs fall short. On Test CPU, fer2013 (ab12cd34).")
+    assert "Variant wide. Failed runs: - seed 1 failed To decide: - samples are mixed: 2 more runs" in text
+    assert "suspect-x: open. - " in text and "about 1 minute." in text and "as-published" in text
+    assert "- paper: does not tell: it does not say" in text
 
 
 def test_the_page_has_the_conclusion_in_bold_and_one_row_per_hypothesis():
@@ -75,4 +71,4 @@ def test_every_conclusion_has_its_words(conclusion, cause, words):
 
 
 def test_without_any_run_no_machine_is_named():
-    assert "On " not in explanation_text(msgspec.structs.replace(FOUND, device="", suspects=()))
+    assert "On " not in terminal_blocks(explanation_blocks(msgspec.structs.replace(FOUND, device="", suspects=())))

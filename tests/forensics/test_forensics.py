@@ -263,19 +263,24 @@ def test_steps_that_look_at_pictures_leave_the_rows_unknown():
 # --- the command ----------------------------------------------------------------------------------------------------
 
 
+def one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
 def test_the_command_prints_counts_and_what_does_not_fit_with_its_arithmetic():
     done = CliRunner().invoke(forensics, ["chavan2020"])
     assert done.exit_code == 0
-    assert done.output.startswith("chavan2020: 1 contradiction, 8 points not by the stated convention (34 checks: ")
+    output = one_line(done.output)
+    assert "numbers: 1; points not by the stated convention: 8 (checks: " in output
     for finding in FINDINGS["chavan2020"]:
-        assert (finding.arithmetic in done.output) == (finding.outcome in ("impossible", OTHERWISE)), finding
-    assert "takes for granted: the speed-up is of these two times (stated)" in done.output
-    assert "would follow from: training that stopped early; another machine" in done.output
+        assert (one_line(finding.arithmetic) in output) == (finding.outcome in ("impossible", OTHERWISE)), finding
+    assert "Takes for granted: the speed-up is of these two times (stated)" in output
+    assert "Would follow from: training that stopped early; another machine" in output
 
 
 def test_the_command_prints_all_findings_on_request_and_json():
     everything = CliRunner().invoke(forensics, ["onghena", "--all"]).output
-    assert all(finding.arithmetic in everything for finding in FINDINGS["onghena"])
+    assert all(one_line(finding.arithmetic) in one_line(everything) for finding in FINDINGS["onghena"])
     document = json.loads(CliRunner().invoke(forensics, ["onghena", "--json"]).output)
     assert document["paper"] == "onghena" and document["open_points"] == []
     (point,) = document["contradictions"]
@@ -285,7 +290,7 @@ def test_the_command_prints_all_findings_on_request_and_json():
 
 def test_a_paper_without_contradictions_says_so():
     done = CliRunner().invoke(forensics, ["zhaqsylyq"])
-    assert done.exit_code == 0 and "No contradiction among the numbers." in done.output
+    assert done.exit_code == 0 and "No contradiction was found." in done.output
 
 
 def test_the_command_does_not_load_what_takes_long():

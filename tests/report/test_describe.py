@@ -8,9 +8,11 @@ import msgspec
 import pytest
 from tiny_paper import load_tiny
 
-from repro.report.describe import paper_document, paper_row, paper_text, papers_table, reported
+from repro.report.describe import paper_document, paper_row, paper_to_show, papers_to_show, reported
 from repro.specs.catalog import all_papers, find_paper
+from repro.specs.decode import LoadedSpec
 from repro.specs.spec import Claim
+from repro.text.terminal import terminal, terminal_blocks
 
 FLAG = ('split = "test"', 'split = "test"\nflag = "odd"\nflag_reason = "too good"')
 
@@ -64,7 +66,7 @@ def test_a_row_for_scripts(tmp_path):
 
 
 def test_the_table_shows_headline_flag_parameters_and_variants(tmp_path):
-    text = papers_table([load_tiny(tmp_path, FLAG)])
+    text = terminal_blocks(papers_to_show([load_tiny(tmp_path, FLAG)]))
     for part in ("tiny", "undated", "reports 60 % on test", "[odd]", "531 parameters", "variants: default, tanh"):
         assert part in text
 
@@ -74,11 +76,17 @@ def test_the_table_shows_headline_flag_parameters_and_variants(tmp_path):
     [('["Ann Lee"]', "Lee,"), ('["Ann Lee", "Bo Ek"]', "Lee & Ek,"), ('["A Lee", "B Ek", "C Oh"]', "Lee, Ek & Oh,")],
 )
 def test_authors_by_their_last_names(tmp_path, authors, text):
-    assert text in papers_table([load_tiny(tmp_path, ('["A. Author"]', authors))])
+    assert text in terminal_blocks(papers_to_show([load_tiny(tmp_path, ('["A. Author"]', authors))]))
 
 
-def test_show_tells_every_setting_and_where_it_comes_from(tmp_path):
-    text = paper_text(
+def shown(paper: LoadedSpec, variant: str) -> str:
+    return terminal(paper_to_show(paper, variant))
+
+
+def test_show_tells_every_setting_and_where_it_comes_from(tmp_path, monkeypatch):
+    monkeypatch.setattr("repro.text.terminal.WIDEST", 400)
+    monkeypatch.setenv("COLUMNS", "400")
+    text = shown(
         load_tiny(
             tmp_path,
             (
@@ -94,26 +102,26 @@ def test_show_tells_every_setting_and_where_it_comes_from(tmp_path):
     )
     lines = [line.strip() for line in text.splitlines()]
     assert lines[lines.index("split_by_usage1: into {train: [Training], test: [PrivateTest]}, from_split all") + 1] == (
-        "upstream: x1"
+        "- upstream: x1"
     )
     conv = next(
         i for i, line in enumerate(lines) if line.startswith("conv1: filters 2, kernel 3, stride 1, padding valid")
     )
     assert lines[conv].endswith("-> 6 x 6 x 2, 20 parameters")
-    assert lines[conv + 1 : conv + 3] == ['kernel: stated, T1: "3x3"', "assumed: invented"]
+    assert lines[conv + 1 : conv + 3] == ['- kernel: stated, T1: "3x3"', "- assumed: invented"]
     for part in (
         "Network: 531 parameters, 531 trainable; input 8 x 8 x 1",
         "dense1: units 7",
         "optimizer sgd: learning_rate 0.1, momentum 0, nesterov False",
         "accuracy: accuracy test = 60 % (Abstract)",
         "loss: loss test epoch 2 = 1.5 nat (Sec. 2)",
-        "chosen: ReLU: The table lists what was run.; the other runs as variant tanh",
+        "Chosen: ReLU. The table lists what was run. The other runs as variant tanh.",
     ):
         assert part in text
 
 
 def test_show_of_a_variant_tells_its_settings_and_its_source(tmp_path):
-    text = paper_text(load_tiny(tmp_path), "tanh")
+    text = shown(load_tiny(tmp_path), "tanh")
     assert "Variant tanh: tanh instead of ReLU" in text
     assert 'stated, Sec. 1: "tanh units"' in text
     assert "activation1: function tanh" in text and "activation1: function relu" not in text
@@ -121,9 +129,9 @@ def test_show_of_a_variant_tells_its_settings_and_its_source(tmp_path):
 
 def test_a_variant_with_other_layers_does_not_borrow_the_sources_of_those_it_replaced():
     paper = find_paper("chavan2020")
-    text = paper_text(paper, "fig4")
-    network = text[text.index("Network:") : text.index("Training:")]
-    assert "20, 5x5 filters" in paper_text(paper, "default")
+    text = shown(paper, "fig4")
+    network = text[text.index("Network:") : text.index("Training\n")]
+    assert "20, 5x5 filters" in shown(paper, "default")
     assert "20, 5x5 filters" not in network
 
 
