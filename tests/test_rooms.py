@@ -22,7 +22,7 @@ WITHOUT_JAX = (
         "fer_jax.vocabulary.step_kinds",
         "fer_jax.data.faces",
     ),
-    *("fer_jax.data.steps", "fer_jax.machine.atomic_write"),
+    *("fer_jax.data.steps", "fer_jax.machine.atomic_write", "fer_jax.network.native.library"),
 )
 MAX_LINES = 350
 

@@ -18,7 +18,8 @@ import jax
 from jax.experimental.compilation_cache import compilation_cache
 
 from fer_jax.machine.cache_folder import cache_folder
-from fer_jax.machine.devices import processor
+from fer_jax.machine.private_folder import private_folder
+from fer_jax.machine.processor import processor
 
 _KEPT = {
     # Every program, however small: a run starts with dozens that take 20 ms each.
@@ -30,18 +31,19 @@ _KEPT = {
 def keep_compiled_programs(cache_dir: Path | None = None) -> Path | None:
     """From now on, load compiled programs from the cache folder and save new ones there.
 
-    cache_dir: as for `cache_folder`. Returns the folder, or None, with a warning, if the folder is not writable.
+    cache_dir: as for `cache_folder`. Returns the folder, or None, with a warning, if the folder is not writable, or
+    other users can change it.
     A folder that the user gave to JAX itself (JAX_COMPILATION_CACHE_DIR) is left as it is.
     """
     if own := os.environ.get("JAX_COMPILATION_CACHE_DIR"):
         return Path(own)
     folder = (cache_folder(cache_dir) / "compiled" / machine_tag()).absolute()
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        private_folder(folder)  # it holds machine code
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         warnings.warn(
-            f"{folder}: cannot be written to ({error.strerror}), so programs are compiled anew in every process; "
+            f"{folder}: is not used ({error.strerror or error}), so programs are compiled anew in every process; "
             "name another cache folder with FER_JAX_CACHE",
             stacklevel=2,
         )

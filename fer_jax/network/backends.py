@@ -15,9 +15,10 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax.network import batch_norm, convolution, native, pooling, winograd
+from fer_jax.network import batch_norm, convolution, pooling, winograd
 from fer_jax.network.batch_norm import Rows, along
 from fer_jax.network.native import batch_norm as native_batch_norm
+from fer_jax.network.native import convolution as native_convolution
 from fer_jax.vocabulary.layers import (
     Activation,
     BatchNorm,
@@ -267,8 +268,8 @@ def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tup
     few_channels = x.shape[0] <= _FEW_CHANNELS
     if layer.stride > 1:
         return convolution.convolve_patches(x, kernel, layer.stride, (rows, columns)), False
-    if native.suits(x, kernel, window):
-        return native.convolve(x, kernel, rows, window), window > 1
+    if native_convolution.suits(x, kernel, rows, window):
+        return native_convolution.convolve(x, kernel, rows, window), window > 1
     if layer.kernel == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
         return winograd.convolve_winograd(x, kernel, rows), False
     if few_channels and 1 < window <= _JOINED_WINDOW:

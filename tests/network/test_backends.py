@@ -5,8 +5,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax.network import native
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend, choose_backend
+from fer_jax.network.native import calls
 from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, output_shapes
 
 RELU = Activation(function="relu")
@@ -69,10 +69,10 @@ def from_chwn(x):
 def routines(request, monkeypatch):
     """Both ways to convolve on a CPU."""
     if request.param == "native":
-        if not native.available():
+        if not calls.available():
             pytest.skip("no C++ compiler")
     else:
-        monkeypatch.setattr(native, "available", lambda: False)
+        monkeypatch.setattr(calls, "available", lambda: False)
 
 
 @pytest.mark.usefixtures("routines")

@@ -18,9 +18,11 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax.network import model, native, pooling
+from fer_jax.network import model, pooling
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend, paddings
 from fer_jax.network.native import batch_norm as native_batch_norm
+from fer_jax.network.native import calls
+from fer_jax.network.native import convolution as native_convolution
 from fer_jax.vocabulary.layers import Dropout, pool_stride
 from repro.specs.catalog import find_paper
 
@@ -138,7 +140,7 @@ def telling_backend(monkeypatch):
 
         monkeypatch.setattr(module, name, wrapped)
 
-    telling(native, "_call")
+    telling(native_convolution, "_call")
     telling(native_batch_norm, "_normalise")
     telling(pooling, "_maximum_and_index")
     return Telling(tell=tell), lambda: [np.asarray(told[number]) for number in sorted(told)]
@@ -148,8 +150,8 @@ def telling_backend(monkeypatch):
 @pytest.mark.parametrize("paper", PAPERS)
 def test_gradients(paper, routines, monkeypatch):
     if routines == "pure JAX":
-        monkeypatch.setattr(native, "available", lambda: False)
-    elif not native.available():
+        monkeypatch.setattr(calls, "available", lambda: False)
+    elif not calls.available():
         pytest.skip("no C++ compiler")
     # Without dropout: each backend draws masks in its own layout.
     layers = find_paper(paper).resolve("default").model.layers

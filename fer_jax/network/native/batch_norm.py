@@ -14,13 +14,13 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array, lax
 
-from fer_jax.network import native
 from fer_jax.network.batch_norm import Rows, factor_and_offset, statistics
+from fer_jax.network.native import calls
 
 
 def suits(x: Array, window: int) -> bool:
     """Whether the functions here can take a map: float32, four axes, and a known window."""
-    return x.ndim == 4 and x.dtype == jnp.float32 and window in native.POOLING_WINDOWS and native.available()
+    return x.ndim == 4 and x.dtype == jnp.float32 and window in calls.POOLING_WINDOWS and calls.available()
 
 
 def normalise(x: Array, factor: Array, offset: Array, window: int) -> Array:
@@ -111,7 +111,7 @@ def _normalise(x: Array, factor: Array, offset: Array, window: int, *, keep_plac
     """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     channels, height, width, batch = x.shape
     shape = (channels, height // window, width // window, batch)
-    outputs = native.pooled(shape, keep_places and window > 1)
+    outputs = calls.pooled(shape, keep_places and window > 1)
     call = jax.ffi.ffi_call("fer_normalise", outputs, vmap_method="sequential")
     values, places = call(x, factor, offset, window=np.int64(window))
     return values, places

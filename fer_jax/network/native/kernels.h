@@ -3,6 +3,7 @@
 #pragma once
 
 #include "maps.h"
+#include "shapes.h"
 
 namespace fer {
 

@@ -1,19 +1,16 @@
 """Batch norm with its pooling in C++ is batch norm, then pooling: values and gradients against float64."""
 
-import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
 
-from fer_jax.network import native
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend
 from fer_jax.network.batch_norm import Rows
-from fer_jax.network.native import batch_norm
+from fer_jax.network.native import batch_norm, calls, compiler
 from fer_jax.vocabulary.layers import BatchNorm, MaxPool, Padding
 
-pytestmark = pytest.mark.skipif(native.compiler() is None, reason="no C++ compiler")
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler")
 
 
 def drawn(*shape, seed=0):
@@ -66,13 +63,12 @@ def assert_is_batch_norm(batch, height, width, channels, stage):
         np.testing.assert_allclose(a, b, rtol=0, atol=5e-6 * max(1.0, float(np.abs(b).max())))
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
-@given(
-    window=st.sampled_from(native.POOLING_WINDOWS), padding=st.sampled_from(["valid", "same"]),
-    height=st.integers(3, 9), width=st.integers(3, 9), channels=st.integers(1, 5),
-    batch=st.sampled_from([1, 2, 15, 16, 17, 33, 64]),
-)  # fmt: skip
+@pytest.mark.parametrize(
+    ("window", "padding", "height", "width", "channels", "batch"),
+    [(1, "valid", 3, 4, 5, 17), (2, "valid", 5, 6, 3, 33), (3, "same", 6, 9, 1, 1), (2, "same", 5, 4, 2, 16)],
+)
 def test_values_and_gradients(window, padding, height, width, channels, batch):
+    """Through JAX and XLA; `check_kernels.cc` has many more shapes."""
     assert_is_batch_norm(batch, height, width, channels, stage_of(window, padding))
 
 
@@ -89,7 +85,7 @@ def test_it_is_used_where_windows_fit(monkeypatch):
     assert ChwnBackend().normalise(x.astype(jnp.float16), vector, vector, stage_of(2)).shape == (2, 3, 3, 3)
 
 
-@pytest.mark.parametrize("window", native.POOLING_WINDOWS)
+@pytest.mark.parametrize("window", calls.POOLING_WINDOWS)
 def test_evaluation_takes_the_running_average(window):
     x, factor, offset = drawn(5, 7, 6, 3), drawn(3, seed=1), drawn(3, seed=2)
     stage = stage_of(window)
@@ -127,7 +123,7 @@ def test_the_same_twice_whatever_the_threads_do():
         jax.grad(lambda x: jnp.sum(ChwnBackend().normalise_batch(x, vector, vector, rows, stage_of(2))[0] ** 2))
     )
     first = gradient(x)
-    for _ in range(20):
+    for _ in range(5):
         np.testing.assert_array_equal(first, gradient(x))
 
 

@@ -1,0 +1,16 @@
+"""The processor, as compilers see it. Imports no JAX."""
+
+from __future__ import annotations
+
+import platform
+from pathlib import Path
+
+
+def processor() -> str:
+    """What decides which instructions a compiler uses: model and features, if the system reports them."""
+    info = Path("/proc/cpuinfo")
+    if not info.exists():
+        return platform.processor()
+    lines = info.read_text(errors="replace").split("\n\n")[0].splitlines()
+    told = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
+    return "\n".join(line for line in lines if line.partition(":")[0].strip() in told)

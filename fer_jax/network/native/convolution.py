@@ -1,0 +1,106 @@
+"""Convolution and max pooling of a map in C++, and its gradients; for CPU.
+
+Three ways to convolve: directly (``convolution.cc``), and by minimal filtering along one axis (``strips.cc``) or along
+both (``winograd.cc``).
+"""
+
+from __future__ import annotations
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+from fer_jax.network.native import calls
+from fer_jax.network.native.calls import DIRECT, POOLING_WINDOWS, STRIPS, WINOGRAD
+from fer_jax.network.native.compiler import NativeError
+from fer_jax.network.pooling import AxisPadding
+
+KERNEL_SIZES = (1, 3, 5, 7)
+
+# The three ways to convolve; the first suitable one is used. The two with minimal filtering save products. The numbers,
+# by kernel size, say from how many channels, in and out, their transforms pay: for maps (forward, and the gradient of
+# the input) and for the gradient of the kernel.
+_CHANNELS_FROM = {WINOGRAD: {3: 16}, STRIPS: {3: 2, 5: 2}}
+_GRADIENT_CHANNELS_FROM = {WINOGRAD: {3: 32}, STRIPS: {3: 2, 5: 2}}
+# The pooling windows that fit into a strip's or tile's output, by the kernel's size.
+_WINDOWS = {3: (1, 2, 3), 5: (1, 2)}
+
+
+def suits(x: Array, kernel: Array, padding: AxisPadding, window: int) -> bool:
+    """Whether `convolve` can take these: float32, loops written for this kernel size and window, and no more padding
+    than a kernel at the border needs."""
+    size = kernel.shape[0]
+    known = size in KERNEL_SIZES and window in POOLING_WINDOWS and 0 <= min(padding) <= max(padding) < size
+    return x.dtype == kernel.dtype == jnp.float32 and known and calls.available()
+
+
+def convolve(x: Array, kernel: Array, padding: AxisPadding, window: int = 1) -> Array:
+    """Convolution of stride 1, then the maximum over windows that touch but do not overlap (1: none).
+
+    The first of equal maxima takes the gradient. An incomplete window at the border is left out.
+
+    Args:
+        x: (channels, height, width, batch), float32.
+        kernel: (k, k, channels, filters), float32.
+        padding: before and after, of the height and of the width; less than k each.
+
+    Returns:
+        (filters, height // window, width // window, batch) of the convolution's height and width.
+    """
+    if not calls.available():
+        raise NativeError("the native library is not available here")
+    return _convolve(x, kernel, padding, window)
+
+
+def _way(kernel: Array, channels_from: dict[str, dict[int, int]], window: int = 1) -> str:
+    """The way that suits a kernel and the pooling after it."""
+    size, _, *channels = kernel.shape
+    if window in _WINDOWS.get(size, ()):
+        for way, least in channels_from.items():
+            if size in least and min(channels) >= least[size]:
+                return way
+    return DIRECT
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x: Array, kernel: Array, padding: AxisPadding, window: int) -> Array:
+    return _call(x, kernel, padding, window, keep_places=False)[0]
+
+
+def _call(x: Array, kernel: Array, padding: AxisPadding, window: int, *, keep_places: bool) -> tuple[Array, Array]:
+    """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
+    size, _, channels, filters = kernel.shape
+    grown = sum(padding) - size + 1
+    shape = (filters, (x.shape[1] + grown) // window, (x.shape[2] + grown) // window, x.shape[3])
+    assert channels == x.shape[0] and min(shape) > 0
+    target = f"{_way(kernel, _CHANNELS_FROM, window)}_convolve"
+    call = jax.ffi.ffi_call(target, calls.pooled(shape, keep_places and window > 1), vmap_method="sequential")
+    values, places = call(x, kernel, **_attributes(padding, window))
+    return values, places
+
+
+def _attributes(padding: AxisPadding, window: int) -> dict[str, np.int64]:
+    return {"before": np.int64(padding[0]), "after": np.int64(padding[1]), "window": np.int64(window)}
+
+
+def _forward(x: Array, kernel: Array, padding: AxisPadding, window: int) -> tuple[Array, tuple[Array, Array, Array]]:
+    values, places = _call(x, kernel, padding, window, keep_places=True)
+    return values, (x, kernel, places)
+
+
+def _backward(
+    padding: AxisPadding, window: int, residuals: tuple[Array, Array, Array], cotangent: Array
+) -> tuple[Array, Array]:
+    x, kernel, places = residuals
+    attributes = _attributes(padding, window)
+    name = f"{_way(kernel, _CHANNELS_FROM)}_input_gradient"
+    of_x = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="sequential")
+    name = f"{_way(kernel, _GRADIENT_CHANNELS_FROM)}_kernel_gradient"
+    of_kernel = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(kernel.shape, kernel.dtype), vmap_method="sequential")
+    return of_x(cotangent, places, kernel, **attributes), of_kernel(x, cotangent, places, **attributes)
+
+
+_convolve.defvjp(_forward, _backward)

@@ -1,0 +1,352 @@
+// The C++ kernels against loops in double precision, without Python and XLA: thousands of shapes in seconds, also under
+// sanitizers and on other processors. Prints one line per fault, and exits 1 if there is any.
+//
+//   check_kernels [rounds]     rounds: drawn shapes for each way to convolve; by default 150
+//
+// Every buffer has exactly the size that its shape says, on the heap, so that AddressSanitizer sees each step too far.
+
+#include <cmath>
+#include <condition_variable>
+#include <cstdio>
+#include <cstdlib>
+#include <deque>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <random>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "kernels.h"
+
+namespace {
+
+int faults = 0, compared = 0;
+std::mt19937 random_bits(2022);
+
+int64_t between(int64_t low, int64_t high) { return low + static_cast<int64_t>(random_bits() % (high - low + 1)); }
+
+class Threads : public fer::Pool {
+ public:
+  explicit Threads(int count) {
+    for (int i = 0; i < count; ++i) threads_.emplace_back([this] { work(); });
+  }
+  ~Threads() override {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      ended_ = true;
+    }
+    changed_.notify_all();
+    for (auto& thread : threads_) thread.join();
+  }
+  int64_t num_threads() const override { return static_cast<int64_t>(threads_.size()) + 1; }
+  void schedule(void (*task)(void*), void* data) override {
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      tasks_.emplace_back([=] { task(data); });
+    }
+    changed_.notify_one();
+  }
+
+ private:
+  void work() {
+    for (;;) {
+      std::unique_lock<std::mutex> lock(mutex_);
+      changed_.wait(lock, [this] { return ended_ || !tasks_.empty(); });
+      if (tasks_.empty()) return;
+      auto task = std::move(tasks_.front());
+      tasks_.pop_front();
+      lock.unlock();
+      task();
+    }
+  }
+  std::vector<std::thread> threads_;
+  std::deque<std::function<void()>> tasks_;
+  std::mutex mutex_;
+  std::condition_variable changed_;
+  bool ended_ = false;
+};
+
+template <typename T>
+struct Buffer {
+  std::unique_ptr<T[]> data;
+  std::vector<int64_t> shape;
+  int64_t size = 1;
+
+  explicit Buffer(std::vector<int64_t> of) : shape(std::move(of)) {
+    for (int64_t n : shape) size *= n;
+    data.reset(new T[size]);
+    // What a kernel does not write is no number, or a place that no window has.
+    for (int64_t i = 0; i < size; ++i) data[i] = sizeof(T) == 1 ? T(255) : T(std::nanf(""));
+  }
+  fer::Array<T> array() const {
+    fer::Array<T> array{data.get(), static_cast<int64_t>(shape.size()), {}};
+    for (size_t i = 0; i < shape.size(); ++i) array.shape[i] = shape[i];
+    return array;
+  }
+  T& at(int64_t a, int64_t b, int64_t c, int64_t d) const {
+    return data[((a * shape[1] + b) * shape[2] + c) * shape[3] + d];
+  }
+};
+using Map = Buffer<float>;
+
+// Whole numbers from -2 to 2 make many maxima equal; others none.
+Map drawn(std::vector<int64_t> shape, bool whole) {
+  Map map(std::move(shape));
+  std::normal_distribution<float> normal;
+  for (int64_t i = 0; i < map.size; ++i) map.data[i] = whole ? static_cast<float>(between(-2, 2)) : normal(random_bits);
+  return map;
+}
+
+void expect(bool holds, const std::string& what) {
+  ++compared;
+  if (holds) return;
+  if (++faults <= 20) std::printf("WRONG: %s\n", what.c_str());
+}
+
+// Each value within `error` of the largest expected.
+void expect_near(const Map& found, const std::vector<double>& expected, double error, const std::string& what) {
+  double largest = 1, worst = 0;
+  for (double value : expected) largest = std::max(largest, std::fabs(value));
+  for (int64_t i = 0; i < found.size; ++i) {
+    const double off = std::fabs(found.data[i] - expected[i]);
+    if (!(off <= worst)) worst = off;  // no number counts as wrong
+  }
+  expect(worst <= error * largest, what + ": off by " + std::to_string(worst) + " of " + std::to_string(largest));
+}
+
+struct Case {
+  int64_t size, window, height, width, channels, filters, batch, before, after;
+  bool whole;
+  std::string name() const {
+    char text[200];
+    std::snprintf(text, sizeof text, "kernel %d window %d map %dx%d channels %d filters %d batch %d padding %d %d%s",
+                  int(size), int(window), int(height), int(width), int(channels), int(filters), int(batch), int(before),
+                  int(after), whole ? ", whole numbers" : "");
+    return text;
+  }
+};
+
+struct Way {
+  const char* name;
+  decltype(&fer::direct::convolve) convolve;
+  decltype(&fer::direct::input_gradient) input_gradient;
+  decltype(&fer::direct::kernel_gradient) kernel_gradient;
+  double error;  // of the largest value: minimal filtering loses up to a digit more
+};
+const Way DIRECT{"direct", fer::direct::convolve, fer::direct::input_gradient, fer::direct::kernel_gradient, 3e-6};
+const Way STRIPS{"strips", fer::strips::convolve, fer::strips::input_gradient, fer::strips::kernel_gradient, 1e-5};
+const Way WINOGRAD{"winograd", fer::winograd::convolve, fer::winograd::input_gradient, fer::winograd::kernel_gradient, 1e-5};
+
+void check_convolution(fer::Pool& pool, const Way& way, const Case& c) {
+  const std::string name = std::string(way.name) + ", " + c.name();
+  const int64_t grown = c.before + c.after - c.size + 1, rows = c.height + grown, columns = c.width + grown;
+  const Map x = drawn({c.channels, c.height, c.width, c.batch}, c.whole);
+  const Map kernel = drawn({c.size, c.size, c.channels, c.filters}, c.whole);
+  const Map y({c.filters, rows / c.window, columns / c.window, c.batch});
+  const Buffer<uint8_t> places(c.window > 1 ? y.shape : std::vector<int64_t>{1});
+  fer::Error wrong = fer::wrong_shapes(x.array(), kernel.array(), y.array(), places.array(), c.before, c.after, c.window,
+                                       c.window > 1);
+  if (!wrong) wrong = way.convolve(pool, x.array(), kernel.array(), y.array(), places.array(), c.before, c.after, c.window);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+  if (wrong) return;
+
+  std::vector<double> whole(c.filters * rows * columns * c.batch);  // before pooling
+  const auto place = [&](int64_t f, int64_t h, int64_t w, int64_t b) { return ((f * rows + h) * columns + w) * c.batch + b; };
+  // Every pixel of the output and weight of the kernel that meet a pixel of the map, at (row, column).
+  const auto each_product = [&](const auto& add) {
+    for (int64_t h = 0; h < rows; ++h)
+      for (int64_t w = 0; w < columns; ++w)
+        for (int64_t i = std::max<int64_t>(0, c.before - h); i < c.size && h + i - c.before < c.height; ++i)
+          for (int64_t j = std::max<int64_t>(0, c.before - w); j < c.size && w + j - c.before < c.width; ++j)
+            for (int64_t ch = 0; ch < c.channels; ++ch)
+              for (int64_t f = 0; f < c.filters; ++f)
+                add(((ch * c.height + h + i - c.before) * c.width + w + j - c.before) * c.batch,
+                    ((i * c.size + j) * c.channels + ch) * c.filters + f, place(f, h, w, 0));
+  };
+  each_product([&](int64_t pixel, int64_t weight, int64_t out) {
+    for (int64_t b = 0; b < c.batch; ++b) whole[out + b] += double(x.data[pixel + b]) * kernel.data[weight];
+  });
+
+  // The pooled values; each place is that of a value which rounding cannot tell from the largest, and with whole
+  // numbers, which the direct way adds exactly, of the first.
+  std::vector<double> pooled(y.size), apart(whole.size());
+  const Map cotangent = drawn(y.shape, c.whole);
+  double largest = 1;
+  for (double value : whole) largest = std::max(largest, std::fabs(value));
+  bool places_right = true;
+  int64_t at = 0;
+  for (int64_t f = 0; f < c.filters; ++f)
+    for (int64_t h = 0; h < rows / c.window; ++h)
+      for (int64_t w = 0; w < columns / c.window; ++w)
+        for (int64_t b = 0; b < c.batch; ++b, ++at) {
+          const auto of = [&](int64_t n) {
+            return place(f, h * c.window + n / c.window, w * c.window + n % c.window, b);
+          };
+          int64_t first = 0;
+          for (int64_t n = 1; n < c.window * c.window; ++n)
+            if (whole[of(n)] > whole[of(first)]) first = n;
+          pooled[at] = whole[of(first)];
+          const int64_t chosen = c.window > 1 ? places.data[at] : 0;
+          const bool exact = c.whole && &way == &DIRECT;
+          const bool right = chosen < c.window * c.window &&
+                             (exact ? chosen == first : whole[of(chosen)] >= pooled[at] - 2 * way.error * largest);
+          places_right &= right;
+          if (right) apart[of(chosen)] += cotangent.data[at];
+        }
+  expect(places_right, name + ": places");
+  expect_near(y, pooled, way.error, name + ": values");
+  if (!places_right) return;
+
+  std::vector<double> of_x(x.size), of_kernel(kernel.size);
+  each_product([&](int64_t pixel, int64_t weight, int64_t out) {
+    double sum = 0;
+    for (int64_t b = 0; b < c.batch; ++b) {
+      of_x[pixel + b] += apart[out + b] * kernel.data[weight];
+      sum += apart[out + b] * x.data[pixel + b];
+    }
+    of_kernel[weight] += sum;
+  });
+  const Map dx(x.shape), dk(kernel.shape);
+  wrong = way.input_gradient(pool, cotangent.array(), places.array(), kernel.array(), dx.array(), c.before, c.after, c.window);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+  expect_near(dx, of_x, way.error, name + ": gradient of the map");
+  wrong = way.kernel_gradient(pool, x.array(), cotangent.array(), places.array(), dk.array(), c.before, c.after, c.window);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+  expect_near(dk, of_kernel, way.error, name + ": gradient of the kernel");
+}
+
+Case drawn_case(const Way& way, bool wide) {
+  const int64_t sizes[] = {1, 3, 5, 7}, batches[] = {1, 2, 5, 15, 16, 17, 33};
+  Case c{};
+  c.size = &way == &WINOGRAD ? 3 : &way == &STRIPS ? sizes[between(1, 2)] : sizes[between(0, 3)];
+  c.window = between(1, &way == &STRIPS && c.size == 5 ? 2 : 3);  // no strip of three rows for kernels of 5
+  c.channels = wide ? between(14, 20) : between(1, 9), c.filters = wide ? between(14, 40) : between(1, 20);
+  c.batch = wide ? batches[between(0, 4)] : batches[between(0, 6)];
+  c.before = between(0, c.size - 1), c.after = between(0, c.size - 1);
+  const int64_t least = std::max<int64_t>(1, c.window + c.size - 1 - c.before - c.after);  // at least one window
+  c.height = least + between(0, wide ? 4 : 13), c.width = least + between(0, wide ? 4 : 13);
+  c.whole = between(0, 3) == 0;
+  return c;
+}
+
+// Batch norm with pooling: statistics, values, and the two halves of the gradient.
+void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t width, int64_t channels, int64_t batch) {
+  const std::string name = "batch norm, window " + std::to_string(window) + " map " + std::to_string(height) + "x" +
+                           std::to_string(width) + " channels " + std::to_string(channels) + " batch " +
+                           std::to_string(batch);
+  constexpr double ERROR = 3e-6;
+  const Map x = drawn({channels, height, width, batch}, false), shift = drawn({channels}, false);
+  const Map factor = drawn({channels}, false), offset = drawn({channels}, false), mean = drawn({channels}, false);
+  const Map constant = drawn({channels}, false), slope = drawn({channels}, false), weight({batch});
+  for (int64_t b = 0; b < batch; ++b) weight.data[b] = b % 3 == 1 ? 0 : 1;
+  const Map sums({2, channels}), y({channels, height / window, width / window, batch});
+  const Buffer<uint8_t> places(window > 1 ? y.shape : std::vector<int64_t>{1});
+  const Map cotangent = drawn(y.shape, false), gradient_sums({2, channels}), dx(x.shape);
+  fer::Error wrong = fer::batch_norm::moments(pool, x.array(), shift.array(), weight.array(), sums.array());
+  if (!wrong) wrong = fer::batch_norm::normalise(pool, x.array(), factor.array(), offset.array(), y.array(), places.array(), window);
+  if (!wrong)
+    wrong = fer::batch_norm::gradient_sums(pool, x.array(), mean.array(), cotangent.array(), places.array(),
+                                           gradient_sums.array(), window);
+  if (!wrong)
+    wrong = fer::batch_norm::input_gradient(pool, x.array(), mean.array(), weight.array(), cotangent.array(), places.array(),
+                                            factor.array(), constant.array(), slope.array(), dx.array(), window);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+
+  std::vector<double> moments(2 * channels), values(y.size), of_g(2 * channels), of_x(x.size);
+  bool places_right = true;
+  for (int64_t c = 0; c < channels; ++c) {
+    for (int64_t h = 0; h < height; ++h)
+      for (int64_t w = 0; w < width; ++w)
+        for (int64_t b = 0; b < batch; ++b) {
+          const double away = double(x.at(c, h, w, b)) - shift.data[c], from_mean = double(x.at(c, h, w, b)) - mean.data[c];
+          moments[c] += weight.data[b] * away, moments[channels + c] += weight.data[b] * away * away;
+          of_x[&x.at(c, h, w, b) - x.data.get()] = weight.data[b] * (constant.data[c] + slope.data[c] * from_mean);
+        }
+    for (int64_t h = 0; h < height / window; ++h)
+      for (int64_t w = 0; w < width / window; ++w)
+        for (int64_t b = 0; b < batch; ++b) {
+          const int64_t at = &y.at(c, h, w, b) - y.data.get(), chosen = window > 1 ? places.data[at] : 0;
+          const auto of = [&](int64_t n) -> float& { return x.at(c, h * window + n / window, w * window + n % window, b); };
+          int64_t best = 0;
+          for (int64_t n = 1; n < window * window; ++n)
+            if (double(of(n)) * factor.data[c] > double(of(best)) * factor.data[c]) best = n;
+          values[at] = double(of(best)) * factor.data[c] + offset.data[c];
+          places_right &= chosen < window * window &&
+                          double(of(chosen)) * factor.data[c] + offset.data[c] >= values[at] - 1e-5;
+          if (!places_right) continue;
+          of_g[c] += cotangent.data[at], of_g[channels + c] += cotangent.data[at] * (double(of(chosen)) - mean.data[c]);
+          of_x[&of(chosen) - x.data.get()] += double(factor.data[c]) * cotangent.data[at];
+        }
+  }
+  expect(places_right, name + ": places");
+  expect_near(sums, moments, ERROR, name + ": moments");
+  expect_near(y, values, ERROR, name + ": values");
+  if (!places_right) return;
+  expect_near(gradient_sums, of_g, ERROR, name + ": sums of the gradient");
+  expect_near(dx, of_x, ERROR, name + ": gradient of the map");
+}
+
+void check_refusals() {
+  const Map x({2, 6, 6, 4}), kernel({3, 3, 2, 5}), y({5, 10, 10, 4}), other({5, 9, 10, 4});
+  const Buffer<uint8_t> none({1});
+  const auto wrong = [&](const Map& out, int64_t before, int64_t after, int64_t window, bool needed) {
+    return fer::wrong_shapes(x.array(), kernel.array(), out.array(), none.array(), before, after, window, needed);
+  };
+  expect(!wrong(Map({5, 8, 8, 4}), 2, 2, 1, false), "padding of 2 suits a kernel of 3");
+  expect(wrong(y, 3, 3, 1, false), "padding of 3 for a kernel of 3 is refused");
+  expect(wrong(y, -1, 7, 1, false), "negative padding is refused");
+  expect(wrong(other, 2, 2, 1, false), "a map of another height is refused");
+  expect(wrong(Map({5, 1, 1, 4}), 1, 1, 4, false), "a window of 4 is refused");
+  expect(wrong(Map({5, 3, 3, 4}), 1, 1, 2, true), "a gradient without places is refused");
+  expect(wrong(Map({4, 6, 6, 4}), 1, 1, 1, false), "another number of filters is refused");
+}
+
+void check_memory(fer::Pool& pool) {
+  bool thrown = false;
+  fer::Scratch scratch;
+  try {
+    scratch.take(size_t(1) << 46);
+  } catch (const fer::OutOfMemory&) {
+    thrown = true;
+  }
+  expect(thrown, "Scratch throws where memory is lacking");
+  scratch.take(100)[99] = 1;  // and is usable afterwards
+  for (int64_t thrower = 0; thrower < 40; thrower += 13) {
+    thrown = false;
+    try {
+      fer::parallel_for(pool, 40, [&](int64_t i) {
+        if (i == thrower) throw fer::OutOfMemory{};
+      });
+    } catch (const fer::OutOfMemory&) {
+      thrown = true;
+    }
+    expect(thrown, "parallel_for passes it on");
+  }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  const int rounds = argc > 1 ? std::atoi(argv[1]) : 150;
+  Threads pool(2);
+  for (const Way* way : {&DIRECT, &STRIPS, &WINOGRAD})
+    for (int i = 0; i < rounds; ++i) check_convolution(pool, *way, drawn_case(*way, i % 10 == 9));
+  // Layers of the papers, narrower where a loop has the same form: all strips, tiles, blocks and cuts.
+  for (const Case& c : {Case{5, 2, 14, 14, 9, 10, 17, 2, 2, false}, Case{3, 3, 12, 12, 17, 36, 17, 1, 1, false},
+                        Case{5, 2, 22, 22, 6, 7, 18, 0, 0, false}, Case{3, 2, 23, 23, 9, 20, 17, 0, 0, false},
+                        Case{3, 1, 6, 6, 70, 68, 5, 1, 1, false}})
+    check_convolution(pool, c.size == 5 ? STRIPS : WINOGRAD, c);
+  check_convolution(pool, STRIPS, {5, 1, 3, 4, 210, 203, 1, 2, 2, false});  // more sums than a thread may hold
+  check_convolution(pool, STRIPS, {3, 2, 8, 8, 2, 3, 150, 1, 1, false});    // more slices than parts kept apart
+  check_convolution(pool, WINOGRAD, {3, 1, 20, 20, 2, 160, 40, 1, 1, false});  // more cotangents than are held at a time
+  for (int i = 0; i < rounds; ++i) {
+    const int64_t window = between(1, 3);
+    check_batch_norm(pool, window, window + between(0, 9), window + between(0, 9), between(1, 5), between(1, 40));
+  }
+  check_refusals();
+  check_memory(pool);
+  std::printf("%d comparisons, %d faults, %d lanes\n", compared, faults, fer::LANES);
+  return faults ? 1 : 0;
+}
