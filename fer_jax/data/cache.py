@@ -19,6 +19,7 @@ import os
 import re
 import shutil
 import time
+import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from fer_jax.machine.cache_folder import cache_folder
 
 _VERSION = 1
 _ARRAYS = ("images", "labels", "usage")
+_sound: set[tuple[Any, ...]] = set()  # entries whose content this process has compared with their fingerprint
 _ABANDONED_S = 3600  # a temporary file of this age belongs to a killed process: writing one takes seconds
 
 
@@ -71,8 +73,9 @@ def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, b
         try:
             faces = open_faces(record["fingerprint"], cache_dir)
             return Imported(faces, record["form"], str(path), tuple(record["notes"])), True
-        except DataError:
-            pass  # the entry is gone or damaged: import again
+        except DataError as error:
+            if _entry_folder(root, record["fingerprint"]).exists():
+                warnings.warn(f"{error}. This is done now, from {path}", stacklevel=2)
     imported = read_faces(path)
     about = {"version": _VERSION, "form": imported.form, "source": str(path), "notes": list(imported.notes)}
     try:
@@ -88,27 +91,25 @@ def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, b
     return replace(imported, faces=open_faces(imported.faces.fingerprint, cache_dir)), False
 
 
-def open_faces(fingerprint: str, cache_dir: Path | None = None, verify: bool = False) -> Faces:
+def open_faces(fingerprint: str, cache_dir: Path | None = None) -> Faces:
     """The cached data set of that fingerprint, its arrays mapped read-only.
 
-    Sizes and the checksums of labels and usage are always checked; ``verify`` recomputes the fingerprint over all
-    pixels too. DataError when the entry is missing or damaged.
+    The fingerprint is computed again from all pixels, labels and usages, once per process (0.1 s for FER-2013), because
+    records name their data by it. DataError, naming the file, when the entry is missing or damaged.
     """
     folder = _entry_folder(cache_folder(cache_dir), fingerprint)
     damage = _damage(folder)
     if damage:
         raise DataError(f"{folder}: the cached data set is {damage}; import it again")
-    try:
-        images, labels, usage = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
-        origin = np.arange(len(images), dtype=np.int32)
-        known = [] if verify else [fingerprint]
-        # asarray drops the memmap subclass, whose slices carry the file around; the mapping itself stays.
-        faces = Faces(np.asarray(images), np.asarray(labels), np.asarray(usage), origin, _fingerprint=known)
-    except (OSError, ValueError) as error:
-        raise DataError(f"{folder}: the cached data set is damaged ({error}); import it again") from error
-    if faces.fingerprint != fingerprint:
-        raise DataError(f"{folder}: the cached pixels do not have the fingerprint they are stored under; import again")
-    return faces
+    return _mapped(folder, [fingerprint])
+
+
+def _mapped(folder: Path, fingerprint: list[str]) -> Faces:
+    """The arrays of an entry. fingerprint: empty to compute it. Raises OSError or ValueError if they do not fit."""
+    images, labels, usage = (np.load(folder / f"{name}.npy", mmap_mode="r") for name in _ARRAYS)
+    origin = np.arange(len(images), dtype=np.int32)
+    # asarray drops the memmap subclass, whose slices carry the file around; the mapping itself stays.
+    return Faces(np.asarray(images), np.asarray(labels), np.asarray(usage), origin, _fingerprint=fingerprint)
 
 
 def entries(cache_dir: Path | None = None) -> list[Entry]:
@@ -149,7 +150,7 @@ def get_default(cache_dir: Path | None = None) -> Faces | None:
         if source and Path(source).exists():
             imported, _ = import_faces(Path(source), cache_dir)
             if imported.faces.fingerprint == fingerprint:
-                return imported.faces
+                return imported.faces  # import_faces warned of the damage
         raise DataError(
             f"{damaged}; or choose another default (the data set came from {source or 'an unknown place'})"
         ) from damaged
@@ -200,7 +201,7 @@ def _stamp(path: Path) -> str:
 
 
 def _damage(folder: Path) -> str | None:
-    """What is wrong with an entry: 'missing', 'damaged (...)', or None. Reads the small files only."""
+    """What is wrong with an entry: 'missing', 'damaged (...)', or None. Reads all of it, once per process."""
     if not folder.exists():
         return "missing"
     about = _read_json(folder / "entry.json")
@@ -213,6 +214,17 @@ def _damage(folder: Path) -> str | None:
             return f"damaged ({path.name} is missing or has another size)"
         if name != "images" and hashlib.sha256(path.read_bytes()).hexdigest() != expected.get("sha256"):
             return f"damaged ({path.name} has other content)"
+    found = [(folder / f"{name}.npy").stat() for name in _ARRAYS]
+    state = (folder, *((file.st_ino, file.st_size, file.st_mtime_ns) for file in found))
+    if state in _sound:
+        return None
+    try:
+        same = _mapped(folder, []).fingerprint == folder.name
+    except (OSError, ValueError) as error:
+        return f"damaged (images.npy, labels.npy or usage.npy: {error})"
+    if not same:
+        return "damaged (images.npy has other content: the arrays do not have the fingerprint of the data set)"
+    _sound.add(state)
     return None
 
 

@@ -23,6 +23,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.duplicates.nearest import InvertedLists, faiss_module
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
+from fer_jax.machine.digests import arrays_sha256
 
 DUPLICATES_VERSION = 2  # raise it whenever other pairs may be found: kept results are then computed again
 # Least score of a near pair (see `registration.fine_match`). We looked at 48 pairs of FER-2013 just above it: all show
@@ -143,7 +144,9 @@ def _near(
     """The near pairs among different images."""
     from fer_jax.duplicates.descriptors import SIZE, resized
     from fer_jax.duplicates.registration import coarse_match, fine_match
+    from fer_jax.machine.process_settings import pin
 
+    pin()
     if len(images) < 2:
         none = np.zeros(0, np.int32)
         shift = none.astype(np.int16)
@@ -218,19 +221,23 @@ def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
     if kept is not None:
         return kept
     pairs = find_duplicates(faces.images)
+    arrays = {field.name: getattr(pairs, field.name) for field in fields(pairs)}
     with suppress(OSError), placed_whole(path) as aside, aside.open("wb") as out:
-        np.savez(out, **{field.name: getattr(pairs, field.name) for field in fields(pairs)})  # type: ignore[arg-type]
+        np.savez(out, sha256=np.array(arrays_sha256(arrays)), **arrays)  # type: ignore[arg-type]
     return pairs
 
 
 def _read(path: Path, rows: int) -> Pairs | None:
-    """Kept pairs, or None if there are none or the file is damaged."""
+    """Kept pairs, or None if there are none or the file is damaged. Older files carry no digest."""
     import zipfile
 
     try:
         with path.open("rb") as file:  # np.load leaves a damaged file open
             stored = np.load(file)
-            pairs = Pairs(*(stored[field.name] for field in fields(Pairs)))
+            arrays = {field.name: stored[field.name] for field in fields(Pairs)}
+            if "sha256" in stored and str(stored["sha256"]) != arrays_sha256(arrays):
+                return None
+            pairs = Pairs(**arrays)
     except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
         return None
     sound = len({len(getattr(pairs, field.name)) for field in fields(pairs)}) == 1

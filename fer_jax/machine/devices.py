@@ -25,13 +25,23 @@ def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
     """All local devices of a kind; `auto` takes GPUs if there are any.
 
     On CPU there is one device, whatever the number of cores, unless the flag JAX_NUM_CPU_DEVICES asks for more.
-    Raises DeviceError if there is no device of that kind.
+    Raises DeviceError if there is no device of that kind, or if JAX cannot start at all (a broken driver, JAX_PLATFORMS
+    that names what is not there).
     """
+    reason = ""
     for backend in ("gpu", "cpu") if kind == "auto" else (kind,):
         try:
             return jax.local_devices(backend=backend)
-        except RuntimeError:
-            continue
+        except Exception as error:  # JAX raises RuntimeError, or AssertionError without a text, or what a driver raises
+            reason = str(error).partition("\n")[0] or "no device was found"
+    if platforms := jax.config.values["jax_platforms"]:
+        wanted = "no device" if kind == "auto" else f"no {kind.upper()}"
+        raise DeviceError(
+            f"JAX_PLATFORMS={platforms}: JAX has {wanted} with it ({reason}); unset the variable, or name what this "
+            "machine has: JAX_PLATFORMS=cpu"
+        )
+    if kind != "gpu":
+        raise DeviceError(f"JAX cannot start on the CPU: {reason}")
     raise DeviceError(
         "--device gpu: JAX sees no GPU on this machine. Install a CUDA build (pip install '.[cuda12]' or '.[cuda13]') "
         "on a machine with an NVIDIA GPU and its driver, or run with --device cpu."

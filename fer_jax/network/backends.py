@@ -18,6 +18,7 @@ from jax import Array, lax
 from fer_jax.network import batch_norm, convolution, pooling, winograd
 from fer_jax.network.batch_norm import Rows, along
 from fer_jax.network.native import batch_norm as native_batch_norm
+from fer_jax.network.native import calls
 from fer_jax.network.native import convolution as native_convolution
 from fer_jax.vocabulary.layers import (
     Activation,
@@ -58,6 +59,10 @@ class Backend(Protocol):
     @property
     def compiler_options(self) -> dict[str, str]:
         """For the caller's `jax.jit(..., compiler_options=...)`; speed only."""
+        ...
+
+    def kernels(self) -> str:
+        """What computes convolutions and batch norm, for records."""
         ...
 
     def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
@@ -139,6 +144,9 @@ class NhwcBackend:
     def compiler_options(self) -> dict[str, str]:
         return {}
 
+    def kernels(self) -> str:
+        return "XLA"
+
     def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
         return tuple(LayerWithPooling(name, layer) for name, layer in zip(layer_names(layers), layers, strict=True))
 
@@ -208,6 +216,9 @@ class ChwnBackend:
     @property
     def compiler_options(self) -> dict[str, str]:
         return convolution.supported_compiler_options()
+
+    def kernels(self) -> str:
+        return "C++" if calls.available() else "JAX"
 
     def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
         return _pools_joined(_pools_first(NhwcBackend().stages(layers)))

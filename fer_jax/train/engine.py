@@ -21,10 +21,12 @@ from jax.sharding import NamedSharding, PartitionSpec
 
 from fer_jax.machine.devices import data_mesh, device_kind
 from fer_jax.machine.precision import choose_precision, products_in
+from fer_jax.machine.process_settings import pin
 from fer_jax.network.backends import choose_backend
 from fer_jax.network.model import build, init_variables, output_activation
 from fer_jax.train.batches import NO_ROW
 from fer_jax.train.optim import example_losses, l2_penalty, make_optimizer, probabilities
+from fer_jax.vocabulary.layers import BatchNorm, Conv
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
@@ -66,7 +68,8 @@ class Engine:
     run draws from its own key, as it does alone.
     precision: of products; by default the device's.
 
-    Raises PrecisionError if the device does not support it.
+    Raises PrecisionError if the device does not support it, and SettingsError inside a context of JAX that changes
+    results, such as `jax.enable_x64(True)`. Outside of one, what the environment says of JAX is overruled.
     """
 
     def __init__(
@@ -77,6 +80,7 @@ class Engine:
         seeds: int | None = None,
         precision: Precision | None = None,
     ) -> None:
+        pin()
         self.network = network
         self.devices = devices
         self.seeds = seeds
@@ -93,6 +97,12 @@ class Engine:
         self.first_update_at: float | None = None  # by time.perf_counter
         self._compiled: dict[Any, Any] = {}
         self._fresh_state = jax.jit(self._init)
+
+    def kernels(self) -> str:
+        """What computes convolutions and batch norm: C++, JAX or XLA; empty if the network has neither. They give the
+        same but for rounding."""
+        convolves = any(isinstance(layer, Conv | BatchNorm) for layer in self.network.layers)
+        return self.backend.kernels() if convolves else ""
 
     # --- placing things ---------------------------------------------------------------------------------------------
 

@@ -10,8 +10,9 @@ import jax
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, Faces
+from fer_jax.machine.digests import arrays_sha256
 from fer_jax.train.batches import Stretch
-from fer_jax.train.checkpoint import Checkpoints
+from fer_jax.train.checkpoint import CheckpointError, Checkpoints
 from fer_jax.train.constant_answer import ConstantAnswer, constant_answer, never_learned
 from fer_jax.train.engine import EpochFigures, TrainState
 from fer_jax.train.plateau import LearningRate
@@ -46,7 +47,7 @@ class TrainResult:
     predictions[split]: probability (N, 7) float32, label (N,), origin (N,). Both are empty if the run failed; `error`
     then says why. failed_step: the update (from 0) whose loss, or whose evaluation afterwards, was not finite; the
     history ends before that epoch. If `never_learned` stopped the run, failed_step is its last update, and the history
-    includes that epoch. failed_epoch: the epoch (from 1) of failed_step.
+    includes that epoch. failed_epoch: the epoch (from 1) of failed_step. kernels: see `Engine.kernels`.
     """
 
     history: list[dict[str, Any]]
@@ -62,6 +63,7 @@ class TrainResult:
     error: str = ""
     failed_step: int | None = None
     failed_epoch: int | None = None
+    kernels: str = ""
 
 
 @dataclass(frozen=True)
@@ -152,7 +154,7 @@ class TrainingRun:
 
     def resume(self, fresh: TrainState) -> TrainState:
         """The state of the last checkpoint, with everything collected until then; or the fresh state."""
-        found = self.checkpoints.restore("last", fresh) if self.checkpoints else None
+        found = self.checkpoints.restore("last", fresh, usable=self._has_best) if self.checkpoints else None
         if found is None:
             return fresh
         state, meta = found
@@ -162,17 +164,43 @@ class TrainingRun:
         self.resumed = meta["resumed"] + 1
         return state
 
+    def _has_best(self, meta: dict[str, Any]) -> bool:
+        """Whether the best checkpoint so far, which a run resumed from `meta` may report, is there and sound.
+
+        A newer one will be computed again: the process was killed before it could write that epoch's last checkpoint.
+        """
+        assert self.checkpoints is not None
+        best = meta["best"].get(self.training.report_split)
+        if self.training.report != "best" or best is None:
+            return True
+        there = self.checkpoints.epochs().get("best", [])
+        if best["epoch"] in there:
+            return self.checkpoints.trouble("best", int(best["epoch"])) is None
+        return any(epoch > len(meta["history"]) for epoch in there)
+
     def best_state(self, last: TrainState) -> TrainState:
         if self.checkpoints is None or self._best_in_memory is not None:
             return self._best_in_memory or last
-        found = self.checkpoints.restore("best", last)
-        return found[0] if found else last
+        epoch = self.reported_epoch()
+        found = self.checkpoints.restore("best", last, epoch=epoch)
+        if found is None:
+            raise CheckpointError(f"{self.checkpoints.folder}: the best checkpoint, of epoch {epoch}, is gone")
+        return found[0]
+
+    def forget_older(self) -> None:
+        """Keep of a run that has ended only its last checkpoint and its best."""
+        if self.checkpoints is not None and not self.error:
+            kept = {"last": len(self.history)}
+            if self.training.report_split in self.best:
+                kept["best"] = int(self.best[self.training.report_split]["epoch"])
+            self.checkpoints.keep_only(kept)
 
     def result(
         self,
         state: TrainState,
         metrics: dict[str, dict[str, Any]],
         predictions: dict[str, dict[str, np.ndarray]],
+        kernels: str,
     ) -> TrainResult:
         """state: the reported one. If the run failed, the state at the failure is kept."""
         trainable = sum(leaf.size for leaf in jax.tree.leaves(state.params))
@@ -191,6 +219,7 @@ class TrainingRun:
             error=self.error,
             failed_step=self.failed_step,
             failed_epoch=self.failed_epoch,
+            kernels=kernels,
         )
 
 
@@ -214,6 +243,12 @@ def history_entry(stretch: Stretch, rate: float, figures: EpochFigures, splits: 
         },
         "splits": splits,
     }
+
+
+def network_sha256(params: Any, batch_stats: Any) -> str:
+    """Digest of a network's arrays, whatever holds them: trees of arrays as in `TrainState`, on any device."""
+    leaves = jax.tree_util.tree_leaves_with_path({"params": params, "batch_stats": batch_stats})
+    return arrays_sha256({jax.tree_util.keystr(path): np.asarray(leaf) for path, leaf in leaves})
 
 
 def confusion(labels: np.ndarray, predicted: np.ndarray) -> list[list[int]]:

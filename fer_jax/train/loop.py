@@ -269,8 +269,14 @@ class _SideBySide:
                 step = run.history[epoch - 1]["step"] - 1
                 error = f"the loss on {split} after step {step} (epoch {epoch}) is not finite"
                 run.fail(error, epoch, step, self.engine.part(state, k))
+        for k in going:
+            self.runs[k].forget_older()
         self.charge(going)
-        return [run.result(self.engine.part(state, k), metrics[k], predictions[k]) for k, run in enumerate(self.runs)]
+        kernels = self.engine.kernels()
+        return [
+            run.result(self.engine.part(state, k), metrics[k], predictions[k], kernels)
+            for k, run in enumerate(self.runs)
+        ]
 
 
 def _check_sizes(given: list[SeedData]) -> None:

@@ -12,17 +12,18 @@ from typing import NamedTuple
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.judge.groups import settings_now
-from repro.runs.records import RECORD_NAME, Overrides, RunRecord, read_record
+from repro.runs.records import RECORD_NAME, Overrides, RunRecord, read_record, switch_words
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
 
 class Place(NamedTuple):
-    """What runs must share to be compared: kind of device, precision of products, data set."""
+    """What runs must share to be compared: kind of device, precision of products, data set, switches of the process."""
 
     device: str
     precision: str
     fingerprint: str
+    switches: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +70,9 @@ def known_runs(
     by_place: dict[Place, list[RunRecord]] = {}
     for path in sorted((results / "runs" / loaded.id / variant).rglob(RECORD_NAME)):
         record = read_record(path)
-        place = Place(record.device.kind, record.matmul_precision, record.data.fingerprint)
+        place = Place(
+            record.device.kind, record.matmul_precision, record.data.fingerprint, switch_words(record.switches)
+        )
         usable = record.status == "done" and record.overrides == Overrides()
         usable = usable and record.training_version == TRAINING_VERSION
         wanted = device in (None, place.device) and fingerprint in (None, place.fingerprint)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import msgspec
-import numpy as np
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.devices import DeviceKind
@@ -34,7 +33,8 @@ from repro.judge.judgements import look_of
 from repro.judge.usual_spread import UsualSpread, usual_spread
 from repro.runs.dataset import open_dataset
 from repro.runs.plan import make_plan
-from repro.runs.records import PREDICTIONS_NAME, Overrides, RunRecord, find_records, record_folder
+from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
+from repro.runs.records import Overrides, RunRecord, find_records, record_folder
 from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import (
     AS_PUBLISHED,
@@ -308,7 +308,7 @@ class Search:
         claim excludes nothing unless it is far away."""
         about, record = "only some of the seven emotions are used", self.clean[0]
         predictions = record_folder(self.results, record) / PREDICTIONS_NAME
-        arrays = dict(np.load(predictions)) if predictions.exists() else {}
+        arrays = read_predictions(predictions, record.predictions_sha256)
         key, said = f"{REPORTED_SPLIT}.probability", self.statements.about(CLASS_SUBSET)
         evidence, estimate = [said], ()
         if key in arrays:

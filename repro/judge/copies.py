@@ -14,7 +14,8 @@ from repro.audit.copies import Decomposition, LabelResponse, common_samples, dec
 from repro.audit.known_pairs import KnownPairs, read_known_pairs
 from repro.judge.groups import Group, PaperRuns
 from repro.judge.main_claim import headline
-from repro.runs.records import PREDICTIONS_NAME, RecordError
+from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
+from repro.runs.records import RecordError
 from repro.specs.protocols import CLEAN, COMPLETE_SPLIT, OFFICIAL, PLACEBO, REPORTED_SPLIT
 
 MIN_RUNS = 2  # of a protocol: one has no spread over seeds
@@ -54,7 +55,7 @@ def _finding(paper: PaperRuns, results: Path, known: KnownPairs) -> CopiesFindin
     if not {OFFICIAL, CLEAN} <= paths.keys():
         return None
     stamps = tuple(
-        (protocol, tuple((path.as_posix(), path.stat().st_mtime_ns) for path in files))
+        (protocol, tuple((path.as_posix(), path.stat().st_mtime_ns, written) for path, written in files))
         for protocol, files in paths.items()
     )
     response, parts = _measured(stamps, known)
@@ -75,18 +76,21 @@ def _arms(paper: PaperRuns, fingerprint: str) -> dict[str, Group]:
     return max(places.values(), key=lambda arms: (len(arms), sum(len(g.runs) for g in arms.values())), default={})
 
 
-def _prediction_files(group: Group, results: Path) -> list[Path]:
+def _prediction_files(group: Group, results: Path) -> list[tuple[Path, str]]:
+    """Each with the digest that the record has of it."""
     done = [run for run in group.runs if run.record.status == "done"]
-    files = [results / run.path.parent / PREDICTIONS_NAME for run in done]
-    return [file for file in files if file.exists()]
+    files = [(results / run.path.parent / PREDICTIONS_NAME, run.record.predictions_sha256) for run in done]
+    return [file for file in files if file[0].exists()]
 
 
 # A report reads the same runs for the tables, the plot and each paper's page; each bootstrap takes a second.
 @lru_cache(maxsize=64)
 def _measured(
-    stamps: tuple[tuple[str, tuple[tuple[str, int], ...]], ...], known: KnownPairs
+    stamps: tuple[tuple[str, tuple[tuple[str, int, str], ...]], ...], known: KnownPairs
 ) -> tuple[tuple[LabelResponse, ...], Decomposition | None]:
-    arms = {protocol: [_read(Path(path), protocol) for path, _ in files] for protocol, files in stamps}
+    arms = {
+        protocol: [_read(Path(path), protocol, written) for path, _, written in files] for protocol, files in stamps
+    }
     everyone = [run for runs in arms.values() for run in runs]
     sample, answers = common_samples([(numbers, predicted) for numbers, predicted, _ in everyone])
     numbers, _, labels = everyone[0]
@@ -101,12 +105,12 @@ def _measured(
     return response, parts
 
 
-def _read(path: Path, protocol: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _read(path: Path, protocol: str, written: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(sample numbers, predicted, label), by sample number. Clean runs from before `test_all` have the test split."""
+    arrays = read_predictions(path, written)
+    split = _ARMS[protocol] if f"{_ARMS[protocol]}.predicted" in arrays else REPORTED_SPLIT
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:  # np.load leaves a damaged one open
-            split = _ARMS[protocol] if f"{_ARMS[protocol]}.predicted" in arrays else REPORTED_SPLIT
-            numbers = np.cumsum(arrays[f"{split}.origin_delta"], dtype=np.int64)
-            return numbers, arrays[f"{split}.predicted"], arrays[f"{split}.label"]
-    except Exception as error:  # zipfile, zlib and NumPy raise many kinds for a damaged file
-        raise RecordError(f"{path}: no predictions of a run ({error}); run it again with `--fresh`") from error
+        numbers = np.cumsum(arrays[f"{split}.origin_delta"], dtype=np.int64)
+        return numbers, arrays[f"{split}.predicted"], arrays[f"{split}.label"]
+    except KeyError as error:
+        raise RecordError(f"{path}: no predictions of a run (no {error}); run it again with `--fresh`") from None

@@ -13,7 +13,7 @@ from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.judge.usual_spread import UsualSpread, usual_spread
 from repro.runs.plan import settings_sha256
-from repro.runs.records import Overrides, RunRecord
+from repro.runs.records import Overrides, RunRecord, switch_words
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 
@@ -32,6 +32,7 @@ class GroupKey(NamedTuple):
     outdated: the spec's settings, or the search for duplicates that its data steps rely on, were changed after the run,
         so that it is no run of the current spec.
     settings: `settings_sha256` of what was run.
+    switches: `RunRecord.switches` in words.
     """
 
     device_kind: str
@@ -44,6 +45,7 @@ class GroupKey(NamedTuple):
     training_version: int
     outdated: bool
     settings: str
+    switches: str
 
     @property
     def data_label(self) -> str:
@@ -52,7 +54,8 @@ class GroupKey(NamedTuple):
     @property
     def device_label(self) -> str:
         label = f"{self.device_kind}: {devices(self.device_name, self.device_count)}"
-        return label if self.matmul_precision == "float32" else f"{label}, {self.matmul_precision}"
+        label = label if self.matmul_precision == "float32" else f"{label}, {self.matmul_precision}"
+        return f"{label}, {self.switches}" if self.switches else label
 
 
 def devices(name: str, count: int) -> str:
@@ -75,6 +78,7 @@ def group_key(record: RunRecord, settings: str | None) -> GroupKey:
         record.training_version,
         changed,
         record.spec_sha256,
+        switch_words(record.switches),
     )
 
 
@@ -197,4 +201,6 @@ def distinguish(key: GroupKey, keys: Sequence[GroupKey]) -> str:
         parts.append(key.data_label)
     if key.training_version != TRAINING_VERSION:
         parts.append(f"training code version {key.training_version}")
+    if key.switches:
+        parts.append(key.switches)
     return ", ".join(parts)

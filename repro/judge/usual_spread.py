@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from repro.judge.dead_runs import dead_run
-from repro.runs.records import RunRecord
+from repro.runs.records import RunRecord, switch_words
 from repro.specs.protocols import CLEAN, OFFICIAL, PLACEBO, REPORTED_SPLIT
 from repro.statistics import Prior, estimate_prior
 from repro.statistics.scale import EXTREME
@@ -59,4 +59,5 @@ def _settings(record: RunRecord) -> tuple[object, ...]:
         record.device.kind,
         record.matmul_precision,
         record.training_version,
+        switch_words(record.switches),
     )

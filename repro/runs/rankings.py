@@ -6,10 +6,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
-import numpy as np
 
 from repro.runs.class_measures import ranking
-from repro.runs.records import PREDICTIONS_NAME, Ranking, RunRecord
+from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
+from repro.runs.records import Ranking, RunRecord
 from repro.specs.decode import LoadedSpec
 
 ASKED = ("top_k", "auc")
@@ -22,21 +22,20 @@ def with_rankings(
     lacks, it is computed from the file next to the record, if that keeps probabilities (for up to 8,000 samples).
 
     The file rounds probabilities to 1/255, so an AUC may differ from that of the run in the third digit.
+    Raises RecordError for a damaged file.
     """
     asking = {spec.id for spec in specs if any(claim.quantity in ASKED for claim in spec.spec.single_claims)}
     for path, record in records:
         if record.paper in asking and not record.ranking and record.status == "done":
-            record = msgspec.structs.replace(record, ranking=_rankings(path.parent / PREDICTIONS_NAME))
+            record = msgspec.structs.replace(record, ranking=_rankings(path.parent, record))
         yield path, record
 
 
-def _rankings(path: Path) -> dict[str, Ranking]:
-    if not path.exists():
-        return {}
+def _rankings(folder: Path, record: RunRecord) -> dict[str, Ranking]:
     found: dict[str, Ranking] = {}
-    with np.load(path) as file:
-        for name in file.files:
-            split, _, what = name.rpartition(".")
-            if what == "probability" and (one := ranking(file[name], file[f"{split}.label"])) is not None:
-                found[split] = one
+    arrays = read_predictions(folder / PREDICTIONS_NAME, record.predictions_sha256)
+    for name, values in arrays.items():
+        split, _, what = name.rpartition(".")
+        if what == "probability" and (one := ranking(values, arrays[f"{split}.label"])) is not None:
+            found[split] = one
     return found

@@ -14,12 +14,14 @@ from fer_jax.data.steps import Prepared
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.devices import device_name, host_cores, peak_memory_bytes
 from fer_jax.machine.precision import choose_precision
-from fer_jax.train.loop import TrainResult
+from fer_jax.machine.process_settings import switches
+from fer_jax.train.history import TrainResult, network_sha256
 from fer_jax.vocabulary.step_kinds import DropRepeats, DropSamePictures, DropUnrelated, Step
 from repro.runs.class_measures import ranking
 from repro.runs.dataset import Dataset
 from repro.runs.environment import command_line, git_state, load_average, versions
 from repro.runs.plan import RunPlan, recorded_spec
+from repro.runs.predictions import pack_predictions
 from repro.runs.records import (
     RECORD_FORMAT,
     Best,
@@ -32,7 +34,6 @@ from repro.runs.records import (
     RunRecord,
     SplitRows,
     Times,
-    pack_predictions,
 )
 from repro.runs.run_context import RunContext
 
@@ -62,6 +63,7 @@ def asked_record(plan: RunPlan, context: RunContext) -> RunRecord:
         parameters=0,
         trainable_parameters=0,
         matmul_precision=choose_precision(plan.precision, devices[0]),
+        switches=switches(context.device_kind),
         history=(),
         best={},
         reported_epoch=0,
@@ -123,6 +125,8 @@ def ended_record(
         peak_memory_bytes=peak_memory_bytes(context.devices),
         load_average=(asked.load_average[0], load_average()),
         resumed=result.resumed,
+        kernels=result.kernels,
+        network_sha256="" if result.error else network_sha256(result.state.params, result.state.batch_stats),
         seeds_at_once=seeds_at_once,
         finished=_now(),
     )

@@ -7,20 +7,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import hashlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
 
 import msgspec
-import numpy as np
 
 from fer_jax.machine.atomic_write import write_atomically
 from fer_jax.vocabulary.errors import UserError
 
 RECORD_FORMAT = 1
 RECORD_NAME = "run.json"
-PREDICTIONS_NAME = "predictions.npz"
 FAILURE_NAME = "failed.json"
+_DIGEST = "sha256"  # key of a record's digest, beside its fields
+_REMEDY = "run again, or run with --fresh"
 CHECKPOINTS_NAME = "checkpoints"
 Record = TypeVar("Record")
 Status = Literal["done", "failed", "partial"]
@@ -159,6 +160,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     that shared one program, this one included; images_per_s is then the program's total.
     ranking: by split, at the reported end; empty in older records, whose predictions.npz may hold what it needs.
     same_run_as: the protocol that was actually run, if this one has the same settings and was not run again.
+    switches: settings of the process that could not be pinned and may change results, such as flags of XLA
+    (`fer_jax.machine.process_settings`); part of a run's identity. kernels: what computed convolutions and batch norm:
+    "C++", "JAX" or "XLA"; empty in older records. They differ by rounding.
+    predictions_sha256: of the file predictions.npz. network_sha256: of the reported parameters
+    (`fer_jax.train.history.network_sha256`). Both are empty in older records and without such a file or network.
     failed_step, failed_epoch: if training itself ended the run, the last update (from 0) and its epoch (from 1).
     failed_epoch is None in older records.
     """
@@ -194,11 +200,20 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     resumed: int
     seeds_at_once: int = 1
     same_run_as: str = ""
+    switches: dict[str, str] = {}
+    kernels: str = ""
+    predictions_sha256: str = ""
+    network_sha256: str = ""
     started: str
     finished: str
     versions: dict[str, str]
     git: Git
     command: str
+
+
+def switch_words(switches: Mapping[str, str]) -> str:
+    """`RunRecord.switches` in one line; empty without any."""
+    return ", ".join(f"{name}={value}" for name, value in sorted(switches.items()))
 
 
 class RecordError(UserError):
@@ -207,7 +222,8 @@ class RecordError(UserError):
 
 def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
     """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
-    return write_json(folder / name, _rounded(msgspec.to_builtins(record)))
+    document = _rounded(msgspec.to_builtins(record))
+    return write_json(folder / name, {**document, _DIGEST: _document_sha256(msgspec.json.encode(document))})
 
 
 def write_json(path: Path, document: Any) -> Path:
@@ -216,15 +232,33 @@ def write_json(path: Path, document: Any) -> Path:
 
 
 def read_record(path: Path) -> RunRecord:
-    """Raises RecordError for a file that is not a run record of this format."""
-    return decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", "run again, or run with --fresh")
+    """Raises RecordError for a file that is not a run record of this format, or whose content is not what was written.
+
+    Older records carry no digest, and are taken as they are.
+    """
+    record = decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", _REMEDY)
+    content = path.read_bytes()
+    written = msgspec.json.decode(content, type=dict[str, Any]).get(_DIGEST)
+    # A record with one of these fields was written with its digest.
+    if written is None and not (record.predictions_sha256 or record.network_sha256):
+        return record
+    if written != _document_sha256(content):
+        raise RecordError(f"{path}: was changed after it was written (its SHA-256 differs); delete it and {_REMEDY}")
+    return record
+
+
+def _document_sha256(content: bytes) -> str:
+    """Of all keys and values but the digest itself, however the JSON is laid out."""
+    document = msgspec.json.decode(content, type=dict[str, Any])
+    document.pop(_DIGEST, None)
+    return hashlib.sha256(msgspec.json.encode(document, order="sorted")).hexdigest()
 
 
 def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
     """Raises RecordError, saying what the file is not and what to do after deleting it."""
     try:
         return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise RecordError(f"{path}: not a {name}: {error}; delete it and {remedy}") from None
 
 
@@ -245,13 +279,16 @@ def run_folder(
     overrides: Overrides,
     seed: int,
     precision: str | None = None,
+    switches: Mapping[str, str] | None = None,
 ) -> Path:
     """The folder of a run. A shortened run has a separate folder, so that it never replaces a full one. So has a run in
-    a `precision` that is not the device's default."""
+    a `precision` that is not the device's default, and one with `switches`."""
     short = "".join(
         f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
     )
     other = f"-{precision}" if precision else ""
+    if switches:
+        other += f"-switches-{hashlib.sha256(msgspec.json.encode(switches, order='sorted')).hexdigest()[:8]}"
     return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
 
 
@@ -277,6 +314,7 @@ def record_folder(results: Path, record: RunRecord) -> Path:
         data=f"{record.data.name}-{record.data.fingerprint[:8]}",
         overrides=record.overrides,
         seed=record.seed,
+        switches=record.switches,
     )
 
 
@@ -287,33 +325,3 @@ def _rounded(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [_rounded(item) for item in value]
     return value
-
-
-# Full probabilities only while they are small: a committed run stays below 100 kB (7 bytes a row before compression).
-PROBABILITY_ROWS = 8_000
-CONFIDENCE_ROWS = 20_000
-
-
-def pack_predictions(predictions: dict[str, dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    """Arrays of predictions.npz from, per split: probability (N, 7) float32, label (N,), origin (N,).
-
-    Samples are in the order of their origins, so that the differences are small and compress well:
-    ``<split>.origin_delta`` holds the first origin and the differences to the next. ``<split>.predicted`` and
-    ``<split>.label`` are always there. ``<split>.probability``, round(255 * p), is left out if the splits are large
-    together; ``<split>.confidence``, that of the predicted class, if they are very large.
-    """
-    arrays: dict[str, np.ndarray] = {}
-    rows = sum(len(p["label"]) for p in predictions.values())
-    for split, p in predictions.items():
-        order = np.argsort(p["origin"], kind="stable")
-        probability, origin = p["probability"][order], p["origin"][order].astype(np.int32)
-        predicted = probability.argmax(1).astype(np.uint8)
-        arrays[f"{split}.predicted"] = predicted
-        arrays[f"{split}.label"] = p["label"][order].astype(np.uint8)
-        arrays[f"{split}.origin_delta"] = np.diff(origin, prepend=np.int32(0))
-        quantised = np.rint(255 * np.clip(probability, 0, 1)).astype(np.uint8)
-        if rows <= PROBABILITY_ROWS:
-            arrays[f"{split}.probability"] = quantised
-        elif rows <= CONFIDENCE_ROWS:
-            arrays[f"{split}.confidence"] = quantised[np.arange(len(predicted)), predicted]
-    return arrays

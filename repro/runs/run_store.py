@@ -5,6 +5,7 @@ Only training writes there too: checkpoints, into the folder that `StoredRun.ope
 
 from __future__ import annotations
 
+import hashlib
 import shutil
 from dataclasses import replace
 from functools import cached_property
@@ -17,13 +18,14 @@ from filelock import FileLock
 from fer_jax import TRAINING_VERSION
 from fer_jax.machine.atomic_write import placed_whole, write_atomically
 from fer_jax.machine.precision import choose_precision, default_precision
+from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
 from repro.runs.plan import RunPlan
+from repro.runs.predictions import PREDICTIONS_NAME
 from repro.runs.recording import duplicates_version
 from repro.runs.records import (
     CHECKPOINTS_NAME,
     FAILURE_NAME,
-    PREDICTIONS_NAME,
     RECORD_NAME,
     RecordError,
     RunRecord,
@@ -67,6 +69,7 @@ class StoredRun:
             training_version=TRAINING_VERSION,
             duplicates_version=duplicates_version(plan.spec.data.steps),
             precision=_other_precision(choose_precision(plan.precision, device), self.context),
+            switches=switches(self.context.device_kind),
         )
 
     def lock(self) -> FileLock:
@@ -114,6 +117,7 @@ class StoredRun:
             training_version=record.training_version,
             duplicates_version=record.data.duplicates_version,
             precision=_other_precision(record.matmul_precision, self.context),
+            switches=record.switches,
         )
 
     def _ended(self) -> RunRecord | None:
@@ -173,11 +177,15 @@ class StoredRun:
             asked, spec=first.spec, spec_file_sha256=first.spec_file_sha256, started=first.started
         )
 
-    def finish(self, record: RunRecord, predictions: bytes | None) -> None:
-        """Write the record and the content of predictions.npz of a run that has ended."""
+    def finish(self, record: RunRecord, predictions: bytes | None) -> RunRecord:
+        """Write the record and the content of predictions.npz of a run that has ended. Returns the record as written,
+        with the digest of that file."""
+        if predictions is not None:
+            record = msgspec.structs.replace(record, predictions_sha256=hashlib.sha256(predictions).hexdigest())
         self._put(record, predictions)
         marker_path(self.folder).unlink(missing_ok=True)
         self._registration.unlink(missing_ok=True)
+        return record
 
     def fail(self, record: RunRecord) -> Path:
         """Write the record of a run that could not be carried out, so that it stays visible, and return its path.
@@ -237,6 +245,7 @@ def folder_of(plan: RunPlan, context: RunContext) -> Path:
         overrides=plan.overrides,
         seed=plan.seed,
         precision=_other_precision(choose_precision(plan.precision, context.devices[0]), context),
+        switches=switches(context.device_kind),
     )
 
 
@@ -246,7 +255,8 @@ def _other_precision(precision: str, context: RunContext) -> str | None:
 
 
 def _identity(**parts: Any) -> bytes:
-    """`duplicates_version` is omitted if no step compares images, `precision` if it is the default. Identities then
-    equal those of runs from before these keys existed."""
-    said = {name: part for name, part in parts.items() if name not in ("duplicates_version", "precision") or part}
+    """`duplicates_version` is omitted if no step compares images, `precision` if it is the default, `switches` if there
+    are none. Identities then equal those of runs from before these keys existed."""
+    later = ("duplicates_version", "precision", "switches")
+    said = {name: part for name, part in parts.items() if name not in later or part}
     return msgspec.json.encode(said, order="sorted")

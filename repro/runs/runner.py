@@ -74,8 +74,7 @@ def run_seeds(
         fit = partial(fit_seeds, checkpoint_every_s=context.checkpoint_every_s, report=report, asked_at=asked_at)
         trained = {}
         for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):
-            one.finish(record, packed_predictions(result))
-            trained[one.folder] = record
+            trained[one.folder] = one.finish(record, packed_predictions(result))
     records = known | trained
     return [RunOutcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
 

@@ -205,17 +205,25 @@ def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[st
     from fer_jax.machine.devices import choose_devices
     from fer_jax.train.checkpoint import CheckpointError, Checkpoints
     from fer_jax.train.engine import Engine
+    from fer_jax.train.history import network_sha256
 
-    checkpoints = Checkpoints(place)
+    remedy = f"train it again with `{_command(record)} --fresh`"
+    checkpoints = Checkpoints(place, read_only=True)
+    epoch = record.reported_epoch
     try:
-        names = [name for name, epoch in checkpoints.epochs().items() if epoch == record.reported_epoch]
+        names = [name for name, epochs in checkpoints.epochs().items() if epoch in epochs]
         if not names:
-            reported = f"epoch {record.reported_epoch}, which the run reports"
-            raise CheckpointError(f"{place}: holds no checkpoint of {reported}; run again with --fresh")
+            raise CheckpointError(f"{place}: holds no checkpoint of epoch {epoch}, which the run reports; {remedy}")
+        sound = [name for name in names if checkpoints.trouble(name, epoch) is None]
+        if not sound:
+            trouble = checkpoints.trouble(names[0], epoch)
+            raise CheckpointError(f"{place / names[0]}: checkpoint {epoch} cannot be used ({trouble}); {remedy}")
         like = Engine(network, choose_devices("cpu")[:1]).init_state(record.seed)
-        found = checkpoints.restore(names[0], like)
+        found = checkpoints.restore(sound[0], like, epoch=epoch)
     finally:
         checkpoints.close()
     assert found is not None
     state = jax.device_get(found[0])
+    if record.network_sha256 and network_sha256(state.params, state.batch_stats) != record.network_sha256:
+        raise CheckpointError(f"{place}: holds another network than the record's (SHA-256 differs); {remedy}")
     return {"params": state.params, "batch_stats": state.batch_stats}

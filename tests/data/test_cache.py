@@ -1,5 +1,6 @@
 """The cache: fast the second time, right after damage, whole after a kill, safe for two processes at once."""
 
+import hashlib
 import json
 import multiprocessing
 import os
@@ -106,19 +107,44 @@ def test_damage_is_seen_and_repaired(tmp_path: Path, name: str, harm) -> None:
     path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
     fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
     harm(cache.entries(root)[0].folder / name)
-    only_seen_on_request = name == "images.npy" and harm is flip
-    if only_seen_on_request:
+    with pytest.raises(DataError, match=rf"{fingerprint}.*{name}.*; import it again"):
         cache.open_faces(fingerprint, root)
-    with pytest.raises(DataError, match="import"):
-        cache.open_faces(fingerprint, root, verify=True)
-    if not only_seen_on_request:
-        assert cache.entries(root)[0].damage
+    assert cache.entries(root)[0].damage
+    with pytest.warns(UserWarning, match=rf"{name}.*; import it again. This is done now, from .*a.csv"):
         imported, cached = cache.import_faces(path, root)
-        assert not cached
-        np.testing.assert_array_equal(imported.faces.images, read_faces(path).faces.images)
-        cache.open_faces(fingerprint, root, verify=True)
-        assert cache.entries(root)[0].damage is None
+    assert not cached
+    np.testing.assert_array_equal(imported.faces.images, read_faces(path).faces.images)
+    cache.open_faces(fingerprint, root)
+    assert cache.entries(root)[0].damage is None
     assert asides(root) == []
+
+
+@pytest.mark.parametrize("name", ["labels.npy", "usage.npy"])
+def test_arrays_that_were_replaced_with_their_checksums_are_seen(tmp_path: Path, name: str) -> None:
+    """The fingerprint is over labels and usages too, so no file beside them can vouch for others."""
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
+    folder = cache.entries(root)[0].folder
+    flip(folder / name)
+    about = json.loads((folder / "entry.json").read_text())
+    about["files"][name.removesuffix(".npy")]["sha256"] = hashlib.sha256((folder / name).read_bytes()).hexdigest()
+    (folder / "entry.json").write_text(json.dumps(about))
+    with pytest.raises(DataError, match=r"do not have the fingerprint.*; import it again"):
+        cache.open_faces(fingerprint, root)
+
+
+def test_content_is_compared_once_per_process_and_again_after_a_change(tmp_path: Path, monkeypatch) -> None:
+    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
+    fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
+    mapped = cache._mapped
+    calls = []
+    monkeypatch.setattr(cache, "_mapped", lambda folder, known: calls.append(known) or mapped(folder, known))
+    for _ in range(3):
+        cache.open_faces(fingerprint, root)
+    assert calls == [[fingerprint]] * 3, "only opened: this process has compared the content"
+    flip(cache.entries(root)[0].folder / "images.npy")
+    with pytest.raises(DataError, match=r"images\.npy"):
+        cache.open_faces(fingerprint, root)
 
 
 def test_bad_data_leaves_nothing(tmp_path: Path) -> None:
@@ -172,7 +198,7 @@ def test_a_killed_import_leaves_no_half_entry(tmp_path: Path, point: str) -> Non
     assert all(entry.damage is None for entry in cache.entries(root))
     imported, cached = cache.import_faces(path, root)
     assert not cached
-    cache.open_faces(imported.faces.fingerprint, root, verify=True)
+    cache.open_faces(imported.faces.fingerprint, root)
     for left in asides(root):  # an hour later they are swept
         os.utime(left, (0, 0))
     cache.import_faces(write_csv(tmp_path / "b.csv", seed=2), root)
@@ -183,7 +209,7 @@ def import_often(path: Path, root: Path, failures) -> None:
     try:
         for _ in range(10):
             imported, _ = cache.import_faces(path, root)
-            assert imported.faces.fingerprint == cache.open_faces(imported.faces.fingerprint, root, True).fingerprint
+            assert imported.faces.fingerprint == cache.open_faces(imported.faces.fingerprint, root).fingerprint
             for record in (root / "sources").glob("*.json"):
                 record.unlink(missing_ok=True)
     except BaseException as error:
@@ -212,7 +238,7 @@ def test_losing_the_race_to_the_same_content(tmp_path: Path) -> None:
     late = root / "aside-late"
     late.mkdir()
     cache._rename_entry(late, final, root)
-    cache.open_faces(imported.faces.fingerprint, root, verify=True)
+    cache.open_faces(imported.faces.fingerprint, root)
 
 
 def test_default_data_set(tmp_path: Path) -> None:
@@ -237,7 +263,8 @@ def test_a_damaged_default_is_imported_again_or_an_error(tmp_path: Path) -> None
     fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
     cache.set_default(fingerprint, root)
     truncate(cache.entries(root)[0].folder / "images.npy")
-    again = cache.get_default(root)
+    with pytest.warns(UserWarning, match=r"images.npy.*This is done now"):
+        again = cache.get_default(root)
     assert again is not None
     np.testing.assert_array_equal(again.images, read_faces(path).faces.images)
     truncate(cache.entries(root)[0].folder / "images.npy")

@@ -16,8 +16,9 @@ from repro.judge.measured import measure, why_unmeasured
 from repro.judge.measured_curves import measure_curve
 from repro.report.grouped_claims import curve_rows, matrix_distance, matrix_rows
 from repro.runs.class_measures import ranking
+from repro.runs.predictions import pack_predictions
 from repro.runs.rankings import with_rankings
-from repro.runs.records import Overrides, pack_predictions
+from repro.runs.records import Overrides
 from repro.specs.spec import ClaimTable, Curve
 from repro.text.document import Cell
 from repro.text.markdown import inline

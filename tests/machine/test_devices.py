@@ -64,3 +64,22 @@ def test_peak_memory_is_in_bytes_and_keeps_the_peak():
     assert with_block >= block.nbytes
     del block
     assert peak_memory_bytes(cpu) >= with_block
+
+
+@pytest.mark.parametrize("kind", ["auto", "cpu", "gpu"])
+@pytest.mark.parametrize(
+    "error", [AssertionError(), RuntimeError("Unable to initialize backend 'cuda': no driver\nmore")]
+)
+def test_platforms_that_are_not_there_are_one_line(kind, error, monkeypatch):
+    """JAX_PLATFORMS=cuda without a GPU: JAX raises an AssertionError without text, even for a CPU."""
+
+    def broken(*, backend):
+        raise error
+
+    monkeypatch.setattr(jax, "local_devices", broken)
+    monkeypatch.setattr(type(jax.config), "values", {"jax_platforms": "cuda"}, raising=False)
+    with pytest.raises(DeviceError, match=r"^JAX_PLATFORMS=cuda: JAX has no .*unset the variable.*JAX_PLATFORMS=cpu$"):
+        choose_devices(kind)
+    monkeypatch.setattr(type(jax.config), "values", {"jax_platforms": None}, raising=False)
+    with pytest.raises(DeviceError, match="JAX sees no GPU" if kind == "gpu" else "JAX cannot start on the CPU: "):
+        choose_devices(kind)

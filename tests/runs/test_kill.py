@@ -96,10 +96,10 @@ def within_an_epoch(command):
     """The third epoch, or a later one, is trained or evaluated: the one before is written, and no other is."""
     finished, unfinished = command.names("last")
     _, best_unfinished = command.names("best")
-    if len(finished) != 1 or finished[0] < 2 or unfinished or best_unfinished:
+    if not finished or finished[-1] < 2 or unfinished or best_unfinished:
         return False
     try:
-        written = (command.run_folder() / "checkpoints" / "last" / str(finished[0])).stat().st_ctime
+        written = (command.run_folder() / "checkpoints" / "last" / str(finished[-1])).stat().st_ctime
     except FileNotFoundError:
         return False
     return time.time() - written > 0.02

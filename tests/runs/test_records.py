@@ -15,12 +15,11 @@ from report_records import make_record, make_spec
 
 from fer_jax.machine import atomic_write
 from fer_jax.machine.atomic_write import write_atomically
-from repro.runs import records
+from repro.runs.predictions import PROBABILITY_ROWS, pack_predictions
 from repro.runs.records import (
     Overrides,
     RecordError,
     find_records,
-    pack_predictions,
     read_record,
     run_folder,
     write_record,
@@ -57,7 +56,7 @@ def test_records_from_before_there_were_some_fields_are_read(tmp_path):
     """A key may be added within a format, with what it stands for where it is not there."""
     path = write_record(tmp_path, make_record(make_spec()))
     raw = msgspec.json.decode(path.read_bytes())
-    del raw["seeds_at_once"], raw["time"]["wall_s"], raw["time"]["first_step_s"]
+    del raw["seeds_at_once"], raw["time"]["wall_s"], raw["time"]["first_step_s"], raw["sha256"]
     path.write_bytes(msgspec.json.encode(raw))
     found = read_record(path)
     assert (found.seeds_at_once, found.time.wall_s, found.time.first_step_s) == (1, None, None)
@@ -180,7 +179,7 @@ def test_predictions_can_be_read_back(rows):
         np.testing.assert_array_equal(origin, given["origin"][order])
         np.testing.assert_array_equal(arrays[f"{name}.label"], given["label"][order])
         np.testing.assert_array_equal(arrays[f"{name}.predicted"], given["probability"][order].argmax(1))
-        if 2 * rows <= records.PROBABILITY_ROWS:
+        if 2 * rows <= PROBABILITY_ROWS:
             found = arrays[f"{name}.probability"] / 255
             np.testing.assert_allclose(found, given["probability"][order], atol=0.5 / 255 + 1e-6)
         else:

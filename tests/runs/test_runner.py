@@ -208,7 +208,7 @@ def test_two_processes_at_once_end_with_the_same_record(tiny_paper, dataset, tmp
     assert record.status == "done" and msgspec.json.encode(record.history) == found[0][2]
     left = {p.name for p in path.parent.iterdir()}
     assert left == {"run.json", "predictions.npz", "run.lock", "checkpoints"}
-    assert set(os.listdir(path.parent / "checkpoints")) == {"last", "best"}
+    assert set(os.listdir(path.parent / "checkpoints")) == {"last", "best", "digests.json"}
 
 
 def test_the_clean_protocol_trains_on_no_picture_that_it_evaluates(tiny_paper, dataset, tmp_path):

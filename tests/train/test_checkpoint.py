@@ -2,7 +2,9 @@
 
 import gc
 import json
+import resource
 import shutil
+import signal
 
 import jax
 import jax.numpy as jnp
@@ -69,12 +71,20 @@ def test_what_is_read_is_what_was_written(folder):
     same(best[0], state(2))
 
 
-def test_only_the_newest_is_kept(folder):
+def steps(folder, name="last"):
+    return sorted(path.name for path in (folder / name).iterdir() if path.is_dir())
+
+
+def test_the_newest_two_are_kept_until_the_run_has_ended(folder):
     checkpoints = Checkpoints(folder)
     for epoch in (1, 2, 3):
         checkpoints.save("last", epoch, state(epoch), {"epoch": epoch})
+    assert steps(folder) == ["2", "3"]
+    assert checkpoints.restore("last", state(0), epoch=2)[1] == {"epoch": 2}  # pyright: ignore[reportOptionalSubscript]
+    checkpoints.keep_only({"last": 3})
     checkpoints.close()
-    assert [p.name for p in (folder / "last").iterdir() if p.is_dir()] == ["3"]
+    assert steps(folder) == ["3"]
+    assert list(json.loads((folder / "digests.json").read_bytes())) == ["last/3"]
     found = open_and_restore(folder)
     assert found is not None and found[1] == {"epoch": 3}
 
@@ -131,11 +141,12 @@ def test_a_damaged_one_is_an_error(folder):
 
 
 def test_half_deleted_older_one_does_no_harm(folder):
-    """Killed while the older checkpoint was deleted, after the newer one was finished."""
+    """Killed while an older checkpoint was deleted, after the newer ones were finished."""
     checkpoints = Checkpoints(folder)
     checkpoints.save("last", 1, state(1), {"epoch": 1})
     shutil.copytree(folder / "last" / "1", folder / "kept")
     checkpoints.save("last", 2, state(2), {"epoch": 2})
+    checkpoints.keep_only({"last": 2})
     checkpoints.close()
     shutil.copytree(folder / "kept", folder / "last" / "1")
     for file in sorted((folder / "last" / "1").rglob("*"))[::2]:
@@ -149,3 +160,47 @@ def test_half_deleted_older_one_does_no_harm(folder):
     checkpoints.close()
     found = open_and_restore(folder)
     assert found is not None and found[1] == {"epoch": 3}
+
+
+def test_one_without_a_digest_beside_others_was_not_written_to_its_end(folder):
+    """Killed between the checkpoint and its digest. A folder without any digests is from an older version."""
+    checkpoints = Checkpoints(folder)
+    checkpoints.save("last", 1, state(1), {"epoch": 1})
+    digests = (folder / "digests.json").read_bytes()
+    checkpoints.save("last", 2, state(2), {"epoch": 2})
+    checkpoints.close()
+    (folder / "digests.json").write_bytes(digests)
+    with pytest.warns(UserWarning, match=r"last: checkpoint 2 cannot be used .it was not written to its end"):
+        found = open_and_restore(folder)
+    assert found is not None and found[1] == {"epoch": 1}
+    (folder / "digests.json").unlink()
+    found = open_and_restore(folder)
+    assert found is not None and found[1] == {"epoch": 2}
+    checkpoints = Checkpoints(folder)
+    checkpoints.save("last", 3, state(3), {"epoch": 3})
+    assert checkpoints.trouble("last", 2) is None, "checkpoints of the older version are taken as they are"
+    checkpoints.close()
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_full_disk_is_one_error_and_the_checkpoint_before_stays(folder, capfd):
+    """A limit on the size of files stands in for the disk. Orbax logs nothing, and leaves nothing half-written."""
+    checkpoints = Checkpoints(folder)
+    checkpoints.save("last", 1, state(1), {"epoch": 1})
+    large = state(2, shape=(600, 1000))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(CheckpointError, match=rf"^{folder}: file too large.*; started again, the run goes on from"):
+            checkpoints.save("last", 2, large, {"epoch": 2})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, ignored)
+    assert steps(folder) == ["1"]
+    checkpoints.save("last", 2, state(2), {"epoch": 2})
+    checkpoints.close()
+    found = open_and_restore(folder)
+    assert found is not None and found[1] == {"epoch": 2}
+    gc.collect()
+    assert capfd.readouterr().err == ""

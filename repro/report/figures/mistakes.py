@@ -12,7 +12,8 @@ from fer_jax.data.faces import EMOTIONS
 from repro.report.figures.figure_data import Face, FaceSheet, FigureData
 from repro.report.figures.shown_runs import held_out_split
 from repro.runs.dataset import Dataset
-from repro.runs.records import PREDICTIONS_NAME, RunRecord, find_records
+from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
+from repro.runs.records import RunRecord, find_records
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import PROTOCOLS
 
@@ -54,7 +55,7 @@ def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset
         if record.status != "done" or record.data.fingerprint != dataset.faces.fingerprint:
             continue
         split = held_out_split(claim.split, record.protocol)
-        chosen = confident_mistakes(path.parent / PREDICTIONS_NAME, split)
+        chosen = confident_mistakes(path.parent / PREDICTIONS_NAME, split, record.predictions_sha256)
         if chosen is None:
             left_out.append(f"{name}: no probabilities of {split} were kept, which large runs leave out")
         elif not chosen.wrong:
@@ -64,16 +65,15 @@ def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset
     return list(found.values()), left_out
 
 
-def confident_mistakes(path: Path, split: str) -> Mistakes | None:
-    """From a predictions.npz (see `repro.runs.records.pack_predictions`); None if it keeps no probabilities of the
+def confident_mistakes(path: Path, split: str, written: str = "") -> Mistakes | None:
+    """From a predictions.npz (see `repro.runs.predictions.pack_predictions`); None if it keeps no probabilities of the
     split.
 
-    Ties are sorted by index in the data set; an image that was copied is shown once.
+    Ties are sorted by index in the data set; an image that was copied is shown once. written: the file's digest, as in
+    `read_predictions`. Raises RecordError for a damaged file.
     """
-    if not path.exists():
-        return None
-    with np.load(path) as file:
-        arrays = {name.removeprefix(f"{split}."): file[name] for name in file.files if name.startswith(f"{split}.")}
+    kept = read_predictions(path, written)
+    arrays = {name.removeprefix(f"{split}."): kept[name] for name in kept if name.startswith(f"{split}.")}
     if not {"probability", "confidence"} & arrays.keys():
         return None
     predicted, label, origin = arrays["predicted"], arrays["label"], np.cumsum(arrays["origin_delta"])

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from repro.judge.groups import devices
-from repro.runs.records import PREDICTIONS_NAME, RunRecord
+from repro.runs.predictions import PREDICTIONS_NAME
+from repro.runs.records import RunRecord, switch_words
 from repro.text import units
 
 NOT_RECORDED = "not recorded"
@@ -79,6 +80,10 @@ def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "Device", f"{device.kind}: {devices(device.name, device.count)}, {device.host_cores} cores of the host"
     together = f", {record.seeds_at_once} seeds in one program" if record.seeds_at_once > 1 else ""
     yield "Precision", f"{record.matmul_precision}{together}"
+    if record.kernels:
+        yield "Convolutions", f"computed by {record.kernels}"
+    if record.switches:
+        yield "Switches", switch_words(record.switches)
     yield "Peak memory", f"{record.peak_memory_bytes / MEBIBYTE:,.0f} MiB"
     before, after = record.load_average
     yield "Load average", f"{before:.1f} before the start, {after:.1f} before the end, on {device.host_cores} cores"
