@@ -57,7 +57,7 @@ _IMPORTS = {
     "repro.use.export": "repro vocabulary data network runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
-        "repro vocabulary machine data specs text runs audit forensics decide explain bench report.figures "
+        "repro vocabulary machine data network specs text runs audit forensics decide explain bench report.figures "
         "report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",

@@ -7,6 +7,7 @@ differ in their seed and train side by side, ``jax.vmap`` adds a leading axis in
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable
 from functools import partial
@@ -24,11 +25,14 @@ from fer_jax.machine.precision import choose_precision, products_in
 from fer_jax.machine.process_settings import pin
 from fer_jax.network.backends import choose_backend
 from fer_jax.network.model import build, init_variables, output_activation
+from fer_jax.network.native import library
 from fer_jax.train.batches import NO_ROW
 from fer_jax.train.optim import example_losses, l2_penalty, make_optimizer, probabilities
 from fer_jax.vocabulary.layers import BatchNorm, Conv
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
+
+_log = logging.getLogger(__name__)
 
 # One stream of random numbers per purpose, folded into the run's key before the number of the step. So any step can be
 # drawn without replaying the steps before it.
@@ -264,10 +268,15 @@ class Engine:
         shapes = tuple((a.shape, str(a.dtype)) for a in jax.tree.leaves(arguments))
         if (name, shapes) not in self._compiled:
             begin = time.perf_counter()
+            if library.compiling():
+                _log.info("waiting for the C++ kernels, which are being compiled")
+                library.wait()
+            _log.info("compiling the program of the network")
             with products_in(self.precision, self.devices[0]):
                 lowered = jax.jit(function, donate_argnums=donate).lower(*arguments)
             self._compiled[name, shapes] = lowered.compile(compiler_options={**self.backend.compiler_options} or None)
             self.compile_s += time.perf_counter() - begin
+            _log.info("training" if name == "epoch" else "evaluating")
         if name == "epoch" and self.first_update_at is None:
             self.first_update_at = time.perf_counter()
         return self._compiled[name, shapes](*arguments)

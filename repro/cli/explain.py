@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from repro.cli.options import device_option, json_option, results_option
+from repro.cli.starting import begin_kernels
 from repro.specs.catalog import find_paper
 
 EXAMPLE = """\
@@ -43,6 +44,8 @@ def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, 
     Results on real data are kept for `repro report`. Exit code 1 if a run failed.
     """
     loaded = find_paper(paper)
+    if train:
+        begin_kernels(device)
 
     import msgspec
 

@@ -14,6 +14,7 @@ from click.core import ParameterSource
 
 from fer_jax.vocabulary.settings import PRECISIONS, Precision
 from repro.cli.options import device_option, json_option, results_option
+from repro.cli.starting import begin_kernels, sign_of_life
 from repro.decide.duration import Duration
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
@@ -125,6 +126,7 @@ def run(paper: str, variant: str, **options: Any) -> None:
 def run_jobs(
     jobs: list[tuple[LoadedSpec, str]], *, until_decided: bool, budget: int | None, seeds: int, **options: Any
 ) -> None:
+    begin_kernels(options["device"])
     if until_decided:
         source = click.get_current_context().get_parameter_source("seeds")
         most = None if source is ParameterSource.DEFAULT else seeds
@@ -169,10 +171,11 @@ def _run_seeds(
         for s in range(seeds)
     ]
 
-    from repro.report.run_card import run_cards
-    from repro.runs.batch import open_context, run_in
+    with sign_of_life():
+        from repro.report.run_card import run_cards
+        from repro.runs.batch import open_context, run_in
 
-    context = open_context({precision}, **setting)
+        context = open_context({precision}, **setting)
     records = run_in(context, plans)
     for text in run_cards(plans, records, context.dataset):
         click.echo(f"\n{text}", err=True)
@@ -208,11 +211,12 @@ def _run_until_decided(
         raise click.UsageError(f"--until-decided looks after {LOOKS} seeds: --seeds, its maximum, must be 3 or more")
     looks = looks_up_to(most)
 
-    from repro.decide.trainer import document, until_decided
-    from repro.runs.batch import open_context
+    with sign_of_life():
+        from repro.decide.trainer import document, until_decided
+        from repro.runs.batch import open_context
 
-    opened = open_context({precision}, results=results, **setting)
-    judge = judge_in(results)
+        opened = open_context({precision}, results=results, **setting)
+        judge = judge_in(results)
     courses = until_decided(questions, opened, judge, looks=looks, budget_s=budget, began=began, json=as_json)
     if as_json:
         click.echo(json.dumps(document(courses, budget), indent=2, ensure_ascii=False))

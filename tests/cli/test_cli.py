@@ -197,7 +197,7 @@ def test_report_writes_and_check_tells_whether_it_still_holds(tmp_path):
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 # Never reach the command line: another error takes their place on the way, a run records them, or another way is taken.
-INNER_ERRORS = {"LayerError", "SplitsDiffer", "NativeError", "WorkerError", "ArchiveError"}
+INNER_ERRORS = {"LayerError", "SplitsDiffer", "NativeError", "WorkerError", "ArchiveError", "UnsafeFolder"}
 
 
 def error_classes() -> dict[str, set[str]]:

@@ -32,7 +32,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     words = ["run", folder / "tiny.toml", "--data", "synthetic", "--device", "cpu", "--results", folder / "results"]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("repro.runs.dataset.SYNTHETIC_SHARE", 200)
-        patch.setattr("fer_jax.network.native.calls.available", lambda: False)  # compiling C++ takes longer than all of this
+        patch.setattr(
+            "fer_jax.network.native.calls.available", lambda: False
+        )  # compiling C++ takes longer than all of this
         done = CliRunner().invoke(main, [str(word) for word in words])
         assert done.exit_code == 0, done.output
         yield folder / "results"

@@ -8,6 +8,7 @@ from conftest import draw_tiny_faces
 
 from fer_jax.data import cache
 from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, DataError
+from repro.runs import dataset
 from repro.runs.dataset import open_dataset, synthetic_counts
 
 
@@ -52,3 +53,27 @@ def test_synthetic_counts_keep_the_official_proportions() -> None:
     for usage, official in OFFICIAL_COUNTS.items():
         for emotion, drawn, real in zip(EMOTIONS, counts[usage], official, strict=True):
             assert abs(drawn - real / 8) <= 0.5, (usage, emotion)
+
+
+def test_synthetic_faces_are_kept_and_used_only_if_they_are_the_right_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn = open_dataset("synthetic").faces
+    assert not dataset._kept_at().exists(), "only those whose fingerprint is known"
+    monkeypatch.setattr(dataset, "SYNTHETIC_FINGERPRINTS", {400: drawn.fingerprint})
+    open_dataset("synthetic")
+    with monkeypatch.context() as patch:
+        patch.setattr(dataset, "draw_faces", lambda **_: pytest.fail("drawn again"))
+        kept = open_dataset("synthetic").faces
+    assert kept.synthetic and kept.fingerprint == drawn.fingerprint
+    np.testing.assert_array_equal(kept.origin, drawn.origin)
+    good = dataset._kept_at().read_bytes()
+    for damaged in (b"", good[:1000], good[:3000] + bytes(2000) + good[5000:]):
+        dataset._kept_at().write_bytes(damaged)
+        assert open_dataset("synthetic").faces.fingerprint == drawn.fingerprint
+        assert dataset._kept_at().read_bytes() == good
+
+
+def test_the_known_fingerprint_is_that_of_the_drawing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Else nothing would be kept, and every run draw them again."""
+    for share, fingerprint in dataset.SYNTHETIC_FINGERPRINTS.items():
+        monkeypatch.setattr(dataset, "SYNTHETIC_SHARE", share)
+        assert open_dataset("synthetic").faces.fingerprint == fingerprint and dataset._kept_at().exists()

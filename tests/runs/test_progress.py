@@ -1,6 +1,8 @@
 """Progress of a run on a terminal and elsewhere."""
 
 import io
+import logging
+import time
 from typing import Any
 
 import pytest
@@ -52,3 +54,15 @@ def test_on_a_terminal_the_line_shows_epochs_and_figures() -> None:
         line._bar.refresh()
     assert "2/4 epochs" in out.getvalue()
     assert "validation 45.6%" in out.getvalue()
+
+
+def test_compiling_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("repro.runs.heartbeat.SILENCE_S", 0.01)
+    for terminal in (False, True):
+        line, out = _line(terminal)
+        with line:
+            logging.getLogger("fer_jax.train.engine").info("compiling the program")
+            begin = time.monotonic()
+            while "compiling the program" not in out.getvalue() and time.monotonic() < begin + 30:
+                time.sleep(0.01)
+        assert "teta2022 seed 0: compiling the program (" in out.getvalue()

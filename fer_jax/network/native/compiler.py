@@ -20,6 +20,8 @@ ANSWER_LIMIT_S = 20.0
 COMPILE_LIMIT_S = 180.0
 
 _running: set[subprocess.Popen[str]] = set()
+_starting = threading.Lock()  # no compiler is started that `end_all` does not see
+_ended = threading.Event()
 
 
 class NativeError(RuntimeError):
@@ -92,23 +94,29 @@ def _call(command: list[str], arguments: list[str], what: str, scratch: Path, li
     # The compiler's own temporary files go where they are removed even if it is killed.
     environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}
     try:
-        process = subprocess.Popen(
-            [*command, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            text=True,
-            errors="replace",
-            env=environment,
-            start_new_session=True,
-        )
+        with _starting:
+            if _ended.is_set():
+                raise NativeError("this process is ending")
+            process = subprocess.Popen(
+                [*command, *arguments],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                text=True,
+                errors="replace",
+                env=environment,
+                start_new_session=True,
+            )
+            _running.add(process)
     except OSError as error:
         raise NativeError(f"{told}: {error.strerror or error}") from None
-    _running.add(process)
     try:
         _, said = process.communicate(timeout=max(0.1, limit_s))
     except subprocess.TimeoutExpired:
-        _end(process)
+        _kill(process)
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
         raise CompilerHangs(f"{told} did not compile {what} within {limit_s:.0f} s and was ended") from None
     finally:
         _running.discard(process)
@@ -116,20 +124,19 @@ def _call(command: list[str], arguments: list[str], what: str, scratch: Path, li
         raise NativeError(f"{told} could not compile {what}: {_first_error(said)}")
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """End a compiler and all that it has started: a driver alone would leave its compiler behind."""
+def _kill(process: subprocess.Popen[str]) -> None:
+    """Kill a compiler and all that it has started: a driver alone would leave its compiler behind."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(process.pid, signal.SIGKILL)
-    process.wait()
-    if process.stderr:
-        process.stderr.close()
 
 
 @atexit.register
 def end_all() -> None:
     """End the compilers that still run, when this process ends."""
+    with _starting:
+        _ended.set()
     for process in list(_running):
-        _end(process)
+        _kill(process)  # its own thread still waits for it
 
 
 def _first_error(text: str) -> str:

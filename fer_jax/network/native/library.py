@@ -30,8 +30,6 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
 from fer_jax.machine.atomic_write import placed_whole, write_atomically
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.private_folder import belongs_to_user_alone, private_folder
@@ -84,6 +82,12 @@ def switched_off() -> bool:
 def compiling() -> bool:
     """Whether the library is being compiled at this moment."""
     return _compiling.is_set()
+
+
+def wait() -> None:
+    """Wait until the library is loaded or has failed, if it was begun."""
+    if _loading is not None:
+        _loading.exception()
 
 
 def library() -> Loaded:
@@ -197,6 +201,8 @@ def _opened(path: Path) -> ctypes.CDLL:
 @contextmanager
 def _lock(folder: Path, limit_s: float) -> Iterator[None]:
     """Held by one process at a time; by none on a file system without locks, where all compile."""
+    from filelock import FileLock, Timeout  # a tenth of a second, which a library that is there need not wait for
+
     lock = FileLock(folder / "lock", timeout=limit_s, mode=0o600)
     try:
         lock.acquire()

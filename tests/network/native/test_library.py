@@ -24,7 +24,7 @@ case "$*" in
 *) {each}; while [ "$1" != -o ]; do shift; done; : > "$2" ;;
 esac
 """
-HANG = "sleep 300 & echo $$ $! > {pids}; wait"
+HANG = "sleep 300 & echo $$ $! >> {pids}; wait"
 
 
 @pytest.fixture(scope="session")

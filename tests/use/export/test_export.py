@@ -61,7 +61,9 @@ def results(tmp_path_factory):
     ]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("repro.runs.dataset.SYNTHETIC_SHARE", 200)
-        patch.setattr("fer_jax.network.native.calls.available", lambda: False)  # compiling C++ takes longer than all of this
+        patch.setattr(
+            "fer_jax.network.native.calls.available", lambda: False
+        )  # compiling C++ takes longer than all of this
         done = CliRunner().invoke(main, words)
     assert done.exit_code == 0, done.output
     return folder / "results"
