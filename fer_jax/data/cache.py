@@ -20,6 +20,7 @@ import re
 import shutil
 import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -51,12 +52,12 @@ class Entry:
     damage: str | None
 
 
-def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, bool]:
+def import_faces(path: Path, cache_dir: Path | None = None, skip_bad: bool = False) -> tuple[Imported, bool]:
     """The faces of a file or folder, and whether they came from the cache.
 
     A file is recognised by its absolute path, size and time of change; a folder by those of all its files. The
-    arrays are mapped read-only from the cache, not loaded. DataError if the data is bad (see ``read_faces``) or
-    the cache folder is not writable.
+    arrays are mapped read-only from the cache, not loaded. skip_bad: as in ``read_faces``. DataError if the data is bad
+    (see ``read_faces``) or the cache folder is not writable.
     """
     root, path = cache_folder(cache_dir), Path(path)
     if not path.exists():
@@ -65,19 +66,21 @@ def import_faces(path: Path, cache_dir: Path | None = None) -> tuple[Imported, b
     record_path = _source_record(root, path)
     # Taken before reading: a file that changes meanwhile has another stamp next time, and is read again.
     try:
-        stamp = _stamp(path)
+        stamp = _stamp(path) + (":skip_bad" if skip_bad else "")
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     record = _read_json(record_path)
     if record and record.get("stamp") == stamp and record.get("version") == _VERSION:
         try:
             faces = open_faces(record["fingerprint"], cache_dir)
-            return Imported(faces, record["form"], str(path), tuple(record["notes"])), True
+            notes, skipped = tuple(record["notes"]), tuple(record.get("skipped", ()))
+            return Imported(faces, record["form"], str(path), notes, skipped=skipped), True
         except DataError as error:
             if _entry_folder(root, record["fingerprint"]).exists():
                 warnings.warn(f"{error}. This is done now, from {path}", stacklevel=2)
-    imported = read_faces(path)
-    about = {"version": _VERSION, "form": imported.form, "source": str(path), "notes": list(imported.notes)}
+    imported = read_faces(path, skip_bad)
+    about = {"version": _VERSION, "form": imported.form, "source": str(path)}
+    about |= {"notes": list(imported.notes), "skipped": list(imported.skipped)}
     try:
         root.mkdir(parents=True, exist_ok=True)
         _sweep(root)
@@ -125,12 +128,22 @@ def entries(cache_dir: Path | None = None) -> list[Entry]:
     return found
 
 
-def set_default(fingerprint: str, cache_dir: Path | None = None) -> None:
-    """Make a cached data set the one that ``get_default`` returns. DataError when it is not in the cache."""
+def set_default(fingerprint: str, cache_dir: Path | None = None, notes: Sequence[str] = ()) -> None:
+    """Make a cached data set the one that ``get_default`` returns. DataError when it is not in the cache.
+
+    notes: of its import (``Imported.remarks``), for the records of later runs.
+    """
     root = cache_folder(cache_dir)
     open_faces(fingerprint, cache_dir)
     about = _read_json(_entry_folder(root, fingerprint) / "entry.json") or {}
-    _write_json(root / "default.json", {"fingerprint": fingerprint, "source": about.get("source")})
+    default = {"fingerprint": fingerprint, "source": about.get("source"), "notes": list(notes)}
+    _write_json(root / "default.json", default)
+
+
+def default_notes(cache_dir: Path | None = None) -> tuple[str, ...]:
+    """The notes of the default data set's import."""
+    notes = (_read_json(cache_folder(cache_dir) / "default.json") or {}).get("notes")
+    return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
 
 
 def get_default(cache_dir: Path | None = None) -> Faces | None:

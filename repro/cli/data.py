@@ -29,15 +29,16 @@ def status(as_json: bool) -> None:
 
 @data.command("import", epilog=example("repro data import fer2013.csv", "repro data import ~/Downloads/archive.zip"))
 @click.argument("path", type=click.Path(path_type=Path))
+@click.option("--skip-bad", is_flag=True, help="Leave out images and rows that cannot be used, and list them.")
 @json_option
-def import_data(path: Path, as_json: bool) -> None:
+def import_data(path: Path, skip_bad: bool, as_json: bool) -> None:
     """Read FER-2013 in any form, cache it, and make it the default of later runs."""
     from repro.cli.imported_data import import_document, import_text
 
     if as_json:
-        print_json(import_document(path))
+        print_json(import_document(path, skip_bad))
     else:
-        click.echo(import_text(path))
+        click.echo(import_text(path, skip_bad))
 
 
 @data.command(epilog=example("repro data get --from kaggle", "repro data get --from huggingface"))

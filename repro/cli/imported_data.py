@@ -9,6 +9,7 @@ from fer_jax.data import cache
 from fer_jax.data.formats import describe, summary
 from fer_jax.data.formats.download import download
 from fer_jax.machine.cache_folder import cache_folder
+from repro.text.terminal import printable_lines
 
 NO_DATA = (
     "No data set imported: runs use synthetic faces, which cannot be compared with any paper.\n"
@@ -52,19 +53,19 @@ def status_text() -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def import_document(path: Path) -> dict[str, Any]:
+def import_document(path: Path, skip_bad: bool = False) -> dict[str, Any]:
     """Import a data set, make it the default, and summarise it."""
-    imported, was_cached = cache.import_faces(path)
-    cache.set_default(imported.faces.fingerprint)
+    imported, was_cached = cache.import_faces(path, skip_bad=skip_bad)
+    cache.set_default(imported.faces.fingerprint, notes=imported.remarks)
     return {**summary(imported), "was_cached": was_cached}
 
 
-def import_text(path: Path) -> str:
+def import_text(path: Path, skip_bad: bool = False) -> str:
     """Like `import_document`, for a terminal."""
-    imported, was_cached = cache.import_faces(path)
-    cache.set_default(imported.faces.fingerprint)
+    imported, was_cached = cache.import_faces(path, skip_bad=skip_bad)
+    cache.set_default(imported.faces.fingerprint, notes=imported.remarks)
     word = "was imported before" if was_cached else "imported"
-    return "\n".join([*describe(imported), f"{word}; later runs use it unless --data names another"])
+    return printable_lines("\n".join([*describe(imported), f"{word}; later runs use it unless --data names another"]))
 
 
 def get_text(source: Literal["kaggle", "huggingface"]) -> str:

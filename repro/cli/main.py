@@ -49,7 +49,10 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except UserError as error:
-            click.echo(f"error: {error}", err=True)
+            # here, because only a command that failed needs it
+            from repro.text.terminal import printable_lines
+
+            click.echo(printable_lines(f"error: {error}"), err=True)
             ctx.exit(EXIT_BAD_INPUT)
 
 

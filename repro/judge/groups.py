@@ -12,6 +12,7 @@ from typing import NamedTuple
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.judge.usual_spread import UsualSpread, usual_spread
+from repro.runs.data_names import NOT_FER2013
 from repro.runs.plan import settings_sha256
 from repro.runs.records import Overrides, RunRecord, switch_words
 from repro.specs.decode import LoadedSpec
@@ -72,7 +73,7 @@ def group_key(record: RunRecord, settings: str | None) -> GroupKey:
         record.device.name,
         record.device.count,
         record.matmul_precision,
-        record.data.name,
+        record.data.shown_name,
         record.data.fingerprint,
         record.protocol,
         record.training_version,
@@ -98,6 +99,11 @@ class Group:
     @property
     def synthetic(self) -> bool:
         return self.runs[0].record.data.synthetic
+
+    @property
+    def is_fer2013(self) -> bool:
+        """Whether the data set is the papers', as far as its counts say."""
+        return not self.synthetic and self.key.data_name != NOT_FER2013
 
 
 @dataclass(frozen=True)
@@ -141,11 +147,11 @@ class PaperRuns:
 
     @cached_property
     def comparable(self) -> list[Group]:
-        """Groups that can measure claims: real faces, the published protocol, the current spec."""
+        """Groups that can measure claims: the faces of FER-2013, the published protocol, the current spec."""
         return [
             group
             for group in self.groups
-            if not group.synthetic and group.key.protocol == AS_PUBLISHED and not group.key.outdated
+            if group.is_fer2013 and group.key.protocol == AS_PUBLISHED and not group.key.outdated
         ]
 
 
@@ -178,7 +184,7 @@ def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[Pa
 
 def remarks(key: GroupKey) -> list[str]:
     """What a reader must know before comparing this group's results with others."""
-    found = []
+    found = ["not the FER-2013 of the papers: other numbers of samples"] if key.data_name == NOT_FER2013 else []
     if key.outdated:
         found.append("outdated: the spec or the search for duplicates changed after the run")
     if key.training_version != TRAINING_VERSION:

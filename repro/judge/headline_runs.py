@@ -94,7 +94,7 @@ def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord]) -> list[Headl
         return []
     found: dict[tuple[object, ...], list[Group]] = {}
     for group in paper.groups:
-        if group.variant == claim.variant and not group.synthetic and not group.key.outdated:
+        if group.variant == claim.variant and group.is_fer2013 and not group.key.outdated:
             found.setdefault(_place(group.key), []).append(group)
     return [
         HeadlineRuns(paper, claim, _place_label(groups[0].key), by_protocol, leaks(claim, fingerprint, audits))

@@ -10,6 +10,7 @@ import numpy as np
 
 from fer_jax.data.faces import EMOTIONS
 from repro.runs.class_measures import from_confusion, from_ranking
+from repro.runs.data_names import NOT_FER2013
 from repro.runs.records import Epoch, Metrics, RunRecord
 from repro.specs.claims import CLASS_MEASURES
 from repro.specs.protocols import AS_PUBLISHED
@@ -97,7 +98,11 @@ def why_unmeasured(claim: Claim, records: Iterable[RunRecord]) -> str:
 def is_comparable(claim: Claim, record: RunRecord) -> bool:
     """Whether the record is of the run that the claim is about, however far it got."""
     same_run = record.variant == claim.variant and record.protocol == AS_PUBLISHED
-    return same_run and not record.data.synthetic and claim.device in ("", record.device.kind)
+    return same_run and _is_fer2013(record) and claim.device in ("", record.device.kind)
+
+
+def _is_fer2013(record: RunRecord) -> bool:
+    return not record.data.synthetic and record.data.shown_name != NOT_FER2013
 
 
 def _values(claim: Claim, records: Sequence[RunRecord]) -> tuple[list[float], bool]:

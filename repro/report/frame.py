@@ -50,7 +50,7 @@ def _row(path: Path | PurePosixPath, record: RunRecord, split: str, metrics: Met
         "synthetic": record.data.synthetic,
         "device": record.device.kind,
         "device_name": record.device.name,
-        "data": f"{record.data.name}-{record.data.fingerprint[:8]}",
+        "data": f"{record.data.shown_name}-{record.data.fingerprint[:8]}",
         "split": split,
         "accuracy": metrics.accuracy if metrics else None,
         "loss": metrics.loss if metrics else None,

@@ -18,7 +18,7 @@ from fer_jax.train.loop import SplitsDiffer
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Precision
 from repro import STARTED_AT
-from repro.runs.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
+from repro.runs.dataset import NOT_FER2013, SYNTHETIC_WARNING, Dataset, not_fer2013_warning, open_dataset
 from repro.runs.plan import RunPlan
 from repro.runs.progress import ProgressLine
 from repro.runs.records import RECORD_NAME, RunRecord
@@ -59,6 +59,8 @@ def open_context(
     dataset = open_dataset(data)
     if dataset.faces.synthetic:
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
+    elif dataset.name == NOT_FER2013:
+        click.secho(f"WARNING: {not_fer2013_warning(dataset)}", fg="yellow", err=True)
     return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once)
 
 

@@ -11,11 +11,12 @@ import numpy as np
 
 from fer_jax.data import cache
 from fer_jax.data.faces import OFFICIAL_COUNTS, Faces
+from fer_jax.data.formats.official import likeness
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
+from repro.runs.data_names import BY_LIKENESS, NOT_FER2013, SYNTHETIC
 
-SYNTHETIC = "synthetic"
 SYNTHETIC_SEED = 0
 # One eighth of the official counts: chavan2020 then runs at its full length in 97 s on two cores (AMD EPYC).
 SYNTHETIC_SHARE = 8
@@ -29,12 +30,16 @@ SYNTHETIC_WARNING = (
 )
 
 
+__all__ = ["NOT_FER2013", "SYNTHETIC", "Dataset", "open_dataset"]
+
+
 @dataclass(frozen=True)
 class Dataset:
-    """Faces and what to call them. `tag` names the folder of the records."""
+    """Faces and what to call them. `tag` names the folder of the records. notes: what the import guessed or changed."""
 
     faces: Faces
     name: str
+    notes: tuple[str, ...] = ()
 
     @property
     def tag(self) -> str:
@@ -46,6 +51,19 @@ def synthetic_counts(share: int = SYNTHETIC_SHARE) -> dict[str, tuple[int, ...]]
     return {usage: tuple(max(1, round(n / share)) for n in counts) for usage, counts in OFFICIAL_COUNTS.items()}
 
 
+def name_of(faces: Faces) -> str:
+    """ "fer2013" if the number of samples of each class in each split is the official one."""
+    return BY_LIKENESS[likeness(faces).kind]
+
+
+def not_fer2013_warning(dataset: Dataset) -> str:
+    n, official = len(dataset.faces), sum(map(sum, OFFICIAL_COUNTS.values()))
+    return (
+        f"not the FER-2013 of the papers: {n:,} samples, official {official:,}, or other numbers per class and split. "
+        "These results cannot be compared with any paper."
+    )
+
+
 def open_dataset(data: str | None) -> Dataset:
     """data: a path, the word "synthetic", or None for the last imported data set, else the synthetic one.
 
@@ -53,10 +71,10 @@ def open_dataset(data: str | None) -> Dataset:
     """
     if data is not None and data != SYNTHETIC:
         imported, _ = cache.import_faces(Path(data))
-        return Dataset(imported.faces, "fer2013")
+        return Dataset(imported.faces, name_of(imported.faces), imported.remarks)
     known = cache.get_default() if data is None else None
     if known is not None:
-        return Dataset(known, "fer2013")
+        return Dataset(known, name_of(known), cache.default_notes())
     return Dataset(_kept() or _drawn(), SYNTHETIC)
 
 

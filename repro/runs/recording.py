@@ -154,6 +154,7 @@ def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | Non
         splits={name: _split_rows(part, prepared) for name, part in splits.items() if prepared},
         steps=prepared.log if prepared else (),
         duplicates_version=version,
+        notes=dataset.notes,
     )
 
 

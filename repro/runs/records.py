@@ -14,10 +14,13 @@ from typing import Any, Literal, TypeVar
 
 import msgspec
 
+from fer_jax.data.faces import OFFICIAL_COUNTS
 from fer_jax.machine.atomic_write import write_atomically
 from fer_jax.vocabulary.errors import UserError
+from repro.runs.data_names import FER2013, NOT_FER2013
 
 RECORD_FORMAT = 1
+_OFFICIAL_CLASSES = tuple(map(sum, zip(*OFFICIAL_COUNTS.values(), strict=True)))
 RECORD_NAME = "run.json"
 FAILURE_NAME = "failed.json"
 _DIGEST = "sha256"  # key of a record's digest, beside its fields
@@ -48,7 +51,7 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The data set of a run: its samples and samples per emotion as imported. `steps` holds the sample count of each
     split after each data step. duplicates_version: version of the search (`fer_jax.duplicates.search`) that the steps
-    relied on, if any did."""
+    relied on, if any did. notes: what the import guessed, changed or left out; empty in older records."""
 
     name: str
     fingerprint: str
@@ -59,6 +62,14 @@ class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     splits: dict[str, SplitRows]
     steps: tuple[tuple[str, dict[str, int]], ...]
     duplicates_version: int | None = None
+    notes: tuple[str, ...] = ()
+
+    @property
+    def shown_name(self) -> str:
+        """The name, but "not-fer2013" if a record from before names were checked calls other samples "fer2013"."""
+        counted = self.class_rows or (self.rows,)
+        official = _OFFICIAL_CLASSES if self.class_rows else (sum(_OFFICIAL_CLASSES),)
+        return NOT_FER2013 if self.name == FER2013 and counted != official else self.name
 
 
 class Metrics(msgspec.Struct, frozen=True, kw_only=True):

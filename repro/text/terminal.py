@@ -105,5 +105,13 @@ def _widest_column(natural: Sequence[int], width: int) -> int:
 
 def _printable(text: Inline) -> str:
     """On one line, without terminal control: escape sequences, control characters and changes of direction."""
-    words = " ".join(plain(text).split())
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf") else c for c in words)
+    return _cleared(" ".join(plain(text).split()))
+
+
+def printable_lines(text: str) -> str:
+    """Text of several lines without terminal control in any of them: for errors and lists that quote a file."""
+    return "\n".join(_cleared(line) for line in text.split("\n"))
+
+
+def _cleared(text: str) -> str:
+    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)

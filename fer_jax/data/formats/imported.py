@@ -8,6 +8,9 @@ from typing import Any
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES, Faces
+from fer_jax.data.formats.official import verdict
+
+_MOST_SHOWN = 20  # of the samples that were left out
 
 
 @dataclass(frozen=True)
@@ -18,12 +21,22 @@ class Imported:
     form:   the file form in words ("csv", "image folder", "zip of csv", ...), decided by content.
     source: absolute path of what was read.
     notes:  what a user should know about the samples (labels missing, splits guessed, images converted).
+    numbered: whether the classes were numbers in the source, not names.
+    skipped: the samples that were left out, each with its place and the reason (`repro data import --skip-bad`).
     """
 
     faces: Faces
     form: str
     source: str
     notes: tuple[str, ...] = ()
+    numbered: bool = False
+    skipped: tuple[str, ...] = ()
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What a run's record says of the import: every note, and how many samples were left out."""
+        left_out = f"{len(self.skipped):,} samples that cannot be used were left out (--skip-bad)"
+        return (*self.notes, left_out) if self.skipped else self.notes
 
 
 def unlabelled_counts(faces: Faces) -> dict[str, int]:
@@ -56,7 +69,9 @@ def summary(imported: Imported) -> dict[str, Any]:
         "unlabelled": unlabelled_counts(faces),
         "fingerprint": faces.fingerprint,
         "differences": differences(faces),
+        "verdict": verdict(faces),
         "notes": list(imported.notes),
+        "skipped": list(imported.skipped),
     }
 
 
@@ -78,11 +93,13 @@ def describe(imported: Imported) -> list[str]:
         lines.append(f"{usage:<13}" + "".join(f"{n:>10,}" for n in (*row, sum(row))))
     lines.append("")
     found = differences(faces)
-    lines.append(
-        f"differs from the official counts in {len(found)} places:"
-        if found
-        else "counts per split and class equal the official fer2013.csv"
-    )
+    lines.append(verdict(faces))
+    if found:
+        lines.append(f"differs from the official counts in {len(found)} places:")
     lines += [f"  {line}" for line in found]
     lines += [f"note: {note}" for note in imported.notes]
+    if imported.skipped:
+        lines.append(f"left out, {len(imported.skipped):,} in all:")
+        lines += [f"  {line}" for line in imported.skipped[:_MOST_SHOWN]]
+        lines += ["  ... (--json lists all)"] if len(imported.skipped) > _MOST_SHOWN else []
     return lines

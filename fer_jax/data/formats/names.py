@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterable
 
@@ -26,16 +27,30 @@ _TEST = {"test", "testing"}
 _EXPLICIT = {"publictest": PUBLIC_TEST, "privatetest": PRIVATE_TEST}
 
 _USAGE_IN_FILE_NAME = re.compile(r"^(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
+_COUNTER = re.compile(r"^\d+[\s_.-]+|[\s_.-]+\d+$")  # the 0_ of 0_angry, the -3 of happy-3
 
+NUMBERS_NOTE = "the classes are numbers without names: 0 to 6 are taken as in fer2013.csv ({})".format(
+    ", ".join(f"{i} {name}" for i, name in enumerate(EMOTIONS))
+)
 MERGED_TEST_NOTE = (
     "the test split does not say which of its rows are PublicTest and which PrivateTest; without a validation split "
-    "beside it, all of them are taken as PublicTest"
+    "beside it, all of them are taken as PublicTest, and the protocols official and clean have no PrivateTest. To tell "
+    "the parts, name the files PublicTest_1.png, PrivateTest_2.png, ..., or put PublicTest into a folder validation"
 )
 
 
 def emotion_label(name: str) -> int | None:
-    """Index into EMOTIONS of an emotion's name in any capitalisation, or None if it is none of the seven."""
-    return _LABEL_OF.get(name.strip().lower())
+    """Index into EMOTIONS of an emotion's name in any capitalisation, also numbered (0_angry); None if it is none."""
+    folded = name.strip().lower()
+    return _LABEL_OF.get(folded, _LABEL_OF.get(_COUNTER.sub("", folded)))
+
+
+def unknown_emotion(name: str) -> str:
+    """What a name is not, and which emotion may be meant."""
+    shown = name if len(name) <= 40 else f"{name[:40]}..."
+    close = difflib.get_close_matches(name.strip().lower()[:40], _LABEL_OF, n=1, cutoff=0.75)
+    meant = f"did you mean {EMOTIONS[_LABEL_OF[close[0]]]!r}? " if close else ""
+    return f"{meant}{shown!r} is none of the seven emotions of FER-2013 ({', '.join(EMOTIONS)})"
 
 
 def usage_index(name: str) -> int | None:
@@ -82,4 +97,21 @@ def split_usages(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]
                 notes.append(MERGED_TEST_NOTE)
         else:
             raise ValueError(f"{name!r} is no split's name")
+    if any(f in _VALIDATION for f in folded.values()):
+        renamed = (f"{name} is read as {USAGES[usages[name]]}" for name, f in folded.items() if f not in _TRAIN)
+        notes.append(", ".join(renamed))
     return usages, tuple(notes)
+
+
+def usage_of(name: str, split: int | None, may_refine: bool) -> tuple[int | None, bool]:
+    """The usage of a sample from its own file name and from its split, and whether the two contradict each other.
+
+    What the user says by the split counts. A file name such as PrivateTest_3.png refines it in two cases: no split is
+    named (`split` is None), or the split is a lone test split (`may_refine`), which holds PublicTest and PrivateTest.
+    """
+    named = usage_in_file_name(name)
+    if named is None or named == split:
+        return split, False
+    if split is None or (may_refine and named != TRAINING):
+        return named, False
+    return split, True

@@ -1,22 +1,43 @@
-"""Hugging Face parquet files: image bytes plus an integer label. The file's own metadata names the labels."""
+"""Parquet files: image bytes or pixels, plus a label by name or number. Splits come from the names of the files."""
 
 from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, DataError, Faces, concatenate
-from fer_jax.data.formats.image import conversion_note, decode_face
+from fer_jax.data.formats.budget import LARGEST_IMAGE, Reading, decoding
+from fer_jax.data.formats.csv_pixels import convert_row, plain_field
+from fer_jax.data.formats.image import PIXELS, SIDE, conversion_note, decode_face
 from fer_jax.data.formats.imported import Imported
-from fer_jax.data.formats.names import TRAINING, emotion_label, is_split, split_usages, usage_in_file_name
+from fer_jax.data.formats.names import (
+    NUMBERS_NOTE,
+    TRAINING,
+    emotion_label,
+    is_split,
+    split_usages,
+    unknown_emotion,
+    usage_of,
+)
+from fer_jax.machine.memory import memory_at_most
 
-_IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes")
-_LABEL_COLUMNS = ("label", "labels", "emotion")
+_IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "pixels", "jpg", "jpeg", "png", "webp")
+_LABEL_COLUMNS = ("label", "labels", "emotion", "cls", "class")
+_USAGE_COLUMNS = ("usage", "split")
+# Whose numbers are fer2013.csv's unless the file names them: its own column, and WebDataset's.
+_NUMBERED_COLUMNS = ("emotion", "cls")
 _SHARD = re.compile(r"^(?P<split>.+?)-\d+-of-\d+", re.IGNORECASE)
+# A value may be repeated for every row of a batch: so much may a batch take at worst.
+_BATCH_BYTES = 256 << 20
+_MOST_AT_ONCE = 1024
+# Pages say how large they become, and Arrow believes them. No page of a data set of 250,000 faces needs more.
+_MEMORY = 3 << 30
 
 
 def _parquet() -> Any:
@@ -40,93 +61,186 @@ def split_name(path: Path) -> str | None:
 
 
 def _column(names: list[str], accepted: tuple[str, ...], what: str, path: Path) -> str:
-    for name in names:
-        if name.lower() in accepted:
-            return name
+    for wanted in accepted:
+        for name in names:
+            if name.lower() == wanted:
+                return name
+    shown = ", ".join(name[:40] for name in names[:20])
     raise DataError(
-        f"{path}: the columns are {', '.join(names)}; a column of {what} is needed, named one of {', '.join(accepted)}"
+        f"{path}: the columns are {shown}; a column of {what} is needed, named one of {', '.join(accepted)}"
     )
 
 
-def _class_names(metadata: dict[bytes, bytes] | None, column: str, path: Path) -> list[str]:
+def _class_names(metadata: dict[bytes, bytes] | None, column: str, path: Path) -> list[str] | None:
     """Names of the integer labels, from the JSON that the library ``datasets`` writes into the file's schema."""
-    remedy = "without the names the order of the labels is not known; use another copy, or export it as CSV or .npz"
-    try:
-        features = json.loads((metadata or {})[b"huggingface"])["info"]["features"]
-        names = features[column]["names"]
-    except (KeyError, TypeError, ValueError) as error:
-        raise DataError(
-            f"{path}: no names of the labels in column {column!r} stand in the file's metadata; {remedy}"
-        ) from error
-    if isinstance(names, dict):
-        names = [names[key] for key in sorted(names, key=int)]
-    unknown = [name for name in names if emotion_label(str(name)) is None]
-    if unknown:
-        raise DataError(
-            f"{path}: the class {unknown[0]!r} is none of the seven emotions of FER-2013 ({', '.join(EMOTIONS)})"
-        )
-    return [str(name) for name in names]
+    with decoding(str(path), "the names of the labels in its metadata cannot be read"):
+        content = json.loads((metadata or {}).get(b"huggingface", b"null"))
+        for key in ("info", "features", column, "names"):
+            content = content.get(key) if isinstance(content, dict) else None
+        if isinstance(content, dict):
+            content = [content[key] for key in sorted(content, key=int)]
+        if content is None:
+            return None
+        names = [str(name) for name in content[:_MOST_AT_ONCE]]
+    for name in names:
+        if emotion_label(name) is None:
+            raise DataError(f"{path}: the class {unknown_emotion(name)}")
+    return names
 
 
-def _label(value: Any, names: list[str] | None, place: str) -> int:
-    if isinstance(value, str):
-        label = emotion_label(value)
-        if label is None:
-            raise DataError(f"{place}: label {value!r} is none of {', '.join(EMOTIONS)}")
-        return label
-    if names is None or not isinstance(value, int) or not 0 <= value < len(names):
-        raise DataError(f"{place}: label {value!r}; the file names the classes 0 to {len(names or []) - 1}")
-    label = emotion_label(names[value])
-    assert label is not None  # _class_names has checked every name
-    return label
+@dataclass
+class _Table:
+    """One file: its columns, and its rows as they are collected. numbered: labels are numbers without names."""
+
+    path: Path
+    usage: int
+    may_refine: bool
+    image: str = ""
+    label: str = ""
+    usage_column: str = ""
+    names: list[str] | None = None
+    numbered: bool = False
+    faces: list[np.ndarray] = field(default_factory=list)
+    labels: list[int] = field(default_factory=list)
+    usages: list[int] = field(default_factory=list)
+    words: list[str] = field(default_factory=list)
+    told: int = 0
+    contradicting: int = 0
+    converted: int = 0
+
+    def find_columns(self, schema: Any) -> None:
+        import pyarrow
+
+        self.image = _column(schema.names, _IMAGE_COLUMNS, "images", self.path)
+        self.label = _column(schema.names, _LABEL_COLUMNS, "labels", self.path)
+        self.usage_column = next((name for name in schema.names if name.lower() in _USAGE_COLUMNS), "")
+        if not pyarrow.types.is_integer(schema.field(self.label).type):
+            return
+        self.names = _class_names(schema.metadata, self.label, self.path)
+        if self.names is None:
+            self.numbered = self.label.lower() in _NUMBERED_COLUMNS
+            if not self.numbered:
+                raise DataError(
+                    f"{self.path}: no names of the labels in column {self.label[:40]!r} stand in the file's metadata; "
+                    "without the names the order of the labels is not known; use another copy, or export it as CSV "
+                    "or .npz"
+                )
+            self.names = list(EMOTIONS)
+
+    def add(self, image: Any, label: Any, word: Any, place: str) -> None:
+        """One row. DataError if it cannot be used."""
+        data, name = image, None
+        if isinstance(image, dict):
+            data, name = image.get("bytes"), image.get("path")
+        face, was_colour = _face(data, place)
+        number = self._label(label, place)
+        usage, contradicts = self.usage, False
+        if isinstance(name, str):
+            named, contradicts = usage_of(Path(name).name, self.usage, self.may_refine)
+            self.told += named is not None and usage_of(Path(name).name, None, True)[0] is not None and not contradicts
+            usage = self.usage if named is None else named
+        if self.usage_column:
+            if not isinstance(word, str) or not is_split(word):
+                raise DataError(f"{place}: Usage {str(word)[:20]!r} is no name of a split")
+            self.words.append(word)
+        self.faces.append(face)
+        self.labels.append(number)
+        self.usages.append(usage)
+        self.converted += was_colour
+        self.contradicting += contradicts
+
+    def _label(self, value: Any, place: str) -> int:
+        if isinstance(value, str):
+            label = emotion_label(value)
+            if label is None:
+                raise DataError(f"{place}: label {unknown_emotion(value)}")
+            return label
+        names = self.names or []
+        if isinstance(value, float) and value.is_integer():
+            names, value = names or list(EMOTIONS), int(value)
+        if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(names):
+            raise DataError(f"{place}: label {str(value)[:40]}; the file names the classes 0 to {len(names) - 1}")
+        return emotion_label(names[value]) or 0
+
+    def result(self) -> Faces:
+        n = len(self.faces)
+        usages = np.array(self.usages, np.uint8)
+        if self.usage_column:
+            usage_of_word, _ = split_usages(sorted(set(self.words)))
+            usages = np.array([usage_of_word[word] for word in self.words], np.uint8)
+        return Faces(np.stack(self.faces), np.array(self.labels, np.uint8), usages, np.arange(n, dtype=np.int32))
 
 
-def _read_one(path: Path, usage: int, told: list[bool]) -> tuple[Faces, int]:
-    """One file's faces and how many of its images were in colour; ``told``: per row, whether its name gives a usage."""
+def _face(data: Any, place: str) -> tuple[np.ndarray, bool]:
+    """A face from image bytes, from pixels as text, or from a list of 2,304 numbers or of 48 lists."""
+    if isinstance(data, bytes):
+        return decode_face(data, place)
+    if isinstance(data, str):
+        values = np.array(convert_row(plain_field(data.encode()), place), np.uint8)
+        return values.reshape(SIDE, SIDE), False
+    if isinstance(data, list):
+        with decoding(place, "no image of numbers"):
+            array = np.array(data)
+        if array.size != PIXELS or array.dtype.kind not in "iuf" or not (array == np.rint(array)).all():
+            raise DataError(f"{place}: an array of shape {array.shape}; needed are {SIDE} x {SIDE} whole numbers")
+        if array.min() < 0 or array.max() > 255:
+            raise DataError(f"{place}: a pixel outside 0 to 255")
+        return array.reshape(SIDE, SIDE).astype(np.uint8), False
+    raise DataError(f"{place}: no image bytes; a copy whose images are embedded is needed")
+
+
+def _rows(file: Any, table: _Table, reading: Reading) -> Iterator[tuple[Any, Any, Any]]:
+    """The cells of one row after the other, converted one at a time: a batch may hold one large value many times."""
+    place = str(table.path)
+    metadata = file.metadata
+    reading.budget.rows(place, metadata.num_rows)
+    wanted = [table.image, table.label, *([table.usage_column] if table.usage_column else [])]
+    for group in range(metadata.num_row_groups):
+        about = metadata.row_group(group)
+        columns = [about.column(i) for i in range(about.num_columns)]
+        needed = [c for c in columns if c.path_in_schema.split(".")[0] in wanted]
+        if any(c.num_values > PIXELS * max(about.num_rows, 1) + SIDE for c in needed):
+            raise DataError(f"{place}: an image has more than {PIXELS:,} numbers")
+        size = sum(max(0, c.total_uncompressed_size) for c in needed)
+        reading.budget.claim(place, size)
+        at_once = max(1, min(_MOST_AT_ONCE, _BATCH_BYTES // max(size, 1)))
+        for batch in file.iter_batches(batch_size=at_once, row_groups=[group], columns=wanted, use_threads=False):
+            reading.budget.spend(place, min(batch.nbytes, size))
+            cells = [batch.column(batch.schema.get_field_index(name)) for name in wanted]
+            for row in range(batch.num_rows):
+                values = [column[row].as_py() for column in cells]
+                yield values[0], values[1], values[2] if table.usage_column else None
+
+
+def _read_one(table: _Table, reading: Reading) -> _Table:
     parquet = _parquet()
-    import pyarrow
-
-    faces, labels, usages = [], [], []
-    converted = 0
-    try:
-        with parquet.ParquetFile(path) as file:
-            schema = file.schema_arrow
-            image_column = _column(schema.names, _IMAGE_COLUMNS, "images", path)
-            label_column = _column(schema.names, _LABEL_COLUMNS, "labels", path)
-            numeric = pyarrow.types.is_integer(schema.field(label_column).type)
-            names = _class_names(schema.metadata, label_column, path) if numeric else None
-            row = 0
-            for batch in file.iter_batches(batch_size=1024, columns=[image_column, label_column]):
-                columns = batch.to_pydict()
-                for image, value in zip(columns[image_column], columns[label_column], strict=True):
-                    place = f"{path}, row {row:,} (the first is 0)"
-                    data, name = (image.get("bytes"), image.get("path")) if isinstance(image, dict) else (image, None)
-                    if not isinstance(data, bytes):
-                        raise DataError(f"{place}: no image bytes; a copy whose images are embedded is needed")
-                    face, was_colour = decode_face(data, place)
-                    row_usage = usage_in_file_name(Path(name).name) if name else None
-                    told.append(row_usage is not None)
-                    faces.append(face)
-                    labels.append(_label(value, names, place))
-                    usages.append(usage if row_usage is None else row_usage)
-                    converted += was_colour
-                    row += 1
-    except (pyarrow.ArrowException, OSError) as error:
-        raise DataError(f"{path}: a damaged or cut-off Parquet file ({error}); fetch it again") from error
-    if not faces:
+    path = table.path
+    with (
+        decoding(str(path), "a damaged or cut-off Parquet file"),
+        memory_at_most(_MEMORY),
+        parquet.ParquetFile(path) as file,
+    ):
+        table.find_columns(file.schema_arrow)
+        for row, (image, label, word) in enumerate(_rows(file, table, reading)):
+            place = f"{path}, row {row:,} (the first is 0)"
+            reading.budget.rows(str(path), row)
+            content = image.get("bytes") if isinstance(image, dict) else image
+            if isinstance(content, bytes | str) and len(content) > LARGEST_IMAGE:
+                raise DataError(f"{place}: an image of {len(content):,} bytes; a face has at most {LARGEST_IMAGE:,}")
+            try:
+                table.add(image, label, word, place)
+            except DataError as error:
+                reading.leave_out(error)
+    if not table.faces:
         raise DataError(f"{path}: holds no row")
-    n = len(faces)
-    return (
-        Faces(np.stack(faces), np.array(labels, np.uint8), np.array(usages, np.uint8), np.arange(n, dtype=np.int32)),
-        converted,
-    )
+    return table
 
 
-def read_parquet(paths: list[Path], source: Path) -> Imported:
+def read_parquet(paths: list[Path], source: Path, reading: Reading) -> Imported:
     """Read the parquet files of one data set. Samples are ordered by usage of the file, then by file name.
 
-    Labels are mapped by their names. The split comes from the file name (see ``names.split_usages``); a single file
-    whose name gives no split is Training. DataError naming file and row.
+    Labels are mapped by their names. The split comes from a column Usage, else from the file name (see
+    ``names.split_usages``); a single file whose name gives no split is Training. DataError naming file and row.
     """
     splits = {path: split_name(path) for path in paths}
     unknown = [path for path, split in splits.items() if split is None]
@@ -136,17 +250,30 @@ def read_parquet(paths: list[Path], source: Path) -> Imported:
             f"{unknown[0]}: the name tells no split; parquet files side by side are named train-..., validation-..., "
             "test-..."
         )
+    usages: dict[str, int] = {}
     if unknown:
-        usages: dict[str, int] = {}
         notes.append("the file name tells no split: every row not named otherwise is taken as Training")
     else:
         usages, guessed = split_usages({split: None for split in splits.values() if split})
         notes.extend(guessed)
+    lone_test = not any(split and usages[split] == 2 for split in splits.values())
     ordered = sorted(paths, key=lambda p: (usages.get(splits[p] or "", TRAINING), p.name))
-    told: list[bool] = []
-    read = [_read_one(path, usages.get(splits[path] or "", TRAINING), told) for path in ordered]
-    if all(told):
+    tables = []
+    for path in ordered:
+        usage = usages.get(splits[path] or "", TRAINING)
+        refinable = (usage == 1 and lone_test) or splits[path] is None
+        tables.append(_read_one(_Table(path, usage, refinable), reading))
+    faces = concatenate([table.result() for table in tables])
+    faces = faces.changed(origin=np.arange(len(faces), dtype=np.int32))
+    if all(table.usage_column or table.told == len(table.faces) for table in tables):
         notes = []
-    faces = concatenate([f for f, _ in read])
-    faces = Faces(faces.images, faces.labels, faces.usage, np.arange(len(faces), dtype=np.int32))
-    return Imported(faces, "parquet", str(source.resolve()), (*notes, *conversion_note(sum(n for _, n in read))))
+    for table in tables:
+        if table.contradicting:
+            notes.append(
+                f"{table.contradicting:,} rows of {table.path.name} are named like another split: its name counts"
+            )
+    numbered = any(table.numbered for table in tables)
+    if numbered and tables[0].image != "pixels":
+        notes.append(NUMBERS_NOTE)
+    converted = sum(table.converted for table in tables)
+    return Imported(faces, "parquet", str(source.resolve()), (*notes, *conversion_note(converted)), numbered)

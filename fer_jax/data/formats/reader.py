@@ -3,26 +3,42 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import DataError, Faces, concatenate
-from fer_jax.data.formats.archive import Budget, unpack
-from fer_jax.data.formats.csv_file import read_csv, read_layout
-from fer_jax.data.formats.image_folder import is_image_folder, read_image_folder, visible
+from fer_jax.data.faces import DataError, concatenate
+from fer_jax.data.formats.archive import unpack
+from fer_jax.data.formats.budget import Reading, decoding
+from fer_jax.data.formats.csv_tables import layouts, read_lone_csv
+from fer_jax.data.formats.hdf5_file import read_hdf5
+from fer_jax.data.formats.image_folder import visible
 from fer_jax.data.formats.imported import Imported
-from fer_jax.data.formats.npz_file import read_npz
-from fer_jax.data.formats.parquet_file import read_parquet
-from fer_jax.data.formats.recognise import ACCEPTED, ARCHIVES, CSV, NPZ, PARQUET, file_kind
+from fer_jax.data.formats.layouts import DataFolder, layout_of
+from fer_jax.data.formats.names import split_usages
+from fer_jax.data.formats.npz_file import read_lone_npy, read_npz
+from fer_jax.data.formats.official import in_official_order
+from fer_jax.data.formats.parquet_file import read_parquet, split_name
+from fer_jax.data.formats.recognise import ACCEPTED, ARCHIVES, CSV, HDF5, NPY, NPZ, PARQUET, file_kind
 
-_DEEPEST = 4  # folders around the data, such as datasets/<owner>/fer2013/versions/1
+_DEEPEST = 6  # folders around the data, such as datasets/<owner>/fer2013/versions/1
+_MOST_NAMED = 5
+
+READERS: dict[str, Callable[[Path, Reading], Imported]] = {
+    CSV: read_lone_csv,
+    NPZ: read_npz,
+    NPY: read_lone_npy,
+    HDF5: read_hdf5,
+    PARQUET: lambda path, reading: read_parquet([path], path, reading),
+}
 
 
-def read_faces(path: Path) -> Imported:
+def read_faces(path: Path, skip_bad: bool = False) -> Imported:
     """Read FER-2013 from a file or folder in any accepted form (see ``recognise.ACCEPTED``).
 
+    skip_bad: leave out samples that cannot be used; ``Imported.skipped`` then says which ones and why.
     DataError, with file and row, for everything that cannot be used. Nothing is written outside a temporary folder,
     which is always removed.
     """
@@ -31,111 +47,104 @@ def read_faces(path: Path) -> Imported:
         raise DataError(f"{path}: no such file or folder")
     if not path.is_file() and not path.is_dir():
         raise DataError(f"{path}: neither a file nor a folder")
-    imported = _read(path, Budget())
-    return replace(imported, source=str(path.resolve()))
+    reading = Reading(skip_bad=skip_bad)
+    with decoding(str(path), "cannot be read, for a reason that was not foreseen", "please report it"):
+        imported = _read(path, reading)
+    if imported.numbered:
+        faces, notes = in_official_order(imported.faces, imported.notes)
+        imported = replace(imported, faces=faces, notes=notes)
+    return replace(imported, source=str(path.resolve()), skipped=tuple(reading.skipped))
 
 
-def _read(path: Path, budget: Budget) -> Imported:
+def _read(path: Path, reading: Reading, unpacked: bool = False) -> Imported:
     try:
-        return _read_folder(path, budget) if path.is_dir() else _read_file(path, file_kind(path), budget)
+        if path.is_dir():
+            return _read_folder(path, reading, unpacked)
+        kind = file_kind(path)
+        if not unpacked:
+            reading.budget.admit(path)
+        return READERS[kind](path, reading) if kind in READERS else _read_archive(path, kind, reading)
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error
 
 
-def _read_file(path: Path, kind: str, budget: Budget) -> Imported:
-    if kind == CSV:
-        return read_csv(path)
-    if kind == NPZ:
-        return read_npz(path)
-    if kind == PARQUET:
-        return read_parquet([path], path)
+def _read_archive(path: Path, kind: str, reading: Reading) -> Imported:
+    skipped = len(reading.skipped)
     with tempfile.TemporaryDirectory(prefix="fer-import-") as temporary:
-        try:
-            unpack(path, kind, Path(temporary), budget)
-            inner = _read(Path(temporary), budget)
-        except DataError as error:
+
+        def named(message: str) -> str:
             # The temporary folder is gone when the message is read: name the place inside the archive instead.
-            message = str(error).replace(f"{Path(temporary)}/", f"{path} -> ").replace(temporary, str(path))
-            raise DataError(message) from error
-    return replace(inner, form=f"{kind} of {inner.form}")
+            return message.replace(f"{temporary}/", f"{path} -> ").replace(temporary, str(path))
+
+        try:
+            unpack(path, kind, Path(temporary), reading.budget)
+            inner = _read(Path(temporary), reading, unpacked=True)
+        except DataError as error:
+            raise DataError(named(str(error))) from error
+    reading.skipped[skipped:] = map(named, reading.skipped[skipped:])
+    return replace(inner, form=f"{kind} of {inner.form}", notes=tuple(map(named, inner.notes)))
 
 
-def _read_folder(folder: Path, budget: Budget) -> Imported:
+def _read_folder(path: Path, reading: Reading, unpacked: bool) -> Imported:
+    folder = DataFolder(path)
     for _ in range(_DEEPEST):
-        if is_image_folder(folder):
-            return read_image_folder(folder)
-        content = visible(folder)
+        found = layout_of(folder)
+        if found is not None:
+            layout, files = found
+            if not unpacked:
+                for file in files:
+                    if file.is_file():
+                        reading.budget.admit(file)
+            return layout.read(files, folder, reading)
+        content = folder.content
         if len(content) != 1 or not content[0].is_dir():
             break
-        folder = content[0]
-    files = [p for p in visible(folder) if p.is_file()]
-    tables = [p for p in files if p.suffix.lower() == ".csv"]
-    parquet = sorted([*folder.glob("*.parquet"), *folder.glob("*/*.parquet")])
-    if parquet and tables:
-        raise DataError(f"{folder}: several data sets ({tables[0].name}, {parquet[0].name}); name one of them")
-    if parquet:
-        for path in parquet:
-            file_kind(path)
-        return read_parquet(parquet, folder)
-    if chosen := _choose_csv(folder, tables):
-        return chosen
-    others = [p for p in files if p.name.lower().endswith((".npz", ".zip", ".tar", ".tar.gz", ".tgz", ".csv.gz"))]
-    others = others or [p for p in files if _is_data(p)]
-    if len(others) == 1:
-        return _read(others[0], budget)
-    if others:
-        raise DataError(f"{folder}: several data sets ({', '.join(p.name for p in others[:5])}); name one of them")
-    found = ", ".join(p.name for p in visible(folder)[:8])
+        folder = DataFolder(content[0])
+    return _packed(folder, reading, unpacked)
+
+
+def _packed(folder: DataFolder, reading: Reading, unpacked: bool) -> Imported:
+    """The archive of a folder without any other data, or one archive per split."""
+    archives = [path for path in folder.files if _is_archive(path)]
+    if len(archives) == 1:
+        return _read(archives[0], reading, unpacked)
+    splits = {path: split_name(path) for path in archives}
+    if archives and all(splits.values()):
+        return _split_archives({path: split for path, split in splits.items() if split}, folder, reading, unpacked)
+    if archives:
+        names = ", ".join(path.name for path in archives[:_MOST_NAMED])
+        raise DataError(f"{folder.path}: several data sets ({names}); name one of them")
+    _, reason = layouts(folder.named(".csv"))
+    if reason is not None:
+        raise reason
+    found = ", ".join(path.name[:80] for path in visible(folder.path)[:8])
     raise DataError(
-        f"{folder}: " + (f"no FER-2013 in it, only {found}" if found else "the folder is empty") + f"; accepted: "
-        f"{ACCEPTED}"
+        f"{folder.path}: "
+        + (f"no FER-2013 in it, only {found}" if found else "the folder is empty")
+        + f"; accepted: {ACCEPTED}"
     )
 
 
-def _is_data(path: Path) -> bool:
-    """Whether the content of a file without a known extension is data."""
-    if path.suffix and path.suffix.lower() not in (".csv", ".txt", ".tsv", ".data"):
+def _is_archive(path: Path) -> bool:
+    if path.suffix.lower() not in ("", ".zip", ".tar", ".tgz", ".gz"):
         return False
     try:
-        kind = file_kind(path)
-        if kind == CSV:
-            read_layout(path)
+        return file_kind(path) in ARCHIVES
     except DataError:
         return False
-    return kind in (CSV, NPZ, *ARCHIVES)
 
 
-def _choose_csv(folder: Path, paths: list[Path]) -> Imported | None:
-    """The complete file among a folder's CSV files, or train.csv and test.csv together."""
-    complete, labelled, unlabelled = [], [], []
-    first_error: DataError | None = None
-    for path in paths:
-        try:
-            if file_kind(path) != CSV:
-                continue
-            layout = read_layout(path)
-        except DataError as error:
-            # A folder may hold other tables (example_submission.csv); the error counts when nothing else is there.
-            first_error = first_error or error
-            continue
-        kind = complete if layout.usage is not None else labelled if layout.emotion is not None else unlabelled
-        kind.append(path)
-    for group in (complete, labelled, unlabelled):
-        if len(group) > 1:
-            raise DataError(f"{folder}: several data sets ({', '.join(p.name for p in group)}); name one of them")
-    if complete:
-        return read_csv(complete[0])
-    if labelled and unlabelled:
-        train, test = read_csv(labelled[0]), read_csv(unlabelled[0])
-        joined = concatenate([train.faces, test.faces])
-        faces = Faces(joined.images, joined.labels, joined.usage, np.arange(len(joined), dtype=np.int32))
-        note = (
-            f"the {len(test.faces):,} rows of {unlabelled[0].name} carry no labels, are taken as PublicTest, and "
-            "cannot be trained or evaluated on"
-        )
-        return Imported(faces, "train.csv + test.csv", train.source, (note,))
-    if labelled or unlabelled:
-        return read_csv((labelled or unlabelled)[0])
-    if first_error:
-        raise first_error
-    return None
+def _split_archives(splits: dict[Path, str], folder: DataFolder, reading: Reading, unpacked: bool) -> Imported:
+    """One archive per split, such as the shards train-0000.tar and test-0000.tar of a WebDataset."""
+    usages, notes = split_usages({split: None for split in splits.values()})
+    parts, forms, numbered, found = [], [], [], list(notes)
+    for path in sorted(splits, key=lambda p: (usages[splits[p]], p.name)):
+        imported = _read(path, reading, unpacked)
+        usage = np.full(len(imported.faces), usages[splits[path]], np.uint8)
+        parts.append(imported.faces.changed(usage=usage))
+        forms.append(imported.form)
+        numbered.append(imported.numbered)
+        found += [note for note in imported.notes if note not in found and "Training" not in note]
+    joined = concatenate(parts)
+    faces = joined.changed(origin=np.arange(len(joined), dtype=np.int32))
+    return Imported(faces, forms[0], str(folder.path.resolve()), tuple(found), any(numbered))

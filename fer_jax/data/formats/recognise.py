@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import gzip
 import zipfile
-import zlib
 from pathlib import Path
 
 from fer_jax.data.faces import DataError
+from fer_jax.data.formats.budget import decoding, regular_size
+from fer_jax.data.pictures import telephone_format
 
-CSV, ZIP, TAR, TAR_GZ, GZIP, NPZ, PARQUET = "csv", "zip", "tar", "tar.gz", "gzip", "npz", "parquet"
+CSV, ZIP, TAR, TAR_GZ, GZIP, PARQUET = "csv", "zip", "tar", "tar.gz", "gzip", "parquet"
+NPZ, NPY, HDF5 = "npz", "npy", "hdf5"
 ARCHIVES = (ZIP, TAR, TAR_GZ, GZIP)
 ACCEPTED = (
-    "fer2013.csv, icml_face_data.csv, train.csv/test.csv, a folder train/<emotion>/*.jpg|png, .npz, Hugging Face "
-    ".parquet, or a .zip, .tar, .tar.gz of one of these"
+    "fer2013.csv, icml_face_data.csv, train.csv/test.csv, a folder train/<emotion>/*.jpg|png|webp, .npz, a pair of "
+    ".npy, .h5, .parquet, a WebDataset, or a .zip, .tar, .tar.gz of one of these"
 )
 
 # First bytes of things that people have by mistake, and the words for them.
@@ -27,8 +29,10 @@ _FOREIGN = (
     (b"BZh", "bzip2-compressed (unpack it first)"),
     (b"\xfd7zXZ", "xz-compressed (unpack it first)"),
     (b"\x28\xb5\x2f\xfd", "zstd-compressed (unpack it first)"),
-    (b"\x93NUMPY", "a single NumPy array; save images and labels together with numpy.savez"),
-    (b"\x89HDF", "an HDF5 file"),
+    (b"\x80\x02", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
+    (b"\x80\x03", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
+    (b"\x80\x04", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
+    (b"\x80\x05", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to (git lfs pull fetches it)"),
     (b"SQLite format 3", "an SQLite database"),
     (b"\xff\xfe", "UTF-16 text (save it as UTF-8)"),
@@ -44,6 +48,9 @@ _NAMES = {
     ".tgz": (TAR_GZ,),
     ".gz": (GZIP, TAR_GZ),
     ".parquet": (PARQUET,),
+    ".npy": (NPY,),
+    ".h5": (HDF5,),
+    ".hdf5": (HDF5,),
 }
 _WORDS = {
     CSV: "CSV text",
@@ -52,6 +59,8 @@ _WORDS = {
     TAR_GZ: "a gzip-compressed tar archive",
     GZIP: "a gzip-compressed file",
     NPZ: "a NumPy .npz file",
+    NPY: "a NumPy .npy file",
+    HDF5: "an HDF5 file",
     PARQUET: "a Parquet file",
 }
 
@@ -61,30 +70,27 @@ def _is_tar(head: bytes) -> bool:
 
 
 def _zip_kind(path: Path) -> str:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except (zipfile.BadZipFile, OSError, ValueError, NotImplementedError, EOFError) as error:
-        raise DataError(f"{path}: a damaged or cut-off zip archive ({error}); fetch it again") from error
+    with decoding(str(path), "a damaged or cut-off zip archive"), zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
     if "[Content_Types].xml" in names:
         raise DataError(f"{path}: an Office document (Excel?), not FER-2013; export it as CSV")
+    if any(name.endswith("/data.pkl") for name in names):
+        raise DataError(f"{path}: a file of PyTorch (a pickle), which is never loaded; save it with numpy.savez")
     return NPZ if names and all(name.endswith(".npy") for name in names) else ZIP
 
 
 def _gzip_kind(path: Path) -> str:
-    try:
-        with gzip.open(path) as stream:
-            return TAR_GZ if _is_tar(stream.read(512)) else GZIP
-    except (EOFError, OSError, zlib.error) as error:
-        raise DataError(f"{path}: damaged or cut-off gzip data ({error}); fetch it again") from error
+    with decoding(str(path), "damaged or cut-off gzip data"), gzip.open(path) as stream:
+        return TAR_GZ if _is_tar(stream.read(512)) else GZIP
 
 
 def file_kind(path: Path) -> str:
-    """One of CSV, ZIP, TAR, TAR_GZ, GZIP, NPZ, PARQUET, by content.
+    """One of CSV, ZIP, TAR, TAR_GZ, GZIP, NPZ, NPY, HDF5, PARQUET, by content.
 
-    DataError if the file is empty, is none of these (the message says what it is), or has a name that contradicts its
-    content.
+    DataError if the file is empty, a device or a pipe, is none of these (the message says what it is), or has a name
+    that contradicts its content.
     """
+    regular_size(path)
     try:
         with path.open("rb") as stream:
             head = stream.read(512)
@@ -106,13 +112,16 @@ def _kind_of(path: Path, head: bytes) -> str:
         return _zip_kind(path)
     if head.startswith(b"\x1f\x8b"):
         return _gzip_kind(path)
-    if head.startswith(b"PAR1"):
-        return PARQUET
+    for magic, kind in ((b"PAR1", PARQUET), (b"\x93NUMPY", NPY), (b"\x89HDF\r\n\x1a\n", HDF5)):
+        if head.startswith(magic):
+            return kind
     if _is_tar(head):
         return TAR
     for magic, words in _FOREIGN:
         if head.startswith(magic):
             raise DataError(f"{path}: this is {words}; accepted are {ACCEPTED}")
+    if kind := telephone_format(head):
+        raise DataError(f"{path}: this is a {kind} picture; accepted are {ACCEPTED}")
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise DataError(f"{path}: this is an HTML page (a log-in page saved in place of the data?); fetch it again")

@@ -58,7 +58,9 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     if record.same_run_as:
         yield "Protocol", f"{record.protocol}; the same run as {record.same_run_as}"
     yield "Network", f"{record.parameters:,} parameters, {record.trainable_parameters:,} trainable"
-    yield "Data", f"{record.data.name} ({record.data.fingerprint[:8]}), {_splits(record)}"
+    yield "Data", f"{record.data.shown_name} ({record.data.fingerprint[:8]}), {_splits(record)}"
+    if record.data.notes:
+        yield "Import", "; ".join(record.data.notes)
     yield from _machine(record)
     yield from _times(record)
     yield "Versions", ", ".join(f"{name} {version}" for name, version in record.versions.items()) or NOT_RECORDED

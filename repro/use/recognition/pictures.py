@@ -8,22 +8,33 @@ import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
+from fer_jax.data.pictures import (
+    not_decoded,
+    opaque,
+    telephone_decoders,
+    telephone_format,
+    too_many_scans,
+    upright,
+)
 from repro.use.recognition.errors import PictureError
 
 # Fixed, because every further decoder is an attack surface for a crafted file. JPEG includes MPO, written by phones.
 FORMATS = ("PNG", "JPEG", "BMP", "GIF", "WEBP", "TIFF", "PPM")
 SUFFIXES = (".png", ".apng", ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 SUFFIXES += (".pgm", ".ppm", ".pbm", ".pnm")
-# Image formats that are not supported: a row with an error is more useful than silence.
+# Read only if a decoder is installed, or not at all: a row with the reason is more useful than silence.
 OTHER_SUFFIXES = (".heic", ".heif", ".avif", ".jxl", ".jp2")
 MAX_PIXELS = 50_000_000  # more than most cameras have; 150 MB once decoded
+# JPEG pictures with more pixels are decoded at a half, a quarter or an eighth of their size. Beyond this the compressed
+# values alone take too much: three bytes per pixel in a progressive one.
+MAX_REDUCED_PIXELS = 250_000_000
 MAX_BYTES = 100_000_000
 
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits of gray
-_ORIENTATION = 0x0112  # the Exif tag
-# Pillow warns if a header promises more than 89 million pixels and raises beyond twice that; both are refused here.
+# Pillow warns if a header promises more pixels than this and raises beyond twice that; both are refused here.
+Image.MAX_IMAGE_PIXELS = MAX_REDUCED_PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
@@ -37,17 +48,24 @@ def decode_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -
     return np.asarray(open_picture(payload, name, max_pixels=max_pixels).convert("RGB"))
 
 
-def open_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
-    """Like `decode_picture`, but gives a Pillow image: mode L if it is gray, otherwise RGB."""
+def open_picture(
+    payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] = FORMATS
+) -> Image.Image:
+    """Like `decode_picture`, but gives a Pillow image: mode L if it is gray, otherwise RGB.
+
+    A JPEG of more than `max_pixels` and at most MAX_REDUCED_PIXELS is decoded at a half, a quarter or an eighth of its
+    size, which the result has; other images are refused.
+    """
+    if scans := too_many_scans(payload):
+        raise PictureError(f"{name}: a JPEG of {scans:,} scans; no camera and no program writes so many")
+    kind = telephone_format(payload)
+    if kind and {"HEIC": "HEIF"}.get(kind, kind) not in formats:
+        raise PictureError(f"{name}: {not_decoded(kind)}")
     try:
-        with Image.open(io.BytesIO(payload), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > max_pixels:
-                raise PictureError(
-                    f"{name}: {width} x {height} pixels are more than the {max_pixels:,} that are read; make it smaller"
-                )
+        with Image.open(io.BytesIO(payload), formats=formats) as image:
+            _reduce(image, name, max_pixels)
             image.load()
-            return _eight_bits(_upright(image))
+            return _eight_bits(upright(image))
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -73,16 +91,23 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         payload = path.read_bytes()
     except OSError as error:
         raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from None
-    return open_picture(payload, str(path), max_pixels=max_pixels)
+    return open_picture(payload, str(path), max_pixels=max_pixels, formats=(*FORMATS, *telephone_decoders()))
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    """Rotated as its Exif says; unchanged if the Exif is broken, as in every viewer."""
-    try:
-        turned = image.getexif().get(_ORIENTATION, 1) != 1
-    except Exception:
-        return image
-    return ImageOps.exif_transpose(image) if turned else image
+def _reduce(image: Image.Image, name: str, max_pixels: int) -> None:
+    """Have a JPEG decoded small enough. PictureError for other images of more than `max_pixels`."""
+    width, height = image.size
+    if width * height <= max_pixels:
+        return
+    for share in (2, 4, 8):
+        smaller = (-(-width // share), -(-height // share))
+        if smaller[0] * smaller[1] <= max_pixels and width * height <= MAX_REDUCED_PIXELS:
+            image.draft(None, smaller)  # does nothing for formats other than JPEG
+            if image.size[0] * image.size[1] <= max_pixels:
+                return
+    raise PictureError(
+        f"{name}: {width} x {height} pixels are more than the {max_pixels:,} that are read; make it smaller"
+    )
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
@@ -94,8 +119,5 @@ def _eight_bits(image: Image.Image) -> Image.Image:
         return image
     if image.mode in ("I", "F"):
         raise ValueError(f"pixels of mode {image.mode} have no known range")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
+    image = opaque(image)
     return image.convert("L" if image.mode == "1" else "RGB")

@@ -9,9 +9,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fer_jax.data.faces import UNLABELLED, USAGES, DataError
+from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError
 from fer_jax.data.formats import csv_file, read_faces
-from fer_jax.data.formats.csv_file import PIXELS, PlainConverter, read_csv
+from fer_jax.data.formats.budget import Reading
+from fer_jax.data.formats.csv_file import PIXELS, read_csv
+from fer_jax.data.formats.csv_pixels import PlainConverter
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "fer2013"
 
@@ -68,7 +70,7 @@ def faulty_rows(draw: st.DrawFn) -> str:
     between = draw(st.sampled_from([" ", " ", " ", "  "]))
     labels = st.sampled_from([*"0123456", " 6", "7", "-1", "a", ""])
     label = draw(labels if place % 3 == 0 else st.just("2"))
-    usages = st.sampled_from([*USAGES, "privatetest", " Training", "Test", ""])
+    usages = st.sampled_from([*USAGES, "privatetest", " Training", "Tests", ""])
     usage = draw(usages if place % 5 == 0 else st.just("Training"))
     field = between.join(values)
     return f'{label},"{field}",{usage}' if draw(st.booleans()) else f"{label},{field},{usage}"
@@ -144,6 +146,57 @@ def test_headers_and_line_ends(tmp_path: Path, header: str, line: str, end: str)
     np.testing.assert_array_equal(faces.images.reshape(-1, PIXELS), [pixels(i) for i in range(3)])
 
 
+def as_array(row: np.ndarray) -> str:
+    with np.printoptions(threshold=PIXELS, linewidth=75):
+        return str(row)
+
+
+@pytest.mark.parametrize(
+    ("header", "line"),
+    [
+        ("sep=;\nemotion;pixels;Usage", "{e};{p};{u}"),
+        ("label,pixels,usage", "{e},{p},{u}"),
+        ("emotion,pixels,Usage", "{e}.0,{p},{u}"),
+        ("emotion,pixels,Usage", '{e},"{list}",{u}'),
+        ("emotion,pixels,Usage", '{e},"{array}",{u}'),
+        ("emotion,pixels,Usage", "{name},{p},{short}"),
+        ("emotion," + ",".join(f"pixel{i}" for i in range(PIXELS)) + ",Usage", "{e},{columns},{u}"),
+        ("Usage,label," + ",".join(map(str, range(PIXELS))), "{u},{e},{floats}"),
+    ],
+)
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+def test_what_programs_write_that_people_use(tmp_path: Path, header: str, line: str, end: str) -> None:
+    expected = [(2, "PrivateTest", "test"), (0, "Training", "train"), (6, "PublicTest", "val")]
+    lines = []
+    for i, (label, usage, short) in enumerate(expected):
+        pixel = pixels(i)
+        columns = text(pixel).replace(" ", ",")
+        words = {"list": pixel.tolist(), "array": as_array(pixel).replace("\n", end), "columns": columns}
+        words |= {"p": text(pixel), "u": usage, "short": short, "name": EMOTIONS[label], "e": label}
+        lines.append(line.format(**words, floats=columns.replace(",", ".0,") + ".0"))
+    faces = read_csv(write(tmp_path / "a.csv", lines, header.replace("\n", end), end)).faces
+    assert (faces.labels.tolist(), faces.usage.tolist()) == ([2, 0, 6], [2, 0, 1])
+    np.testing.assert_array_equal(faces.images.reshape(-1, PIXELS), [pixels(i) for i in range(3)])
+
+
+def test_rows_that_are_none_are_left_out_on_request(tmp_path: Path) -> None:
+    rows = [row(0), "how this was made,a,b,c,d", row(1, 9), f"3,{text(pixels(2))} 7,Training", row(3, 5), '"open']
+    path = write(tmp_path / "fer2013.csv", rows)
+    with pytest.raises(DataError, match=r"(?s)line 3 .*--skip-bad"):
+        read_csv(path)
+    reading = Reading(skip_bad=True)
+    faces = read_csv(path, reading).faces
+    np.testing.assert_array_equal(faces.images.reshape(-1, PIXELS), [pixels(0), pixels(3)])
+    assert faces.labels.tolist() == [3, 5]
+    assert [line.split(", line ")[1][0] for line in reading.skipped] == ["3", "4", "5", "7"]
+
+
+def test_pixels_that_numpy_has_shortened(tmp_path: Path) -> None:
+    shortened = np.array2string(pixels(0), threshold=1000)
+    with pytest.raises(DataError, match=r"line 2 .*shortened to '...', as NumPy prints .* lost"):
+        read_csv(write(tmp_path / "a.csv", [f'3,"{shortened}",Training']))
+
+
 def test_blocks_are_joined_whatever_their_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write(tmp_path / "a.csv", [row(i, i % 7) for i in range(40)])
     whole = read_csv(path).faces
@@ -177,7 +230,7 @@ SHORT = " ".join(["1"] * (PIXELS - 1))
         (f"3,{SHORT} {'9' * 6000},Training", "pixel 2,304 is 999"),
         (f"7,{SHORT} 1,Training", "emotion '7'"),
         (f",{SHORT} 1,Training", "emotion ''"),
-        (f"3,{SHORT} 1,Train", "Usage 'Train'"),
+        (f"3,{SHORT} 1,Trains", "Usage 'Trains'"),
         (f"3,{SHORT} 1", "2 fields where the header has 3"),
         ("3,,Training", "0 pixels"),
         (f"3,{SHORT} 1\0,Training", "NUL"),
@@ -212,7 +265,7 @@ def test_blank_lines_count_as_lines(tmp_path: Path) -> None:
         (b"\n\n", "empty"),
         (b"emotion,pixels,Usage\n", "header and no rows"),
         (b"emotion,pixels,Usage", "header and no rows"),
-        (b"emotion,image,Usage\n3,1,Training\n", "columns are emotion, image, usage; needed are emotion, pixels"),
+        (b"emotion,face,Usage\n3,1,Training\n", "columns are emotion, face, usage; needed are emotion, pixels"),
         (b"pixels,Usage\n1,Training\n", "columns are pixels, usage"),
         (b"emotion,pixels,pixels\n", "twice"),
         (GOOD[0].encode(), "columns are 3"),

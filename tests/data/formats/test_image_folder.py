@@ -95,6 +95,17 @@ def test_colour_is_converted_with_a_note(tmp_path: Path) -> None:
     assert any(note.startswith("2 images were stored in colour") for note in imported.notes)
 
 
+def test_transparency_is_white_and_exif_turns(tmp_path: Path) -> None:
+    clear = np.dstack([face(1), np.zeros((48, 48), np.uint8)])
+    save(tmp_path / "train" / "sad" / "1.png", clear)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned a quarter clockwise
+    Image.fromarray(face(2)).save(tmp_path / "train" / "sad" / "2.png", exif=exif)
+    images = read_faces(tmp_path).faces.images
+    assert (images[0] == 255).all()
+    np.testing.assert_array_equal(images[1], np.rot90(face(2), -1))
+
+
 def test_jpeg_is_close_and_said_to_be_lossy(tmp_path: Path) -> None:
     smooth = np.add.outer(np.arange(48), np.arange(48)).astype(np.uint8)
     save(tmp_path / "train" / "sad" / "1.jpg", smooth)

@@ -1,6 +1,7 @@
 """NumPy files: what is accepted, and that nothing wrong gets through."""
 
 import io
+import sys
 import zipfile
 from pathlib import Path
 
@@ -32,6 +33,75 @@ def test_accepted_shapes_and_types(tmp_path: Path, images: np.ndarray, usage: np
     assert imported.form == "npz"
 
 
+@pytest.mark.parametrize(
+    ("images", "labels"),
+    [
+        (IMAGES[:, None], LABELS[:, None]),
+        (IMAGES.astype(np.float32), LABELS.astype(float)),
+        (IMAGES / 255, LABELS),
+        ((IMAGES / 255).astype(np.float16), LABELS),
+        (IMAGES, np.array(["angry", "Neutral", "happy", "fear", "b"])[[0, 1, 2, 3, 3]]),
+    ],
+)
+def test_other_shapes_and_types(tmp_path: Path, images: np.ndarray, labels: np.ndarray) -> None:
+    imported = read_faces(save(tmp_path / "a.npz", images=images, labels=labels))
+    np.testing.assert_array_equal(imported.faces.images, IMAGES)
+    assert imported.faces.labels.tolist()[:3] == [0, 6, 3]
+    assert any("multiplied by 255" in note for note in imported.notes) == (images.max() <= 1)
+
+
+@pytest.mark.parametrize(
+    ("names", "usage"),
+    [
+        (("x_train", "y_train", "x_test", "y_test"), [0, 0, 1, 1]),
+        (("trainX", "trainY", "testX", "testY"), [0, 0, 1, 1]),
+        (("xtrain", "ytrain", "xval", "yval"), [0, 0, 1, 1]),
+        (("train_images", "train_labels", "private_images", "private_labels"), [0, 0, 2, 2]),
+        (("Training_pixel", "Training_label", "PublicTest_pixel", "PublicTest_label"), [0, 0, 1, 1]),
+    ],
+)
+def test_usual_names_with_splits_and_one_hot_labels(tmp_path: Path, names: tuple[str, ...], usage: list[int]) -> None:
+    hot = np.eye(7)[[3, 6, 0, 1]]
+    arrays = dict(zip(names, (IMAGES[:2], hot[:2], IMAGES[2:4], hot[2:]), strict=True))
+    faces = read_faces(save(tmp_path / "a.npz", **arrays)).faces
+    assert (faces.labels.tolist(), faces.usage.tolist()) == ([3, 6, 0, 1], usage)
+
+
+def test_usual_names_without_splits(tmp_path: Path) -> None:
+    np.savez(tmp_path / "a.npz", IMAGES, np.array([0, 6, 3, 2, 1]))
+    for names in (("X", "y"), ("data", "target"), ("faces", "emotions"), ("x/pixels", "x/labels")):
+        save(tmp_path / "b.npz", **dict(zip(names, (IMAGES, np.array([0, 6, 3, 2, 1])), strict=True)))
+        assert read_faces(tmp_path / "b.npz").faces.fingerprint == read_faces(tmp_path / "a.npz").faces.fingerprint
+
+
+@pytest.mark.parametrize(
+    ("arrays", "says"),
+    [
+        ({"images": IMAGES, "faces": IMAGES, "labels": LABELS}, "both seem to be images"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "needed are images and labels"),
+        ({"images": IMAGES, "labels": np.ones((5, 7))}, "row 0 .*one-hot"),
+        ({"images": IMAGES, "labels": np.array(["sad"] * 4 + ["calm"])}, "'calm' is none of the seven"),
+    ],
+)
+def test_arrays_that_contradict_each_other(tmp_path: Path, arrays: dict, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read_faces(save(tmp_path / "a.npz", **arrays))
+
+
+def test_hdf5_without_and_with_its_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with monkeypatch.context() as patch:
+        patch.setitem(sys.modules, "h5py", None)
+        with pytest.raises(DataError, match="needs the package h5py"):
+            read_faces(tmp_path / "a.h5")
+    h5py = pytest.importorskip("h5py", reason="optional: a reader of HDF5")
+    with h5py.File(tmp_path / "b.h5", "w") as out:
+        out["Training_pixel"], out["Training_label"] = IMAGES, np.array([0, 6, 3, 2, 1])
+    assert read_faces(tmp_path / "b.h5").faces.labels.tolist() == [0, 6, 3, 2, 1]
+    with pytest.raises(DataError, match="HDF5"):
+        read_faces(tmp_path / "a.h5")
+
+
 def test_usage_may_be_absent_and_compression_present(tmp_path: Path) -> None:
     np.savez_compressed(tmp_path / "a.npz", images=IMAGES, labels=LABELS)
     imported = read_faces(tmp_path / "a.npz")
@@ -43,15 +113,16 @@ def test_usage_may_be_absent_and_compression_present(tmp_path: Path) -> None:
     ("change", "says"),
     [
         ({"images": IMAGES[:, :47]}, r"'images': shape \(5, 47, 48\)"),
-        ({"images": IMAGES / 255}, "dtype float64"),
+        ({"images": IMAGES / 3}, "row 0 .*no whole gray level"),
+        ({"images": IMAGES.astype(complex)}, "dtype complex128"),
         ({"images": np.where(np.arange(5)[:, None, None] == 3, 256, IMAGES.astype(int))}, "row 3 .*a pixel outside"),
         ({"images": IMAGES[:0], "labels": LABELS[:0], "usage": USAGE[:0]}, "no row"),
         ({"labels": np.array([0, 1, 7, 2, 3])}, "row 2 .*label 7"),
         ({"labels": np.array([0, -1, 7, 2, 3])}, "row 1 .*label -1"),
         ({"labels": LABELS[:4]}, r"shape \(4,\)"),
-        ({"labels": LABELS.astype(float)}, "float64"),
+        ({"labels": LABELS + 0.5}, "row 0 .*label 0.5"),
         ({"usage": np.array([0, 1, 2, 3, 0])}, "row 3 .*usage 3"),
-        ({"usage": np.array(["Training"] * 4 + ["Test"])}, "usage 'Test'"),
+        ({"usage": np.array(["Training"] * 4 + ["Tests"])}, "usage 'Tests'"),
         ({"labels": np.array([None] * 5)}, "Python objects"),
         ({"labels": None}, "holds the arrays images, usage; needed are images and labels"),
     ],

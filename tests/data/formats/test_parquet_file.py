@@ -117,6 +117,66 @@ def test_what_is_wrong_is_named(tmp_path: Path, images: list, labels: list, name
     assert str(path) in str(error.value)
 
 
+def table(path: Path, **columns: object) -> Path:
+    parquet.write_table(pyarrow.table({name: pyarrow.array(values) for name, values in columns.items()}), path)
+    return path
+
+
+def test_the_columns_of_the_csv(tmp_path: Path) -> None:
+    texts = [" ".join(map(str, face(i).ravel().tolist())) for i in range(3)]
+    path = table(
+        tmp_path / "a.parquet", emotion=[3, 4, 0], pixels=texts, Usage=["Training", "PublicTest", "PrivateTest"]
+    )
+    imported = read_faces(path)
+    assert (imported.faces.labels.tolist(), imported.faces.usage.tolist()) == ([3, 4, 0], [0, 1, 2])
+    np.testing.assert_array_equal(imported.faces.images, [face(i) for i in range(3)])
+    assert imported.notes == ()
+
+
+@pytest.mark.parametrize("of", [lambda a: a.tolist(), lambda a: a.ravel().tolist(), lambda a: a.astype(float).tolist()])
+def test_images_may_be_lists_of_numbers(tmp_path: Path, of) -> None:
+    path = table(tmp_path / "train.parquet", image=[of(face(0)), of(face(1))], label=["sad", "happy"])
+    np.testing.assert_array_equal(read_faces(path).faces.images, [face(0), face(1)])
+
+
+@pytest.mark.parametrize(
+    ("image", "says"),
+    [
+        ([1] * 2303, "shape"),
+        ([300] * 2304, "outside"),
+        ([0.5] * 2304, "whole"),
+        ([1] * 9999, "more than 2,304"),
+        (7, "no image"),
+    ],
+)
+def test_lists_that_are_no_image(tmp_path: Path, image: object, says: str) -> None:
+    with pytest.raises(DataError, match=says):
+        read_faces(table(tmp_path / "train.parquet", image=[image], label=["sad"]))
+
+
+def test_a_webdataset_as_parquet(tmp_path: Path) -> None:
+    path = table(tmp_path / "train-0.parquet", jpg=[png(face(0)), png(face(1))], cls=[3, 6], __key__=["a", "b"])
+    imported = read_faces(path)
+    assert imported.faces.labels.tolist() == [3, 6]
+    assert any("numbers without names" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize(
+    "metadata", [b"[", b"\xff", b"[" * 5000, b'{"info": []}', b'{"info":{"features":{"label":{"names":{"x":1}}}}}']
+)
+def test_metadata_of_strangers(tmp_path: Path, metadata: bytes) -> None:
+    content = pyarrow.table({"image": [png(face(0))], "label": [3]}).replace_schema_metadata({b"huggingface": metadata})
+    parquet.write_table(content, tmp_path / "train.parquet")
+    with pytest.raises(DataError, match=r"train.parquet"):
+        read_faces(tmp_path / "train.parquet")
+
+
+def test_rows_are_left_out_on_request(tmp_path: Path) -> None:
+    path = table(tmp_path / "train.parquet", image=[png(face(0)), b"", png(face(1))], label=["sad", "sad", "calm"])
+    imported = read_faces(path, skip_bad=True)
+    assert (len(imported.faces), len(imported.skipped)) == (1, 2)
+
+
 def test_missing_columns_and_truncation(tmp_path: Path) -> None:
     parquet.write_table(pyarrow.table({"x": [1]}), tmp_path / "train.parquet")
     with pytest.raises(DataError, match="columns are x; a column of images is needed"):

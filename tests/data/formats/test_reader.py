@@ -89,7 +89,9 @@ def test_the_complete_file_wins_over_its_parts(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
     assert read_faces(tmp_path).faces.usage.tolist() == [0, 2]
     (tmp_path / "fer2013.csv").write_bytes(FULL)
-    with pytest.raises(DataError, match=r"several data sets \(fer2013.csv, icml_face_data.csv\)"):
+    assert read_faces(tmp_path).notes == ("fer2013.csv was read; icml_face_data.csv: the same",)
+    (tmp_path / "fer2013.csv").write_bytes(FULL.replace(b"3,", b"5,", 1))
+    with pytest.raises(DataError, match=r"different content \(fer2013.csv, icml_face_data.csv\)"):
         read_faces(tmp_path)
 
 

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
+from fer_jax.data.pictures import telephone_decoders
 from repro.use.recognition import pictures
 from repro.use.recognition.errors import PictureError
 from repro.use.recognition.pictures import decode_picture, open_picture, read_picture
@@ -151,10 +152,52 @@ def test_what_is_no_readable_file_is_told(tmp_path: Path, monkeypatch: pytest.Mo
     with pytest.raises(PictureError, match="not a file"):
         read_picture(tmp_path / "pipe.png")
     (tmp_path / "photo.heic").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
-    with pytest.raises(PictureError, match="none of the kinds that are read: PNG, JPEG"):
+    with pytest.raises(PictureError, match="a picture of the kind HEIC"):
         read_picture(tmp_path / "photo.heic")
     (tmp_path / "long.png").write_bytes(LOSSLESS["gray"][0])
     assert read_picture(tmp_path / "long.png").size == (20, 12)
     monkeypatch.setattr(pictures, "MAX_BYTES", 50)
     with pytest.raises(PictureError, match="bytes are more than the 50"):
         read_picture(tmp_path / "long.png")
+
+
+def test_a_jpeg_of_a_hundred_megapixels_is_decoded_smaller() -> None:
+    picture = Image.fromarray(np.full((600, 1000), 90, np.uint8))
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG")
+    for most, size in ((600_000, (1000, 600)), (599_999, (500, 300)), (40_000, (250, 150)), (10_000, (125, 75))):
+        found = open_picture(buffer.getvalue(), "large", max_pixels=most)
+        assert found.size == size
+        assert found.getextrema() == (90, 90)
+    with pytest.raises(PictureError, match="1000 x 600 pixels are more than the 9,000"):
+        open_picture(buffer.getvalue(), "large", max_pixels=9_000)
+
+
+def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((48, 48), np.uint8)).save(buffer, "JPEG", progressive=True)
+    assert open_picture(buffer.getvalue(), "progressive").size == (48, 48)
+    scan = b"\xff\xda\x00\x08\x01\x01\x00\x00\x00\x00"
+    with pytest.raises(PictureError, match=r"a JPEG of \d,\d\d\d scans"):
+        open_picture(buffer.getvalue()[:-2] + 3000 * scan + b"\xff\xd9", "many scans")
+
+
+@pytest.mark.parametrize("brand", [b"heic", b"avif"])
+def test_pictures_of_telephones_are_read_or_the_reason_is_said(tmp_path: Path, brand: bytes) -> None:
+    kind = brand.decode().upper()
+    path = tmp_path / f"x.{brand.decode()}"
+    path.write_bytes(b"\x00\x00\x00\x18ftyp" + brand + bytes(40))
+    decoder = {"HEIC": "HEIF"}.get(kind, kind)
+    says = "damaged" if decoder in telephone_decoders() else f"a picture of the kind {kind}, .*convert it to JPEG"
+    with pytest.raises(PictureError, match=says):
+        read_picture(path)
+    with pytest.raises(PictureError, match=f"a picture of the kind {kind}, .*convert it to JPEG"):
+        open_picture(path.read_bytes(), "x", formats=("PNG",))
+
+
+@pytest.mark.skipif("AVIF" not in telephone_decoders(), reason="Pillow was built without AVIF")
+def test_avif_is_read(tmp_path: Path) -> None:
+    Image.fromarray(np.full((40, 60, 3), 90, np.uint8)).save(tmp_path / "x.avif", quality=90)
+    found = read_picture(tmp_path / "x.avif")
+    assert found.size == (60, 40)
+    assert all(abs(low - 90) < 4 and abs(high - 90) < 4 for low, high in found.getextrema())
