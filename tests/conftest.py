@@ -11,6 +11,7 @@ import pytest
 
 from fer_jax.data.faces import EMOTIONS, Faces
 from fer_jax.machine.compilation import keep_compiled_programs
+from fer_jax.network.native.compiler import compiler
 from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Loss, Sgd, Training
@@ -19,6 +20,27 @@ from fer_jax.vocabulary.settings import Loss, Sgd, Training
 jax.config.update("jax_num_cpu_devices", 4)
 
 TINY_SIZE = 12  # pixels
+
+# The files that take longest, by their CPU seconds. They are begun first, so that no worker of pytest-xdist is left with
+# one of them while the others have ended.
+LONGEST = (
+    "test_seeds_together.py",
+    "test_networks.py",
+    "test_kill.py",
+    "test_search.py",
+    "test_command.py",
+    "test_engine.py",
+    "test_loop.py",
+    "test_model.py",
+    "test_growth.py",
+    "test_run.py",
+    "test_explain.py",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    order = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: order.get(item.path.name, len(order)))
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +59,8 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "FER_JAX_CACHE", str(folder / "fer_jax"))
         patch.setitem(os.environ, "XDG_CACHE_HOME", str(folder))
+        if compiler() is None:
+            patch.setitem(os.environ, "FER_JAX_NATIVE", "0")  # its absence is a warning, and so an error of a test
         keep_compiled_programs()
         yield
 
