@@ -51,7 +51,7 @@ def pages() -> dict[str, str]:
 
 
 def commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], click.Command]]:
-    """Every command and group below `group`, with the words that call it. Hidden ones stand on their group's page."""
+    """Every command and group below `group`, with the words that call it. Hidden ones are on their group's page."""
     for name, command in subcommands(group):
         if not command.hidden:
             yield (*path, name), command
@@ -76,7 +76,7 @@ def _index(main: click.Group) -> str:
         GENERATED,
         "# Commands",
         "From a checkout, without installing: `python -m repro` in the place of `repro`. Every command explains itself "
-        "with `--help` (or `-h`), and `repro --version` tells the version.",
+        "with `--help` (or `-h`), and `repro --version` prints the version.",
         "\n".join(["| Command | What it does |", "|---|---|", *rows]),
         "With `--json`, where a command has it, standard output holds one JSON document and everything else goes to "
         f"standard error. Exit codes: 0, {DONE}; 1, it ran, but something in it failed or does not hold; 2, {WRONG}.",
@@ -119,7 +119,7 @@ def _body(words: str, command: click.Command, level: str, epilog: str | None) ->
 
 
 def _paragraphs(text: str) -> Iterator[str]:
-    """Each on one line, but for those that click is told to leave alone: a first line, and code under it."""
+    """Each on one line, but for those that click leaves alone: a first line, and code under it."""
     for paragraph in inspect.cleandoc(text.partition("\f")[0]).split("\n\n"):
         if paragraph.startswith("\b\n"):
             first, _, rest = paragraph[2:].partition("\n")
@@ -144,7 +144,7 @@ def _usage(words: str, command: click.Command, *, options: bool = True) -> str:
 
 
 def _option(option: click.Option) -> str:
-    """`--name VALUE`, what may stand there, and its help."""
+    """`--name VALUE`, its allowed values, and its help."""
     value = _value(option)
     names = ", ".join([*option.opts, *option.secondary_opts])
     notes = [note for note in (_bounds(option.type), _default(option)) if note]
@@ -152,8 +152,8 @@ def _option(option: click.Option) -> str:
         notes.append("must be given")
     if option.multiple:
         notes.append("may be given several times")
-    told = f" ({'; '.join(notes)})" if notes else ""
-    return f"`{names}{' ' + value if value else ''}`{told}: {' '.join((option.help or '').split())}"
+    shown = f" ({'; '.join(notes)})" if notes else ""
+    return f"`{names}{' ' + value if value else ''}`{shown}: {' '.join((option.help or '').split())}"
 
 
 def _value(option: click.Option) -> str:

@@ -207,9 +207,9 @@ FAULTS: dict[str, tuple[str, Fault]] = {
     "the time of another row": ("more epochs take longer", lambda _, c: ("cpu-10", c["cpu-20"].value)),
     "a time that jumps": ("time per further epoch", _scale("cpu-10", 1.25, 1.6)),
     "too small a loss": ("loss against accuracy", _small_loss),
-    "two batch sizes": ("told twice", _add("batch-text", 1, 64)),
+    "two batch sizes": ("stated twice", _add("batch-text", 1, 64)),
     "another figure in the abstract": (
-        "told twice",
+        "stated twice",
         lambda draw, c: ("abstract", round(c["abstract"].value + draw.choice((-1, 1)) * draw.uniform(0.02, 0.1), 2)),
     ),
     "above the ceiling": (

@@ -182,7 +182,7 @@ def data(*, synthetic: bool = False, fingerprint: str = "ab12cd34ef") -> DataRec
 
 
 def audited(*audits: LeakageAudit, fingerprint: str = "ab12cd34ef", **fields: Any) -> AuditRecord:
-    """What `repro audit` keeps of one variant, on the data set of `data`."""
+    """What `repro audit` keeps of one variant, on the dataset of `data`."""
     record = AuditRecord(
         format=AUDIT_FORMAT,
         paper=audits[0].paper,

@@ -271,7 +271,7 @@ MISTAKES = {
     "variant with the default's name": (
         "[variants.tanh]",
         "[variants.default]",
-        "variants.default: this name has a meaning",
+        "variants.default: this name is reserved",
     ),
     "variant whose name is a path": (
         "[variants.tanh]",

@@ -1,10 +1,10 @@
-"""Imported data sets in the user's cache folder: opened in milliseconds, keyed by content.
+"""Imported datasets in the user's cache folder: opened in milliseconds, keyed by content.
 
 ::
 
-    faces/<fingerprint>/images.npy, labels.npy, usage.npy, entry.json     one data set; never changed once there
-    sources/<hash of path>.json                                           the data set that a file was read as, and when
-    default.json                                                          the data set of runs that name none
+    faces/<fingerprint>/images.npy, labels.npy, usage.npy, entry.json     one dataset; never changed once there
+    sources/<hash of path>.json                                           the dataset that a file was read as, and when
+    default.json                                                          the dataset of runs that name none
     duplicates/<fingerprint>-v<version>.npz                               its duplicates (fer_jax.duplicates.search)
 
 Folders and files appear under their names only when complete (written aside, then renamed), so that a killed process
@@ -40,7 +40,7 @@ _ABANDONED_S = 3600  # a temporary file of this age belongs to a killed process:
 
 @dataclass(frozen=True)
 class Entry:
-    """One cached data set, for listings. ``damage`` says why it cannot be opened, or is None."""
+    """One cached dataset, for listings. ``damage`` says why it cannot be opened, or is None."""
 
     fingerprint: str
     folder: Path
@@ -95,7 +95,7 @@ def import_faces(path: Path, cache_dir: Path | None = None, skip_bad: bool = Fal
 
 
 def open_faces(fingerprint: str, cache_dir: Path | None = None) -> Faces:
-    """The cached data set of that fingerprint, its arrays mapped read-only.
+    """The cached dataset of that fingerprint, its arrays mapped read-only.
 
     The fingerprint is computed again from all pixels, labels and usages, once per process (0.1 s for FER-2013), because
     records name their data by it. DataError, naming the file, when the entry is missing or damaged.
@@ -103,7 +103,7 @@ def open_faces(fingerprint: str, cache_dir: Path | None = None) -> Faces:
     folder = _entry_folder(cache_folder(cache_dir), fingerprint)
     damage = _damage(folder)
     if damage:
-        raise DataError(f"{folder}: the cached data set is {damage}; import it again")
+        raise DataError(f"{folder}: the cached dataset is {damage}; import it again")
     return _mapped(folder, [fingerprint])
 
 
@@ -116,7 +116,7 @@ def _mapped(folder: Path, fingerprint: list[str]) -> Faces:
 
 
 def entries(cache_dir: Path | None = None) -> list[Entry]:
-    """All cached data sets, damaged ones too, in the order of their fingerprints."""
+    """All cached datasets, damaged ones too, in the order of their fingerprints."""
     root = cache_folder(cache_dir)
     default = (_read_json(root / "default.json") or {}).get("fingerprint")
     found = []
@@ -129,7 +129,7 @@ def entries(cache_dir: Path | None = None) -> list[Entry]:
 
 
 def set_default(fingerprint: str, cache_dir: Path | None = None, notes: Sequence[str] = ()) -> None:
-    """Make a cached data set the one that ``get_default`` returns. DataError when it is not in the cache.
+    """Make a cached dataset the one that ``get_default`` returns. DataError when it is not in the cache.
 
     notes: of its import (``Imported.remarks``), for the records of later runs.
     """
@@ -141,15 +141,15 @@ def set_default(fingerprint: str, cache_dir: Path | None = None, notes: Sequence
 
 
 def default_notes(cache_dir: Path | None = None) -> tuple[str, ...]:
-    """The notes of the default data set's import."""
+    """The notes of the default dataset's import."""
     notes = (_read_json(cache_folder(cache_dir) / "default.json") or {}).get("notes")
     return tuple(str(note) for note in notes) if isinstance(notes, list) else ()
 
 
 def get_default(cache_dir: Path | None = None) -> Faces | None:
-    """The default data set, or None when none was set.
+    """The default dataset, or None when none was set.
 
-    If its entry is missing or damaged, the data set is imported again from its source. DataError if that is not
+    If its entry is missing or damaged, the dataset is imported again from its source. DataError if that is not
     possible: silently continuing with other data would be worse.
     """
     about = _read_json(cache_folder(cache_dir) / "default.json")
@@ -165,17 +165,17 @@ def get_default(cache_dir: Path | None = None) -> Faces | None:
             if imported.faces.fingerprint == fingerprint:
                 return imported.faces  # import_faces warned of the damage
         raise DataError(
-            f"{damaged}; or choose another default (the data set came from {source or 'an unknown place'})"
+            f"{damaged}; or choose another default (the dataset came from {source or 'an unknown place'})"
         ) from damaged
 
 
 def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
-    """Remove a data set and its duplicates from the cache. If it is the default, unset the default. DataError if it is
+    """Remove a dataset and its duplicates from the cache. If it is the default, unset the default. DataError if it is
     not in the cache."""
     root = cache_folder(cache_dir)
     folder = _entry_folder(root, fingerprint)
     if not folder.exists():
-        raise DataError(f"{fingerprint}: no such data set in the cache {root}")
+        raise DataError(f"{fingerprint}: no such dataset in the cache {root}")
     if (_read_json(root / "default.json") or {}).get("fingerprint") == fingerprint:
         (root / "default.json").unlink(missing_ok=True)
     for record in (root / "sources").glob("*.json"):
@@ -236,7 +236,7 @@ def _damage(folder: Path) -> str | None:
     except (OSError, ValueError) as error:
         return f"damaged (images.npy, labels.npy or usage.npy: {error})"
     if not same:
-        return "damaged (images.npy has other content: the arrays do not have the fingerprint of the data set)"
+        return "damaged (images.npy has other content: the arrays do not have the fingerprint of the dataset)"
     _sound.add(state)
     return None
 

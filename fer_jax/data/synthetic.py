@@ -20,7 +20,7 @@ from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, USAGES, Faces
 
 SIZE_PX = 48
 LABEL_NOISE = 0.08  # share of the faces that show another emotion than their label says
-BLOCK = 32  # faces drawn at once, so few that their arrays stay in the cache; part of the definition of the data set
+BLOCK = 32  # faces drawn at once, so few that their arrays stay in the cache; part of the definition of the dataset
 PX = np.float32(SIZE_PX / 2)  # pixels per unit of length: the image spans -1 to 1 in both directions
 
 # Strength of each action unit in two prototypes per emotion. A face is a mixture dominated by one prototype. 43 is read
@@ -64,7 +64,7 @@ _MOUTH_ROWS = slice(19 * SIZE_PX, 48 * SIZE_PX)
 def draw_faces(
     seed: int = 0, counts: Mapping[str, tuple[int, ...]] = OFFICIAL_COUNTS, *, label_noise: float = LABEL_NOISE
 ) -> Faces:
-    """Draw a data set with these samples per usage and label: usages in the order of USAGES, labels shuffled inside.
+    """Draw a dataset with these samples per usage and label: usages in the order of USAGES, labels shuffled inside.
 
     counts: for some or all of USAGES, the samples of each of EMOTIONS. label_noise: share of the faces, 0 to 1, that
     show another emotion than their label. Returns Faces of 48x48 pixels with ``synthetic=True`` and origin = row.

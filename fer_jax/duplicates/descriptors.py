@@ -3,7 +3,7 @@
 A descriptor starts from histograms of oriented gradients (Dalal and Triggs 2005, Histograms of oriented gradients for
 human detection) on a grid of cells. A linear discriminant (Fisher 1936; Hastie, Tibshirani and Friedman, The Elements
 of Statistical Learning, section 4.3.3) then keeps the directions in which different images differ much, but an image
-and its crops and captioned copies differ little. It is fitted to the data set itself, on copies made for the purpose.
+and its crops and captioned copies differ little. It is fitted to the dataset itself, on copies made for the purpose.
 
 Letters: N images, H, W pixels, O orientations, G cells per axis, F = G * G * O features, D numbers of a descriptor.
 """
@@ -46,7 +46,7 @@ def describe(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     images_NHW: uint8 (N, SIZE, SIZE). The windows are the whole image, the middle WINDOW pixels, and the four corners
     of that size. Descriptors have length 1 and do not change with brightness and contrast. They are valid only within
-    this data set, because another one has another discriminant.
+    this dataset, because another one has another discriminant.
     """
     mean_F, basis_FD = _discriminant(images_NHW[:: max(1, len(images_NHW) // SAMPLE)])
     flipped_FD, flipped_F = basis_FD[_mirrored_features()], mean_F[_mirrored_features()]

@@ -1,6 +1,6 @@
 """Pairs whose descriptors point the same way, found with inverted lists instead of by comparing all pairs.
 
-For data sets so large that all N^2 / 2 products of `correlation.alike` take too long. The rows are sorted into lists
+For datasets so large that all N^2 / 2 products of `correlation.alike` take too long. The rows are sorted into lists
 around centres (k-means). A column is compared only with the rows in the lists of its PROBES nearest centres:
 IVF flat, Jégou, Douze and Schmid (2011), Product quantization for nearest neighbor search, section IV, as in faiss
 (Douze et al. 2024, The Faiss library). Every computed product is exact. A pair in a list that was not probed is

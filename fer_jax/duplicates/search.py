@@ -1,4 +1,4 @@
-"""Which images of a data set show the same photograph: identical pixels, or a slightly changed copy.
+"""Which images of a dataset show the same photograph: identical pixels, or a slightly changed copy.
 
 A near duplicate is a copy with another brightness, contrast, JPEG compression or crop (scale 0.7 to 1.4, up to eight of
 48 pixels off), mirrored or not, in any combination. A caption or border along an edge may cover part of it. Another

@@ -283,8 +283,8 @@ def _check_sizes(given: list[SeedData]) -> None:
     sizes = [{name: (len(part), part.images.shape[1:]) for name, part in one.splits.items()} for one in given]
     for one, found in zip(given, sizes, strict=True):
         if found != sizes[0]:
-            told = [{name: rows for name, (rows, _) in of_seed.items()} for of_seed in (sizes[0], found)]
-            raise SplitsDiffer(f"seed {given[0].seed} has the splits {told[0]}, seed {one.seed} {told[1]}")
+            differing = [{name: rows for name, (rows, _) in of_seed.items()} for of_seed in (sizes[0], found)]
+            raise SplitsDiffer(f"seed {given[0].seed} has the splits {differing[0]}, seed {one.seed} {differing[1]}")
 
 
 def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows]:

@@ -255,7 +255,7 @@ class SplitPlan:
     def change_pixels(self, *names: str) -> None:
         self.need(*names)
         if self.normalise:
-            raise self.error("it computes with the pixels of the rows and so must stand before `normalise`")
+            raise self.error("it reads pixel values and must come before `normalise`")
 
     def follow(self, step: Step) -> None:
         """Apply the step to the names and sizes."""
@@ -289,7 +289,7 @@ class SplitPlan:
             case MergeSplits(splits=splits, into=into):
                 self.need(*splits)
                 if len(set(splits)) < len(splits):
-                    raise self.error("a split stands twice in `splits`")
+                    raise self.error("`splits` names a split twice")
                 self.add(self._one_size([self.sizes.pop(name) for name in splits], splits), into)
             case Resize(size=size):
                 names = step.splits or tuple(self.sizes)
@@ -304,7 +304,7 @@ class SplitPlan:
                 self.change_pixels(split)
             case Normalise():
                 if self.normalise:
-                    raise self.error("`normalise` stands a second time; it is done once, on the device")
+                    raise self.error("`normalise` may be used only once")
                 self.normalise = step
             case RandomFlip(splits=splits, probability=probability):
                 for name in splits:

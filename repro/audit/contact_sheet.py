@@ -1,4 +1,4 @@
-"""Pairs of faces side by side, to check by eye. The sheet shows faces of the data set: do not publish it."""
+"""Pairs of faces side by side, to check by eye. The sheet shows faces of the dataset: do not publish it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Defects of a data set: copies, copies with other labels, empty images, and images without a face."""
+"""Defects of a dataset: copies, copies with other labels, empty images, and images without a face."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def search_duplicates(faces: Faces, candidates: Candidates) -> Pairs:
 def audit_data(
     dataset: Dataset, pairs: Pairs, *, candidates: Candidates = "blocks", ferplus: Path | None = None
 ) -> DataAudit:
-    """Count the duplicates and other defects of a data set.
+    """Count the duplicates and other defects of a dataset.
 
     pairs: from `search_duplicates` with the same `candidates`. ferplus: fer2013new.csv. Raises DataError if the votes
     do not fit.

@@ -20,7 +20,7 @@ from fer_jax.vocabulary.step_kinds import Step, splits_before, step_names
 from repro.runs.plan import RunPlan
 
 OverlapKind = Literal["same row", "augmented copy", "exact duplicate", "near duplicate"]
-DATA_SET = "the data set"
+DATA_SET = "the data set"  # as written in the records
 Cause = Callable[
     [Faces, Faces], np.ndarray
 ]  # (evaluated rows, a training row for each) -> index of the step that copied
@@ -31,7 +31,7 @@ class Overlap(msgspec.Struct, frozen=True, kw_only=True):
 
     kind: `same row`: the same imported row with the same pixels; `augmented copy`: the same imported row, its image
         changed on one side; `exact duplicate` and `near duplicate`: another imported row with the same image.
-    cause: name of the step that made the copy; DATA_SET if the image occurs twice in the data set.
+    cause: name of the step that made the copy; DATA_SET if the image occurs twice in the dataset.
     separated_by: the step that divided the split from the training samples; the cause itself if copying did.
     rows: evaluated samples; share: of all samples of that split, a fraction.
     """

@@ -1,6 +1,6 @@
 """The results of audits, kept in the results folder, so that the report needs neither the data nor the time.
 
-``results/audit/<paper>/<variant>.json`` holds every protocol of one variant, ``results/audit/data.json`` the data set.
+``results/audit/<paper>/<variant>.json`` holds every protocol of one variant, ``results/audit/data.json`` the dataset.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DATA_NAME = "data.json"
 
 
 class AuditRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """Audits of one paper's variant on one data set. settings: `settings_sha256` per protocol, as audited.
+    """Audits of one paper's variant on one dataset. settings: `settings_sha256` per protocol, as audited.
     duplicates_version: version of the search for duplicates (`fer_jax.duplicates.search`)."""
 
     format: int
@@ -58,9 +58,9 @@ def write_data_audit(folder: Path, audit: DataAudit) -> Path:
 def read_data_audit(results: Path) -> DataAudit | None:
     """None if the results folder has none.
 
-    Raises RecordError for a file that is no audit of a data set.
+    Raises RecordError for a file that is no audit of a dataset.
     """
     path = results / "audit" / DATA_NAME
     if not path.exists():
         return None
-    return decode_record(path, DataAudit, "data set's audit", "run `repro audit data` again")
+    return decode_record(path, DataAudit, "dataset's audit", "run `repro audit data` again")

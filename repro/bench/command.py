@@ -127,7 +127,7 @@ def bench(request: Request) -> BenchOutcome:
 
 @dataclass(frozen=True)
 class _Place:
-    """The device and data set of all comparisons of one call."""
+    """The device and dataset of all comparisons of one call."""
 
     device: Device
     jax_device: Any

@@ -26,7 +26,7 @@ class BenchStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
 
 class BenchData(BenchStruct, frozen=True, kw_only=True):
-    """The rows used. `fingerprint` is that of the whole data set they come from."""
+    """The rows used. `fingerprint` is that of the whole dataset they come from."""
 
     name: str
     fingerprint: str

@@ -55,7 +55,7 @@ This suite beside other frameworks on the same machine, measured by `repro bench
 [bench/](bench/)."""
 
 METHOD = """\
-Every contender runs in a process of its own, with the same network, starting weights, rows, precision and number of
+Every contender runs in its own process, with the same network, starting weights, rows, precision and number of
 threads, its data on the device before the clock starts. First each rival must learn as this suite does. Then every
 mode of every rival is scouted, and the best one (and what comes within 10 % of it) meets ours in alternating rounds:
 ours, the rival, ours, ... A round's ratio is ours divided by the rival's right after it, in images per second with the
@@ -315,7 +315,7 @@ def _synthetic(record: BenchRecord) -> Inline:
 def record_table(records: Records) -> Table:
     """The source of each value, and the command that measured it."""
     columns = (
-        *(Column("Record"), Column("Date"), Column("Commit"), Column("Data set"), Column("Load at start", "right")),
+        *(Column("Record"), Column("Date"), Column("Commit"), Column("Dataset"), Column("Load at start", "right")),
         *(Column("Threads", "right"), Column("Matmul, GFLOP/s", "right"), Column("Command")),
     )
     rows: list[list[Cell | Inline]] = []

@@ -18,7 +18,7 @@ def data() -> None:
 @data.command(epilog=example("repro data status", "repro data status --json"))
 @json_option
 def status(as_json: bool) -> None:
-    """The imported data sets, and which one runs use by default."""
+    """The imported datasets, and which one runs use by default."""
     from repro.cli.imported_data import status_document, status_text
 
     if as_json:

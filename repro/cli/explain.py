@@ -30,7 +30,7 @@ Example:
 )
 @click.option("--train/--no-train", default=True, help="Train what is missing, or judge from existing runs only.")
 @device_option
-@click.option("--data", help="FER-2013 in any form. Default: the data set imported last, else synthetic faces.")
+@click.option("--data", help="FER-2013 in any form. Default: the dataset imported last, else synthetic faces.")
 @results_option
 @json_option
 def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, results: Path, as_json: bool) -> None:

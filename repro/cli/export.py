@@ -32,11 +32,11 @@ Example:
 def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     """Write a trained network as one ONNX file, for use without this suite and without Python.
 
-    RUN is the folder of a run, or a paper: then its best run under an honest protocol is taken, else its best.
+    RUN is the folder of a run, or a paper. A paper means its best run under a corrected protocol, else its best run.
 
     The file takes uint8 faces (N, 48, 48) as `faces` and gives float32 `probabilities` (N, 7). All that is done to the
     pixels before the network (resizing, normalising) is inside. It says in its metadata which run it is, how accurate,
-    and what the seven numbers stand for. Needs the extra `onnx`.
+    and what the seven outputs mean. Needs the extra `onnx`.
     """
     if importlib.util.find_spec("onnx") is None:
         raise ExportError("`repro export` needs onnx, which is not installed: pip install 'fer-repro[onnx]'")

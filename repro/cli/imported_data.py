@@ -12,7 +12,7 @@ from fer_jax.machine.cache_folder import cache_folder
 from repro.text.terminal import printable_lines
 
 NO_DATA = (
-    "No data set imported: runs use synthetic faces, which cannot be compared with any paper.\n"
+    "No dataset imported: runs use synthetic faces, which cannot be compared with any paper.\n"
     "Bring FER-2013 with `repro data import PATH` (fer2013.csv, a zip, a folder of images, ...) or `repro data get`."
 )
 
@@ -54,7 +54,7 @@ def status_text() -> str:
 
 
 def import_document(path: Path, skip_bad: bool = False) -> dict[str, Any]:
-    """Import a data set, make it the default, and summarise it."""
+    """Import a dataset, make it the default, and summarise it."""
     imported, was_cached = cache.import_faces(path, skip_bad=skip_bad)
     cache.set_default(imported.faces.fingerprint, notes=imported.remarks)
     return {**summary(imported), "was_cached": was_cached}

@@ -24,7 +24,7 @@ device_option = click.option(
     type=click.Choice(["auto", "cpu", "gpu"]),
     default="auto",
     show_default=True,
-    help="`auto` takes a GPU where there is one; `gpu` where there is none is an error.",
+    help="`auto` uses a GPU if there is one; `gpu` is an error without one.",
 )
 
 
@@ -36,7 +36,7 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--paper",
                 help="Use the best run of this paper. Without both: the best of all papers. Full runs on real faces "
-                "come first, then honest protocols, then the highest accuracy on the validation samples.",
+                "come first, then corrected protocols, then the highest accuracy on the validation samples.",
             ),
             results_option,
         ]

@@ -39,7 +39,7 @@ Example:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print every page as JSON; write nothing.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the main table as CSV; write nothing.")
-@click.option("--data", help="The data set that --mistakes takes faces from. Default: the one imported last.")
+@click.option("--data", help="The dataset that --mistakes takes faces from. Default: the one imported last.")
 def report(
     results: Path, check: bool, html: Path | None, mistakes: bool, as_json: bool, as_csv: bool, data: str | None
 ) -> None:

@@ -82,7 +82,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--data",
                 help="FER-2013: a csv, zip, tar, npz, parquet file or a folder; or the word `synthetic`. "
-                "Default: the data set imported last, else synthetic faces.",
+                "Default: the dataset imported last, else synthetic faces.",
             ),
             click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
             click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
@@ -113,7 +113,7 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="`repro list` names them; `all` runs each.")
 @run_options
 def run(paper: str, variant: str, **options: Any) -> None:
-    """Train and evaluate one paper, as published or under an honest protocol. Resume a run that was stopped.
+    """Train and evaluate one paper, as published or under a corrected protocol. Resume a run that was stopped.
 
     With --until-decided, say how long it may take, then add seeds until the main claim is decided, the last look is
     over, or the next look does not fit in the budget. Runs that exist count. The last line is the answer.

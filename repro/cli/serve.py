@@ -42,7 +42,7 @@ def serve(
 ) -> None:
     """A page in the browser: the results, and live recognition on the camera.
 
-    Only this computer reaches it, unless told otherwise. Pictures are looked at in memory; none is stored or logged.
+    Only this computer can reach it, unless --host says otherwise. Images stay in memory; none is stored or logged.
     """
     if token is not None and len(token) < MIN_TOKEN:
         raise click.UsageError(f"--token: give {MIN_TOKEN} letters or more, or leave it away for a random one")

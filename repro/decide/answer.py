@@ -94,7 +94,7 @@ def next_command(course: Course) -> str:
 
 
 def answer_document(course: Course) -> dict[str, Any]:
-    """For `--json`. status: decided, open or failed; outcome: in the words of `repro.statistics`."""
+    """For `--json`. status: decided, open or failed; outcome: one of the words of `repro.statistics`."""
     question, look = course.question, course.look
     decided = look is not None and look.decided
     n = course.target if course.stopped_by == "budget" else None

@@ -91,7 +91,7 @@ def conclude(
         why = (gap, cause.reason, _words_of(cause), "Every other error that was considered is excluded.")
         return Concluded("proven", cause.suspect, tuple(text for text in why if text))
     if credited or open_ones:
-        steps = steps or ("the paper's code or data, because more runs do not tell these apart",)
+        steps = steps or ("the paper's code or data, because more runs cannot separate these",)
         return Concluded("several hypotheses", "", (gap, *_standing("", credited, open_ones)), steps)
     why = (gap, "No error that was considered gives the claim: the network, the training or the data may differ.")
     return Concluded("not known", "", why)
@@ -125,7 +125,7 @@ def _words_of(cause: SuspectResult) -> str:
 
 def _step(one: SuspectResult) -> str:
     if not one.missing_runs:
-        return f"{one.about}: more runs of this suite do not tell; the paper's code or data would"
+        return f"{one.about}: more runs of this suite cannot decide; the paper's code or data would"
     return f"{one.about}: {missing_text(one.missing_runs, one.minutes)}"
 
 

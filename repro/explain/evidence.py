@@ -180,10 +180,10 @@ def _subset_accuracy(probability: np.ndarray, labels: np.ndarray, chosen: tuple[
 
 
 def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord]) -> list[str]:
-    """Sample counts in the paper that its own data steps do not reproduce on this data set. The paper's data were then
+    """Sample counts in the paper that its own data steps do not reproduce on this dataset. The paper's data were then
     not what its description gives here, so its accuracy may differ for that reason alone.
 
-    Counts of the whole data set are compared only if they are printed in full, because papers round them freely.
+    Counts of the whole dataset are compared only if they are printed in full, because papers round them freely.
     published: runs of the paper's own protocol, which all have the same counts.
     """
     found = []
@@ -203,7 +203,7 @@ def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord])
 def other_network(loaded: LoadedSpec, claim: Claim) -> list[str]:
     """The layer sizes that the paper does not state: its network may differ from this one."""
     sizes = [one for one in assumptions(claim, loaded) if one.endswith("layer sizes")]
-    return [f"{one} are assumed, because neither the paper nor code tells them" for one in sizes]
+    return [f"{one} are assumed, because neither the paper nor its code states them" for one in sizes]
 
 
 def unknown_tries(claim: Claim, clean: Decision) -> list[str]:

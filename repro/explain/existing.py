@@ -18,7 +18,7 @@ from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
 
 class Place(NamedTuple):
-    """What runs must share to be compared: kind of device, precision of products, data set, switches of the process."""
+    """What runs must share to be compared: kind of device, precision of products, dataset, switches of the process."""
 
     device: str
     precision: str
@@ -62,7 +62,7 @@ class KnownRuns:
 def known_runs(
     results: Path, loaded: LoadedSpec, variant: str, *, device: str | None = None, fingerprint: str | None = None
 ) -> KnownRuns:
-    """From the results folder. device: cpu or gpu; fingerprint: of the data set. If None, take the place with the most
+    """From the results folder. device: cpu or gpu; fingerprint: of the dataset. If None, take the place with the most
     runs of protocol clean, then as published, then any; synthetic data only if it is named.
 
     Raises RecordError for a record that cannot be read.

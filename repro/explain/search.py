@@ -57,7 +57,7 @@ STANDINGS = ("credited", "open", "excluded")
 
 
 class Search:
-    """One paper's main claim at one place (kind of device, precision, data set).
+    """One paper's main claim at one place (kind of device, precision, dataset).
 
     train: make the runs that are missing; otherwise judge from those in the results folder.
     seeds: of each protocol that is trained.

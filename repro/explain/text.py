@@ -10,7 +10,7 @@ from repro.text.document import Block, Cell, Column, Details, Inline, Items, Par
 from repro.text.units import percentage_of
 
 COLUMNS = (Column("Hypothesis"), Column("Accuracy", "right"), Column("How"), Column("Result"))
-WORDS = {True: "for", False: "against", None: "does not tell"}
+WORDS = {True: "for", False: "against", None: "undecided"}
 HEADS = {
     "proven": "Proven",
     "several hypotheses": "Several hypotheses remain",

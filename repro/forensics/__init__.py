@@ -31,6 +31,6 @@ FAMILIES = (counts, evaluated, confusion, tables, sizes, network, ratios, curves
 
 
 def examine(loaded: LoadedSpec) -> tuple[Finding, ...]:
-    """All findings on one paper, in the order of the checks. Needs no data set, no run and no JAX."""
+    """All findings on one paper, in the order of the checks. Needs no dataset, no run and no JAX."""
     case = Case(loaded)
     return tuple(finding for family in FAMILIES for finding in family.check(case))

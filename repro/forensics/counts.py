@@ -129,7 +129,7 @@ def _evaluation_steps(case: Case, claim: Claim) -> Finding:
     shown += ", without the incomplete last batch" if fits and not whole else ""
     shown += f"; {first} ({part:,}) takes {_batches(part, batch)[0]:,} steps"
     if fits and training:
-        meaning = "So large a batch does not tell the parts of the dataset apart."
+        meaning = "With so large a batch the splits take the same number of steps."
         return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)
     if fits:
         meaning = "The evaluation took as many steps as a test part needs."

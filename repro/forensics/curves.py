@@ -197,9 +197,9 @@ def _two_splits(case: Case, claims: list[Claim], one: str, other: str) -> Iterat
     arithmetic = f"'{one}' and '{other}': {'; '.join(shown)}"
     premises = () if case.printed_rows(used[0]) else data_steps(case, used[0].variant)
     if math.isinf(chance):
-        yield plain(IDENTICAL, used, "consistent", arithmetic, "The splits have figures of their own.", premises)
+        yield plain(IDENTICAL, used, "consistent", arithmetic, "Each split has its own values.", premises)
     elif chance >= CHANCE:
-        meaning = "The figures agree. That is rare by chance, but not rare enough to tell."
+        meaning = "The figures agree. That is rare by chance, but not rare enough to decide."
         yield plain(IDENTICAL, used, "cannot tell", arithmetic, meaning, premises)
     else:
         meaning = "Splits that share no sample rarely agree so closely: they may hold the same samples."
@@ -276,15 +276,15 @@ def _least(case: Case, claim: Claim) -> Finding:
         if (other.variant, other.split) == (claim.variant, claim.split)
         and (place := other.step if claim.unit == "step" else other.epoch) is not None
     }
-    told, every = window(claim), case.spec(claim.variant).training.evaluate_every_steps
+    stated, every = window(claim), case.spec(claim.variant).training.evaluate_every_steps
     lowest = min(losses, key=lambda place: losses[place].value, default=None)
-    shown = f"told {number(claim.value)}"
+    shown = f"stated {number(claim.value)}"
     claims = [claim, *losses.values()]
     if lowest is None:
         return plain(LEAST, claims, "cannot tell", shown, "Nothing to compare with.")
     shown += f"; the least of {len(losses)} printed is {number(losses[lowest].value)}, {claim.unit} {lowest:,}"
-    places = [place for place in losses if told.fit(place) != "no"]
-    taken = claim.unit != "step" or every is None or math.ceil(told.low / every) * every < told.high_if_cut
+    places = [place for place in losses if stated.fit(place) != "no"]
+    taken = claim.unit != "step" or every is None or math.ceil(stated.low / every) * every < stated.high_if_cut
     if lowest in places:
         return plain(LEAST, claims, "consistent", shown, "The least printed loss is where the paper says.")
     if taken and not places:

@@ -133,7 +133,7 @@ def sums_fit(table: ClaimTable, class_counts: Sequence[int]) -> bool:
         slack = len(counts) * table.resolution / 2 if table.resolution > 1 else 0.5
         return bool((np.abs(sums - counts) < slack).all())
     if table.of != "all":
-        raise ValueError(f'shares of a "{table.of}" do not tell which split they are of')
+        raise ValueError(f'shares of a "{table.of}" do not show which split they are of')
     off = counts / counts.sum() * WHOLE[table.unit] - sums
     size = len(counts)
     # Rounded cells are off by half a digit each, to both sides; cut ones lie below by up to a digit each.

@@ -13,12 +13,12 @@ from repro.specs.conventions import Explanations
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.spec import Claim
 
-TWICE = "told twice"
+TWICE = "stated twice"
 
 
 def check(case: Case) -> Iterator[Finding]:
-    told = (claim for claim in case.claims if claim.quantity != "other")
-    for claims in grouped(told, lambda claim: _what(case, claim)).values():
+    comparable = (claim for claim in case.claims if claim.quantity != "other")
+    for claims in grouped(comparable, lambda claim: _what(case, claim)).values():
         if len(claims) > 1:
             yield _told(case, claims)
 

@@ -134,8 +134,8 @@ def _run(settings: CallSettings, begin: float) -> bool:
     finally:
         _stop(beside)
     text = table([Column("Stage"), Column("Status"), Column("Seconds", "right"), Column("Key figures")], rows)
-    told = [f"{one.job.name}: {one.status} after {one.seconds:.0f} s\n{_indented(one.error)}" for one in errors]
-    whole = "\n\n".join([text, *told, f"{time.monotonic() - begin:.0f} s in all, of {settings.seconds:.0f}"])
+    failures = [f"{one.job.name}: {one.status} after {one.seconds:.0f} s\n{_indented(one.error)}" for one in errors]
+    whole = "\n\n".join([text, *failures, f"{time.monotonic() - begin:.0f} s in all, of {settings.seconds:.0f}"])
     settings.out.mkdir(parents=True, exist_ok=True)
     (settings.out / "table.md").write_text(whole + "\n", "utf-8")
     saver(now=True)

@@ -24,7 +24,7 @@ REPEATS = 3
 
 
 def time_command(data: str, scratch: Path) -> float:
-    """Seconds of the whole `repro audit data` command, with the data set imported and nothing else cached."""
+    """Seconds of the whole `repro audit data` command, with the dataset imported and nothing else cached."""
     environment = {**os.environ, "FER_JAX_CACHE": str(scratch / "audit-cache")}
     words = [sys.executable, "-m", "repro"]
     subprocess.run([*words, "data", "import", data], env=environment, stdout=subprocess.DEVNULL, check=True)

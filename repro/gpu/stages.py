@@ -21,7 +21,7 @@ ABOUT = {
     "works": "five networks against float64, seeds side by side, killed and resumed, GPU against CPU",
     "published": "every paper as published",
     "audit": "the search for duplicates",
-    "protocols": "the honest protocols and the placebo",
+    "protocols": "the corrected protocols and the placebo",
     "variants": "sweeps, and the variants that claims and contradictions need",
     "speed": "beside PyTorch, many seeds at once, where the time goes",
 }

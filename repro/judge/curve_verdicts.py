@@ -28,7 +28,7 @@ class CurveJudgement:
 
 
 def judge_curves(paper: PaperRuns) -> dict[str, CurveJudgement]:
-    """By curve id, each from the device and data set with the most runs. A curve of accuracies without a tolerance
+    """By curve id, each from the device and dataset with the most runs. A curve of accuracies without a tolerance
     takes the headline's, if the headline is an accuracy too."""
     found: dict[str, CurveJudgement] = {}
     main = paper.loaded.spec.headline if paper.loaded else None
@@ -80,7 +80,7 @@ def _judgement(curve: Curve, runs: MeasuredCurve, decision: CurveDecision) -> Cu
     point = curve.points[0]
     when = "epoch" if curve.epochs else "step"
     reason = (
-        f"{decision.inside} of {decision.points} points lie in the interval of their own {decision.n} runs. Largest "
+        f"{decision.inside} of {decision.points} points lie in the interval of the {decision.n} runs. Largest "
         f"distance {decision.standardised:.1f} standard errors, at {when} {curve.moments[decision.worst]:,} "
         f"({decision.critical:.1f} is exceeded by one curve in twenty; p = {decision.p_differs:.2g}). Mean difference "
         f"{size(point, abs(decision.difference))}, at most {size(point, decision.limit)}."

@@ -195,7 +195,7 @@ def remarks(key: GroupKey) -> list[str]:
 
 
 def distinguish(key: GroupKey, keys: Sequence[GroupKey]) -> str:
-    """The kind of device, and the name, precision, data set and version if they distinguish this group from the paper's
+    """The kind of device, and the name, precision, dataset and version if they distinguish this group from the paper's
     other groups."""
     parts = [key.device_kind]
     alike = [other for other in keys if other.device_kind == key.device_kind]

@@ -22,7 +22,7 @@ from repro.statistics import NOT_SAMPLED, Design, Samples
 
 @dataclass(frozen=True)
 class HeadlineRuns:
-    """The full runs of a paper's headline variant on one device and data set, by protocol, in the order of their seeds.
+    """The full runs of a paper's headline variant on one device and dataset, by protocol, in the order of their seeds.
 
     leaky: see `leaks`.
     """
@@ -88,7 +88,7 @@ class HeadlineRuns:
 
 
 def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord]) -> list[HeadlineRuns]:
-    """One per device and data set on which the headline was run in full; empty if no claim is the headline."""
+    """One per device and dataset on which the headline was run in full; empty if no claim is the headline."""
     claim = headline(paper)
     if claim is None:
         return []

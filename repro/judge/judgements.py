@@ -37,7 +37,7 @@ UNTIL_DECIDED = "--until-decided"  # of `repro run`: seeds were added until the 
 def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, Judgement]:
     """By claim id, of the claims that full runs measured and that get a verdict.
 
-    Each uses the device and data set with the most runs; the runs without overlap use the same. All claims except the
+    Each uses the device and dataset with the most runs; the runs without overlap use the same. All claims except the
     headline are one family, whose p-values are corrected (`repro.statistics.holm`). audits: of any variants and data
     sets; those of the published protocol show which splits leak.
     """
@@ -59,7 +59,7 @@ def judge_claims(paper: PaperRuns, audits: Iterable[AuditRecord]) -> dict[str, J
 def judge_runs(
     claim: Claim, by_protocol: Mapping[str, Sequence[RunRecord]], paper: PaperRuns, *, leaky: bool | None
 ) -> Judgement | None:
-    """The verdict from full runs of the claim's variant on one device and data set, by protocol; None if the claim gets
+    """The verdict from full runs of the claim's variant on one device and dataset, by protocol; None if the claim gets
     none, or if no run as published measured it.
 
     leaky: see `leaks`.
@@ -171,8 +171,8 @@ def _with_leak(claim: Claim, judged: Judgement, leaky: bool | None) -> Judgement
     official, clean = judged.official, judged.clean
     if official is None and clean is None:
         return replace(judged, caveat=LEAK_UNTESTED)
-    told = [f"{name}: {sentence(claim, one)}" for name, one in (("Official", official), ("Clean", clean)) if one]
-    reason = " ".join([judged.reason, *told])
+    answers = [f"{name}: {sentence(claim, one)}" for name, one in (("Official", official), ("Clean", clean)) if one]
+    reason = " ".join([judged.reason, *answers])
     if official is not None and clean is not None and misses(claim, official) and misses(claim, clean):
         return replace(judged, word="only as published", reason=reason)
     settled = clean is not None and clean.decided and not misses(claim, clean)
@@ -216,7 +216,7 @@ def _same_runs(by_protocol: Mapping[str, Sequence[RunRecord]]) -> bool:
 
 
 def leaks(claim: Claim, fingerprint: str, audits: Iterable[AuditRecord]) -> bool | None:
-    """Whether the audit of the claim's variant as published, on the data set with this fingerprint, found samples of
+    """Whether the audit of the claim's variant as published, on the dataset with this fingerprint, found samples of
     the claim's split among the training samples; None if there is no such audit. Figures of training samples have no
     leak."""
     if claim.split in ("train", "minibatch"):

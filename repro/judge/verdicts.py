@@ -180,10 +180,10 @@ def _outcome(claim: Claim, decision: Decision) -> str:
         return f"The reported {reported} is the best of an unknown number of tries."
     if tolerance is None:
         return f"The reported {reported} is one of these, but no tolerance was fixed."
-    told = f"Neither a difference nor one of {within} or more is ruled out"
+    said = f"Neither a difference nor one of {within} or more is ruled out"
     if decision.seeds_needed is not None:
-        return f"{told}; {decision.seeds_needed:,} seeds with this mean and spread decide it."
-    return f"{told}, and no number of seeds decides it: {missing(claim, decision)}."
+        return f"{said}; {decision.seeds_needed:,} seeds with this mean and spread decide it."
+    return f"{said}, and no number of seeds decides it: {missing(claim, decision)}."
 
 
 def _chance(claim: Claim, decision: Decision) -> str:

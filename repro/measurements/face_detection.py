@@ -94,7 +94,7 @@ def accuracy_table(searched: dict[str, Found], faces: Faces, trained: TrainedNet
 
 
 @click.command()
-@click.option("--data", help="FER-2013 in any form. Default: the data set imported last, else synthetic faces.")
+@click.option("--data", help="FER-2013 in any form. Default: the dataset imported last, else synthetic faces.")
 @click.option("--faces", "count", type=click.IntRange(min=2), default=500, show_default=True, help="How many faces.")
 @click.option("--usage", type=click.Choice(USAGES), default="PrivateTest", show_default=True, help="Of this part.")
 @click.option("--search-px", default=SEARCH_PX, show_default=True, help=f"`webcam` searches at {LIVE_SEARCH_PX}.")

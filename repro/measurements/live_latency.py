@@ -94,17 +94,17 @@ def ask(connection: ClientConnection, jpeg: bytes) -> dict[str, Any]:
 def measure(address: str, frames: int, rate: float) -> dict[str, np.ndarray]:
     """Milliseconds of each part, by its name in the answers, for every image after the warm-up."""
     jpeg = as_jpeg(one_face())
-    told: list[dict[str, float]] = []
+    answers: list[dict[str, float]] = []
     with conversation(address) as connection:
         due = time.perf_counter()
         for _ in range(WARM_UP + frames):
             answer = ask(connection, jpeg)
             if answer["kind"] != "faces" or len(answer["faces"]) != 1:
                 raise click.ClickException(f"not one face, but {answer}")
-            told.append(answer["ms"])
+            answers.append(answer["ms"])
             due = max(due + 1 / rate, time.perf_counter())
             time.sleep(max(0.0, due - time.perf_counter()))
-    return {name: np.array([ms[name] for ms in told[WARM_UP:]]) for name in PARTS.values()}
+    return {name: np.array([ms[name] for ms in answers[WARM_UP:]]) for name in PARTS.values()}
 
 
 def table(ms: dict[str, np.ndarray]) -> str:

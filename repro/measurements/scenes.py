@@ -25,7 +25,7 @@ BACKGROUNDS = ("smooth", "noise", "texture")
 
 @dataclass(frozen=True)
 class Scene:
-    """picture_HW: uint8. square: position of the face. row: of the face in its data set."""
+    """picture_HW: uint8. square: position of the face. row: of the face in its dataset."""
 
     picture_HW: np.ndarray
     square: Box

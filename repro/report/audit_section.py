@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from repro.audit.leakage import LeakageAudit
+from repro.audit.leakage import DATA_SET, LeakageAudit
 from repro.audit.records import AuditRecord
 from repro.report.tables import NOTHING
 from repro.specs.decode import DEFAULT_VARIANT
@@ -18,6 +18,7 @@ NOT_AUDITED = "Not audited yet: `repro audit {word}` compares the samples."
 AUDIT_OUTDATED = """\
 **Outdated**: the settings of the spec, or the search for duplicates, changed after the audit of {protocols};
 `repro audit {word}` compares the samples again."""
+WORDS = {DATA_SET: "the dataset"}
 AUDIT_COLUMNS = (
     Column("Protocol"),
     Column("Split"),
@@ -64,7 +65,7 @@ def _audit_rows(audit: LeakageAudit) -> Iterator[list[Cell | Inline]]:
         found = [overlap for overlap in audit.overlaps if overlap.split == split]
         for overlap in found:
             names = (overlap.cause, overlap.separated_by)
-            steps = [code(name) if name in audit.steps else name or NOTHING for name in names]
+            steps = [code(name) if name in audit.steps else WORDS.get(name, name) or NOTHING for name in names]
             shared = Cell(f"{overlap.rows:,} ({units.percentage(overlap.share, None)})", overlap.rows)
             yield [*first, shared, overlap.kind, *steps]
             first = [""] * 3

@@ -26,7 +26,7 @@ COPY_COLUMNS = (
 
 
 def data_section(audit: DataAudit | None) -> list[Block]:
-    """One section; empty if no data set was audited."""
+    """One section; empty if no dataset was audited."""
     if audit is None:
         return []
     places = [(a, b) for a in range(len(USAGES)) for b in range(a, len(USAGES))]

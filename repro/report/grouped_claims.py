@@ -42,7 +42,7 @@ paper's (total variation distance), mean of the runs. Two runs of one network di
 
 
 def curve_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
-    """One row per curve, device and data set that measured it; one row for a curve that no run measured."""
+    """One row per curve, device and dataset that measured it; one row for a curve that no run measured."""
     assert paper.loaded is not None
     rows: list[list[Cell | Inline]] = []
     for curve in paper.loaded.spec.curves:
@@ -85,7 +85,7 @@ def _curve_cells(curve: Curve, measured: MeasuredCurve) -> tuple[Cell, Cell]:
 
 
 def matrix_rows(paper: PaperRuns) -> list[list[Cell | Inline]]:
-    """One row per confusion matrix, device and data set that measured it."""
+    """One row per confusion matrix, device and dataset that measured it."""
     assert paper.loaded is not None
     rows: list[list[Cell | Inline]] = []
     for matrix in paper.loaded.spec.tables:

@@ -36,16 +36,16 @@ NUMBERS = (
     Column(HOLDS),
 )
 OVERVIEW_COLUMNS = (Column("Paper"), *NUMBERS)
-PAPER_COLUMNS = (Column("Number"), *NUMBERS, Column("Device and data set"))
+PAPER_COLUMNS = (Column("Number"), *NUMBERS, Column("Device and dataset"))
 NOT_RUN = "not run"
 SAME_RUNS = "same runs as published"
 OPEN = (chip("open", "open"), ": not run")
 
 
 def overview_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> Table:
-    """One row per paper, device and data set, with percentages to a tenth in every column.
+    """One row per paper, device and dataset, with percentages to a tenth in every column.
 
-    audits: of any papers, variants and data sets.
+    audits: of any papers, variants and datasets.
     """
     return table(OVERVIEW_COLUMNS, [row for paper in papers for row in _overview_rows(paper, audits)])
 

@@ -107,7 +107,7 @@ def _overlap(plan: RunPlan, split: str, dataset: Dataset) -> list[str]:
     if not audit.shared(split):
         return ["none of them is also a training image, pixel for pixel"]
     most = max((one for one in audit.overlaps if one.split == split), key=lambda one: one.rows)
-    way = f"{_KINDS[most.kind]} {'in' if most.cause == DATA_SET else 'by step'} {most.cause}"
+    way = f"{_KINDS[most.kind]} {'in the dataset' if most.cause == DATA_SET else f'by step {most.cause}'}"
     leaked = f"{audit.shared(split):,} of them ({units.percentage(audit.share(split), None)}) are also training images"
     return [f"LEAKAGE: {leaked}, most as {way}"]
 

@@ -14,7 +14,7 @@ SYNTHETIC_TITLE, RUNS_TITLE = "Synthetic runs: not comparable", "Runs"
 VARIANTS_LEGEND = """\
 Reproduced: mean ± sample standard deviation over n seeds. Difference: reproduced minus reported. Wall time: mean of
 whole runs, with data preparation, compilation, evaluation and checkpoints. Images/s: training images per second of
-training. A row never mixes devices, data sets, settings or versions of the training code."""
+training. A row never mixes devices, datasets, settings or versions of the training code."""
 SUSPECTS_LEGEND = """\
 Ablations from `repro explain`: each run adds one protocol error to the clean run, to see whether it yields the reported
 accuracy. Conclusions are under Attribution."""

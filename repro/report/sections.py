@@ -97,7 +97,7 @@ def _sentence(text: str) -> str:
 
 
 def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[Cell | Inline]]:
-    """One row per device and data set that measured the claim; the paper's side appears once."""
+    """One row per device and dataset that measured the claim; the paper's side appears once."""
     what: list[Cell | Inline] = [code(claim.id), describe(claim), code(claim.variant), reported_cell(claim)]
     remarks = [text for text in (claim.note, claim.not_measured) if text]
     place = " ".join(map(_sentence, [claim.place, *remarks])) if remarks else claim.place
@@ -116,7 +116,7 @@ def _claim_rows(claim: Claim, paper: PaperRuns) -> list[list[Cell | Inline]]:
 
 
 def _pools(claim: Claim, groups: Sequence[Group]) -> Iterator[tuple[str, list[RunRecord]]]:
-    """(device, records) whose values may be averaged for the claim. They share one device and data set, unless the
+    """(device, records) whose values may be averaged for the claim. They share one device and dataset, unless the
     quantity does not depend on the device or compares two devices."""
     keys = sorted({group.key for group in groups})
     if claim.quantity in DEVICE_FREE:

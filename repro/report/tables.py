@@ -39,7 +39,7 @@ MAIN_COLUMNS = (
     Column("Device"),
     Column("Wall time", "right"),
     Column("Images/s", "right"),
-    Column("Data set"),
+    Column("Dataset"),
     Column("Status"),
 )
 SUSPECT_COLUMNS = (
@@ -50,7 +50,7 @@ SUSPECT_COLUMNS = (
     Column("Device"),
     Column("Wall time", "right"),
     Column("Images/s", "right"),
-    Column("Data set"),
+    Column("Dataset"),
     Column("Status"),
 )
 SYNTHETIC_COLUMNS = (
@@ -60,7 +60,7 @@ SYNTHETIC_COLUMNS = (
     Column("Device"),
     Column("Wall time", "right"),
     Column("Images/s", "right"),
-    Column("Data set"),
+    Column("Dataset"),
     Column("Status"),
 )
 
@@ -104,7 +104,7 @@ def difference_cell(claim: Claim, measured: Measured) -> Cell:
 
 
 def main_table(papers: Sequence[PaperRuns]) -> Table:
-    """One row per paper, variant, protocol, device and data set, and one per failed run; a paper without runs is 'not
+    """One row per paper, variant, protocol, device and dataset, and one per failed run; a paper without runs is 'not
     run'. Runs with deliberate protocol errors have a separate table."""
     return table(MAIN_COLUMNS, [row for paper in papers for row in _main_rows(paper)])
 
@@ -242,7 +242,7 @@ def _end_accuracy(first: str, records: Sequence[RunRecord]) -> tuple[str, Cell] 
 
 
 def _cost(group: Group, records: Sequence[RunRecord]) -> list[Cell]:
-    """Cells for device, wall time, images per second and data set."""
+    """Cells for device, wall time, images per second and dataset."""
     total_s = statistics.fmean(record.time.total_s for record in records)
     images_per_s = statistics.fmean(record.images_per_s for record in records)
     return [

@@ -15,13 +15,13 @@ KINDS = {
     "l1_1": ("L1.1", "No test set"),
     "l1_2": ("L1.2", "Pre-processing on training and test set"),
     "l1_3": ("L1.3", "Feature selection on training and test set"),
-    "l1_4": ("L1.4", "Duplicates in the data set"),
+    "l1_4": ("L1.4", "Duplicates in the dataset"),
     "l2": ("L2", "Features that are not legitimate"),
     "l3_1": ("L3.1", "Temporal leakage"),
     "l3_2": ("L3.2", "Non-independence between training and test rows"),
     "l3_3": ("L3.3", "Sampling bias in the test distribution"),
 }
-SAME_PERSON = "FER-2013 names no persons, so whether one stands on both sides cannot be computed."
+SAME_PERSON = "FER-2013 names no persons, so whether one person is in both train and test cannot be computed."
 NOT_AUDITED = "The published protocol was not audited: `repro audit` compares its rows."
 COPYING_STEPS = ("repeat_class", "augment_copies")
 
@@ -36,16 +36,16 @@ class Answer(NamedTuple):
     source: Literal["computed", "spec", ""]
 
 
-def leakage_answers(claim: Claim | None, audit: LeakageAudit | None, told: LeakageSheet | None) -> list[Answer]:
+def leakage_answers(claim: Claim | None, audit: LeakageAudit | None, stated: LeakageSheet | None) -> list[Answer]:
     """All eight, in order. A computed yes or no takes precedence over the spec's answer.
 
     claim: the headline; its split is the test set in question. audit: of the as-published protocol of the claim's
-    variant. told: the spec's own answers.
+    variant. stated: the spec's own answers.
     """
     computed = _computed(claim, audit)
     answers = []
     for key, (number, title) in KINDS.items():
-        found, spoken = computed.get(key), getattr(told, key) if told else None
+        found, spoken = computed.get(key), getattr(stated, key) if stated else None
         if found and found.answer != "unknown":
             answers.append(Answer(number, title, found.answer, found.reason, "computed"))
         elif spoken:
@@ -102,7 +102,7 @@ def _duplicates(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) 
     if not kinds and taken:  # a sample counts once: if it is itself trained on, its duplicates do not show
         return _answer("unknown", f"{_rows(taken, claim, audit)} are trained on themselves; no other one is repeated.")
     if not kinds:
-        return _answer("no", f"No other row of the data set repeats one of `{claim.split}` in training.")
+        return _answer("no", f"No other row of the dataset repeats one of `{claim.split}` in training.")
     said = ", ".join(f"{count:,} {kind}{'s' if count > 1 else ''}" for kind, count in kinds.items())
     return _answer("yes", f"{_rows(sum(kinds.values()), claim, audit)} repeat another row in training: {said}.")
 

@@ -27,10 +27,10 @@ def short_answers(main: Claim, judged: Judgement) -> Iterator[Inline]:
     yield (f"{REPRODUCES} ", answer(reproduces(judged)), f". {reason}{assumed}")
     if main.quantity not in ("accuracy", "loss") or main.split in ("train", "minibatch"):
         return
-    told = [(name, one) for name, one in (("Official", judged.official), ("Clean", judged.clean)) if one is not None]
+    answers = [(name, one) for name, one in (("Official", judged.official), ("Clean", judged.clean)) if one is not None]
     if judged.same_runs:
-        told = [one for one in told if one[0] != "Official"]
-    figures = [f"{name}: {sentence(main, one)}" for name, one in told]
+        answers = [one for one in answers if one[0] != "Official"]
+    figures = [f"{name}: {sentence(main, one)}" for name, one in answers]
     if judged.same_runs:
         figures.append("The runs as published and official are the same.")
     yield (f"{HOLDS} ", answer(holds(main, judged)), ". ", " ".join(figures))
@@ -100,7 +100,7 @@ def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> 
             allowed = size(claim, compared.target.tolerance)
             yield (
                 (code(paper.loaded.path.name), ", claim ", code(claim.id), ", ", code("tolerance")),
-                f": {allowed} is less than the error of its own {compared.design.ours:,} samples, "
+                f": {allowed} is less than the error of our {compared.design.ours:,} samples, "
                 f"±{size(claim, error)}; no number of runs can show that it is the same.",
             )
 

@@ -48,7 +48,7 @@ def open_context(
     seeds_at_once: int | None = None,
     checkpoint_every_s: float | None = None,
 ) -> RunContext:
-    """Devices and data set, with a warning on standard error if the faces are synthetic.
+    """Devices and dataset, with a warning on standard error if the faces are synthetic.
 
     Raises errors that the user can fix before anything is trained: DataError, DeviceError, PrecisionError.
     """

@@ -1,4 +1,4 @@
-"""The faces that a run uses: the file that the user names, the last imported data set, or the synthetic faces."""
+"""The faces that a run uses: the file that the user names, the last imported dataset, or the synthetic faces."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def not_fer2013_warning(dataset: Dataset) -> str:
 
 
 def open_dataset(data: str | None) -> Dataset:
-    """data: a path, the word "synthetic", or None for the last imported data set, else the synthetic one.
+    """data: a path, the word "synthetic", or None for the last imported dataset, else the synthetic one.
 
     Raises DataError for a path that cannot be imported.
     """

@@ -1,4 +1,4 @@
-"""From a plan and a data set to the splits that are trained on and evaluated. No JAX here."""
+"""From a plan and a dataset to the splits that are trained on and evaluated. No JAX here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from repro.specs.protocols import AS_PUBLISHED
 def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
     """Apply the data steps to the labelled samples, shortened if the user gave --limit-train.
 
-    Raises StepError naming the spec, the step and what the data set has.
+    Raises StepError naming the spec, the step and what the dataset has.
     """
     faces = dataset.faces
     labelled = faces.labels != UNLABELLED
@@ -33,7 +33,7 @@ def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
         if plan.protocol != AS_PUBLISHED:  # its steps are not those of the file
             place = f"protocol {plan.protocol}, step {error.index + 1}"
         at = f"{plan.spec_path}: {place} ({step_names(steps)[error.index]})"
-        raise StepError(error.index, f"{at}: {error}; the data set has these labelled rows: {rows}") from None
+        raise StepError(error.index, f"{at}: {error}; the dataset has these labelled rows: {rows}") from None
     return _limit_train(prepared, plan.overrides.limit_train)
 
 

@@ -49,7 +49,7 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """The data set of a run: its samples and samples per emotion as imported. `steps` holds the sample count of each
+    """The dataset of a run: its samples and samples per emotion as imported. `steps` holds the sample count of each
     split after each data step. duplicates_version: version of the search (`fer_jax.duplicates.search`) that the steps
     relied on, if any did. notes: what the import guessed, changed or left out; empty in older records."""
 

@@ -101,7 +101,7 @@ def load_spec(path: Path) -> LoadedSpec:
     _check_fit(spec, str(path))
     for name in spec.variants:
         if name in RESERVED_VARIANTS:
-            raise SpecError(f"{path}: variants.{name}: this name has a meaning of its own; choose another")
+            raise SpecError(f"{path}: variants.{name}: this name is reserved; choose another")
     for mistake in claim_mistakes(spec, {name: _splits(loaded.resolve(name)) for name in loaded.variant_names()}):
         raise SpecError(f"{path}: {mistake}")
     return loaded

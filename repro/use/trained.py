@@ -65,13 +65,13 @@ class TrainedNetwork:
     def describe(self) -> str:
         """One line: the network, its training data, and its accuracy."""
         record = self.record
-        told = f"{record.paper} {record.variant}, protocol {record.protocol}, seed {record.seed}"
+        text = f"{record.paper} {record.variant}, protocol {record.protocol}, seed {record.seed}"
         split = evaluated_split(record)
         if split is not None:
-            told += f": {record.metrics[split].accuracy:.1%} of {record.metrics[split].n:,} {split} rows"
+            text += f": {record.metrics[split].accuracy:.1%} of {record.metrics[split].n:,} {split} rows"
         if record.data.synthetic:
-            told += "; trained on SYNTHETIC faces: its answers about real ones mean nothing"
-        return told
+            text += "; trained on SYNTHETIC faces: its answers about real ones mean nothing"
+        return text
 
 
 def evaluated_split(record: RunRecord) -> str | None:
@@ -111,7 +111,9 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     if run is not None:
         folder = Path(run).parent if Path(run).name == RECORD_NAME else Path(run)
         if not (folder / RECORD_NAME).exists():
-            raise RecordError(f"{run}: no run stands there ({RECORD_NAME} is missing); name the folder of a run")
+            raise RecordError(
+                f"{run}: no run found in that folder ({RECORD_NAME} is missing); name the folder of a run"
+            )
         _needed_checkpoints(folder, read_record(folder / RECORD_NAME))
         return folder
     found = [(path.parent, record) for path, record in find_records(results)]
@@ -119,12 +121,12 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     usable = [(folder, record) for folder, record in trained if paper in (None, record.paper)]
     if usable:
         return max(usable, key=lambda one: _rank(one[1]))[0]
-    told = f" of {paper}" if paper else ""
+    text = f" of {paper}" if paper else ""
     if any(paper in (None, record.paper) for _, record in found):
-        told += "; the records that are there came without their checkpoints"
+        text += "; the records that are there came without their checkpoints"
     others = sorted({record.paper for _, record in trained})
-    told += f"; it has those of {', '.join(others)}" if others else ""
-    raise RecordError(f"{results}: holds no trained network{told}; `repro run {paper or 'teta2022'}` trains one")
+    text += f"; it has those of {', '.join(others)}" if others else ""
+    raise RecordError(f"{results}: holds no trained network{text}; `repro run {paper or 'teta2022'}` trains one")
 
 
 def _rank(record: RunRecord) -> tuple[bool, bool, bool, int, float]:

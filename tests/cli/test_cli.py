@@ -108,7 +108,7 @@ def test_list_for_scripts():
 def test_show():
     result = call("show", "teta2022")
     assert result.exit_code == 0
-    assert "551,687 parameters" in result.stdout and "Contradictions:" in result.stdout
+    assert "551,687 parameters" in result.stdout and "Contradictions\n" in result.stdout
 
 
 def test_show_for_scripts():

@@ -285,7 +285,7 @@ def test_forget(tmp_path: Path) -> None:
     assert cache.get_default(root) is None
     assert cache.import_faces(path, root)[1] is False
     cache.forget(fingerprint, root)
-    with pytest.raises(DataError, match="no such data set"):
+    with pytest.raises(DataError, match="no such dataset"):
         cache.forget(fingerprint, root)
 
 

@@ -1,4 +1,4 @@
-"""The drawn data set: official proportions, the same faces for the same seed, learnable but not trivial."""
+"""The drawn dataset: official proportions, the same faces for the same seed, learnable but not trivial."""
 
 from __future__ import annotations
 

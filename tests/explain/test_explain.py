@@ -160,7 +160,7 @@ def test_the_command_keeps_what_it_finds_and_trains_nothing_twice(paper, data, r
         done = CliRunner().invoke(main, [*call, *more], catch_exceptions=False)
         assert done.exit_code == 0
         assert "Proven: the evaluated samples are the training samples" in done.stdout
-        assert f"[credited] {EVALUATED_ON_TRAINING}" in done.stdout
+        assert f"{EVALUATED_ON_TRAINING}: credited." in done.stdout
         assert "take 21 steps; the paper prints 21" in done.stdout
     kept = read_explanation(results, "tiny")
     assert isinstance(kept, Explanation) and kept.cause == EVALUATED_ON_TRAINING

@@ -48,7 +48,7 @@ def test_the_terminal_shows_conclusion_grounds_price_and_failures():
     assert text.startswith("Several hypotheses remain. Clean runs fall short. On Test CPU, fer2013 (ab12cd34).")
     assert "Variant wide. Failed runs: - seed 1 failed To decide: - samples are mixed: 2 more runs" in text
     assert "suspect-x: open. - " in text and "about 1 minute." in text and "as-published" in text
-    assert "- paper: does not tell: it does not say" in text
+    assert "- paper: undecided: it does not say" in text
 
 
 def test_the_page_has_the_conclusion_in_bold_and_one_row_per_hypothesis():

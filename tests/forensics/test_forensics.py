@@ -124,7 +124,7 @@ def test_what_is_right_in_teta_is_consistent():
         ("size of the dataset", "rows"),
         ("time per further epoch", "log-50-time"),
         ("steps x batch size", "log-epoch-steps"),
-        ("told twice", "validation-accuracy"),
+        ("stated twice", "validation-accuracy"),
     ):
         assert one("teta2022", check, id_, outcome="consistent")
 
@@ -155,15 +155,15 @@ def test_chavans_sizes():
 
 
 def test_chavans_accuracy_after_ten_epochs_is_told_twice():
-    assert one("chavan2020", "told twice", "accuracy-text-10", "table1-accuracy-10", outcome=OTHERWISE)
-    assert one("chavan2020", "told twice", "accuracy-50", "accuracy-abstract", outcome="consistent")
+    assert one("chavan2020", "stated twice", "accuracy-text-10", "table1-accuracy-10", outcome=OTHERWISE)
+    assert one("chavan2020", "stated twice", "accuracy-50", "accuracy-abstract", outcome="consistent")
 
 
 def test_basanis_true_positives_give_49_0_and_not_48_8_per_cent():
     wrong = one("basani2017", "true positives / samples is the accuracy", "console_test_accuracy", outcome=OTHERWISE)
     assert "3,220) / 6,576" in wrong.arithmetic and "48.9659 %; printed 48.8 %" in wrong.arithmetic
     assert one("basani2017", wrong.check, "test_accuracy", outcome="consistent")
-    assert one("basani2017", "told twice", "test_accuracy", "console_test_accuracy", outcome=OTHERWISE)
+    assert one("basani2017", "stated twice", "test_accuracy", "console_test_accuracy", outcome=OTHERWISE)
 
 
 def test_basanis_rows_are_not_those_of_its_listing():
@@ -180,7 +180,7 @@ def test_basanis_console_excludes_the_batch_of_16_in_its_file_name():
     assert (
         "9.4 % = 3/32" in batches.arithmetic and "a batch of 16 is excluded: 0.094 x 16 = 1.504" in batches.arithmetic
     )
-    assert one("basani2017", "told twice", "setting_batch_listing", "setting_batch_command", outcome=OTHERWISE)
+    assert one("basani2017", "stated twice", "setting_batch_listing", "setting_batch_command", outcome=OTHERWISE)
 
 
 def test_basanis_least_loss_is_where_no_loss_is_taken():
@@ -203,12 +203,12 @@ def test_onghenas_figure_7_can_be_read_by_rows_but_not_by_columns():
 
 
 def test_onghenas_unlabelled_numbers_contradict_nothing():
-    told = one("onghena", "told twice", "accuracy", "figure7-validation", outcome="cannot tell")
+    told = one("onghena", "stated twice", "accuracy", "figure7-validation", outcome="cannot tell")
     assert {premise.source for premise in told.premises} == {"assumed"}
 
 
 def test_onghena_names_two_learning_rates_for_one_thing():
-    rates = one("onghena", "told twice", "setting-rate-introduction", outcome="impossible")
+    rates = one("onghena", "stated twice", "setting-rate-introduction", outcome="impossible")
     assert "it was shortly mentioned that the learning rate was configured at 0.0005" in rates.premises[0].what
 
 
@@ -284,7 +284,7 @@ def test_the_command_prints_all_findings_on_request_and_json():
     document = json.loads(CliRunner().invoke(forensics, ["onghena", "--json"]).output)
     assert document["paper"] == "onghena" and document["open_points"] == []
     (point,) = document["contradictions"]
-    assert point["place"] == "Sec. 2" and [f["check"] for f in point["findings"]] == ["told twice"]
+    assert point["place"] == "Sec. 2" and [f["check"] for f in point["findings"]] == ["stated twice"]
     assert msgspec.convert(document["findings"], tuple[Finding, ...]) == FINDINGS["onghena"]
 
 

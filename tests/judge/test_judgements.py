@@ -17,7 +17,7 @@ from repro.specs.protocols import CLEAN, OFFICIAL, under_protocol
 from repro.specs.spec import Claim
 
 SPEC = make_spec()
-PUBLISHED, HONEST = (0.606, 0.610, 0.614), (0.40, 0.405, 0.41)
+PUBLISHED, CORRECTED = (0.606, 0.610, 0.614), (0.40, 0.405, 0.41)
 LEAK = audited(audit(overlap("same row", 900, "repeat_class1")))
 
 
@@ -48,7 +48,7 @@ def both(*accuracies: float) -> list[RunRecord]:
 
 
 def test_a_leaky_claim_is_only_as_published_if_official_and_clean_runs_miss_it():
-    of = paper((headline(),), *runs(*PUBLISHED), *both(*HONEST))
+    of = paper((headline(),), *runs(*PUBLISHED), *both(*CORRECTED))
     judged = judge_claims(of, [LEAK])["main"]
     assert judged.word == "only as published"
     assert judged.clean is not None and judged.clean.mean == pytest.approx(0.405)
@@ -60,14 +60,14 @@ def test_a_leaky_claim_is_only_as_published_if_official_and_clean_runs_miss_it()
     ("others", "answer"),
     [
         ([], "open: not run"),
-        (honest(CLEAN, *HONEST), "open: no official run"),
-        (honest(OFFICIAL, *HONEST), "open: no clean run"),
-        ([*honest(CLEAN, *HONEST), *honest(OFFICIAL, *PUBLISHED)], "only with the dataset's duplicates"),
-        ([*honest(CLEAN, *PUBLISHED), *honest(OFFICIAL, *HONEST)], "yes"),
+        (honest(CLEAN, *CORRECTED), "open: no official run"),
+        (honest(OFFICIAL, *CORRECTED), "open: no clean run"),
+        ([*honest(CLEAN, *CORRECTED), *honest(OFFICIAL, *PUBLISHED)], "only with the dataset's duplicates"),
+        ([*honest(CLEAN, *PUBLISHED), *honest(OFFICIAL, *CORRECTED)], "yes"),
         (both(*PUBLISHED), "yes"),
-        ([*honest(CLEAN, *HONEST[:2]), *honest(OFFICIAL, *HONEST)], "open: 1 more seed"),
+        ([*honest(CLEAN, *CORRECTED[:2]), *honest(OFFICIAL, *CORRECTED)], "open: 1 more seed"),
         (
-            [*honest(CLEAN, *HONEST), *honest(OFFICIAL, 0.55, 0.58, 0.61)],
+            [*honest(CLEAN, *CORRECTED), *honest(OFFICIAL, 0.55, 0.58, 0.61)],
             "open: official runs, single runs leave ±6.4 points",
         ),
     ],
@@ -80,11 +80,11 @@ def test_one_protocol_that_misses_a_claim_is_no_accusation(others, answer):
 
 
 def test_leak_counts_for_its_split_and_variant_alone():
-    of = paper((headline(),), *runs(*PUBLISHED), *both(*HONEST))
+    of = paper((headline(),), *runs(*PUBLISHED), *both(*CORRECTED))
     for other in (
         audited(audit(overlap("same row", 500, "copy_split1", split="validation"))),
         audited(audit()),
-        audited(*LEAK.audits, fingerprint="another data set"),
+        audited(*LEAK.audits, fingerprint="another dataset"),
         audited(msgspec.structs.replace(LEAK.audits[0], variant="wide")),
         audited(msgspec.structs.replace(LEAK.audits[0], protocol=OFFICIAL)),
     ):
@@ -93,7 +93,7 @@ def test_leak_counts_for_its_split_and_variant_alone():
 
 def test_a_protocol_that_nobody_audited_is_not_taken_for_one_without_a_leak():
     of = paper((headline(), claim("batch", split="minibatch", tolerance=0.1, value=0.81)), *runs(*PUBLISHED))
-    elsewhere = audited(audit(), fingerprint="another data set")
+    elsewhere = audited(audit(), fingerprint="another dataset")
     assert (
         judge_claims(of, [elsewhere])["main"].caveat == judge_claims(of, [])["main"].caveat == "not audited for leaks"
     )
@@ -102,14 +102,14 @@ def test_a_protocol_that_nobody_audited_is_not_taken_for_one_without_a_leak():
 
 
 def test_runs_without_overlap_are_of_the_same_device():
-    of = paper((headline(),), *runs(*PUBLISHED), *honest(CLEAN, *HONEST, device=GPU))
+    of = paper((headline(),), *runs(*PUBLISHED), *honest(CLEAN, *CORRECTED, device=GPU))
     judged = judge_claims(of, [LEAK])["main"]
     assert (judged.word, judged.clean) == ("reproduced", None)
 
 
 def test_runs_without_overlap_speak_of_the_end_of_a_run_alone():
     claims = (headline(), claim("end", epoch=EPOCHS), claim("middle", epoch=2), claim("rows", unit="rows", value=3589))
-    judged = judge_claims(paper(claims, *runs(*PUBLISHED), *both(*HONEST)), [LEAK])
+    judged = judge_claims(paper(claims, *runs(*PUBLISHED), *both(*CORRECTED)), [LEAK])
     assert {id for id, one in judged.items() if one.clean} == {"main", "end"}
 
 

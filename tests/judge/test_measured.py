@@ -176,6 +176,6 @@ def test_runs_on_fewer_rows_measure_nothing():
 
 
 def test_what_no_run_can_measure_says_why():
-    impossible = claim(quantity="other", not_measured="it is about another data set")
+    impossible = claim(quantity="other", not_measured="it is about another dataset")
     assert measure(impossible, [make_record(PAPER)]) is None
     assert why_unmeasured(impossible, []) == "not measured"

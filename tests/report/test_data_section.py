@@ -1,4 +1,4 @@
-"""repro.report.data_section: what was found in a data set, which may lack parts or labels."""
+"""repro.report.data_section: what was found in a dataset, which may lack parts or labels."""
 
 from __future__ import annotations
 

@@ -155,7 +155,7 @@ def test_a_figure_of_the_middle_of_a_run_is_not_held_against_the_end_of_another(
 def test_versions_of_the_training_code_are_told_apart():
     spec = make_spec(claims=(headline(),))
     older = three(spec, AS_PUBLISHED, 0.5, training_version=TRAINING_VERSION - 1)
-    places = [row["Device and data set"] for row in rows(spec, three(spec, AS_PUBLISHED, 0.6) + older)]
+    places = [row["Device and dataset"] for row in rows(spec, three(spec, AS_PUBLISHED, 0.6) + older)]
     assert len(set(places)) == 2 and any(f"version {TRAINING_VERSION - 1}" in place for place in places)
 
 

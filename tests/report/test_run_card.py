@@ -69,7 +69,7 @@ def test_identical_images_of_the_dataset_are_found(tmp_path, dataset):
     images[faces.usage == 2] = images[faces.usage == 0]
     twice = Dataset(replace(faces, images=images, _fingerprint=[]), "synthetic")
     text = card(load_tiny(tmp_path), twice)
-    assert "LEAKAGE: 42 of them (100.0 %) are also training images, most as a duplicate in the data set" in text
+    assert "LEAKAGE: 42 of them (100.0 %) are also training images, most as a duplicate in the dataset" in text
 
 
 def test_a_shortened_run_is_no_reproduction(tmp_path, dataset):

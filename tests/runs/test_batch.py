@@ -33,7 +33,7 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def two_papers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A suite of two papers, of which the first needs rows that the data set does not have."""
+    """A suite of two papers, of which the first needs rows that the dataset does not have."""
     folder = tmp_path / "papers"
     for name, usage in (("aaa", "PublicTest"), ("bbb", "PrivateTest")):
         (folder / name).mkdir(parents=True)

@@ -30,7 +30,7 @@ def test_a_path_comes_before_the_default_and_the_default_before_synthetic_faces(
     second, second_print = _file(tmp_path, 2)
     assert open_dataset(None).faces.synthetic
     assert open_dataset(str(first)).faces.fingerprint == first_print
-    assert open_dataset(None).faces.synthetic, "--data names a data set for one run, not for later ones"
+    assert open_dataset(None).faces.synthetic, "--data names a dataset for one run, not for later ones"
     cache.set_default(first_print)
     assert open_dataset(None).faces.fingerprint == first_print
     assert open_dataset(str(second)).faces.fingerprint == second_print

@@ -118,7 +118,7 @@ def write_of_the_first(command):
 
 @pytest.fixture
 def tiny(tmp_path, tiny_paper, tiny_faces):
-    """A paper and a data set for which an epoch takes a few tenths of a second."""
+    """A paper and a dataset for which an epoch takes a few tenths of a second."""
     tiny_paper(drawn=True, epochs=EPOCHS, **SETTINGS)
     faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
     np.savez(tmp_path / "tiny.npz", images=faces.images, labels=faces.labels, usage=faces.usage)

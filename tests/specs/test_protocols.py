@@ -31,7 +31,7 @@ from repro.specs.protocols import (
     AS_PUBLISHED,
     CLEAN,
     COMPLETE_SPLIT,
-    HONEST,
+    CORRECTED,
     OFFICIAL,
     PLACEBO,
     RUNNABLE,
@@ -66,7 +66,7 @@ def test_as_published_is_the_paper():
         assert under_protocol(paper.spec, AS_PUBLISHED) is paper.spec
 
 
-@pytest.mark.parametrize("protocol", HONEST)
+@pytest.mark.parametrize("protocol", CORRECTED)
 @pytest.mark.parametrize("paper", PAPERS)
 def test_no_row_of_one_part_is_trained_or_evaluated_in_another(paper, protocol):
     spec, splits = origins(protocol, paper)

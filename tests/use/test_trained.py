@@ -90,7 +90,7 @@ def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, t
         find_trained(results, paper="teta2022")
     with pytest.raises(RecordError, match="no trained network; `repro run"):
         find_trained(tmp_path)
-    with pytest.raises(RecordError, match="no run stands there"):
+    with pytest.raises(RecordError, match="no run found in that folder"):
         find_trained(results, run=str(tmp_path))
     bare = tmp_path / "runs" / "one"
     shutil.copytree(run_folders(results)[0], bare, ignore=shutil.ignore_patterns("checkpoints"))

@@ -32,7 +32,7 @@ class KerasRival:
 
     def __init__(self, mode: str, workload: Workload, device: str) -> None:
         if keras.backend.backend() != "tensorflow":
-            raise ValueError("Keras was imported with another backend than TensorFlow; use a process of its own")
+            raise ValueError("Keras was imported with another backend than TensorFlow; use a separate process")
         self.workload, self.network = workload, workload.network
         kind = mode.removesuffix("-loop")
         self.loop = mode != kind

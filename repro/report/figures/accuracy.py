@@ -31,11 +31,11 @@ VERDICT_WIDTH = 22  # characters
 
 
 def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> FigureData | None:
-    """One row per paper, device and data set, as in the main table; None if no paper has a full run.
+    """One row per paper, device and dataset, as in the main table; None if no paper has a full run.
 
     audits: the current ones, of any papers; the verdicts need them.
     """
-    rows, told, places = [], [], []
+    rows, described, places = [], [], []
     for paper in papers:
         claim = headline(paper)
         if claim is None or claim.quantity != "accuracy":
@@ -49,16 +49,16 @@ def accuracy_figure(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) 
             marks = tuple(marks_of(one))
             label = what if len(runs) == 1 else f"{what}\n{textwrap.fill(one.place, VERDICT_WIDTH)}"
             rows.append(AxisRow(label=label, marks=(reported, *marks), note=_verdict(one)))
-            told.append(f"{paper.id}: {', '.join([reported.note, *(f'{m.series} {m.note}' for m in marks)])}")
+            described.append(f"{paper.id}: {', '.join([reported.note, *(f'{m.series} {m.note}' for m in marks)])}")
             places.append(one.place)
-    if not told:
+    if not described:
         return None
     drawn = {mark.series for row in rows for mark in row.marks}
     return FigureData(
         name=NAME,
         title="Accuracy: reported and reproduced",
         paper=None,
-        alternative=f"Dot plot of accuracies on an axis from 0 to 100 %. {'; '.join(told)}.",
+        alternative=f"Dot plot of accuracies on an axis from 0 to 100 %. {'; '.join(described)}.",
         caption=CAPTION.format(places="; ".join(dict.fromkeys(places))),
         legend={name: name for name in ("reported", *PROTOCOLS) if name in drawn},
         panels=((Dots(title="", axis="accuracy (%)", scale="percent", rows=tuple(rows)),),),

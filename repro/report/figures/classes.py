@@ -26,7 +26,7 @@ RECALL_CAPTION = (
 
 def confusion_figure(runs: HeadlineRuns) -> FigureData | None:
     """One matrix per protocol, over the samples behind its accuracy; None if no run recorded one."""
-    panels, told = [], []
+    panels, described = [], []
     for protocol, counts in _confusions(runs).items():
         shares = [recalls(one) for one in counts]
         mean = np.mean(shares, axis=0)
@@ -39,14 +39,14 @@ def confusion_figure(runs: HeadlineRuns) -> FigureData | None:
                 percentages=_tuples(100 * mean),
             )
         )
-        told.append(f"{name}: {_worst(mean)}")
+        described.append(f"{name}: {_worst(mean)}")
     if not panels:
         return None
     return FigureData(
         name=f"{runs.paper.id}-confusion",
         title=f"{runs.paper.id}: confusion matrices",
         paper=runs.paper.id,
-        alternative=f"Confusion matrices of the seven emotions. {'; '.join(told)}.",
+        alternative=f"Confusion matrices of the seven emotions. {'; '.join(described)}.",
         caption=CONFUSION_CAPTION + counted(runs),
         legend={},
         panels=tuple(tuple(panels[at : at + COLUMNS]) for at in range(0, len(panels), COLUMNS)),
@@ -59,7 +59,7 @@ def recall_figure(runs: HeadlineRuns) -> FigureData | None:
     if not confusions:
         return None
     reported = reported_recalls(runs)
-    rows, told = [], []
+    rows, described = [], []
     for emotion, name in enumerate(EMOTIONS):
         marks = []
         if name in reported:
@@ -73,7 +73,7 @@ def recall_figure(runs: HeadlineRuns) -> FigureData | None:
             low, high = (None, None) if std is None else (mean - std, mean + std)
             marks.append(Mark(series=protocol, value=mean, low=low, high=high, runs=tuple(values), note=words))
         rows.append(AxisRow(label=name, marks=tuple(marks)))
-        told.append(f"{name} {', '.join(f'{mark.value:.0f}' for mark in marks)}")
+        described.append(f"{name} {', '.join(f'{mark.value:.0f}' for mark in marks)}")
     legend = {protocol: f"{protocol}, {end_split(runs, protocol)}" for protocol in confusions}
     if reported:
         legend = {"reported": f"reported, {runs.claim.split}"} | legend
@@ -81,7 +81,7 @@ def recall_figure(runs: HeadlineRuns) -> FigureData | None:
         name=f"{runs.paper.id}-recall",
         title=f"{runs.paper.id}: recall of each emotion",
         paper=runs.paper.id,
-        alternative=f"Recall of each emotion in per cent, {', then '.join(legend.values())}: {'; '.join(told)}.",
+        alternative=f"Recall of each emotion in per cent, {', then '.join(legend.values())}: {'; '.join(described)}.",
         caption=f"{RECALL_CAPTION}{_row_counts(confusions)} {counted(runs)}",
         legend=legend,
         panels=((Dots(title="", axis="recall (%)", scale="percent", rows=tuple(rows)),),),
@@ -132,8 +132,8 @@ def _worst(shares: np.ndarray) -> str:
 
 def _row_counts(confusions: dict[str, list[np.ndarray]]) -> str:
     """The number of samples behind each recall, so that nobody reads much into the 55 faces of disgust."""
-    told = []
+    described = []
     for protocol, counts in confusions.items():
         rows = np.mean([one.sum(1) for one in counts], axis=0)
-        told.append(f"{protocol} {', '.join(f'{count:,.0f}' for count in rows)}")
-    return f"Rows from {EMOTIONS[0]} to {EMOTIONS[-1]}: {'; '.join(told)}."
+        described.append(f"{protocol} {', '.join(f'{count:,.0f}' for count in rows)}")
+    return f"Rows from {EMOTIONS[0]} to {EMOTIONS[-1]}: {'; '.join(described)}."

@@ -29,7 +29,7 @@ def copies_figure(findings: Sequence[CopiesFinding]) -> FigureData | None:
     """A panel per paper; None if no paper has the runs."""
     if not findings:
         return None
-    told = [
+    described = [
         f"{one.paper}: " + "; ".join(f"{WORDS[part.copies]}, {_words(part.accuracy)}" for part in one.response)
         for one in findings
     ]
@@ -41,7 +41,7 @@ def copies_figure(findings: Sequence[CopiesFinding]) -> FigureData | None:
         name=NAME,
         title="Do networks recall the copies of test images?",
         paper=None,
-        alternative=f"Dot plots of accuracy, one per paper. {'. '.join(told)}.",
+        alternative=f"Dot plots of accuracy, one per paper. {'. '.join(described)}.",
         caption=CAPTION.format(counts=counts),
         legend={OFFICIAL: "official", CLEAN: "clean"},
         panels=tuple((_panel(one),) for one in findings),

@@ -1,4 +1,4 @@
-"""Faces of a data set with the words below them."""
+"""Faces of a dataset with the words below them."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def faces_height(panel: FaceSheet) -> float:
 
 
 def draw_faces(axes: Axes, panel: FaceSheet, images: np.ndarray) -> None:
-    """images: uint8 (N, H, W), in the order of the data set."""
+    """images: uint8 (N, H, W), in the order of the dataset."""
     for k, face in enumerate(panel.faces):
         x, y = (k % COLUMNS) * (FACE_IN + GAP_IN), (k // COLUMNS) * (FACE_IN + WORDS_IN)
         place = (x, x + FACE_IN, y + FACE_IN, y)  # left, right, bottom, top

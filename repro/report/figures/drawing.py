@@ -70,7 +70,7 @@ def draw(
 ) -> dict[str, bytes]:
     """The figure in each form: `svg`, `narrow.svg` (for a phone) and `png`.
 
-    mark: the identifier, stored in every form. images: uint8 (N, H, W) in the order of the data set, for faces.
+    mark: the identifier, stored in every form. images: uint8 (N, H, W) in the order of the dataset, for faces.
     """
     with _own_style():
         wide = _laid_out(data, images, WIDTH_IN)
@@ -168,12 +168,12 @@ def _png(figure: Figure, data: FigureData, mark: str) -> bytes:
     canvas = FigureCanvasAgg(figure)
     canvas.draw()
     pixels = Image.fromarray(np.asarray(canvas.buffer_rgba())).convert("RGB")
-    told = PngInfo()
+    described = PngInfo()
     for key, text in (("Title", data.title), ("Description", data.alternative), ("Identifier", mark)):
-        told.add_itxt(key, text)
+        described.add_itxt(key, text)
     shows_faces = any(isinstance(panel, FaceSheet) for row in data.panels for panel in row)
     target = io.BytesIO()
-    (pixels.convert("L") if shows_faces else _few_colours(pixels)).save(target, "PNG", optimize=True, pnginfo=told)
+    (pixels.convert("L") if shows_faces else _few_colours(pixels)).save(target, "PNG", optimize=True, pnginfo=described)
     return target.getvalue()
 
 

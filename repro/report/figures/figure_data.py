@@ -77,14 +77,14 @@ class ConfusionMatrix(_Shown, frozen=True, kw_only=True, tag="matrix"):
 
 
 class Face(_Shown, frozen=True, kw_only=True):
-    """An image of the data set and the words below it."""
+    """An image of the dataset and the words below it."""
 
     origin: int
     words: str
 
 
 class FaceSheet(_Shown, frozen=True, kw_only=True, tag="faces"):
-    """Images of the data set that `fingerprint` names, in reading order."""
+    """Images of the dataset that `fingerprint` names, in reading order."""
 
     fingerprint: str
     faces: tuple[Face, ...]

@@ -121,13 +121,11 @@ def check_figures(results: Path, gallery: Gallery) -> list[str]:
         for figure in gallery.figures
         for path in _stale(folder, figure, FORMS)
     ]
-    return lines + [
-        f"{FOLDER}/{path.name}: nothing in the records stands behind it" for path in _extra(folder, gallery.figures)
-    ]
+    return lines + [f"{FOLDER}/{path.name}: no record belongs to it" for path in _extra(folder, gallery.figures)]
 
 
 def write_mistakes(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset) -> tuple[list[Path], list[str]]:
-    """Draw the most confident mistakes of the runs on this data set in ``results/mistakes/``, which must never be
+    """Draw the most confident mistakes of the runs on this dataset in ``results/mistakes/``, which must never be
     published. Return the files that changed, and in words why other runs have no sheet. Needs matplotlib.
 
     For synthetic faces, the first run's sheet is also written to ``results/figures/``.

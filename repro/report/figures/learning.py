@@ -17,7 +17,7 @@ TRAINING = (
     "the other split was evaluated at its end."
 )
 REPORTED = "Marks: what the document prints."
-SAME = "'=': the same runs stand for both protocols."
+SAME = "'=': both protocols have the same runs."
 
 
 def learning_figure(runs: HeadlineRuns) -> FigureData:
@@ -89,14 +89,14 @@ def _lines(runs: HeadlineRuns, protocol: str, quantity: str, split: str) -> list
 
 
 def _told(runs: HeadlineRuns, columns: Mapping[str, Sequence[RunRecord]], splits: Mapping[str, str]) -> str:
-    told = []
+    described = []
     for protocol, records in columns.items():
         ends, split = [record.history[-1] for record in records], splits[protocol]
         train = units.percentage_of([entry.train.accuracy for entry in ends])
         held = units.percentage_of([entry.splits[split].accuracy for entry in ends]) if split else ""
-        told.append(
+        described.append(
             f"{protocol}: training accuracy ends at {train}" + (f", {split} accuracy at {held}" if held else "")
         )
     count = sum(len(printed(runs, "accuracy", split)) for split in ("train", splits.get(AS_PUBLISHED, "")) if split)
     laid = f" The document prints {count} such accurac{'ies' if count > 1 else 'y'}." if count else ""
-    return f"{'; '.join(told)}.{laid}"
+    return f"{'; '.join(described)}.{laid}"

@@ -1,4 +1,4 @@
-"""The most confident mistakes of a run. A sheet shows faces of the data set, so it stays with the user's results."""
+"""The most confident mistakes of a run. A sheet shows faces of the dataset, so it stays with the user's results."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ from repro.specs.protocols import PROTOCOLS
 COUNT = 12
 CAPTION = (
     "Of {wrong:,} mistakes among {rows:,} rows of {split} those {shown} that the network was surest of, in order. "
-    "Below each: its answer with its probability, the label, the row of the data set. Labels may be wrong too. {data}, "
+    "Below each: its answer with its probability, the label, the row of the dataset. Labels may be wrong too. {data}, "
     "{device}, n = 1 run."
 )
 SYNTHETIC = "SYNTHETIC faces, drawn by this suite, not FER-2013"
 
 
 class Mistakes(NamedTuple):
-    """The most confident wrong answers, in order: index in the data set, label, answer and its probability.
+    """The most confident wrong answers, in order: index in the dataset, label, answer and its probability.
 
     wrong: number of wrong answers among `rows` evaluated samples.
     """
@@ -41,7 +41,7 @@ class Mistakes(NamedTuple):
 
 
 def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset) -> tuple[list[FigureData], list[str]]:
-    """A sheet for each full run of a paper's main variant on this data set, and in words why other runs have none.
+    """A sheet for each full run of a paper's main variant on this dataset, and in words why other runs have none.
 
     Raises RecordError for a record that cannot be read.
     """
@@ -69,7 +69,7 @@ def confident_mistakes(path: Path, split: str, written: str = "") -> Mistakes | 
     """From a predictions.npz (see `repro.runs.predictions.pack_predictions`); None if it keeps no probabilities of the
     split.
 
-    Ties are sorted by index in the data set; an image that was copied is shown once. written: the file's digest, as in
+    Ties are sorted by index in the dataset; an image that was copied is shown once. written: the file's digest, as in
     `read_predictions`. Raises RecordError for a damaged file.
     """
     kept = read_predictions(path, written)

@@ -1,4 +1,4 @@
-"""Which runs the figures of one paper show: full runs of its headline's variant, on one device and data set."""
+"""Which runs the figures of one paper show: full runs of its headline's variant, on one device and dataset."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from repro.specs.protocols import AS_PUBLISHED, PROTOCOLS, REPORTED_SPLIT
 
 
 def shown_runs(paper: PaperRuns) -> HeadlineRuns | None:
-    """The device and data set with the most full runs, the first if tied; None if there is no full run or no
+    """The device and dataset with the most full runs, the first if tied; None if there is no full run or no
     headline."""
     return max(headline_runs(paper, ()), key=_size, default=None)
 
@@ -48,6 +48,6 @@ def spread(values: Sequence[float]) -> tuple[float, float | None]:
 
 
 def counted(runs: HeadlineRuns) -> str:
-    """'n = 3 as-published, 1 clean', with the device and the data set: the end of a caption."""
-    told = ", ".join(f"{len(records)} {protocol}" for protocol, records in protocol_runs(runs).items())
-    return f"n = {told}. {runs.place}."
+    """'n = 3 as-published, 1 clean', with the device and the dataset: the end of a caption."""
+    described = ", ".join(f"{len(records)} {protocol}" for protocol, records in protocol_runs(runs).items())
+    return f"n = {described}. {runs.place}."

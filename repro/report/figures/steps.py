@@ -41,12 +41,12 @@ def steps_figure(runs: HeadlineRuns) -> FigureData | None:
     }
     last = max(printed(runs, "accuracy", split), key=lambda claim: claim.step or 0, default=None)
     ends = units.percentage_of([record.history[-1].splits[split].accuracy for record in records]) if split else ""
-    told = f" Here {split} accuracy ends at {ends}" + (f", there at {units.reported(last)}." if last else ".")
+    described = f" Here {split} accuracy ends at {ends}" + (f", there at {units.reported(last)}." if last else ".")
     return FigureData(
         name=f"{runs.paper.id}-steps",
         title=f"{runs.paper.id}: the document's plots by step, and ours",
         paper=runs.paper.id,
-        alternative=f"Two plots by step, of accuracy and of loss, reported and measured.{told if split else ''}",
+        alternative=f"Two plots by step, of accuracy and of loss, reported and measured.{described if split else ''}",
         caption=CAPTION.format(
             band=BAND, batch=records[0].spec["training"]["batch_size"], n=len(records), place=runs.place
         ),

@@ -59,7 +59,7 @@ LEAST_SETTINGS = 2  # one alone compares nothing
 
 
 def sweep_figures(paper: PaperRuns) -> tuple[list[FigureData], list[str]]:
-    """The figures with at least two settings run in full on one device and data set, and in words what the others
+    """The figures with at least two settings run in full on one device and dataset, and in words what the others
     lack."""
     found, missing = [], []
     for sweep in SWEEPS.get(paper.id, ()):
@@ -76,7 +76,7 @@ def sweep_figures(paper: PaperRuns) -> tuple[list[FigureData], list[str]]:
 
 
 def _fullest(paper: PaperRuns, sweep: Sweep) -> dict[str, Group]:
-    """By variant, in the order of the sweep, on the device and data set with the most settings run."""
+    """By variant, in the order of the sweep, on the device and dataset with the most settings run."""
     places: dict[object, dict[str, Group]] = {}
     for group in paper.comparable:
         if group.variant in sweep.variants and done(group):
@@ -108,7 +108,7 @@ def _figure(paper: PaperRuns, sweep: Sweep, runs: dict[str, Group]) -> FigureDat
         paper=paper.id,
         alternative=(
             f"Curves of validation accuracy for each setting ({sweep.about}). At the end: "
-            f"{'; '.join(f'{sweep.variants[v]}: {told}' for v, told in ends.items())}."
+            f"{'; '.join(f'{sweep.variants[v]}: {described}' for v, described in ends.items())}."
         ),
         caption=CAPTION.format(
             band=BAND,

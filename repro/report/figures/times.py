@@ -35,7 +35,7 @@ SHARED = " Where seeds shared one program, the time is one seed's share of it, a
 def times_figure(papers: Sequence[PaperRuns]) -> FigureData | None:
     """Time of an epoch and images/s of every paper; below them, the papers' own tables of times with ours. None if
     nothing was run in full."""
-    epoch_rows, rate_rows, tables, told = [], [], [], []
+    epoch_rows, rate_rows, tables, ends = [], [], [], []
     ran: list[Group] = []
     for paper in papers:
         groups, claims = _groups(paper), _times(paper)
@@ -45,7 +45,7 @@ def times_figure(papers: Sequence[PaperRuns]) -> FigureData | None:
             epoch_rows.append(AxisRow(label=_label(paper, groups), marks=(*here, *there)))
         if groups:
             rate_rows.append(AxisRow(label=paper.id, marks=tuple(_rate_mark(group) for group in groups)))
-            told.append(f"{paper.id} {', '.join(f'{units.duration(mark.value)} on a {_kind(mark)}' for mark in here)}")
+            ends.append(f"{paper.id} {', '.join(f'{units.duration(mark.value)} on a {_kind(mark)}' for mark in here)}")
         tables += _table(paper, groups, claims)
     if not ran:
         return None
@@ -61,7 +61,7 @@ def times_figure(papers: Sequence[PaperRuns]) -> FigureData | None:
         name=NAME,
         title="Time: in the documents and here",
         paper=None,
-        alternative=f"Time of an epoch, images/s, and time up to an epoch. Here an epoch takes: {'; '.join(told)}.",
+        alternative=f"Time of an epoch, images/s, and time up to an epoch. Here an epoch takes: {'; '.join(ends)}.",
         caption=CAPTION.format(
             places="; ".join(dict.fromkeys(group.key.device_label for group in ran)), shared=SHARED if shared else ""
         ),
@@ -83,7 +83,7 @@ def _variant(paper: PaperRuns) -> str:
 
 
 def _groups(paper: PaperRuns) -> list[Group]:
-    """Groups with full as-published runs of the headline's variant, one per device and data set."""
+    """Groups with full as-published runs of the headline's variant, one per device and dataset."""
     if paper.loaded is None:
         return []
     return [group for group in paper.comparable if group.variant == _variant(paper) and done(group)]

@@ -2,20 +2,20 @@
 The network stays the paper's. No JAX here.
 
 as-published: the paper's own order of data steps and its own evaluation, mistakes included.
-official, clean: without protocol errors, the same for all papers; placebo: the control of clean: ``honest.py``.
+official, clean: without protocol errors, the same for all papers; placebo: the control of clean: ``corrected.py``.
 suspect-...: clean with one protocol error added, to see which one explains a reported number: ``suspects.py``.
 """
 
 from __future__ import annotations
 
-from repro.specs.protocols.honest import (
+from repro.specs.protocols.corrected import (
     CLEAN,
     COMPLETE_SPLIT,
-    HONEST,
+    CORRECTED,
     OFFICIAL,
     PLACEBO,
     REPORTED_SPLIT,
-    honest_spec,
+    corrected_spec,
     training_steps,
 )
 from repro.specs.protocols.suspects import (
@@ -31,7 +31,7 @@ from repro.specs.protocols.suspects import (
 from repro.specs.spec import Spec
 
 AS_PUBLISHED = "as-published"
-PROTOCOLS = (AS_PUBLISHED, *HONEST)  # whose results are shown side by side
+PROTOCOLS = (AS_PUBLISHED, *CORRECTED)  # whose results are shown side by side
 RUNNABLE = (*PROTOCOLS, PLACEBO)  # accepted by `repro run --protocol`
 ALL_PROTOCOLS = (*RUNNABLE, *SUSPECTS)
 
@@ -42,8 +42,8 @@ __all__ = [
     "BEST_EPOCH_ON_TEST",
     "CLEAN",
     "COMPLETE_SPLIT",
+    "CORRECTED",
     "EVALUATED_ON_TRAINING",
-    "HONEST",
     "OFFICIAL",
     "OVERSAMPLED_BEFORE_SPLIT",
     "PLACEBO",
@@ -66,8 +66,8 @@ def under_protocol(spec: Spec, protocol: str) -> Spec:
     """
     if protocol == AS_PUBLISHED:
         return spec
-    if protocol in (*HONEST, PLACEBO):
-        return honest_spec(spec, protocol)
+    if protocol in (*CORRECTED, PLACEBO):
+        return corrected_spec(spec, protocol)
     if protocol in SUSPECTS:
         return SUSPECTS[protocol].faulty_spec(spec)
     raise ValueError(f"no protocol {protocol!r}; there are: {', '.join(ALL_PROTOCOLS)}")

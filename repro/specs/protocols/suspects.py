@@ -22,7 +22,7 @@ from fer_jax.vocabulary.step_kinds import (
     SplitFraction,
     Step,
 )
-from repro.specs.protocols.honest import CLEAN, honest_spec, training_steps, with_steps
+from repro.specs.protocols.corrected import CLEAN, corrected_spec, training_steps, with_steps
 from repro.specs.spec import Spec
 
 SUSPECT_PREFIX = "suspect-"
@@ -97,7 +97,7 @@ def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable
 
 
 def _best_on_test(spec: Spec) -> Spec:
-    clean = honest_spec(spec, CLEAN)
+    clean = corrected_spec(spec, CLEAN)
     training = msgspec.structs.replace(
         clean.training, evaluate=("validation", "test"), report="best", report_split="test"
     )

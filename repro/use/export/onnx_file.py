@@ -23,7 +23,7 @@ OPSET, IR_VERSION = 13, 7
 
 LICENCE = "The suite that wrote this file is under Apache-2.0. "
 REAL_DATA = (
-    "The weights were learned from FER-2013 (Goodfellow et al. 2013, arXiv:1307.0414), which has terms of its own: "
+    "The weights were learned from FER-2013 (Goodfellow et al. 2013, arXiv:1307.0414), which has its own terms: "
     "read them before you pass the file on."
 )
 SYNTHETIC_DATA = (
@@ -59,7 +59,7 @@ def make_model(trained: TrainedNetwork) -> onnx.ModelProto:
 def metadata(trained: TrainedNetwork) -> dict[str, str]:
     """The metadata of an ONNX file: names and values, all as text."""
     record = trained.record
-    told: dict[str, Any] = {
+    properties: dict[str, Any] = {
         "paper": record.paper,
         "title": record.spec["paper"]["title"],
         "variant": record.variant,
@@ -81,8 +81,8 @@ def metadata(trained: TrainedNetwork) -> dict[str, str]:
     split = evaluated_split(record)
     if split is not None:
         figures = record.metrics[split]
-        told |= {"accuracy": f"{figures.accuracy:.6g}", "accuracy_split": split, "accuracy_rows": figures.n}
-    return {key: str(value) for key, value in told.items()}
+        properties |= {"accuracy": f"{figures.accuracy:.6g}", "accuracy_split": split, "accuracy_rows": figures.n}
+    return {key: str(value) for key, value in properties.items()}
 
 
 def write_onnx(path: Path, trained: TrainedNetwork) -> onnx.ModelProto:
@@ -106,7 +106,7 @@ def check_destination(path: Path) -> None:
     if not path.parent.is_dir():
         raise ExportError(f"{path}: there is no folder {path.parent}; make it first")
     if path.exists() and not _is_ours(path):
-        raise ExportError(f"{path}: stands there already and is no file of `repro export`; name another, or delete it")
+        raise ExportError(f"{path}: exists and was not written by `repro export`; name another, or delete it")
 
 
 def _is_ours(path: Path) -> bool:

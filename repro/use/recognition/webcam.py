@@ -208,5 +208,5 @@ def _next(capture: Any) -> np.ndarray | None:
 def _frames_per_s(capture: Any) -> float:
     import cv2
 
-    told = capture.get(cv2.CAP_PROP_FPS)
-    return told if 0 < told < 1000 else _USUAL_FRAMES_PER_S
+    reported = capture.get(cv2.CAP_PROP_FPS)
+    return reported if 0 < reported < 1000 else _USUAL_FRAMES_PER_S

@@ -58,7 +58,7 @@ def start(
 
 
 _REMOTE = (
-    "The connection is not encrypted, and browsers give a camera only to pages of their own computer. For both, leave "
+    "The connection is not encrypted, and browsers give a camera only to pages from the same computer. For both, leave "
     "--host away and connect with `ssh -L {port}:127.0.0.1:{port}`."
 )
 

@@ -66,7 +66,7 @@ def test_labels_may_be_words(tmp_path: Path) -> None:
 def test_splits_come_from_the_file_names(tmp_path: Path, splits: tuple[str, ...], usages: list[int]) -> None:
     for i, split in enumerate(splits):
         write(tmp_path / "data" / f"{split}-00000-of-00001.parquet", [png(face(i))], [i], list(EMOTIONS))
-    (tmp_path / "README.md").write_text("a data set card")
+    (tmp_path / "README.md").write_text("a dataset card")
     imported = read_faces(tmp_path)
     assert imported.faces.usage.tolist() == usages
     assert imported.faces.labels.tolist() == list(range(len(splits)))

@@ -86,8 +86,8 @@ def test_the_check_names_what_is_missing_and_what_has_no_data(results):
     assert check_figures(results, gallery(results)) == [
         "figures/accuracy.svg: missing",
         "figures/times.png: missing",
-        "figures/gone.png: nothing in the records stands behind it",
-        "figures/mine.svg: nothing in the records stands behind it",
+        "figures/gone.png: no record belongs to it",
+        "figures/mine.svg: no record belongs to it",
     ]
     write_figures(results, gallery(results))
     assert not (folder / "gone.png").exists()

@@ -129,7 +129,7 @@ def test_what_is_not_there_is_said_before_anything_is_written(results, tmp_path)
     path = tmp_path / "x.onnx"
     for words, error, message in [
         (["nobody2020", "--onnx", path, "--results", results], RecordError, "no trained network of nobody2020"),
-        ([results, "--onnx", path], RecordError, "no run stands there"),
+        ([results, "--onnx", path], RecordError, "no run found in that folder"),
         (["tiny", "--onnx", tmp_path / "no" / "x.onnx", "--results", results], ExportError, "there is no folder"),
     ]:
         found = call(*words).exception

@@ -105,7 +105,7 @@ def test_what_this_suite_did_not_write_is_left_alone(tmp_path, prepare):
     path = tmp_path / "data.csv"
     prepare(path)
     before = path.read_bytes()
-    with pytest.raises(ExportError, match=r"data\.csv: stands there already and is no file of `repro export`"):
+    with pytest.raises(ExportError, match=r"data\.csv: exists and was not written by `repro export`"):
         write_onnx(path, trained())
     assert path.read_bytes() == before
 

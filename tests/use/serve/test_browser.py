@@ -229,7 +229,7 @@ def test_it_says_when_the_server_is_away_and_goes_on_when_it_is_back(chromium, r
             expect(page.get_by_role("heading", level=1)).to_have_text("Token")
             assert accessibility_findings(page) == []
             page.get_by_label("Token").fill("not-the-token-of-it")
-            page.get_by_role("button", name="Go on").click()
+            page.get_by_role("button", name="Sign in").click()
             expect(page.get_by_role("alert")).to_have_text("That is not the token.")
             page.goto("about:blank")
             page.goto(third.url)

@@ -9,7 +9,7 @@ function sortTable(table, heading) {
   for (const other of headings) other.removeAttribute("aria-sort");
   heading.setAttribute("aria-sort", descending ? "descending" : "ascending");
 
-  // A row that goes on with the one above moves with it.
+  // A row that continues the one above moves with it.
   const groups = [];
   for (const row of table.tBodies[0].rows) {
     if (row.classList.contains("more") && groups.length) groups.at(-1).push(row);
@@ -21,7 +21,7 @@ function sortTable(table, heading) {
     const [one, other] = [a.cells[column], b.cells[column]];
     if (!numbers) return sign * one.textContent.localeCompare(other.textContent, "en", { numeric: true });
     const [missing, alsoMissing] = [!("value" in one.dataset), !("value" in other.dataset)];
-    if (missing || alsoMissing) return missing - alsoMissing; // what was not measured stands last in both orders
+    if (missing || alsoMissing) return missing - alsoMissing; // what was not measured comes last in both orders
     return sign * (one.dataset.value - other.dataset.value);
   });
   table.tBodies[0].append(...groups.flat());

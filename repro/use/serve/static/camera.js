@@ -13,7 +13,7 @@ const REASONS = {
 /** A stream of the camera with that id, or of the browser's choice. Throws an Error whose message is for the user. */
 export async function openCamera(deviceId) {
   if (!navigator.mediaDevices) {
-    throw new Error(`Browsers give a camera only to pages of their own computer or over https. ${INSTEAD}`);
+    throw new Error(`Browsers give a camera only to pages from the same computer or over https. ${INSTEAD}`);
   }
   const video = { width: { ideal: 640 }, height: { ideal: 480 }, ...(deviceId && { deviceId: { exact: deviceId } }) };
   try {
@@ -23,7 +23,7 @@ export async function openCamera(deviceId) {
   }
 }
 
-/** Fill the list of cameras. Browsers tell their names only after one was allowed. */
+/** Fill the list of cameras. Browsers give their names only after one was allowed. */
 export async function listCameras(select, chosen) {
   const devices = (await navigator.mediaDevices?.enumerateDevices()) ?? [];
   const cameras = devices.filter((device) => device.kind === "videoinput" && device.deviceId);

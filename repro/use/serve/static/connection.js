@@ -14,18 +14,18 @@ export class Connection {
   #isReady = false;
   #answer = null;
   #last = Promise.resolve();
-  #tell;
+  #report;
 
-  /** tell(state, details): "connecting"; "ready" with what the server says of itself; "idle"; "full"; "away". */
-  constructor(tell) {
-    this.#tell = tell;
+  /** report(state, details): "connecting"; "ready" with what the server says of itself; "idle"; "full"; "away". */
+  constructor(report) {
+    this.#report = report;
   }
 
   /** Connects, unless it is connected or about to be. */
   open() {
     if (this.#socket) return;
     clearTimeout(this.#timer);
-    this.#tell("connecting");
+    this.#report("connecting");
     const socket = new WebSocket(`ws://${location.host}/live`);
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
@@ -55,7 +55,7 @@ export class Connection {
       this.#pauseMs = FIRST_PAUSE_MS;
       this.#isReady = true;
       this.#ready.resolve();
-      this.#tell("ready", message);
+      this.#report("ready", message);
     } else {
       this.#answer?.resolve(message);
     }
@@ -63,14 +63,14 @@ export class Connection {
 
   #closed(code) {
     this.#socket = null;
-    if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits for it goes on waiting
+    if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits for it keeps waiting
     this.#isReady = false;
     this.#answer?.resolve(null);
     if (code === IDLE) {
-      this.#tell("idle");
+      this.#report("idle");
       return;
     }
-    this.#tell(code === TRY_LATER ? "full" : "away");
+    this.#report(code === TRY_LATER ? "full" : "away");
     this.#timer = setTimeout(() => this.#again(), this.#pauseMs);
     this.#pauseMs = Math.min(2 * this.#pauseMs, LONGEST_PAUSE_MS);
   }

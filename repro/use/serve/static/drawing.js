@@ -23,7 +23,7 @@ export function drawBoxes(overlay, faces, labels, width, mirrored) {
   faces.forEach((face, i) => {
     const left = scale * (mirrored ? width - face.left - face.width : face.left);
     const top = scale * face.top;
-    // A light line on a dark one stands out from every picture.
+    // A light line on a dark one is visible on every image.
     for (const [line, colour] of [[5, "#000000"], [2, "#ffffff"]]) {
       context.lineWidth = line * ratio;
       context.strokeStyle = colour;

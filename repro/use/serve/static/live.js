@@ -31,7 +31,7 @@ const SAID = {
 };
 
 const connection = new Connection((state, details) => {
-  if (state === "connecting") return; // what was said stands until it is known how that ends
+  if (state === "connecting") return; // keep the last message until the result is known
   element("connection").textContent = SAID[state] ?? "";
   if (state === "ready") introduce(details);
 });
@@ -164,8 +164,8 @@ async function watch(own) {
   while (stream === own) {
     await nextFrame(video);
     if (stream !== own || !video.videoWidth) continue;
-    const told = await connection.ask(await encode(video, video.videoWidth, video.videoHeight, FRAME_PX));
-    if (told && stream === own) show(told, stage.classList.contains("mirrored"));
+    const answer = await connection.ask(await encode(video, video.videoWidth, video.videoHeight, FRAME_PX));
+    if (answer && stream === own) show(answer, stage.classList.contains("mirrored"));
   }
 }
 
@@ -198,8 +198,8 @@ async function look(file) {
   still.height = sent.height;
   still.getContext("2d").drawImage(sent, 0, 0);
   fill(still);
-  const told = await connection.ask(jpeg);
-  if (told && !still.hidden) show(told, false);
+  const answer = await connection.ask(jpeg);
+  if (answer && !still.hidden) show(answer, false);
 }
 
 // --- controls -------------------------------------------------------------------------------------------------------

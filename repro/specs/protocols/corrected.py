@@ -1,6 +1,6 @@
 """The protocols without accidental train/test overlap, defined once for all papers, and their control.
 
-official: the data set's own splits. Training trains, PublicTest selects (the epoch and the learning rate, if the paper
+official: the dataset's own splits. Training trains, PublicTest selects (the epoch and the learning rate, if the paper
     selects anything), PrivateTest gives the accuracy. Of the paper's steps, those that change images and those that
     copy training samples stay. Random flips stay in training only.
 clean: `official` with duplicates removed. Training samples that show the same image as an evaluated sample are left
@@ -32,7 +32,7 @@ from fer_jax.vocabulary.step_kinds import (
 )
 from repro.specs.spec import Data, Spec
 
-OFFICIAL, CLEAN = HONEST = ("official", "clean")
+OFFICIAL, CLEAN = CORRECTED = ("official", "clean")
 PLACEBO = "placebo"
 REPORTED_SPLIT = "test"  # PrivateTest
 COMPLETE_SPLIT = "test_all"  # PrivateTest under clean, repeats included
@@ -59,7 +59,7 @@ _FIRST_STEPS: dict[str, tuple[Step, ...]] = {
 }
 
 
-def honest_spec(spec: Spec, protocol: str) -> Spec:
+def corrected_spec(spec: Spec, protocol: str) -> Spec:
     """The spec under `official`, `clean` or `placebo`."""
     return with_steps(spec, (*_FIRST_STEPS[protocol], *training_steps(spec.data.steps)))
 
