@@ -1,7 +1,7 @@
 """Process-wide settings that can change a result: pinned here, or named so that a record can hold them.
 
 JAX reads an environment variable for each of its options (JAX_ENABLE_X64 for jax_enable_x64), XLA reads XLA_FLAGS, and
-NVIDIA's libraries read variables of their own. An option of JAX is in one of three places:
+NVIDIA's libraries read other variables. An option of JAX is in one of three places:
 
 - `PINNED`: it can change numbers, or end a run. `pin` sets it before anything is traced.
 - `HARMLESS`: caches, logs, time limits, which devices there are. Records name the device.
@@ -63,7 +63,7 @@ PINNED: dict[str, bool | int | float | str | None] = {
     "jax_enable_pgle": False,
     "jax_bcoo_cusparse_lowering": False,
     "jax_use_magma": "auto",
-    # Ends a run that would go on by itself, or runs nothing at all.
+    # Ends a run that would not stop by itself, or runs nothing at all.
     "jax_disable_jit": False,
     "jax_no_tracing": False,
     "jax_no_execution": False,

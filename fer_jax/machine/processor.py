@@ -12,5 +12,5 @@ def processor() -> str:
     if not info.exists():
         return platform.processor()
     lines = info.read_text(errors="replace").split("\n\n")[0].splitlines()
-    told = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
-    return "\n".join(line for line in lines if line.partition(":")[0].strip() in told)
+    kept = ("vendor_id", "cpu family", "model", "model name", "stepping", "flags", "Features", "CPU part")
+    return "\n".join(line for line in lines if line.partition(":")[0].strip() in kept)

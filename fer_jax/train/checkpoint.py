@@ -81,7 +81,7 @@ class Checkpoints:
             for half in (self.folder / name).glob(f"{epoch}.orbax-checkpoint-tmp*"):
                 shutil.rmtree(half, ignore_errors=True)
             cause = fault_text(error, self.folder)
-            raise CheckpointError(f"{cause}; started again, the run goes on from its last checkpoint") from error
+            raise CheckpointError(f"{cause}; started again, the run resumes from its last checkpoint") from error
 
     def restore(
         self, name: str, like: Any, *, epoch: int | None = None, usable: Callable[[dict[str, Any]], bool] | None = None
@@ -100,7 +100,7 @@ class Checkpoints:
                 restored = self._restore(name, one, like)
                 if usable is None or usable(restored[1]):
                     if troubles:
-                        warnings.warn(f"{'; '.join(troubles)}. The run goes on from epoch {one}", stacklevel=2)
+                        warnings.warn(f"{'; '.join(troubles)}. The run resumes from epoch {one}", stacklevel=2)
                     return restored
                 trouble = "the best checkpoint that it needs is damaged or missing"
             troubles.append(f"{self.folder / name}: checkpoint {one} cannot be used ({trouble})")

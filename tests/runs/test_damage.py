@@ -122,7 +122,7 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(do, tmp_path, ha
         do(report=stop_at(epoch), **settings)
     folder = do.stored(**settings).folder / CHECKPOINTS_NAME
     damage(folder / harmed / str(epoch))
-    with pytest.warns(UserWarning, match=rf"last: checkpoint {epoch} cannot be used .*goes on from epoch {epoch - 1}"):
+    with pytest.warns(UserWarning, match=rf"last: checkpoint {epoch} cannot be used .*resumes from epoch {epoch - 1}"):
         resumed = do(**settings)
     assert resumed.record.history == whole.record.history and resumed.record.resumed == 1
     assert resumed.record.network_sha256 == whole.record.network_sha256 != ""

@@ -192,7 +192,7 @@ def test_a_full_disk_is_one_error_and_the_checkpoint_before_stays(folder, capfd)
     ignored = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
     try:
-        with pytest.raises(CheckpointError, match=rf"^{folder}: file too large.*; started again, the run goes on from"):
+        with pytest.raises(CheckpointError, match=rf"^{folder}: file too large.*; started again, the run resumes from"):
             checkpoints.save("last", 2, large, {"epoch": 2})
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))

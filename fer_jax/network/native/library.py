@@ -185,8 +185,8 @@ def _whole(folder: Path, command: list[str]) -> Path | None:
     """The library in the folder, if it belongs to the user alone and has the content that its name says."""
     for path in sorted(folder.glob(f"{identity(command)}-*.so")):
         with contextlib.suppress(OSError):
-            told = path.stem.partition("-")[2]
-            if belongs_to_user_alone(path) and hashlib.sha256(path.read_bytes()).hexdigest() == told:
+            stated = path.stem.partition("-")[2]
+            if belongs_to_user_alone(path) and hashlib.sha256(path.read_bytes()).hexdigest() == stated:
                 return path
     return None
 
