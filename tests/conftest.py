@@ -21,7 +21,7 @@ jax.config.update("jax_num_cpu_devices", 4)
 
 TINY_SIZE = 12  # pixels
 
-# The files that take longest, by their CPU seconds. They are begun first, so that no worker of pytest-xdist is left with
+# The files that take longest, by CPU seconds. They begin first, so that no worker of pytest-xdist is left with
 # one of them while the others have ended.
 LONGEST = (
     "test_seeds_together.py",

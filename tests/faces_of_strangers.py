@@ -1,4 +1,4 @@
-"""Small data sets in the forms that people have, and files that are made to exhaust the machine."""
+"""Small datasets in the forms that people have, and files that are made to exhaust the machine."""
 
 from __future__ import annotations
 

@@ -34,7 +34,6 @@ SUFFIXES = {".py", ".md", ".cc", ".h", ".toml", ".html", ".js", ".css"}
 def texts() -> list[Path]:
     """What people read, except tests (they plant mistakes), specs (they quote papers) and generated pages."""
     found = [path for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*")) if path.suffix in SUFFIXES]
-    found = [path for path in found if "formats" not in path.parts]  # LATER
     return [ROOT / "README.md", ROOT / "CHANGELOG.md", ROOT / "papers/TEMPLATE.toml", *found]
 
 

@@ -41,8 +41,7 @@ def system_error(error: BaseException) -> OSError | None:
 def fault_text(error: BaseException, place: Path | str = "") -> str:
     """One line: the file or folder, what happened, and what to do.
 
-    place: named if the error itself names no file. An error that is not the system's is described by its kind and its first
-    line.
+    place: named if the error itself names no file. Any other error is described by its kind and its first line.
     """
     found = system_error(error)
     if found is None:

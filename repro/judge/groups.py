@@ -102,7 +102,7 @@ class Group:
 
     @property
     def is_fer2013(self) -> bool:
-        """Whether the data set is the papers', as far as its counts say."""
+        """Whether the dataset is the papers', as far as its counts say."""
         return not self.synthetic and self.key.data_name != NOT_FER2013
 
 

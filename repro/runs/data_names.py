@@ -1,4 +1,4 @@
-"""What the data set of a run is called, in folders, records and tables."""
+"""What the dataset of a run is called, in folders, records and tables."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ class ArraySource:
 
 
 def role_of(name: str) -> tuple[str, str] | None:
-    """('images' | 'labels' | 'usage', split or '') of an array's name such as ``X_train``; None if it tells nothing."""
+    """('images' | 'labels' | 'usage', split or '') of a name such as ``X_train``; None if it is no known name."""
     if name in _NUMBERED:
         return _NUMBERED[name]
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()

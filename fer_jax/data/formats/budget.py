@@ -80,7 +80,7 @@ class Budget:
             self.check_time(place)
 
     def rows(self, place: str, n: int) -> None:
-        """DataError if a data set of `n` samples cannot be FER-2013."""
+        """DataError if a dataset of `n` samples cannot be FER-2013."""
         if n > MOST_ROWS:
             raise DataError(f"{place}: {n:,} rows; at most {MOST_ROWS:,} are read (FER-2013 has 35,887)")
 
@@ -112,7 +112,7 @@ class Reading:
     skipped: list[str] = field(default_factory=list)
 
     def leave_out(self, error: DataError) -> None:
-        """Keep the reason for leaving out a sample with `skip_bad`; otherwise raise it, with the way to go on."""
+        """Keep the reason for leaving out a sample with `skip_bad`; otherwise raise it, with the way to continue."""
         if not self.skip_bad:
             raise DataError(f"{error}\n--skip-bad imports the rest") from error
         self.skipped.append(str(error))

@@ -100,7 +100,7 @@ def _columns(place: str, names: list[str]) -> tuple[int, int, int | None, int | 
         places = [i for i, name in enumerate(names) if name in known]
         exact = [i for i in places if names[i] == known[0]] or places
         if len(exact) > 1:
-            raise DataError(f"{place}: a column stands twice in {found}; {needed}")
+            raise DataError(f"{place}: a column appears twice in {found}; {needed}")
         if exact:
             place_of[role] = exact[0]
     width = 1

@@ -30,7 +30,7 @@ def layouts(paths: list[Path]) -> tuple[dict[Path, CsvColumns], DataError | None
 
 
 def read_lone_csv(path: Path, reading: Reading) -> Imported:
-    """One csv file. If it has labels and no Usage column, its own name may tell the split (test.csv, val.csv)."""
+    """One csv file. If it has labels and no Usage column, its own name may give the split (test.csv, val.csv)."""
     imported = read_csv(path, reading)
     layout = read_layout(path)
     if layout.usage is not None or layout.emotion is None or not is_split(path.stem):
@@ -58,7 +58,7 @@ def read_csv_tables(paths: list[Path], folder: Path, reading: Reading) -> Import
     if len(found) > 1 and (len(unlabelled) > 1 or not all(is_split(path.stem) for path in found)):
         if len(labelled) == len(unlabelled) == 1:
             return _parts(found, folder, reading)
-        raise DataError(f"{folder}: several data sets ({', '.join(p.name for p in found)}); name one of them")
+        raise DataError(f"{folder}: several datasets ({', '.join(p.name for p in found)}); name one of them")
     if len(found) > 1:
         return _parts(found, folder, reading)
     if found:
@@ -72,7 +72,7 @@ def _the_same(paths: list[Path], folder: Path, reading: Reading) -> Imported:
     for path in paths[1:]:
         if read_csv(path, reading).faces.fingerprint != first.faces.fingerprint:
             raise DataError(
-                f"{folder}: several data sets with different content ({', '.join(p.name for p in paths)}); name one of "
+                f"{folder}: several datasets with different content ({', '.join(p.name for p in paths)}); name one of "
                 "them"
             )
     if len(paths) == 1:
@@ -83,7 +83,7 @@ def _the_same(paths: list[Path], folder: Path, reading: Reading) -> Imported:
 
 
 def _parts(found: dict[Path, CsvColumns], folder: Path, reading: Reading) -> Imported:
-    """One file per part. The names tell the parts; an unlabelled file is PublicTest, as in the competition."""
+    """One file per part. The names give the splits; an unlabelled file is PublicTest, as in the competition."""
     named = [path.stem for path, layout in found.items() if layout.emotion is not None and is_split(path.stem)]
     usages, guesses = split_usages(named)
     parts, notes, numbered = [], list(guesses), False

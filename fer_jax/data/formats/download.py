@@ -31,7 +31,7 @@ def _huggingface(handle: str) -> str:
 def download(source: Literal["kaggle", "huggingface"], handle: str | None = None) -> Path:
     """Fetch a copy into the client's own cache folder and return its path, ready for ``read_faces``.
 
-    ``handle`` names another data set of that site, as 'owner/name'. DataError if the client, the network or the
+    ``handle`` names another dataset of that site, as 'owner/name'. DataError if the client, the network or the
     credentials are missing. The message has two lines: what failed, and what to do instead.
     """
     fetch = {"kaggle": _kaggle, "huggingface": _huggingface}.get(source)

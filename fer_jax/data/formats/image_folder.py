@@ -30,7 +30,7 @@ from fer_jax.data.formats.names import (
     usage_in_file_name,
     usage_of,
 )
-from fer_jax.data.formats.official import told_parts
+from fer_jax.data.formats.official import parts_by_order
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Leftovers of file managers and picture programs, and notes: no image was meant by them.
@@ -80,7 +80,7 @@ def image_root(folder: Path) -> Path | None:
 
 
 def _class_folders(split: Path) -> list[Path]:
-    """The folders of a split that stand for classes. A folder that repeats the split's own name is entered
+    """The folders of a split that are classes. A folder that repeats the split's own name is entered
     (train/train/angry, as unpackers make it)."""
     content = visible(split)
     if len(content) == 1 and content[0].is_dir() and content[0].name.lower() == split.name.lower():
@@ -124,9 +124,9 @@ def _files_of_split(
             if path.suffix.lower() in _CLUTTER_SUFFIXES:
                 ignored[path.name] += 1
                 continue
-            told, contradicts = usage_of(path.name, usage, may_refine)
+            named, contradicts = usage_of(path.name, usage, may_refine)
             by_name = usage_in_file_name(path.name) is not None and not contradicts
-            files.append(ImageFile(path, label, TRAINING if told is None else told, by_name, contradicts))
+            files.append(ImageFile(path, label, TRAINING if named is None else named, by_name, contradicts))
     if ignored:
         notes.append(
             f"{sum(ignored.values()):,} files that are no images were not read: {', '.join(list(ignored)[:5])}"
@@ -166,30 +166,30 @@ def _collect(root: Path, reading: Reading) -> tuple[list[ImageFile], list[str]]:
     return files, [*guesses, *notes]
 
 
-def _with_told_parts(files: list[ImageFile], notes: list[str]) -> list[ImageFile]:
-    """Files of a lone test folder with the parts that their order tells (see ``official.told_parts``)."""
+def _with_parts_by_order(files: list[ImageFile], notes: list[str]) -> list[ImageFile]:
+    """Files of a lone test folder with the parts that their order gives (see ``official.parts_by_order``)."""
     test = [file for file in files if file.usage == PUBLIC_TEST and not file.usage_told]
-    usage = told_parts(np.array([file.label for file in test], np.uint8)) if MERGED_TEST_NOTE in notes else None
+    usage = parts_by_order(np.array([file.label for file in test], np.uint8)) if MERGED_TEST_NOTE in notes else None
     if usage is None:
         return files
     notes[notes.index(MERGED_TEST_NOTE)] = (
         "the test split has the official counts of PublicTest and PrivateTest together: the first files of each class, "
         "by their numbers, are taken as PublicTest, as in the order of fer2013.csv"
     )
-    told = {file.path: int(u) for file, u in zip(test, usage, strict=True)}
-    return sorted((replace(f, usage=told.get(f.path, f.usage)) for f in files), key=ImageFile.order)
+    named = {file.path: int(u) for file, u in zip(test, usage, strict=True)}
+    return sorted((replace(f, usage=named.get(f.path, f.usage)) for f in files), key=ImageFile.order)
 
 
 def read_image_folder(root: Path, reading: Reading) -> Imported:
     """Read ``root``'s images. They are ordered by usage, then by the number in the file name.
 
-    The split folder gives the usage; file names such as ``PublicTest_123.jpg`` tell the parts of a lone test folder
+    The split folder gives the usage; file names such as ``PublicTest_123.jpg`` give the splits of a lone test folder
     (see ``names.usage_of``). DataError for an unknown emotion, a file that is no image, or a size other than 48 x 48.
     """
     files, notes = _collect(root, reading)
     if not files:
         raise DataError(f"{root}: the emotion folders hold no image")
-    files = _with_told_parts(sorted(files, key=ImageFile.order), notes)
+    files = _with_parts_by_order(sorted(files, key=ImageFile.order), notes)
     faces, converted = read_images(files, reading)
     if any(f.path.suffix.lower() in (".jpg", ".jpeg") for f in files):
         notes.append("JPEG is lossy: pixels differ from fer2013.csv by some gray levels, and so does the fingerprint")

@@ -1,4 +1,4 @@
-"""The result of an import: the faces, their source, and how they differ from the official data set."""
+"""The result of an import: the faces, their source, and how they differ from the official dataset."""
 
 from __future__ import annotations
 

@@ -102,7 +102,7 @@ def _lone(read: Callable[[Path, Reading], Imported]) -> Callable[[list[Path], Da
     def read_lone(paths: list[Path], folder: DataFolder, reading: Reading) -> Imported:
         if len(paths) > 1:
             raise DataError(
-                f"{folder.path}: several data sets ({', '.join(p.name for p in paths[:5])}); name one of them"
+                f"{folder.path}: several datasets ({', '.join(p.name for p in paths[:5])}); name one of them"
             )
         return read(paths[0], reading)
 
@@ -134,5 +134,5 @@ def layout_of(folder: DataFolder) -> tuple[Layout, list[Path]] | None:
     fitting = [(layout, files) for layout in LAYOUTS if (files := layout.find(folder))]
     if len(fitting) > 1:
         named = ", ".join(f"{layout.name} such as {files[0].name or files[0]}" for layout, files in fitting)
-        raise DataError(f"{folder.path}: several data sets ({named}); name one of them")
+        raise DataError(f"{folder.path}: several datasets ({named}); name one of them")
     return fitting[0] if fitting else None

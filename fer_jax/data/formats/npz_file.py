@@ -29,7 +29,7 @@ def read_npz(path: Path, reading: Reading) -> Imported:
     """
     with decoding(str(path), "a damaged or cut-off .npz file"), open_zip(path, reading.budget) as archive:
         names = [name for name in archive.namelist() if role_of(_array_name(name)) is not None]
-        # names that tell nothing are only listed in the error
+        # unknown names are only listed in the error
         others = [_without_content(_array_name(n), path) for n in archive.namelist()[:_MOST_ARRAYS] if n not in names]
         sources = [_of_member(archive, name, path, reading.budget) for name in names[:_MOST_ARRAYS]]
         return read_arrays([*sources, *others], "npz", path, reading)
@@ -105,5 +105,5 @@ def _source(name: str, place: str, open_it: Callable[[], AbstractContextManager[
 
 
 def is_array_file(path: Path) -> bool:
-    """Whether a .npy file's name tells what is in it."""
+    """Whether a .npy file's name shows what is in it."""
     return path.suffix.lower() == ".npy" and (role_of(path.stem) is not None or is_split(path.stem))

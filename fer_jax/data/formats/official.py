@@ -2,7 +2,7 @@
 are numbered.
 
 The seven triples of counts (Training, PublicTest, PrivateTest) are all different, and so are the counts of each split
-and of both test splits together. So a data set with the official counts in another order has been numbered in that
+and of both test splits together. So a dataset with the official counts in another order has been numbered in that
 order: chance does not permute 21 numbers.
 """
 
@@ -23,7 +23,7 @@ class CountsMatch:
     """kind: 'all' 35,887 samples in their splits; 'merged' if PublicTest holds both test splits; 'part' if a split is
     missing or carries no labels; 'other' if it is not the FER-2013 of the papers.
 
-    order: the emotion of each number, where the counts tell one; the official order unless the classes were numbered
+    order: the emotion of each number, where the counts show one; the official order unless the classes were numbered
     in another.
     """
 
@@ -36,7 +36,7 @@ class CountsMatch:
 
 
 def likeness(faces: Faces) -> CountsMatch:
-    """What the counts say of a data set."""
+    """What the counts say of a dataset."""
     counts = np.array([faces.counts()[usage] for usage in USAGES])
     present = np.flatnonzero(counts.sum(axis=1))
     merged = _OFFICIAL.copy()
@@ -62,9 +62,9 @@ def _order(counts: np.ndarray, official: np.ndarray) -> tuple[int, ...] | None:
 
 
 def in_official_order(faces: Faces, notes: tuple[str, ...]) -> tuple[Faces, tuple[str, ...]]:
-    """Faces whose classes were numbered by the source, renumbered if the counts tell another order; and the notes.
+    """Faces whose classes were numbered by the source, renumbered if the counts show another order; and the notes.
 
-    If the counts tell the order, it is no guess any more.
+    If the counts show the order, it is no guess any more.
     """
     found = likeness(faces)
     if found.order is None:
@@ -82,7 +82,7 @@ def in_official_order(faces: Faces, notes: tuple[str, ...]) -> tuple[Faces, tupl
     return faces.changed(labels=new[faces.labels]), (*notes, note)
 
 
-def told_parts(labels: np.ndarray) -> np.ndarray | None:
+def parts_by_order(labels: np.ndarray) -> np.ndarray | None:
     """Usages of the samples of a test split that holds PublicTest and PrivateTest, from their order; or None.
 
     Programs that write fer2013.csv as images number the files of a class in the order of the csv, in which PublicTest

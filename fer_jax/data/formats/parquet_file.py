@@ -36,7 +36,7 @@ _SHARD = re.compile(r"^(?P<split>.+?)-\d+-of-\d+", re.IGNORECASE)
 # A value may be repeated for every row of a batch: so much may a batch take at worst.
 _BATCH_BYTES = 256 << 20
 _MOST_AT_ONCE = 1024
-# Pages say how large they become, and Arrow believes them. No page of a data set of 250,000 faces needs more.
+# Pages say how large they become, and Arrow believes them. No page of a dataset of 250,000 faces needs more.
 _MEMORY = 3 << 30
 
 
@@ -104,7 +104,7 @@ class _Table:
     labels: list[int] = field(default_factory=list)
     usages: list[int] = field(default_factory=list)
     words: list[str] = field(default_factory=list)
-    told: int = 0
+    named: int = 0
     contradicting: int = 0
     converted: int = 0
 
@@ -121,7 +121,7 @@ class _Table:
             self.numbered = self.label.lower() in _NUMBERED_COLUMNS
             if not self.numbered:
                 raise DataError(
-                    f"{self.path}: no names of the labels in column {self.label[:40]!r} stand in the file's metadata; "
+                    f"{self.path}: no names of the labels in column {self.label[:40]!r} are in the file's metadata; "
                     "without the names the order of the labels is not known; use another copy, or export it as CSV "
                     "or .npz"
                 )
@@ -137,7 +137,7 @@ class _Table:
         usage, contradicts = self.usage, False
         if isinstance(name, str):
             named, contradicts = usage_of(Path(name).name, self.usage, self.may_refine)
-            self.told += named is not None and usage_of(Path(name).name, None, True)[0] is not None and not contradicts
+            self.named += named is not None and usage_of(Path(name).name, None, True)[0] is not None and not contradicts
             usage = self.usage if named is None else named
         if self.usage_column:
             if not isinstance(word, str) or not is_split(word):
@@ -237,7 +237,7 @@ def _read_one(table: _Table, reading: Reading) -> _Table:
 
 
 def read_parquet(paths: list[Path], source: Path, reading: Reading) -> Imported:
-    """Read the parquet files of one data set. Samples are ordered by usage of the file, then by file name.
+    """Read the parquet files of one dataset. Samples are ordered by usage of the file, then by file name.
 
     Labels are mapped by their names. The split comes from a column Usage, else from the file name (see
     ``names.split_usages``); a single file whose name gives no split is Training. DataError naming file and row.
@@ -247,12 +247,12 @@ def read_parquet(paths: list[Path], source: Path, reading: Reading) -> Imported:
     notes: list[str] = []
     if unknown and len(paths) > 1:
         raise DataError(
-            f"{unknown[0]}: the name tells no split; parquet files side by side are named train-..., validation-..., "
+            f"{unknown[0]}: the name gives no split; parquet files side by side are named train-..., validation-..., "
             "test-..."
         )
     usages: dict[str, int] = {}
     if unknown:
-        notes.append("the file name tells no split: every row not named otherwise is taken as Training")
+        notes.append("the file name gives no split: every row not named otherwise is taken as Training")
     else:
         usages, guessed = split_usages({split: None for split in splits.values() if split})
         notes.extend(guessed)
@@ -265,7 +265,7 @@ def read_parquet(paths: list[Path], source: Path, reading: Reading) -> Imported:
         tables.append(_read_one(_Table(path, usage, refinable), reading))
     faces = concatenate([table.result() for table in tables])
     faces = faces.changed(origin=np.arange(len(faces), dtype=np.int32))
-    if all(table.usage_column or table.told == len(table.faces) for table in tables):
+    if all(table.usage_column or table.named == len(table.faces) for table in tables):
         notes = []
     for table in tables:
         if table.contradicting:

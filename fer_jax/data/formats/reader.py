@@ -113,7 +113,7 @@ def _packed(folder: DataFolder, reading: Reading, unpacked: bool) -> Imported:
         return _split_archives({path: split for path, split in splits.items() if split}, folder, reading, unpacked)
     if archives:
         names = ", ".join(path.name for path in archives[:_MOST_NAMED])
-        raise DataError(f"{folder.path}: several data sets ({names}); name one of them")
+        raise DataError(f"{folder.path}: several datasets ({names}); name one of them")
     _, reason = layouts(folder.named(".csv"))
     if reason is not None:
         raise reason

@@ -2,7 +2,7 @@
 
 Python's tarfile follows what a header claims before anybody can look at it: a member of 2^60 bytes is skipped block by
 block behind the end of the file, digits in a pax header take quadratic time (CVE-2024-6232), and long names may have
-gigabytes. Data sets need little of the format: regular files, folders, and long names (POSIX.1-1988 ustar, the `path`
+gigabytes. Datasets need little of the format: regular files, folders, and long names (POSIX.1-1988 ustar, the `path`
 and `size` of POSIX.1-2001 pax headers, and GNU's `L`).
 """
 

@@ -31,7 +31,7 @@ def samples(folder: Path) -> list[tuple[Path, Path]]:
 
 
 def read_samples(folder: Path, reading: Reading) -> Imported:
-    """Read the samples of a folder; every row is Training unless its file name tells another usage.
+    """Read the samples of a folder; every row is Training unless its file name gives another usage.
 
     DataError naming the file that cannot be used.
     """
@@ -51,7 +51,7 @@ def read_samples(folder: Path, reading: Reading) -> Imported:
     faces, converted = read_images(sorted(files, key=ImageFile.order), reading)
     notes = list(conversion_note(converted))
     if not all(file.usage_told for file in files):
-        notes.append("the samples tell no split: every row not named otherwise is taken as Training")
+        notes.append("the samples name no split: every row not named otherwise is taken as Training")
     if numbered:
         notes.append(NUMBERS_NOTE)
     return Imported(faces, "WebDataset", str(folder.resolve()), tuple(notes), numbered)

@@ -14,7 +14,7 @@ import threading
 import time
 from pathlib import Path
 
-# A compiler that does not tell its version by then hangs. It takes milliseconds, also on a busy machine.
+# A compiler that does not print its version by then hangs. It takes milliseconds, also on a busy machine.
 ANSWER_LIMIT_S = 20.0
 # The library takes 12 CPU seconds on an AMD EPYC of 2021, about six times as long on a single-board computer.
 COMPILE_LIMIT_S = 180.0
@@ -90,7 +90,7 @@ def compile_library(command: list[str], sources: list[Path], include: list[str],
 
 
 def _call(command: list[str], arguments: list[str], what: str, scratch: Path, limit_s: float) -> None:
-    told = shlex.join(command)
+    shown = shlex.join(command)
     # The compiler's own temporary files go where they are removed even if it is killed.
     environment = {**os.environ, "TMPDIR": str(scratch), "LC_ALL": "C"}
     try:
@@ -109,7 +109,7 @@ def _call(command: list[str], arguments: list[str], what: str, scratch: Path, li
             )
             _running.add(process)
     except OSError as error:
-        raise NativeError(f"{told}: {error.strerror or error}") from None
+        raise NativeError(f"{shown}: {error.strerror or error}") from None
     try:
         _, said = process.communicate(timeout=max(0.1, limit_s))
     except subprocess.TimeoutExpired:
@@ -117,11 +117,11 @@ def _call(command: list[str], arguments: list[str], what: str, scratch: Path, li
         process.wait()
         if process.stderr:
             process.stderr.close()
-        raise CompilerHangs(f"{told} did not compile {what} within {limit_s:.0f} s and was ended") from None
+        raise CompilerHangs(f"{shown} did not compile {what} within {limit_s:.0f} s and was ended") from None
     finally:
         _running.discard(process)
     if process.returncode:
-        raise NativeError(f"{told} could not compile {what}: {_first_error(said)}")
+        raise NativeError(f"{shown} could not compile {what}: {_first_error(said)}")
 
 
 def _kill(process: subprocess.Popen[str]) -> None:

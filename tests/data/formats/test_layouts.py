@@ -113,7 +113,7 @@ def test_images_beside_a_table_are_two_data_sets(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("a,b\n1,2\n")
     assert usages(read_faces(tmp_path)) == [7, 0, 0]
     csv(tmp_path / "fer2013.csv", [3], "emotion,pixels,Usage", tail=",Training")
-    with pytest.raises(DataError, match=r"several data sets \(an image folder .*, csv files such as fer2013.csv\)"):
+    with pytest.raises(DataError, match=r"several datasets \(an image folder .*, csv files such as fer2013.csv\)"):
         read_faces(tmp_path)
 
 
