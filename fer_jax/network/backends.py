@@ -91,15 +91,11 @@ class Backend(Protocol):
 
     def activate(self, x: Array, function: str) -> Array: ...
 
-    def flatten(self, x: Array) -> Array:
-        """Features in the order (height, width, channels)."""
-        ...
+    def flatten(self, x: Array) -> Array: ...  # features in the order (height, width, channels)
 
     def dense(self, x: Array, kernel_IO: Array, bias: Array | None) -> Array: ...
 
-    def to_logits(self, x: Array) -> Array:
-        """(batch, classes)."""
-        ...
+    def to_logits(self, x: Array) -> Array: ...  # (batch, classes)
 
 
 def paddings(x: Array, window: int, stride: int, padding: str) -> tuple[Pair, Pair]:
