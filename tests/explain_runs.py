@@ -11,8 +11,9 @@ from report_records import data, headline, make_record, make_spec, metrics
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.explain.search import Search
+from repro.runs.folders import record_folder
 from repro.runs.plan import settings_sha256
-from repro.runs.records import RunRecord, record_folder, write_record
+from repro.runs.records import RunRecord, write_record
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import CLEAN, COMPLETE_SPLIT, under_protocol
 

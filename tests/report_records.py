@@ -15,6 +15,7 @@ from repro.audit.records import AUDIT_FORMAT, AuditRecord
 from repro.judge.groups import RecordedRun
 from repro.report.folder import documents
 from repro.report.inputs import ReportInput
+from repro.runs.folders import record_folder
 from repro.runs.plan import recorded_spec, settings_sha256
 from repro.runs.records import (
     RECORD_FORMAT,
@@ -28,7 +29,6 @@ from repro.runs.records import (
     RunRecord,
     SplitRows,
     Times,
-    record_folder,
 )
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED

@@ -12,7 +12,7 @@ from typing import Annotated, Literal
 import msgspec
 
 Padding = Literal["same", "valid"]
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
 
 
 class Init(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -16,8 +16,8 @@ import msgspec
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import ordinal_names
 
-PositiveInt = Annotated[int, msgspec.Meta(ge=1)]
-SplitName = Annotated[str, msgspec.Meta(pattern=r"^[a-z][a-z0-9_]*$")]
+PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
+SplitName = Annotated[str, msgspec.Meta(pattern=r"^(?![a-z0-9_]*[^a-z0-9_])[a-z][a-z0-9_]{0,99}$")]
 Usages = Annotated[tuple[Literal["Training", "PublicTest", "PrivateTest"], ...], msgspec.Meta(min_length=1)]
 Emotion = Literal["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 FIRST_SPLIT = "all"
@@ -71,7 +71,7 @@ class RepeatClass(StepStruct, frozen=True, kw_only=True, tag="repeat_class"):
 
     split: SplitName = FIRST_SPLIT
     label: Emotion | Annotated[int, msgspec.Meta(ge=0, le=6)]
-    times: PositiveInt
+    times: Annotated[int, msgspec.Meta(ge=1, le=1000)]
 
 
 class Resize(StepStruct, frozen=True, kw_only=True, tag="resize"):
@@ -106,7 +106,7 @@ class AugmentCopies(StepStruct, frozen=True, kw_only=True, tag="augment_copies")
     (`after_each`) or, transform by transform, after all samples (`at_end`)."""
 
     split: SplitName
-    transforms: Annotated[tuple[FlipHorizontal | Rotate, ...], msgspec.Meta(min_length=1)]
+    transforms: Annotated[tuple[FlipHorizontal | Rotate, ...], msgspec.Meta(min_length=1, max_length=200)]
     order: Literal["after_each", "at_end"] = "after_each"
 
 

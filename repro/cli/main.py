@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import Any
 
 import click
@@ -32,6 +33,13 @@ COMMANDS = (
 )
 
 
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    """One line, without the place in the program that Python's own warnings begin with."""
+    from repro.text.terminal import printable_lines
+
+    click.echo(printable_lines(f"warning: {message}"), err=True)
+
+
 class _Commands(click.Group):
     """Turns every error that the user can fix into one message and exit code 2."""
 
@@ -47,7 +55,9 @@ class _Commands(click.Group):
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _show_warning
+                return super().invoke(ctx)
         except UserError as error:
             # here, because only a command that failed needs it
             from repro.text.terminal import printable_lines

@@ -32,9 +32,10 @@ from repro.judge.designs import other_design
 from repro.judge.judgements import look_of
 from repro.judge.usual_spread import UsualSpread, usual_spread
 from repro.runs.dataset import open_dataset
+from repro.runs.folders import record_folder
 from repro.runs.plan import make_plan
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import Overrides, RunRecord, find_records, record_folder
+from repro.runs.records import Overrides, RunRecord, find_records
 from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import (
     AS_PUBLISHED,

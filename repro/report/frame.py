@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from repro.runs.records import Metrics, RunRecord, find_records
+from repro.text.export import csv_text_cell
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -69,6 +70,12 @@ def _row(path: Path | PurePosixPath, record: RunRecord, split: str, metrics: Met
     }
 
 
+def _cell(value: Any) -> Any:
+    return csv_text_cell(value) if isinstance(value, str) else value
+
+
 def csv_text(frame: pd.DataFrame) -> str:
     """The frame in the format of results.csv. Six digits resolve one sample in a million."""
+    words = frame.select_dtypes(include=["object", "string"]).columns
+    frame = frame.assign(**{name: [_cell(value) for value in frame[name]] for name in words})
     return frame.to_csv(index=False, float_format="%.6f", lineterminator="\n")

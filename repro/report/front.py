@@ -73,6 +73,10 @@ class HeadlineFinding:
     paper: str = ""
 
 
+UNUSABLE_TITLE = "Records left out"
+UNUSABLE = "These files are in the results folder and cannot be used. Nothing else in the report depends on them."
+
+
 def results_document(given: ReportInput) -> Document:
     """RESULTS.md."""
     papers, audits = given.papers, given.all_audits
@@ -88,6 +92,8 @@ def results_document(given: ReportInput) -> Document:
     ]
     if strangers:
         blocks.append(Section(STRANGERS_TITLE, tuple(run_sections(strangers))))
+    if given.unusable:
+        blocks.append(Section(UNUSABLE_TITLE, (Paragraph(UNUSABLE), Items(given.unusable))))
     return Document("Results", tuple(blocks), COMMENT)
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from repro.audit.data import DataAudit
+from repro.audit.known_pairs import read_known_pairs
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
 from repro.bench.records import BenchRecord, bench_folder, find_bench
 from repro.bench.table import BENCH_NAME
@@ -18,8 +20,10 @@ from repro.judge.freshness import current_audit
 from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.report.figures.folder import Gallery, gallery_of
 from repro.runs.rankings import with_rankings
-from repro.runs.records import find_records
+from repro.runs.records import RecordError, RunRecord, find_records, scan_records
 from repro.specs.decode import LoadedSpec
+
+Found = TypeVar("Found")
 
 
 @dataclass(frozen=True)
@@ -27,7 +31,8 @@ class ReportInput:
     """Records, audits, explanations and measurements of a results folder, and the specs.
 
     runs: by path relative to the results folder. audits: by paper, only current ones. explanations: by paper; None if
-    outdated. bench: None if there is neither a folder of measurements nor a page of benchmarks.
+    outdated. bench: None if there is neither a folder of measurements nor a page of benchmarks. unusable: the records
+    of any kind that were left out, each with the reason.
     """
 
     results: Path
@@ -37,6 +42,7 @@ class ReportInput:
     data: DataAudit | None
     explanations: dict[str, Explanation | None]
     bench: tuple[BenchRecord, ...] | None
+    unusable: tuple[str, ...] = ()
 
     @cached_property
     def papers(self) -> list[PaperRuns]:
@@ -48,7 +54,10 @@ class ReportInput:
 
     @cached_property
     def copies(self) -> list[CopiesFinding]:
-        return list(copies_findings(self.papers, self.results))
+        try:
+            return list(copies_findings(self.papers, self.results))
+        except RecordError:  # the list of pairs, or predictions: said in `unusable`
+            return []
 
     @cached_property
     def gallery(self) -> Gallery:
@@ -56,17 +65,44 @@ class ReportInput:
 
 
 def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
-    """Raises RecordError for a record that cannot be read."""
+    """A record that cannot be read stops nothing: it is listed in `unusable`."""
     has_bench = bench_folder(results).is_dir() or (results / BENCH_NAME).exists()
+    unusable: list[str] = []
+
+    def read(one: Callable[[], Found], otherwise: Found) -> Found:
+        try:
+            return one()
+        except RecordError as error:
+            unusable.append(_within(str(error), results))
+            return otherwise
+
+    found = list(scan_records(results))
+    unusable += [_within(str(record), results) for _, record in found if isinstance(record, RecordError)]
+    runs: list[RecordedRun] = []
+    for path, record in found:
+        if not isinstance(record, RecordError):
+            runs += read(lambda path=path, record=record: _recorded(results, specs, [(path, record)]), [])
+    explanations: dict[str, Explanation | None] = {}
+    for spec in specs:
+        explanations |= read(lambda spec=spec: _explanations(results, [spec]), {})
+    data = read(lambda: read_data_audit(results), None)
+    if data is not None:
+        read(lambda: read_known_pairs(results), None)
     return ReportInput(
         results=results,
         specs=tuple(specs),
-        runs=_recorded(results, specs),
-        audits={spec.id: paper_audits(spec, results) for spec in specs},
-        data=read_data_audit(results),
-        explanations=_explanations(results, specs),
-        bench=tuple(find_bench(results)) if has_bench else None,
+        runs=tuple(runs),
+        audits={spec.id: read(lambda spec=spec: paper_audits(spec, results), ()) for spec in specs},
+        data=data,
+        explanations=explanations,
+        bench=read(lambda: tuple(find_bench(results)), ()) if has_bench else None,
+        unusable=tuple(unusable),
     )
+
+
+def _within(message: str, results: Path) -> str:
+    """A message with paths relative to the results folder, so that a report is the same wherever that lies."""
+    return message.replace(f"{results}/", "")
 
 
 def paper_audits(spec: LoadedSpec, results: Path) -> tuple[AuditRecord, ...]:
@@ -80,12 +116,15 @@ def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
 
     Raises RecordError for a record that cannot be read.
     """
-    return next(paper for paper in collect([spec], _recorded(results, [spec])) if paper.id == spec.id)
+    runs = _recorded(results, [spec], find_records(results))
+    return next(paper for paper in collect([spec], runs) if paper.id == spec.id)
 
 
-def _recorded(results: Path, specs: Sequence[LoadedSpec]) -> tuple[RecordedRun, ...]:
-    found = with_rankings(find_records(results), specs)
-    return tuple(RecordedRun(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found)
+def _recorded(
+    results: Path, specs: Sequence[LoadedSpec], records: Iterable[tuple[Path, RunRecord]]
+) -> list[RecordedRun]:
+    found = with_rankings(records, specs)
+    return [RecordedRun(PurePosixPath(path.relative_to(results).as_posix()), record) for path, record in found]
 
 
 def _explanations(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, Explanation | None]:

@@ -8,6 +8,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, TypeVar
@@ -18,6 +19,8 @@ from fer_jax.data.faces import OFFICIAL_COUNTS
 from fer_jax.machine.atomic_write import write_atomically
 from fer_jax.vocabulary.errors import UserError
 from repro.runs.data_names import FER2013, NOT_FER2013
+from repro.runs.record_checks import record_bytes, record_mistake
+from repro.specs.bounds import exceeded
 
 RECORD_FORMAT = 1
 _OFFICIAL_CLASSES = tuple(map(sum, zip(*OFFICIAL_COUNTS.values(), strict=True)))
@@ -227,6 +230,10 @@ def switch_words(switches: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(switches.items()))
 
 
+class RecordWarning(UserWarning):
+    """A record was left out."""
+
+
 class RecordError(UserError):
     """A record cannot be read. The message names the file and what to do."""
 
@@ -247,7 +254,10 @@ def read_record(path: Path) -> RunRecord:
 
     Older records carry no digest, and are taken as they are.
     """
-    record = decode_record(path, RunRecord, f"run record of format {RECORD_FORMAT}", _REMEDY)
+    name = f"run record of format {RECORD_FORMAT}"
+    record = decode_record(path, RunRecord, name, _REMEDY)
+    if mistake := record_mistake(record, RECORD_FORMAT):
+        raise RecordError(f"{path}: not a {name}: {mistake}; delete it and {_REMEDY}")
     content = path.read_bytes()
     written = msgspec.json.decode(content, type=dict[str, Any]).get(_DIGEST)
     # A record with one of these fields was written with its digest.
@@ -266,41 +276,42 @@ def _document_sha256(content: bytes) -> str:
 
 
 def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
-    """Raises RecordError, saying what the file is not and what to do after deleting it."""
+    """Raises RecordError, saying what the file is not and what to do after deleting it.
+
+    Whatever a stranger's file makes the decoder raise is told. FileNotFoundError if there is no such file.
+    """
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise RecordError(f"{path}: not a {name}: {error}; delete it and {remedy}") from None
+        content = record_bytes(path)
+        if mistake := exceeded(msgspec.json.decode(content)):
+            raise ValueError(mistake)
+        return msgspec.json.decode(content, type=kind)
+    except FileNotFoundError:
+        raise
+    except Exception as error:
+        said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
+        raise RecordError(f"{path}: not a {name}: {said[:200]}; delete it and {remedy}") from None
+
+
+def scan_records(results: Path) -> Iterator[tuple[Path, RunRecord | RecordError]]:
+    """All records under a results folder in the order of their paths, or why one cannot be used."""
+    for path in sorted((results / "runs").rglob(RECORD_NAME)):
+        try:
+            path.as_posix().encode()  # a name that is no UTF-8 can stand in no report
+            yield path, read_record(path)
+        except UnicodeEncodeError:
+            shown = path.as_posix().encode(errors="backslashreplace").decode()
+            yield Path(shown), RecordError(f"{shown}: the name of its folder is no UTF-8; rename it")
+        except RecordError as error:
+            yield path, error
 
 
 def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:
-    """All records under a results folder, in the order of their paths."""
-    for path in sorted((results / "runs").rglob(RECORD_NAME)):
-        yield path, read_record(path)
-
-
-def run_folder(
-    results: Path,
-    *,
-    paper: str,
-    variant: str,
-    device: str,
-    protocol: str,
-    data: str,
-    overrides: Overrides,
-    seed: int,
-    precision: str | None = None,
-    switches: Mapping[str, str] | None = None,
-) -> Path:
-    """The folder of a run. A shortened run has a separate folder, so that it never replaces a full one. So has a run in
-    a `precision` that is not the device's default, and one with `switches`."""
-    short = "".join(
-        f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
-    )
-    other = f"-{precision}" if precision else ""
-    if switches:
-        other += f"-switches-{hashlib.sha256(msgspec.json.encode(switches, order='sorted')).hexdigest()[:8]}"
-    return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
+    """The records under a results folder that can be used, in the order of their paths; a warning names each other."""
+    for path, found in scan_records(results):
+        if isinstance(found, RecordError):
+            warnings.warn(f"left out: {found}", RecordWarning, stacklevel=2)
+        else:
+            yield path, found
 
 
 def marker_path(folder: Path) -> Path:
@@ -312,21 +323,6 @@ def is_unfinished(folder: Path) -> bool:
     """Whether a run was begun in this folder and has not ended. An existing record is then from an older run, whose
     checkpoints are gone."""
     return marker_path(folder).exists()
-
-
-def record_folder(results: Path, record: RunRecord) -> Path:
-    """`run_folder` of a record in the default precision of its device."""
-    return run_folder(
-        results,
-        paper=record.paper,
-        variant=record.variant,
-        device=record.device.kind,
-        protocol=record.protocol,
-        data=f"{record.data.name}-{record.data.fingerprint[:8]}",
-        overrides=record.overrides,
-        seed=record.seed,
-        switches=record.switches,
-    )
 
 
 def _rounded(value: Any) -> Any:

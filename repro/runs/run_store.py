@@ -20,6 +20,7 @@ from fer_jax.machine.atomic_write import placed_whole, write_atomically
 from fer_jax.machine.precision import choose_precision, default_precision
 from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
+from repro.runs.folders import run_folder
 from repro.runs.plan import RunPlan
 from repro.runs.predictions import PREDICTIONS_NAME
 from repro.runs.recording import duplicates_version
@@ -31,7 +32,6 @@ from repro.runs.records import (
     RunRecord,
     marker_path,
     read_record,
-    run_folder,
     write_record,
 )
 from repro.runs.run_context import RunContext

@@ -27,8 +27,10 @@ _TYPE_WORDS = {
     "time": "a time of day",
 }
 PATTERN_WORDS = {
-    r"^[a-z0-9][a-z0-9_-]*$": "of lower-case letters, digits, '-' and '_', the first a letter or digit",
-    r"^[a-z][a-z0-9_]*$": "of lower-case letters, digits and '_', the first a letter",
+    r"^(?![a-z0-9_-]*[^a-z0-9_-])[a-z0-9][a-z0-9_-]{0,99}$": (
+        "of lower-case letters, digits, '-' and '_', the first a letter or digit"
+    ),
+    r"^(?![a-z0-9_]*[^a-z0-9_])[a-z][a-z0-9_]{0,99}$": "of lower-case letters, digits and '_', the first a letter",
 }
 
 

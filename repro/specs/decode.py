@@ -21,6 +21,7 @@ from fer_jax.vocabulary.layers import LayerError, layer_names, output_shapes
 from fer_jax.vocabulary.settings import ReduceOnPlateau
 from fer_jax.vocabulary.step_kinds import StepError, check_steps, step_names
 from repro.specs.accepted import explain, keys_of
+from repro.specs.bounds import DEEPEST, exceeded, has_endless_key
 from repro.specs.claim_checks import claim_mistakes
 from repro.specs.spec import Provenance, Spec
 
@@ -78,6 +79,8 @@ def load_spec(path: Path) -> LoadedSpec:
     Raises SpecError with file, key path and remedy.
     """
     try:
+        if path.is_file() and path.stat().st_size > LARGEST_SPEC:
+            raise SpecError(f"{path}: more than {LARGEST_SPEC:,} bytes; no spec needs so many")
         content = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None
@@ -85,12 +88,7 @@ def load_spec(path: Path) -> LoadedSpec:
         raise SpecError(f"{path}: a folder, not a file; name the .toml file in it") from None
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
-    try:
-        raw = tomllib.loads(content.decode("utf-8-sig"))
-    except UnicodeDecodeError as error:
-        raise SpecError(f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from None
-    except tomllib.TOMLDecodeError as error:
-        raise SpecError(f"{path}: not valid TOML: {error}") from None
+    raw = _toml(content, path)
     _check_finite(raw, "", path)
     found: dict[str, Any] = {}
     _take_provenance(raw, "", found)
@@ -105,6 +103,24 @@ def load_spec(path: Path) -> LoadedSpec:
     for mistake in claim_mistakes(spec, {name: _splits(loaded.resolve(name)) for name in loaded.variant_names()}):
         raise SpecError(f"{path}: {mistake}")
     return loaded
+
+
+def _toml(content: bytes, path: Path) -> dict[str, Any]:
+    """Raises SpecError for what is no TOML, or is beyond the bounds of any spec."""
+    try:
+        text = content.decode("utf-8-sig")
+        if has_endless_key(text):
+            raise SpecError(f"{path}: a dotted key of more than 100 parts")
+        raw = tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise SpecError(f"{path}: not UTF-8 text at byte {error.start}; save it as UTF-8") from None
+    except RecursionError:
+        raise SpecError(f"{path}: nested deeper than {DEEPEST}") from None
+    except ValueError as error:  # TOMLDecodeError, and numbers of thousands of digits
+        raise SpecError(f"{path}: not valid TOML: {error}") from None
+    if mistake := exceeded(raw):
+        raise SpecError(f"{path}: {mistake}")
+    return raw
 
 
 def _take_provenance(node: Any, path: str, found: dict[str, Any]) -> None:
@@ -144,6 +160,7 @@ def _convert_provenance(raw: Any, where: str) -> tuple[Provenance, ...]:
         raise SpecError(f"{where}{'' if message.startswith('[') else ': '}{message}") from None
 
 
+LARGEST_SPEC = 2_000_000  # bytes; the longest bundled one has 80,000
 _SETTING_TABLES = ("data.steps", "model.layers")
 
 

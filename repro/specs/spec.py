@@ -78,13 +78,13 @@ class Paper(SpecStruct, frozen=True, kw_only=True):
 class Data(SpecStruct, frozen=True, kw_only=True):
     """The data protocol as published: ordered steps, because the order is what leaks."""
 
-    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1)]
+    steps: Annotated[tuple[Step, ...], msgspec.Meta(min_length=1, max_length=200)]
 
 
 class Model(SpecStruct, frozen=True, kw_only=True):
     """The network, input side first. Input is (height, width, 1) as the data steps leave it."""
 
-    layers: Annotated[tuple[Layer, ...], msgspec.Meta(min_length=1)]
+    layers: Annotated[tuple[Layer, ...], msgspec.Meta(min_length=1, max_length=500)]
 
 
 class Variant(SpecStruct, frozen=True, kw_only=True):

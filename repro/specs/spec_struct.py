@@ -12,4 +12,4 @@ class SpecStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_onl
 
 
 NonEmpty = Annotated[str, msgspec.Meta(min_length=1)]
-Name = Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9][a-z0-9_-]*$")]
+Name = Annotated[str, msgspec.Meta(pattern=r"^(?![a-z0-9_-]*[^a-z0-9_-])[a-z0-9][a-z0-9_-]{0,99}$")]

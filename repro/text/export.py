@@ -7,7 +7,19 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
-from repro.text.document import Block, Cell, Details, Document, Figure, Items, Paragraph, Section, Table, plain
+from repro.text.document import (
+    Block,
+    Cell,
+    Details,
+    Document,
+    Figure,
+    Items,
+    Paragraph,
+    Section,
+    Table,
+    plain,
+    printable,
+)
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet reads a cell that starts with one of these as a formula
 
@@ -29,7 +41,11 @@ def table_csv(table: Table) -> str:
 def _csv_cell(cell: Cell) -> str | float:
     if cell.value is not None:
         return cell.value
-    text = " ".join(plain(cell.text).split())
+    return csv_text_cell(" ".join(printable(plain(cell.text)).split()))
+
+
+def csv_text_cell(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
     return f"'{text}" if text.startswith(FORMULA) else text
 
 

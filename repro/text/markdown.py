@@ -18,6 +18,7 @@ from repro.text.document import (
     Section,
     Span,
     Table,
+    printable,
     safe_target,
     spans,
 )
@@ -27,7 +28,7 @@ __all__ = ["Column", "block_markdown", "escape", "inline", "markdown", "table"]
 
 def escape(text: str) -> str:
     """Text on one line, escaped so that nothing in it is read as Markdown, HTML, math or a table's border."""
-    text = " ".join(text.split())
+    text = " ".join(printable(text).split())
     text = text.replace("&", "&amp;").replace("<", "&lt;")
     text = re.sub(r"([\\`*\[\]|~$])", r"\\\1", text)
     return re.sub(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])", r"\\_", text)
@@ -82,13 +83,21 @@ def inline(text: Inline) -> str:
     return " ".join("".join(map(_span, spans(text))).split())
 
 
+def _line(text: Inline) -> str:
+    """One line that is no heading, list, quote or rule, whatever it begins with."""
+    shown = inline(text)
+    first = next((span for span in spans(text)), None)
+    ours = first is None or first.style not in ("plain", "break")
+    return shown if ours else _BLOCK_MARK.sub(r"\1\\\2", shown)
+
+
 def _blocks(blocks: Iterable[Block], level: int) -> Iterator[str]:
     for block in blocks:
         match block:
             case Paragraph():
-                yield inline(block.text)
+                yield _line(block.text)
             case Items():
-                yield "\n".join(f"- {inline(item)}" for item in block.items)
+                yield "\n".join(f"- {_line(item)}" for item in block.items)
             case Table():
                 columns = [Column(escape(column.heading), column.align) for column in block.columns]
                 yield table(columns, [[inline(cell.text) for cell in row.cells] for row in block.rows])
@@ -106,7 +115,7 @@ def _blocks(blocks: Iterable[Block], level: int) -> Iterator[str]:
 
 
 def _span(span: Span) -> str:
-    text, space, after = span.text, " " * span.text[:1].isspace(), " " * span.text[-1:].isspace()
+    text, space, after = printable(span.text), " " * span.text[:1].isspace(), " " * span.text[-1:].isspace()
     match span.style:
         case "code":
             # A code span shows everything as it is, except backticks and a table's border.
@@ -124,4 +133,6 @@ def _span(span: Span) -> str:
     return f"[{shown.strip()}]({leads})"
 
 
+# Of a heading, list, quote, underline or rule. `*`, `~` and backticks are escaped everywhere.
+_BLOCK_MARK = re.compile(r"^(\d{0,9})([#>+=.)-])(?=\s|[#>+=-]|$)")
 _URL = "/:?#@!$&'*+,;=%~-._"

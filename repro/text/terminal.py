@@ -4,10 +4,21 @@ from __future__ import annotations
 
 import shutil
 import textwrap
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 
-from repro.text.document import Block, Details, Document, Figure, Inline, Items, Paragraph, Section, Table, plain
+from repro.text.document import (
+    Block,
+    Details,
+    Document,
+    Figure,
+    Inline,
+    Items,
+    Paragraph,
+    Section,
+    Table,
+    plain,
+    printable,
+)
 
 WIDEST = 120  # longer lines are hard to read
 INDENT = "  "
@@ -105,13 +116,9 @@ def _widest_column(natural: Sequence[int], width: int) -> int:
 
 def _printable(text: Inline) -> str:
     """On one line, without terminal control: escape sequences, control characters and changes of direction."""
-    return _cleared(" ".join(plain(text).split()))
+    return printable(" ".join(plain(text).split()))
 
 
 def printable_lines(text: str) -> str:
     """Text of several lines without terminal control in any of them: for errors and lists that quote a file."""
-    return "\n".join(_cleared(line) for line in text.split("\n"))
-
-
-def _cleared(text: str) -> str:
-    return "".join("\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf") else c for c in text)
+    return "\n".join(printable(line) for line in text.split("\n"))

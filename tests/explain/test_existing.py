@@ -7,7 +7,8 @@ from explain_runs import paper, run_of, write_runs
 from report_records import GPU, data
 
 from repro.explain.existing import known_runs
-from repro.runs.records import record_folder, write_record
+from repro.runs.folders import record_folder
+from repro.runs.records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
 THREE = (0.45, 0.46, 0.47)

@@ -11,8 +11,9 @@ from explain_runs import explained, paper, run_of, standings, write_runs
 from report_records import claim, data
 
 from repro.explain.stated import CLASS_SUBSET, DUPLICATES
+from repro.runs.folders import record_folder
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import Overrides, record_folder, write_record
+from repro.runs.records import Overrides, write_record
 from repro.specs.protocols import (
     AS_PUBLISHED,
     BEST_EPOCH_ON_TEST,

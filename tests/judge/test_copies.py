@@ -17,9 +17,10 @@ from repro.judge.copies import copies_findings
 from repro.judge.groups import RecordedRun, collect
 from repro.report.copies_section import copies_section
 from repro.report.figures.copies import copies_figure
+from repro.runs.folders import record_folder
 from repro.runs.plan import settings_sha256
 from repro.runs.predictions import pack_predictions
-from repro.runs.records import RecordError, record_folder
+from repro.runs.records import RecordError
 from repro.specs.protocols import CLEAN, OFFICIAL, PLACEBO, under_protocol
 from repro.text.markdown import block_markdown
 

@@ -15,13 +15,13 @@ from report_records import make_record, make_spec
 
 from fer_jax.machine import atomic_write
 from fer_jax.machine.atomic_write import write_atomically
+from repro.runs.folders import run_folder
 from repro.runs.predictions import PROBABILITY_ROWS, pack_predictions
 from repro.runs.records import (
     Overrides,
     RecordError,
     find_records,
     read_record,
-    run_folder,
     write_record,
 )
 

@@ -13,7 +13,8 @@ from report_records import make_record, make_spec, metrics
 from fer_jax.data.faces import EMOTIONS
 from repro.cli.main import main
 from repro.runs.dataset import open_dataset
-from repro.runs.records import RECORD_NAME, RecordError, read_record, record_folder, write_record
+from repro.runs.folders import record_folder
+from repro.runs.records import RECORD_NAME, RecordError, read_record, write_record
 from repro.use.trained import Classifier, find_trained, load_trained
 
 

@@ -22,6 +22,7 @@ from repro.text.document import (
     Span,
     Table,
     plain,
+    printable,
     safe_target,
     spans,
 )
@@ -81,7 +82,7 @@ class Html:
             return QUOTE_BUTTON.format(self.claims[span.text], span.text)
         if span.style == "break":
             return Markup("<br>")
-        shown = escape(_kept_together(span.text))
+        shown = escape(_kept_together(printable(span.text)))
         if span.verdict:
             shown = Markup('<strong class="chip" data-verdict="{}">{}</strong>').format(span.verdict, shown)
         elif span.style in TAGS:

@@ -40,14 +40,18 @@ def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
     writer.writerow(CSV_COLUMNS)
     yield line.text
     for result in results:
-        ends = (_text(result.copy or ""), _text(result.error))
+        name, *ends = (_no_formula(text) for text in (_name(result), _text(result.copy or ""), _text(result.error)))
         rows = [
-            (_name(result), number, *_place(face), *_best(face), *_seven(face))
-            for number, face in enumerate(result.faces, 1)
+            (name, number, *_place(face), *_best(face), *_seven(face)) for number, face in enumerate(result.faces, 1)
         ]
-        for row in rows or [(_name(result), *[""] * (len(CSV_COLUMNS) - 3))]:
+        for row in rows or [(name, *[""] * (len(CSV_COLUMNS) - 3))]:
             writer.writerow((*row, *ends))
             yield line.text
+
+
+def _no_formula(text: str) -> str:
+    """A path that no spreadsheet takes for a formula, and that leads to the same file."""
+    return f"./{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def json_lines(results: Iterable[Recognised], trained: TrainedNetwork) -> Iterator[str]:

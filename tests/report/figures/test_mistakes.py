@@ -14,8 +14,9 @@ from repro.report.figures.figure_data import FaceSheet
 from repro.report.figures.folder import write_mistakes
 from repro.report.figures.mistakes import COUNT, confident_mistakes, mistake_figures
 from repro.runs.dataset import Dataset
+from repro.runs.folders import record_folder
 from repro.runs.predictions import PREDICTIONS_NAME, pack_predictions
-from repro.runs.records import record_folder, write_record
+from repro.runs.records import write_record
 
 SPEC = make_spec(claims=(headline(),))
 
