@@ -32,6 +32,7 @@ class TinyRuns:
 
     def __init__(self, tiny_paper: Callable[..., Path], dataset: Dataset, results: Path) -> None:
         self.tiny_paper, self.dataset, self.results = tiny_paper, dataset, results
+        self.told: list[str] = []
 
     def __call__(
         self,
@@ -40,9 +41,13 @@ class TinyRuns:
         report: Callable[..., None] | None = None,
         devices: Any = CPU,
         data: Dataset | None = None,
+        with_network: bool = False,
         **settings: Any,
     ) -> RunOutcome:
-        context = RunContext(data or self.dataset, devices, self.results, fresh)
+        """What the user is told is added to `told`."""
+        context = RunContext(
+            data or self.dataset, devices, self.results, fresh, with_network=with_network, tell=self.told.append
+        )
         return run(self.plan(**settings), context, report=report)
 
     def plan(self, seed: int = 0, overrides: Overrides | None = None, **settings: Any) -> RunPlan:

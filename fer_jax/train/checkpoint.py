@@ -49,7 +49,8 @@ class Checkpoints:
         self._digests = self._read_digests()
         names = [name for name in NAMES if not read_only or (self.folder / name).is_dir()]
         try:
-            self._managers = {name: self._open(name, read_only) for name in names}
+            with _without_logs():
+                self._managers = {name: self._open(name, read_only) for name in names}
         except OSError as error:
             raise CheckpointError(fault_text(error, self.folder)) from error
 
@@ -179,7 +180,8 @@ class Checkpoints:
 
 @contextlib.contextmanager
 def _without_logs() -> Iterator[None]:
-    """Orbax logs each error with a traceback in several threads, before it raises the error itself."""
+    """Orbax logs each error with a traceback in several threads, before it raises the error itself, and what its own
+    options change."""
     loggers = [logging.getLogger(name) for name in ("absl", "asyncio")]
 
     def silent(record: logging.LogRecord) -> bool:

@@ -89,6 +89,12 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
             results_option,
             click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
             click.option(
+                "--with-network",
+                is_flag=True,
+                help="Also train runs whose record is here but whose network is not, as in a checkout. Their records "
+                "stay.",
+            ),
+            click.option(
                 "--checkpoint-every",
                 "checkpoint_every_s",
                 type=click.FloatRange(min=0),

@@ -19,6 +19,7 @@ from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Precision
 from repro import STARTED_AT
 from repro.runs.dataset import NOT_FER2013, SYNTHETIC_WARNING, Dataset, not_fer2013_warning, open_dataset
+from repro.runs.network_files import lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.progress import ProgressLine
 from repro.runs.records import RECORD_NAME, RunRecord
@@ -47,6 +48,7 @@ def open_context(
     fresh: bool,
     seeds_at_once: int | None = None,
     checkpoint_every_s: float | None = None,
+    with_network: bool = False,
 ) -> RunContext:
     """Devices and dataset, with a warning on standard error if the faces are synthetic.
 
@@ -61,7 +63,11 @@ def open_context(
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
     elif dataset.name == NOT_FER2013:
         click.secho(f"WARNING: {not_fer2013_warning(dataset)}", fg="yellow", err=True)
-    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once)
+    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once, with_network, _tell)
+
+
+def _tell(text: str) -> None:
+    click.secho(text, fg="yellow", err=True)
 
 
 def run_in(
@@ -164,6 +170,8 @@ def _say(title: str, outcome: RunOutcome, dataset: Dataset) -> None:
         return
     figures = ", ".join(f"{name} {m.accuracy:.1%} of {m.n:,}" for name, m in record.metrics.items())
     word = "was done already (--fresh runs it again)" if outcome.skipped else _seconds(record)
+    if outcome.skipped and lacks_network(outcome.folder, record):
+        word = "was done already, but its network is not here (--with-network trains it, and the record stays)"
     mark = " SYNTHETIC" if dataset.faces.synthetic else ""
     click.echo(f"{title}:{mark} {figures}; {word}; {outcome.folder}", err=True)
 

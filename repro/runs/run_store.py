@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from filelock import FileLock
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.machine.atomic_write import placed_whole, write_atomically
@@ -21,6 +21,7 @@ from fer_jax.machine.precision import choose_precision, default_precision
 from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
 from repro.runs.folders import run_folder
+from repro.runs.network_files import NETWORK_RECORD_NAME, lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.predictions import PREDICTIONS_NAME
 from repro.runs.recording import duplicates_version
@@ -35,13 +36,13 @@ from repro.runs.records import (
     write_record,
 )
 from repro.runs.run_context import RunContext
+from repro.runs.run_lock import run_lock
+from repro.runs.set_aside import NO_RUN, aside_folder, bring_back, make_way
 from repro.specs.protocols import ALL_PROTOCOLS
 
 # done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: the folder holds
 # another run (an edited spec, another version of the code), or is half cleared. absent: there is nothing.
 RunState = Literal["done", "failed", "resumable", "stale", "absent"]
-
-_NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's identity
 
 
 class StoredRun:
@@ -55,6 +56,7 @@ class StoredRun:
     def __init__(self, plan: RunPlan, context: RunContext) -> None:
         self.plan, self.context = plan, context
         self.folder = folder_of(plan, context)
+        self._aside = aside_folder(self.folder, self.identity)
 
     @cached_property
     def identity(self) -> bytes:
@@ -72,10 +74,9 @@ class StoredRun:
             switches=switches(self.context.device_kind),
         )
 
-    def lock(self) -> FileLock:
-        """Held by whoever changes the folder; creates the folder. A second process waits for it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        return FileLock(self.folder / "run.lock")
+    def lock(self) -> AbstractContextManager[None]:
+        """See `run_lock`."""
+        return run_lock(self.folder, self.context.tell)
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -86,7 +87,13 @@ class StoredRun:
 
     def needs_training(self) -> bool:
         """Whether `known` has nothing to give. Writes nothing. Raises RecordError."""
-        return self.context.fresh or (self._ended() is None and self._source() is None)
+        return self.context.fresh or (self._done() is None and self._source() is None)
+
+    def done_here(self) -> RunRecord | None:
+        """The record in the run's folder, if there is nothing left to do. Writes nothing, and needs no lock: records
+        appear whole, and a marker is there before anything changes. Raises RecordError."""
+        here = self._look(self.folder)[0] in ("done", "failed")
+        return self._done() if here and not self.context.fresh else None
 
     def known(self) -> RunRecord | None:
         """The record, if training would only give it again; None with `fresh`.
@@ -94,10 +101,25 @@ class StoredRun:
         That is the run's own record, or the record of the same run under another protocol. If a paper evaluates without
         protocol errors, its own protocol and the official one have the same settings. Raises RecordError.
         """
-        return None if self.context.fresh else self._ended() or self._taken_over()
+        if self.context.fresh:
+            return None
+        if (record := self._done()) is not None:
+            self._return()
+            return record
+        return self._taken_over()
 
     def _found(self) -> tuple[RunState, RunRecord | None]:
-        marker, path = marker_path(self.folder), self.folder / RECORD_NAME
+        """In the run's folder, or where it was set aside while its folder held a run of other settings."""
+        found = self._look(self.folder)
+        return self._look(self._aside) if found[0] in ("stale", "absent") and self._aside.is_dir() else found
+
+    @property
+    def _place(self) -> Path:
+        """Where `_found` finds this run."""
+        return self.folder if self._look(self.folder)[0] in ("done", "failed", "resumable") else self._aside
+
+    def _look(self, folder: Path) -> tuple[RunState, RunRecord | None]:
+        marker, path = marker_path(folder), folder / RECORD_NAME
         if marker.exists():
             return ("resumable" if marker.read_bytes() == self.identity else "stale"), None
         if not path.exists():
@@ -132,13 +154,29 @@ class StoredRun:
         again = state == "failed" and (record.failed_epoch is None or self.plan.keep_going)
         return None if again else record
 
+    def _done(self) -> RunRecord | None:
+        """`_ended`, unless the network is wanted too and is not here."""
+        record = self._ended()
+        if record is None or not self.context.with_network:
+            return record
+        return None if lacks_network(self._place, record) else record
+
     def _source(self) -> tuple[StoredRun, RunRecord] | None:
         """The same run under another protocol, if it has ended. A run that was begun here is resumed instead."""
-        if self.state == "resumable":
+        if self.state == "resumable" or self._ended() is not None:
             return None
         others = (replace(self.plan, protocol=protocol) for protocol in ALL_PROTOCOLS if protocol != self.plan.protocol)
         runs = (StoredRun(plan, self.context) for plan in others)
-        return next(((run, record) for run in runs if (record := run._ended()) is not None), None)
+        return next(((run, record) for run in runs if (record := run._done()) is not None), None)
+
+    def _make_way(self) -> None:
+        make_way(self.folder, self.identity, self._identity_of, self.context.tell)
+
+    def _return(self) -> None:
+        """Move this run back into its folder, if it was set aside."""
+        if self._aside.is_dir():
+            self._make_way()
+            bring_back(self.folder, self._aside)
 
     # --- what is written ----------------------------------------------------------------------------------------------
 
@@ -149,7 +187,8 @@ class StoredRun:
         source, known = found
         trained_as = known.same_run_as or known.protocol
         record = msgspec.structs.replace(known, protocol=self.plan.protocol, same_run_as=trained_as)
-        predictions = source.folder / PREDICTIONS_NAME
+        predictions = source._place / PREDICTIONS_NAME
+        self._make_way()
         self._clear()  # otherwise checkpoints of a stale run would count as this run's
         self._put(record, predictions.read_bytes() if predictions.exists() else None)
         shutil.rmtree(self.folder / CHECKPOINTS_NAME)
@@ -157,9 +196,13 @@ class StoredRun:
 
     def open_checkpoints(self) -> Checkpoints:
         """The checkpoints to resume from, if the run is resumable and `fresh` is not set; else empty. The caller closes
-        them. From here on the run counts as begun."""
-        if self.context.fresh or self.state != "resumable":
+        them. From here on the run counts as begun. A run of other settings in the folder is moved aside."""
+        self._return()
+        self._make_way()
+        if self.context.fresh or self._look(self.folder)[0] != "resumable":
             self._clear()
+            if self.context.fresh:
+                write_atomically(self._replaces, b"")
             write_atomically(marker_path(self.folder), self.identity)
         return Checkpoints(self.folder / CHECKPOINTS_NAME)
 
@@ -182,10 +225,24 @@ class StoredRun:
         with the digest of that file."""
         if predictions is not None:
             record = msgspec.structs.replace(record, predictions_sha256=hashlib.sha256(predictions).hexdigest())
-        self._put(record, predictions)
+        kept = None if self._replaces.exists() else self._kept()
+        if kept is None:
+            self._put(record, predictions)
+        else:
+            write_record(self.folder, record, NETWORK_RECORD_NAME)
+            self.context.tell(f"{self.folder}: {_compared(kept, record)}")
         marker_path(self.folder).unlink(missing_ok=True)
         self._registration.unlink(missing_ok=True)
-        return record
+        self._replaces.unlink(missing_ok=True)
+        return kept or record
+
+    def _kept(self) -> RunRecord | None:
+        """The record of this very run that is there already. Only its network was missing."""
+        try:
+            record = read_record(self.folder / RECORD_NAME)
+        except (FileNotFoundError, RecordError):
+            return None
+        return record if record.status != "failed" and self._identity_of(record) == self.identity else None
 
     def fail(self, record: RunRecord) -> Path:
         """Write the record of a run that could not be carried out, so that it stays visible, and return its path.
@@ -206,11 +263,16 @@ class StoredRun:
     def _registration(self) -> Path:
         return self.folder / CHECKPOINTS_NAME / "asked.json"
 
+    @property
+    def _replaces(self) -> Path:
+        """There while a run is made with `fresh`, also when it is resumed without: its record replaces the older."""
+        return self.folder / CHECKPOINTS_NAME / "replaces-record"
+
     def _clear(self) -> None:
         """Remove everything of an older run except its record. The marker stays: if the process is killed in here, the
         folder is neither done nor resumable."""
         marker = marker_path(self.folder)
-        write_atomically(marker, _NO_RUN)
+        write_atomically(marker, NO_RUN)
         for left in marker.parent.iterdir():
             if left.is_dir():
                 shutil.rmtree(left)
@@ -230,7 +292,23 @@ class StoredRun:
                 aside.chmod(0o644)
                 path.unlink(missing_ok=True)
                 write_record(self.folder, record)
-        (self.folder / FAILURE_NAME).unlink(missing_ok=True)
+        for older in (FAILURE_NAME, NETWORK_RECORD_NAME):
+            (self.folder / older).unlink(missing_ok=True)
+
+
+def _compared(kept: RunRecord, again: RunRecord) -> str:
+    """Whether a network that was trained again gives the numbers of its record, in words."""
+    if kept.history == again.history and kept.metrics == again.metrics:
+        return "the network is trained again, with exactly the numbers of the record"
+    numbers = "; ".join(
+        f"{split} {metrics.accuracy:.2%} recorded, {again.metrics[split].accuracy:.2%} now"
+        for split, metrics in kept.metrics.items()
+        if split in again.metrics
+    )
+    return (
+        f"the network is trained again, and its numbers differ ({numbers}; another machine rounds differently). The "
+        f"record stays; the network has its own in {NETWORK_RECORD_NAME}"
+    )
 
 
 def folder_of(plan: RunPlan, context: RunContext) -> Path:

@@ -67,10 +67,12 @@ def run_seeds(
     """
     asked_at = time.perf_counter() if asked_at is None else asked_at
     runs = [StoredRun(plan, context) for plan in plans]
+    known = {one.folder: record for one in runs if (record := one.done_here()) is not None}
     with ExitStack() as held:
         for one in sorted(runs, key=lambda one: one.folder):  # in one order: two processes never wait for each other
-            held.enter_context(one.lock())
-        known = {one.folder: record for one in runs if (record := one.known()) is not None}
+            if one.folder not in known:
+                held.enter_context(one.lock())
+        known |= {one.folder: record for one in runs if one.folder not in known and (record := one.known()) is not None}
         fit = partial(fit_seeds, checkpoint_every_s=context.checkpoint_every_s, report=report, asked_at=asked_at)
         trained = {}
         for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):

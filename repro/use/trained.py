@@ -14,8 +14,8 @@ from fer_jax.data.steps import resized
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import Resize, follow_steps
+from repro.runs.network_files import holders, network_folder, network_record, training_command
 from repro.runs.records import (
-    CHECKPOINTS_NAME,
     RECORD_NAME,
     RecordError,
     RunRecord,
@@ -23,6 +23,7 @@ from repro.runs.records import (
     is_unfinished,
     read_record,
 )
+from repro.runs.set_aside import is_set_aside
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.specs.spec import Data, Model
@@ -103,7 +104,8 @@ class Classifier:
 def find_trained(results: Path, *, run: str | None = None, paper: str | None = None) -> Path:
     """The folder of the requested run: `run` (its folder or its run.json), otherwise the best of `paper`, or of all.
 
-    Ranking: real faces before synthetic ones, full length before shortened runs, the default variant before others,
+    Ranking: runs in their folders before runs of earlier settings that were set aside, real faces before synthetic
+    ones, full length before shortened runs, the default variant before others,
     protocols `official` and `clean` before the paper's own, then accuracy on the validation samples (test samples if
     there are no others). Validation samples, because a test accuracy used for the choice would then be too high.
     Raises RecordError if no run has a checkpoint, naming the command that makes one.
@@ -117,22 +119,26 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
         _needed_checkpoints(folder, read_record(folder / RECORD_NAME))
         return folder
     found = [(path.parent, record) for path, record in find_records(results)]
-    trained = [(folder, record) for folder, record in found if record.metrics and _checkpoints(folder, record)]
+    trained = [(folder, record) for folder, record in found if record.metrics and network_folder(folder, record)]
     usable = [(folder, record) for folder, record in trained if paper in (None, record.paper)]
     if usable:
-        return max(usable, key=lambda one: _rank(one[1]))[0]
+        return max(usable, key=_rank)[0]
     text = f" of {paper}" if paper else ""
-    if any(paper in (None, record.paper) for _, record in found):
-        text += "; the records that are there came without their checkpoints"
+    remedy = f"repro run {paper or 'teta2022'}"
+    if known := [(path, record) for path, record in found if paper in (None, record.paper) and record.metrics]:
+        text += "; the records that are there came without their networks"
+        remedy = f"{training_command(max(known, key=_rank)[1])} --with-network"
     others = sorted({record.paper for _, record in trained})
     text += f"; it has those of {', '.join(others)}" if others else ""
-    raise RecordError(f"{results}: holds no trained network{text}; `repro run {paper or 'teta2022'}` trains one")
+    raise RecordError(f"{results}: holds no trained network{text}; `{remedy}` trains one")
 
 
-def _rank(record: RunRecord) -> tuple[bool, bool, bool, int, float]:
+def _rank(run: tuple[Path, RunRecord]) -> tuple[bool, bool, bool, bool, int, float]:
+    folder, record = run
     split = next((name for name in ("validation", "test") if name in record.metrics), None)
     preferred = _PREFERRED.index(record.protocol) if record.protocol in _PREFERRED else len(_PREFERRED)
     return (
+        not is_set_aside(folder),
         not record.data.synthetic,
         record.status == "done",
         record.variant == DEFAULT_VARIANT,
@@ -141,40 +147,15 @@ def _rank(record: RunRecord) -> tuple[bool, bool, bool, int, float]:
     )
 
 
-def _holders(folder: Path, record: RunRecord) -> list[Path]:
-    """Run folders that may hold a run's parameters, including that of the protocol it was taken over from, if any."""
-    if not record.same_run_as:
-        return [folder]
-    data, protocols = folder.parent, folder.parents[2]
-    return [folder, protocols / record.same_run_as / data.name / folder.name]
-
-
-def _checkpoints(folder: Path, record: RunRecord) -> Path | None:
-    """The folder of a run's parameters. An unfinished run is skipped: its checkpoints are not those of the record."""
-    places = (one / CHECKPOINTS_NAME for one in _holders(folder, record) if not is_unfinished(one))
-    return next((place for place in places if any((place / name).is_dir() for name in ("last", "best"))), None)
-
-
 def _needed_checkpoints(folder: Path, record: RunRecord) -> Path:
-    place = _checkpoints(folder, record)
-    if place is None and any(is_unfinished(one) for one in _holders(folder, record)):
-        raise RecordError(f"{folder}: a newer run of it has not ended; finish it with `{_command(record)}`")
+    place = network_folder(folder, record)
+    if place is None and any(is_unfinished(one) for one in holders(folder, record)):
+        raise RecordError(f"{folder}: a newer run of it has not ended; finish it with `{training_command(record)}`")
     if place is None:
         raise RecordError(
-            f"{folder}: the record came without its checkpoint; train it with `{_command(record)} --fresh`"
+            f"{folder}: its record is here, its network is not; `{training_command(record)} --with-network` trains it"
         )
     return place
-
-
-def _command(record: RunRecord) -> str:
-    """The command that makes the run. It also makes the seeds before this one."""
-    words = ["repro run", record.paper]
-    words += [] if record.variant == DEFAULT_VARIANT else ["--variant", record.variant]
-    words += ["--protocol", record.same_run_as or record.protocol]
-    words += ["--seeds", str(record.seed + 1)] if record.seed else []
-    for option, value in (("--epochs", record.overrides.epochs), ("--limit-train", record.overrides.limit_train)):
-        words += [option, str(value)] if value else []
-    return " ".join(words)
 
 
 def load_trained(folder: Path) -> TrainedNetwork:
@@ -184,6 +165,7 @@ def load_trained(folder: Path) -> TrainedNetwork:
     """
     record = read_record(folder / RECORD_NAME)
     place = _needed_checkpoints(folder, record)
+    record = network_record(folder, record)
     try:
         settings = msgspec.convert(record.spec, _UsedSettings)
     except msgspec.ValidationError as error:
@@ -209,7 +191,7 @@ def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[st
     from fer_jax.train.engine import Engine
     from fer_jax.train.history import network_sha256
 
-    remedy = f"train it again with `{_command(record)} --fresh`"
+    remedy = f"delete {place}, and train it again with `{training_command(record)} --with-network`"
     checkpoints = Checkpoints(place, read_only=True)
     epoch = record.reported_epoch
     try:

@@ -89,7 +89,7 @@ def test_a_network_that_was_damaged_or_exchanged_is_not_used(finished, tmp_path)
     if (run / CHECKPOINTS_NAME / "last" / str(epoch)).exists():
         damage(run / CHECKPOINTS_NAME / "last" / str(epoch))
     with pytest.raises(
-        CheckpointError, match=rf"best: checkpoint {epoch} cannot be used .damaged.*repro run tiny.*--fresh"
+        CheckpointError, match=rf"best: checkpoint {epoch} cannot be used .damaged.*repro run ./tiny.*--with-network"
     ):
         load_trained(run)
     shutil.rmtree(run)

@@ -182,7 +182,7 @@ def test_a_fresh_run_that_was_killed_over_an_older_record_is_resumed(tiny, tiny_
     command.kill_when(first_checkpoint, "--fresh")
     assert record(command) == older
     assert (command.run_folder() / "predictions.npz").read_bytes() == predictions
-    with pytest.raises(RecordError, match="has not ended; finish it with `repro run tiny --protocol as-published`"):
+    with pytest.raises(RecordError, match=r"has not ended; finish it with `repro run ./tiny.toml --device cpu`"):
         find_trained(command.results, run=str(command.run_folder()))
     command.finish()
     newer = record(command)

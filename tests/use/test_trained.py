@@ -95,13 +95,15 @@ def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, t
         find_trained(results, run=str(tmp_path))
     bare = tmp_path / "runs" / "one"
     shutil.copytree(run_folders(results)[0], bare, ignore=shutil.ignore_patterns("checkpoints"))
-    with pytest.raises(RecordError, match="without its checkpoint; train it with `repro run tiny --protocol"):
+    with pytest.raises(RecordError, match=r"its network is not; `repro run ./tiny.toml .*--with-network` trains it"):
         find_trained(tmp_path, run=str(bare))
     other = next(folder for folder in run_folders(results) if folder.name == "seed-1")
     copy = tmp_path / "runs" / "two"
     shutil.copytree(other, copy, ignore=shutil.ignore_patterns("checkpoints"))
-    remedy = "`repro run tiny --protocol as-published --seeds 2 --limit-train 200 --fresh`"
+    remedy = "`repro run ./tiny.toml --seeds 2 --limit-train 200 --data synthetic --device cpu --with-network` trains"
     with pytest.raises(RecordError, match=remedy):
         find_trained(tmp_path, run=str(copy))
-    with pytest.raises(RecordError, match="came without their checkpoints"):
+    with pytest.raises(
+        RecordError, match=r"came without their networks; `repro run ./tiny.toml .*--with-network` trains one"
+    ):
         find_trained(tmp_path, paper="tiny")
