@@ -46,7 +46,7 @@ class TinyRuns:
     ) -> RunOutcome:
         """What the user is told is added to `told`."""
         context = RunContext(
-            data or self.dataset, devices, self.results, fresh, with_network=with_network, tell=self.told.append
+            data or self.dataset, devices, self.results, fresh, with_network=with_network, say=self.told.append
         )
         return run(self.plan(**settings), context, report=report)
 

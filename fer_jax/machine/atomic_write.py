@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import uuid
 from collections.abc import Iterator
@@ -12,15 +13,25 @@ from pathlib import Path
 @contextmanager
 def placed_whole(path: Path) -> Iterator[Path]:
     """A temporary place beside `path` to write its content to. The file takes its name only after success, so that
-    other processes see the old file or the whole new one. Raises OSError if the folder is not writable."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_in(path.parent)
+    other processes see the old file or the whole new one. Raises OSError, which names the file, if that is not
+    possible."""
+    aside = None
     try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        aside = aside_in(path.parent)
         yield aside
         _flush(aside)
         os.replace(aside, path)
+    except OSError as error:
+        if error.errno is not None and error.filename in (None, aside, str(aside)):
+            error.filename = str(path)
+        raise
     finally:
-        aside.unlink(missing_ok=True)
+        if aside is not None:
+            with contextlib.suppress(
+                OSError
+            ):  # a folder that was deleted or cannot be written to; the error above says so
+                aside.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, payload: bytes) -> Path:

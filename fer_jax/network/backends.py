@@ -61,9 +61,7 @@ class Backend(Protocol):
         """For the caller's `jax.jit(..., compiler_options=...)`; speed only."""
         ...
 
-    def kernels(self) -> str:
-        """What computes convolutions and batch norm, for records."""
-        ...
+    def kernels(self) -> str: ...  # what computes convolutions and batch norm
 
     def stages(self, layers: tuple[Layer, ...]) -> tuple[LayerWithPooling, ...]:
         """The layers in the order in which they are applied."""

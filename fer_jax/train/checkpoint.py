@@ -11,6 +11,7 @@ import contextlib
 import json
 import logging
 import shutil
+import sys
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -46,6 +47,8 @@ class Checkpoints:
 
     def __init__(self, folder: Path, *, read_only: bool = False) -> None:
         self.folder = folder.resolve()
+        if sys.unraisablehook is not _without_closed_loops:
+            sys.unraisablehook = _without_closed_loops
         self._digests = self._read_digests()
         names = [name for name in NAMES if not read_only or (self.folder / name).is_dir()]
         try:
@@ -176,6 +179,16 @@ class Checkpoints:
             if key == new or adopted or key in older
         }
         write_atomically(self.folder / _DIGESTS, json.dumps(self._digests, indent=1).encode())
+
+
+_shown = sys.unraisablehook
+
+
+def _without_closed_loops(unraisable: sys.UnraisableHookArgs) -> None:
+    """If a write fails, TensorStore calls back into an event loop that Orbax has closed, and prints what that raises.
+    It may do so after the error itself was raised."""
+    if str(unraisable.exc_value) != "Event loop is closed":
+        _shown(unraisable)
 
 
 @contextlib.contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import importlib
+import os
+import sys
 import warnings
 from typing import Any
 
@@ -10,6 +12,7 @@ import click
 
 from fer_jax.vocabulary.errors import UserError
 from repro import __version__
+from repro.cli.last_resort import SHOW_TRACEBACK, message_of
 from repro.cli.options import EXIT_BAD_INPUT
 
 # Each is in a file with its name in this folder, imported when it is called.
@@ -41,7 +44,8 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
 
 
 class _Commands(click.Group):
-    """Turns every error that the user can fix into one message and exit code 2."""
+    """Turns every error into one line. Exit code 2 for what the user can fix, what the system refused included; 1 for
+    what nobody foresaw."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -57,13 +61,22 @@ class _Commands(click.Group):
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning
-                return super().invoke(ctx)
+                result = super().invoke(ctx)
+            sys.stdout.flush()
+            return result
+        except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
+            raise
         except UserError as error:
-            # here, because only a command that failed needs it
-            from repro.text.terminal import printable_lines
+            message, code = str(error), EXIT_BAD_INPUT
+        except Exception as error:
+            if os.environ.get(SHOW_TRACEBACK):
+                raise
+            message, code = message_of(error)
+        # here, because only a command that failed needs it
+        from repro.text.terminal import printable_lines
 
-            click.echo(printable_lines(f"error: {error}"), err=True)
-            ctx.exit(EXIT_BAD_INPUT)
+        click.echo(printable_lines(f"error: {message}"), err=True)
+        ctx.exit(code)
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

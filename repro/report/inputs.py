@@ -76,7 +76,7 @@ def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
             unusable.append(_within(str(error), results))
             return otherwise
 
-    found = list(scan_records(results))
+    found = list(scan_records(results, failures=True))
     unusable += [_within(str(record), results) for _, record in found if isinstance(record, RecordError)]
     runs: list[RecordedRun] = []
     for path, record in found:

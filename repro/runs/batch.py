@@ -13,6 +13,7 @@ import jax
 
 from fer_jax.machine.compilation import keep_compiled_programs
 from fer_jax.machine.devices import DeviceKind, choose_devices
+from fer_jax.machine.faults import fault_text
 from fer_jax.machine.precision import choose_precision
 from fer_jax.train.loop import SplitsDiffer
 from fer_jax.vocabulary.errors import UserError
@@ -24,7 +25,8 @@ from repro.runs.plan import RunPlan
 from repro.runs.progress import ProgressLine
 from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
-from repro.runs.runner import RunOutcome, run, run_seeds, write_failure
+from repro.runs.run_store import StoredRun
+from repro.runs.runner import RunOutcome, failed_record, run, run_seeds
 from repro.specs.protocols import AS_PUBLISHED
 
 # For example too little memory. Both XLA's compiler and its devices raise this error. Its base RuntimeError would also
@@ -63,10 +65,10 @@ def open_context(
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
     elif dataset.name == NOT_FER2013:
         click.secho(f"WARNING: {not_fer2013_warning(dataset)}", fg="yellow", err=True)
-    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once, with_network, _tell)
+    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once, with_network, _say_line)
 
 
-def _tell(text: str) -> None:
+def _say_line(text: str) -> None:
     click.secho(text, fg="yellow", err=True)
 
 
@@ -111,7 +113,7 @@ class _Batch:
         try:
             with progress:
                 outcomes = run_seeds(plans, self.context, report=progress.epoch, asked_at=_asked_at())
-        except (SplitsDiffer, UserError) as error:
+        except (SplitsDiffer, UserError, OSError) as error:
             parts, why = [[plan] for plan in plans], error
         except _DEVICE_ERRORS as error:
             half = len(plans) // 2
@@ -134,7 +136,7 @@ class _Batch:
         try:
             with progress:
                 outcome = run(plan, self.context, report=progress.epoch, asked_at=_asked_at())
-        except UserError as error:
+        except (UserError, OSError) as error:
             if self.alone:
                 raise
             return self._failed(title, error, plan)
@@ -147,9 +149,14 @@ class _Batch:
         return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"
 
     def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
-        record, path = write_failure(plan, self.context, error)
-        kept = "" if path.name == RECORD_NAME else f"; the older record is kept, the failure is in {path}"
-        click.secho(f"{title}: FAILED: {error}{kept}", fg="red", err=True)
+        record = failed_record(plan, self.context, error)
+        try:
+            path = StoredRun(plan, self.context).fail(record)
+            kept = "" if path.name == RECORD_NAME else f"; the older record is kept, the failure is in {path}"
+        except OSError as refused:
+            kept = f"; the failure cannot be recorded ({fault_text(refused)})"
+        text = fault_text(error) if isinstance(error, OSError) else str(error)
+        click.secho(f"{title}: FAILED: {text}{kept}", fg="red", err=True)
         return record
 
 

@@ -292,9 +292,11 @@ def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Rec
         raise RecordError(f"{path}: not a {name}: {said[:200]}; delete it and {remedy}") from None
 
 
-def scan_records(results: Path) -> Iterator[tuple[Path, RunRecord | RecordError]]:
-    """All records under a results folder in the order of their paths, or why one cannot be used."""
-    for path in sorted((results / "runs").rglob(RECORD_NAME)):
+def scan_records(results: Path, *, failures: bool = False) -> Iterator[tuple[Path, RunRecord | RecordError]]:
+    """All records under a results folder in the order of their paths, or why one cannot be used. failures: those of
+    later attempts that failed (`FAILURE_NAME`) too."""
+    names = (RECORD_NAME, FAILURE_NAME) if failures else (RECORD_NAME,)
+    for path in sorted(path for name in names for path in (results / "runs").rglob(name)):
         try:
             path.as_posix().encode()  # a name that is no UTF-8 can stand in no report
             yield path, read_record(path)

@@ -16,7 +16,7 @@ from repro.runs.dataset import Dataset
 class RunContext:
     """devices: of one kind; they share each batch. results: the folder that holds `runs`. fresh: ignore existing
     results and train from scratch. checkpoint_every_s (as in `fer_jax.train.loop.fit`) and seeds_at_once: None for the
-    device's default. with_network: also train a run whose record is here and whose network is not. tell: called with
+    device's default. with_network: also train a run whose record is here and whose network is not. say: called with
     one line for the user, for example that a run of earlier settings is kept aside."""
 
     dataset: Dataset
@@ -26,7 +26,7 @@ class RunContext:
     checkpoint_every_s: float | None = None
     seeds_at_once: int | None = None
     with_network: bool = False
-    tell: Callable[[str], None] = field(default=lambda text: None, compare=False)
+    say: Callable[[str], None] = field(default=lambda text: None, compare=False)
 
     @property
     def device_kind(self) -> str:

@@ -18,11 +18,11 @@ _TEMPORARY = ("aside-*", ".run.json.*", ".predictions.npz.*", ".asked.json.*")
 
 
 @contextmanager
-def run_lock(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
+def run_lock(folder: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Held by whoever changes the folder; creates the folder. A second process waits for it.
 
     Temporary files of writers that were killed are removed: with the lock, nobody else writes here. On a file system
-    without locks, `tell` is called, and nothing is locked. Raises OSError if the folder cannot be written to.
+    without locks, `say` is called, and nothing is locked. Raises OSError if the folder cannot be written to.
     """
     folder.mkdir(parents=True, exist_ok=True)
     held = FileLock(folder / "run.lock")
@@ -31,7 +31,7 @@ def run_lock(folder: Path, tell: Callable[[str], None]) -> Iterator[None]:
     except (OSError, NotImplementedError) as error:  # the latter from older versions of filelock, for ENOSYS
         if isinstance(error, OSError) and error.errno not in _NO_LOCKS:
             raise
-        tell(f"{folder}: this file system has no locks; do not start this run twice at once")
+        say(f"{folder}: this file system has no locks; do not start this run twice at once")
     try:
         for place in (folder, folder / CHECKPOINTS_NAME):
             for left in (left for pattern in _TEMPORARY for left in place.glob(pattern)):

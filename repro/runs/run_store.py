@@ -76,7 +76,7 @@ class StoredRun:
 
     def lock(self) -> AbstractContextManager[None]:
         """See `run_lock`."""
-        return run_lock(self.folder, self.context.tell)
+        return run_lock(self.folder, self.context.say)
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -92,8 +92,9 @@ class StoredRun:
     def done_here(self) -> RunRecord | None:
         """The record in the run's folder, if there is nothing left to do. Writes nothing, and needs no lock: records
         appear whole, and a marker is there before anything changes. Raises RecordError."""
-        here = self._look(self.folder)[0] in ("done", "failed")
-        return self._done() if here and not self.context.fresh else None
+        if self.context.fresh or self._look(self.folder)[0] not in ("done", "failed"):
+            return None
+        return self._done()
 
     def known(self) -> RunRecord | None:
         """The record, if training would only give it again; None with `fresh`.
@@ -170,7 +171,7 @@ class StoredRun:
         return next(((run, record) for run in runs if (record := run._done()) is not None), None)
 
     def _make_way(self) -> None:
-        make_way(self.folder, self.identity, self._identity_of, self.context.tell)
+        make_way(self.folder, self.identity, self._identity_of, self.context.say)
 
     def _return(self) -> None:
         """Move this run back into its folder, if it was set aside."""
@@ -230,7 +231,7 @@ class StoredRun:
             self._put(record, predictions)
         else:
             write_record(self.folder, record, NETWORK_RECORD_NAME)
-            self.context.tell(f"{self.folder}: {_compared(kept, record)}")
+            self.context.say(f"{self.folder}: {_compared(kept, record)}")
         marker_path(self.folder).unlink(missing_ok=True)
         self._registration.unlink(missing_ok=True)
         self._replaces.unlink(missing_ok=True)

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from fer_jax.data.steps import Prepared
+from fer_jax.machine.faults import fault_text
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.history import SeedData, TrainResult
 from fer_jax.train.loop import Progress, SplitsDiffer, fit_seeds
@@ -143,7 +144,7 @@ def network_of(plan: RunPlan, prepared: Prepared) -> Network:
     )
 
 
-def write_failure(plan: RunPlan, context: RunContext, error: Exception) -> tuple[RunRecord, Path]:
-    """The record of a run that could not be carried out, and its file (see `StoredRun.fail`)."""
-    record = msgspec.structs.replace(asked_record(plan, context), error=f"{type(error).__name__}: {error}")
-    return record, StoredRun(plan, context).fail(record)
+def failed_record(plan: RunPlan, context: RunContext, error: Exception) -> RunRecord:
+    """The record of a run that could not be carried out (see `StoredRun.fail`)."""
+    text = fault_text(error) if isinstance(error, OSError) else f"{type(error).__name__}: {error}"
+    return msgspec.structs.replace(asked_record(plan, context), error=text)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -30,8 +31,8 @@ def is_set_aside(folder: Path) -> bool:
     return _BEFORE in folder.name
 
 
-def make_way(folder: Path, own: bytes, identity_of: Callable[[RunRecord], bytes], tell: Callable[[str], None]) -> None:
-    """Move what belongs to a run of another identity than `own` out of the folder, and `tell` so in one line.
+def make_way(folder: Path, own: bytes, identity_of: Callable[[RunRecord], bytes], say: Callable[[str], None]) -> None:
+    """Move what belongs to a run of another identity than `own` out of the folder, and `say` so in one line.
 
     What says whose it is (the marker in the checkpoints of a run that has not ended, else the record) is moved last, so
     that after a kill the next process moves the rest. A record that cannot be read, or of a run that never made an
@@ -41,7 +42,7 @@ def make_way(folder: Path, own: bytes, identity_of: Callable[[RunRecord], bytes]
     begun = marker.read_bytes() if marker.exists() else NO_RUN
     ended = (PREDICTIONS_NAME, NETWORK_RECORD_NAME, RECORD_NAME)
     if begun not in (NO_RUN, own):
-        _move(folder, aside_folder(folder, begun), (*ended, CHECKPOINTS_NAME), tell)
+        _move(folder, aside_folder(folder, begun), (*ended, CHECKPOINTS_NAME), say)
         return
     try:
         record = read_record(folder / RECORD_NAME)
@@ -51,23 +52,25 @@ def make_way(folder: Path, own: bytes, identity_of: Callable[[RunRecord], bytes]
     if other != own and (record.status != "failed" or record.history):
         # With a marker, the checkpoints are the own run's, or those of a folder that was being cleared.
         names = ended if marker.exists() else (CHECKPOINTS_NAME, *ended)
-        _move(folder, aside_folder(folder, other), names, tell)
+        _move(folder, aside_folder(folder, other), names, say)
 
 
 def bring_back(folder: Path, aside: Path) -> None:
-    """Move a run from where it was set aside into its folder, which `make_way` has emptied."""
+    """Move a run from where it was set aside into its folder. `make_way` has left there what need not be kept."""
     for name in (CHECKPOINTS_NAME, PREDICTIONS_NAME, NETWORK_RECORD_NAME, RECORD_NAME):
-        if (aside / name).exists() and not (folder / name).exists():
-            (aside / name).rename(folder / name)
+        if (aside / name).exists():
+            if name == CHECKPOINTS_NAME:
+                shutil.rmtree(folder / name, ignore_errors=True)
+            (aside / name).rename(folder / name)  # over the record of a failure
     with contextlib.suppress(OSError):
         aside.rmdir()  # unless something else is in it
 
 
-def _move(folder: Path, target: Path, names: Sequence[str], tell: Callable[[str], None]) -> None:
+def _move(folder: Path, target: Path, names: Sequence[str], say: Callable[[str], None]) -> None:
     found = [name for name in names if (folder / name).exists()]
     free = (target, *(target.with_name(f"{target.name}-{number}") for number in range(2, 1000)))
     target = next(one for one in free if not any((one / name).exists() for name in found))
     target.mkdir(exist_ok=True)
     for name in found:
         (folder / name).rename(target / name)
-    tell(f"{folder}: held a run of earlier settings, which is kept beside it in {target.name}")
+    say(f"{folder}: held a run of earlier settings, which is kept beside it in {target.name}")

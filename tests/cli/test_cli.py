@@ -229,11 +229,6 @@ def test_an_error_that_the_user_can_mend_is_one_message_and_exit_code_2(kind, mo
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "error: it does not fit\n")
 
 
-def test_another_error_is_a_fault_of_the_suite_and_is_raised(monkeypatch) -> None:
-    monkeypatch.setattr("repro.cli.list.all_papers", lambda: {}["missing"])
-    assert isinstance(call("list").exception, KeyError)
-
-
 # --- at once --------------------------------------------------------------------------------------------------------
 
 READING = [["list"], ["list", "--json"], ["show", "basani2017"], ["show", "teta2022", "--json"], ["validate"]]

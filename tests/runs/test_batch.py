@@ -304,7 +304,25 @@ def test_a_programming_error_is_no_row(
         raise error("a bug")
 
     monkeypatch.setattr(runner, "fit_seeds", broken)
+    monkeypatch.setenv("REPRO_TRACEBACK", "1")
     results = tmp_path / "results"
     with pytest.raises(error, match="a bug"):
         _call("run", write_tiny(tmp_path), "--data", data, "--results", results, "--device", "cpu", "--seeds", 2)
     assert not list(results.rglob("run.json"))
+
+
+def test_what_the_system_refuses_is_one_line_and_the_next_run_is_done(
+    two_papers: Path, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder of the second paper cannot be made, because a file has its name; the other paper fails by its data."""
+    results = tmp_path / "results"
+    (results / "runs").mkdir(parents=True)
+    (results / "runs" / "aaa").write_text("")
+    words = ("--data", data, "--results", results, "--device", "cpu", "--epochs", 1)
+    done = _call("run-all", *words)
+    assert done.exit_code == 1
+    line = next(line for line in done.stderr.splitlines() if "aaa default seed 0: FAILED" in line)
+    assert f"{results / 'runs' / 'aaa'}" in line and "the failure cannot be recorded" in line
+    assert [(record.paper, record.status) for _, record in find_records(results)] == [("bbb", "partial")]
+    alone = _call("run", "aaa", *words)
+    assert alone.exit_code == 2 and alone.stderr.splitlines()[-1].startswith(f"error: {results / 'runs' / 'aaa'}")

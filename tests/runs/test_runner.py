@@ -85,14 +85,15 @@ def test_an_interrupted_run_goes_on_unless_fresh(do):
 
 
 def test_an_edited_paper_is_another_run(do):
-    """It starts anew, and goes on beside the old record, which stands there until the new run has ended."""
+    """It starts anew. The earlier run is kept aside."""
     with pytest.raises(Killed):
         do(report=stop_at(2))
     first = do(learning_rate=0.04)
     assert first.record.resumed == 0, "the checkpoints are of the paper before it was edited"
     with pytest.raises(Killed):
         do(learning_rate=0.02, report=stop_at(2))
-    assert read_record(first.folder / "run.json").history == first.record.history
+    kept = [read_record(path).history for path in first.folder.parent.glob("seed-0-before-*/run.json")]
+    assert kept == [first.record.history]
     edited = do(learning_rate=0.02)
     assert not edited.skipped and edited.folder == first.folder
     assert edited.record.resumed == 1 and edited.record.history[0].learning_rate == 0.02
@@ -144,7 +145,7 @@ def test_a_failed_run_is_recorded_and_not_trained_again(do):
     write_record(failed.folder, outside)
     assert not do(learning_rate=1e38).skipped, "a failure from outside may not come again"
     mended = do()
-    assert not mended.skipped and read_record(mended.folder / "run.json").status == "done"
+    assert mended.skipped and read_record(mended.folder / "run.json").status == "done", "it was kept aside"
 
 
 def test_seeds_side_by_side_are_runs_of_their_own(tiny_paper, dataset, tmp_path, do):

@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from repro.judge.groups import devices
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import RunRecord, switch_words
+from repro.runs.records import RECORD_NAME, RunRecord, switch_words
 from repro.text import units
 
 NOT_RECORDED = "not recorded"
@@ -29,8 +29,9 @@ class RunDetails:
 
 
 def run_id(path: PurePosixPath) -> str:
-    """The id of a run's element. path: of its run.json, relative to the results folder."""
-    return "run-" + "-".join(path.parent.parts[1:])
+    """The id of a run's element. path: of its run.json or failed.json, relative to the results folder."""
+    failed = "" if path.name == RECORD_NAME else f"-{path.stem}"
+    return "run-" + "-".join(path.parent.parts[1:]) + failed
 
 
 def run_details(results: Path, path: PurePosixPath, record: RunRecord) -> RunDetails:
