@@ -61,7 +61,7 @@ _IMPORTS = {
         "report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",
-    "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench report.figures",
+    "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",
 }
 _FULL = {room.partition(".")[2] or room: room for room in _IMPORTS}
 IMPORTS = {room: {_FULL[name] for name in names.split()} for room, names in _IMPORTS.items()}

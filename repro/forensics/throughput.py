@@ -1,10 +1,14 @@
-"""Times against the named hardware: the images/s and FLOP/s that a time implies, and the hardware's peak."""
+"""Times against the named hardware: the images/s and FLOP/s that a time implies, and the peak in hardware.toml."""
 
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
-from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import msgspec
 
 from fer_jax.vocabulary.layers import Conv, Dense, output_shapes
 from repro.forensics.case import Case, grouped
@@ -18,10 +22,10 @@ THROUGHPUT = "images/s against the hardware"
 # A training step computes the forward products and, in the backward pass, those for the gradients of the maps and of
 # the weights: three times the forward pass (Amodei & Hernandez 2018, "AI and Compute", appendix).
 PASSES = 3
+_FILE = Path(__file__).with_name("hardware.toml")
 
 
-@dataclass(frozen=True)
-class Hardware:
+class Hardware(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Peak of single-precision products and sums, in FLOP/s, with its arithmetic and source. The claim's `hardware`
     must contain all `words`; only letters and digits count."""
 
@@ -30,24 +34,10 @@ class Hardware:
     source: str
 
 
-# The hardware that the papers of this suite name.
-KNOWN = (
-    Hardware(
-        ("geforce", "520"),
-        155.5e9,
-        "GeForce GT 520 (there is no GTX 520): 48 cores x 1.62 GHz x 2; NVIDIA's specification of April 2011",
-    ),
-    Hardware(
-        ("phenom", "x4", "b97"),
-        102.4e9,
-        "Phenom II X4 B97: 4 cores x 3.2 GHz x 8 (an SSE product and sum of 4 each); AMD's K10 optimization guide",
-    ),
-    Hardware(
-        ("i5", "5200u"),
-        172.8e9,
-        "Core i5-5200U: 2 cores x 2.7 GHz x 32 (two AVX2 products with sums of 8 each); Intel's specification",
-    ),
-)
+@cache
+def known_hardware() -> tuple[Hardware, ...]:
+    """The list in hardware.toml."""
+    return msgspec.convert(tomllib.loads(_FILE.read_text(encoding="utf-8"))["hardware"], tuple[Hardware, ...])
 
 
 def check(case: Case) -> Iterator[Finding]:
@@ -116,4 +106,4 @@ def find_hardware(name: str) -> Hardware | None:
     """The known hardware whose words are all in `name`. Letters and digits count, so "GTX520" holds "520"."""
     words = re.findall(r"[a-z]+\d+[a-z]*|\d+[a-z]*|[a-z]+", name.lower())
     parts = set(words) | {part for word in words for part in re.findall(r"\d+[a-z]*|[a-z]+", word)}
-    return next((hardware for hardware in KNOWN if set(hardware.words) <= parts), None)
+    return next((hardware for hardware in known_hardware() if set(hardware.words) <= parts), None)

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from repro.gpu.jobs import REPORTS, CallSettings, Job, Stage, common_options, run_job
 from repro.gpu.reports import seeds_side_by_side
-from repro.report.figures.sweeps import SWEEPS
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
@@ -114,7 +113,7 @@ def _variants(settings: CallSettings) -> Iterator[Job]:
 
 def sweep_variants(loaded: LoadedSpec) -> list[str]:
     """Variants of the plots that compare settings."""
-    return _without_default(v for sweep in SWEEPS.get(loaded.id, ()) for v in sweep.variants)
+    return _without_default(v for sweep in loaded.spec.sweeps for v in sweep.settings)
 
 
 def claim_variants(loaded: LoadedSpec) -> list[str]:

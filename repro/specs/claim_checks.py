@@ -41,6 +41,10 @@ def claim_mistakes(spec: Spec, splits: Mapping[str, Sequence[str]]) -> Iterator[
     for index, item in enumerate(spec.contradictions):
         if item.variant and item.variant not in splits:
             yield f"contradictions[{index}].variant: no variant {item.variant!r}; accepted: {', '.join(splits)}"
+    for index, sweep in enumerate(spec.sweeps):
+        for variant in sweep.settings:
+            if variant not in splits:
+                yield f"sweeps[{index}].settings: no variant {variant!r}; accepted: {', '.join(splits)}"
     known = {claim.id for claim in spec.all_claims} | {item.id for item in (*spec.curves, *spec.tables)}
     for index, item in enumerate(spec.ruled_out):
         for id_ in item.claims:

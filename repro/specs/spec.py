@@ -122,6 +122,19 @@ class RuledOut(SpecStruct, frozen=True, kw_only=True):
     place: NonEmpty
 
 
+class Sweep(SpecStruct, frozen=True, kw_only=True):
+    """A plot of the paper that compares settings, redrawn from runs of the variants that have these settings.
+
+    figure: its number in the paper. settings: the label of each variant, `default` included, in the plot's order.
+    beside: drawn next to the accuracy: the learning rate, or the loss.
+    """
+
+    figure: Annotated[int, msgspec.Meta(ge=1)]
+    about: NonEmpty
+    settings: Annotated[dict[Name, NonEmpty], msgspec.Meta(min_length=2)]
+    beside: Literal["", "learning_rate", "loss"] = ""
+
+
 class Deviation(SpecStruct, frozen=True, kw_only=True):
     """A difference between a run here and the paper, and the reason."""
 
@@ -144,6 +157,7 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     contradictions: tuple[Contradiction, ...] = ()
     ruled_out: tuple[RuledOut, ...] = ()
     deviations: tuple[Deviation, ...] = ()
+    sweeps: tuple[Sweep, ...] = ()
     leakage: LeakageSheet | None = None
 
     @property

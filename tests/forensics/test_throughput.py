@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repro.forensics.case import Case
-from repro.forensics.throughput import KNOWN, find_hardware, flops_per_image
+from repro.forensics.throughput import find_hardware, flops_per_image, known_hardware
 from repro.specs.catalog import find_paper
 
 
@@ -33,5 +33,5 @@ def test_hardware_is_found_by_its_words(name, peak):
 
 
 def test_every_peak_shows_its_arithmetic_and_source():
-    for hardware in KNOWN:
+    for hardware in known_hardware():
         assert " x " in hardware.source and ";" in hardware.source

@@ -10,7 +10,6 @@ import pytest
 from fer_jax import TRAINING_VERSION
 from repro.gpu.jobs import CallSettings, run_job
 from repro.gpu.stages import LIMITS, optimizer_variants, stages
-from repro.report.figures.sweeps import SWEEPS
 from repro.specs.protocols import AS_PUBLISHED, PLACEBO, RUNNABLE, SUSPECT_PREFIX
 
 
@@ -62,7 +61,7 @@ def test_variants_of_sweeps_claims_and_optimizers_run_once_each(settings):
     plans = {(job.plans[0].paper, job.plans[0].variant): len(job.plans) for job in jobs.values()}
     assert len(plans) == len(jobs)
     for loaded in settings.loaded:
-        swept = {v for sweep in SWEEPS.get(loaded.id, ()) for v in sweep.variants} - {"default"}
+        swept = {v for sweep in loaded.spec.sweeps for v in sweep.settings} - {"default"}
         for variant in swept | {claim.variant for claim in loaded.spec.all_claims} - {"default"}:
             assert plans[loaded.id, variant] == 3
         for variant in set(optimizer_variants(loaded)) - swept:
