@@ -20,7 +20,7 @@ MOST_EPOCHS = 100_000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _HASH = re.compile(r"[0-9a-f]{0,64}")
 _PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
-_LONGEST_WORDS = 500  # names of devices, versions and data sets
+_LONGEST_WORDS = 500  # names of devices, versions and datasets
 
 
 def record_bytes(path: Path) -> bytes:

@@ -278,7 +278,7 @@ def _document_sha256(content: bytes) -> str:
 def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
     """Raises RecordError, saying what the file is not and what to do after deleting it.
 
-    Whatever a stranger's file makes the decoder raise is told. FileNotFoundError if there is no such file.
+    Whatever a stranger's file makes the decoder raise is shown. FileNotFoundError if there is no such file.
     """
     try:
         content = record_bytes(path)
@@ -298,7 +298,7 @@ def scan_records(results: Path, *, failures: bool = False) -> Iterator[tuple[Pat
     names = (RECORD_NAME, FAILURE_NAME) if failures else (RECORD_NAME,)
     for path in sorted(path for name in names for path in (results / "runs").rglob(name)):
         try:
-            path.as_posix().encode()  # a name that is no UTF-8 can stand in no report
+            path.as_posix().encode()  # a name that is no UTF-8 can be in no report
             yield path, read_record(path)
         except UnicodeEncodeError:
             shown = path.as_posix().encode(errors="backslashreplace").decode()

@@ -1,6 +1,6 @@
 """Bounds on documents of strangers: sizes, numbers, texts and depth that no spec and no record needs.
 
-A document within them costs little whatever its values are, so that what works with it needs no bounds of its own.
+A document within them costs little whatever its values are, so that what works with it needs no other bounds.
 """
 
 from __future__ import annotations
