@@ -94,7 +94,7 @@ class Checkpoints:
 
         like: a pytree of the same structure, whose shapes, types and placement the restored arrays take. A checkpoint
         that is damaged, or that `usable` refuses by its meta, is named in a warning, and the one before it is taken.
-        Raises CheckpointError if there are checkpoints, but none that can be used.
+        Raises CheckpointError if there are complete checkpoints, but none that can be used.
         """
         found = [one for one in self.epochs().get(name, ()) if epoch in (None, one)]
         troubles: list[str] = []
@@ -108,6 +108,10 @@ class Checkpoints:
                     return restored
                 trouble = "the best checkpoint that it needs is damaged or missing"
             troubles.append(f"{self.folder / name}: checkpoint {one} cannot be used ({trouble})")
+        if found and not any(self._has_digest(name, one) for one in found):
+            # The process was killed before the first checkpoint was complete. Nothing is lost but that.
+            warnings.warn(f"{'; '.join(troubles)}. The run starts at the beginning", stacklevel=2)
+            return None
         if troubles:
             raise CheckpointError(f"{'; '.join(troubles)}; start anew with --fresh")
         return None
@@ -142,6 +146,9 @@ class Checkpoints:
         except OSError as error:
             return fault_text(error, self.folder)
         return None if same else "damaged: its content is not what was written"
+
+    def _has_digest(self, name: str, epoch: int) -> bool:
+        return self._digests is None or f"{name}/{epoch}" in self._digests
 
     def keep_only(self, epochs: dict[str, int]) -> None:
         """Delete all checkpoints but these, by name: a run that has ended needs no others. Raises CheckpointError."""

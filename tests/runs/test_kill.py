@@ -88,15 +88,23 @@ class Command:
         return finished, [name for name in found if re.match(r"\d+\D", name)]
 
 
+def complete(command, epoch):
+    """Whether the last checkpoint of the epoch is there with its digest, which is written after it."""
+    try:
+        return f'"last/{epoch}"' in (command.run_folder() / "checkpoints" / "digests.json").read_text()
+    except (ValueError, FileNotFoundError):
+        return False
+
+
 def first_checkpoint(command):
-    return command.names("last")[0] == [1]
+    return command.names("last")[0] == [1] and complete(command, 1)
 
 
 def within_an_epoch(command):
     """The third epoch, or a later one, is trained or evaluated: the one before is written, and no other is."""
     finished, unfinished = command.names("last")
     _, best_unfinished = command.names("best")
-    if not finished or finished[-1] < 2 or unfinished or best_unfinished:
+    if not finished or finished[-1] < 2 or unfinished or best_unfinished or not complete(command, finished[-1]):
         return False
     try:
         written = (command.run_folder() / "checkpoints" / "last" / str(finished[-1])).stat().st_ctime
@@ -108,7 +116,7 @@ def within_an_epoch(command):
 def write_of_last(command):
     """The fourth epoch's checkpoint, or a later one's, is half written."""
     finished, unfinished = command.names("last")
-    return bool(unfinished) and bool(finished) and finished[-1] >= 3
+    return bool(unfinished) and bool(finished) and finished[-1] >= 3 and complete(command, finished[-1])
 
 
 def write_of_the_first(command):

@@ -173,6 +173,9 @@ def test_one_without_a_digest_beside_others_was_not_written_to_its_end(folder):
     with pytest.warns(UserWarning, match=r"last: checkpoint 2 cannot be used .it was not written to its end"):
         found = open_and_restore(folder)
     assert found is not None and found[1] == {"epoch": 1}
+    (folder / "digests.json").write_text("{}")
+    with pytest.warns(UserWarning, match=r"last: checkpoint 1 cannot be used .*The run starts at the beginning"):
+        assert open_and_restore(folder) is None, "killed before the first was complete"
     (folder / "digests.json").unlink()
     found = open_and_restore(folder)
     assert found is not None and found[1] == {"epoch": 2}
