@@ -337,18 +337,11 @@ MISTAKES = {
         f"{SECOND_CLAIM}\nheadline = true\ntolerance = 0.1",
         "claims: exactly one needs `headline = true`; those that have it: accuracy, loss$",
     ),
-    # fmt: off
     "contradiction kept in an unknown variant": (
         'variant = "tanh"',
         'variant = "elu"',
         "contradictions[0].variant: no variant 'elu'; accepted: default, tanh$",
     ),
-    "plot of an unknown variant": (
-        "[variants.tanh]",
-        '[[sweeps]]\nfigure = 1\nabout = "a"\nsettings = { default = "x", elu = "y" }\n\n[variants.tanh]',
-        "sweeps[0].settings: no variant 'elu'; accepted: default, tanh$",
-    ),
-    # fmt: on
     "not TOML": ("format = 1", "format: 1", "not valid TOML: Expected '=' after a key"),
     "a key twice": ("format = 1", "format = 1\nformat = 1", "not valid TOML: Cannot overwrite a value"),
 }

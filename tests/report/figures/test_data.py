@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 import msgspec
 import pytest
 from report_records import GPU, claim, data, headline, make_record, make_spec
+from tiny_paper import load_tiny
 
 from fer_jax.data.faces import EMOTIONS
 from repro.judge.groups import PaperRuns, RecordedRun, collect
@@ -25,6 +26,7 @@ from repro.report.protocol_table import paper_table
 from repro.runs.plan import settings_sha256
 from repro.runs.records import Metrics
 from repro.specs.catalog import find_paper
+from repro.specs.decode import SpecError
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, under_protocol
 from repro.text.document import plain
 
@@ -210,6 +212,11 @@ class TestSweeps:
         assert lines(figures[0], 0, 0)["setting-2"].y[-1] == pytest.approx(50)
         assert len(missing) == 4
         assert "repro run onghena --variant lr_0_005" in missing[1]
+
+    def test_every_setting_must_be_a_variant_of_the_spec(self, tmp_path):
+        sweep = '[[sweeps]]\nfigure = 1\nabout = "a"\nsettings = { default = "x", elu = "y" }\n\n[variants.tanh]'
+        with pytest.raises(SpecError, match=r"sweeps\[0\]\.settings: no variant 'elu'; accepted: default, tanh$"):
+            load_tiny(tmp_path, ("[variants.tanh]", sweep))
 
 
 def _on_validation(one):
