@@ -127,7 +127,9 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     remedy = f"repro run {paper or 'teta2022'}"
     if known := [(path, record) for path, record in found if paper in (None, record.paper) and record.metrics]:
         text += "; the records that are there came without their networks"
-        remedy = f"{training_command(max(known, key=_rank)[1])} --with-network"
+        # Of equals the first seed: the command also trains those before it.
+        _, cheapest = max(known, key=lambda one: (_rank(one)[:-1], -one[1].seed))
+        remedy = f"{training_command(cheapest)} --with-network"
     others = sorted({record.paper for _, record in trained})
     text += f"; it has those of {', '.join(others)}" if others else ""
     raise RecordError(f"{results}: holds no trained network{text}; `{remedy}` trains one")
