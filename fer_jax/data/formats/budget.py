@@ -42,7 +42,7 @@ class Budget:
     # Digits deflate to a third, int64 pixels to a tenth. Small archives are left alone, they can do no harm.
     largest_ratio: int = 20
     harmless_bytes: int = 64 << 20
-    cpu_s: float = 35.0
+    cpu_s: float = 28.0
     cpu_s_per_mb: float = 1.0
     packed_bytes: int = 0
     bytes_out: int = 0
