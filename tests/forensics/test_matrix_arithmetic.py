@@ -42,7 +42,7 @@ def test_shares_of_the_training_part_lie_within_rounding_of_it_and_far_from_the_
 
 
 def test_shares_of_rows_tell_no_sums():
-    with pytest.raises(ValueError, match="do not tell which split"):
+    with pytest.raises(ValueError, match="do not show which split"):
         arithmetic.sums_fit(shares(drawn(SPLITS["Training"]), "row", 2), SPLITS["Training"])
 
 

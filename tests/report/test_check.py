@@ -13,7 +13,7 @@ from report_records import headline, make_record, make_spec, placed
 
 from repro.cli.main import main
 from repro.report.folder import CSV_NAME, REPORT_NAME, check_report, write_report
-from repro.runs.records import RecordError, write_record
+from repro.runs.records import write_record
 
 
 def write_all(results: Path, records: list) -> None:
@@ -42,12 +42,11 @@ def test_check_finds_a_changed_digit_and_a_new_record(tmp_path):
     assert any("61.2 ± 1.1 % (n = 2)" in line for line in check_report(tmp_path, [spec]))
 
 
-def test_a_broken_record_is_named(tmp_path):
+def test_a_broken_record_is_named_and_stops_nothing(tmp_path):
     broken = tmp_path / "runs" / "x" / "run.json"
     broken.parent.mkdir(parents=True)
     broken.write_text('{"format": 1}')
-    with pytest.raises(RecordError, match=r"run\.json: not a run record"):
-        check_report(tmp_path, [])
+    assert any("runs/x/run.json: not a run record" in line for line in check_report(tmp_path, []))
 
 
 def test_json_and_csv_are_printed_and_nothing_is_written(tmp_path):
