@@ -11,6 +11,8 @@ import pytest
 
 from fer_jax.data.faces import EMOTIONS, Faces
 from fer_jax.machine.compilation import keep_compiled_programs
+from fer_jax.network import convolution
+from fer_jax.network.backends import ChwnBackend, NhwcBackend
 from fer_jax.network.native.compiler import compiler
 from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from fer_jax.vocabulary.network import Network
@@ -18,6 +20,9 @@ from fer_jax.vocabulary.settings import Loss, Sgd, Training
 
 # Before JAX starts: work that is shared over devices is tested on every machine.
 jax.config.update("jax_num_cpu_devices", 4)
+
+# XLA's default, for tests of the compiler's own arithmetic (see `engine_compiles_quickly`).
+FULLY_OPTIMIZED = {"xla_backend_optimization_level": "3"}
 
 TINY_SIZE = 12  # pixels
 
@@ -62,6 +67,19 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         if compiler() is None:
             patch.setitem(os.environ, "FER_JAX_NATIVE", "0")  # its absence is a warning, and so an error of a test
         keep_compiled_programs()
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def engine_compiles_quickly() -> Iterator[None]:
+    """The engine's programs without LLVM's optimisation, which took half of the tests' time. Processes that tests start
+    compile as those of users do."""
+    quick = {"xla_backend_optimization_level": "0"}
+    with pytest.MonkeyPatch.context() as patch:
+        nhwc = property(lambda backend: quick)
+        patch.setattr(NhwcBackend, "compiler_options", nhwc)
+        chwn = property(lambda backend: {**convolution.supported_compiler_options(), **quick})
+        patch.setattr(ChwnBackend, "compiler_options", chwn)
         yield
 
 

@@ -17,6 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import FULLY_OPTIMIZED
 
 from fer_jax.network import model, pooling
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend, paddings
@@ -115,7 +116,8 @@ def loss_and_gradients(layers, backend, variables, x, dtype):
             )
             return -jnp.take_along_axis(jax.nn.log_softmax(logits), labels[:, None], 1).mean()
 
-        compiled = jax.jit(jax.value_and_grad(loss), compiler_options={**backend.compiler_options} or None)
+        options = {**backend.compiler_options, **(FULLY_OPTIMIZED if dtype == np.float32 else {})}
+        compiled = jax.jit(jax.value_and_grad(loss), compiler_options=options or None)
         result = jax.tree.map(np.asarray, compiled(params))
         jax.effects_barrier()
         return result

@@ -59,8 +59,12 @@ def figures_of(result):
     return np.array([entry["train"]["loss"], entry["minibatch"]["loss"], *per_split])
 
 
-@pytest.mark.parametrize("backend", [NhwcBackend(), ChwnBackend()], ids=lambda b: b.name)
-@pytest.mark.parametrize("paper", all_papers(), ids=lambda p: p.id)
+# A GPU's layout only for two papers, which have every kind of layer between them; `repro/gpu/checks.py` has others.
+EVERY_PAPER = [(ChwnBackend(), paper) for paper in all_papers()]
+EVERY_PAPER += [(NhwcBackend(), paper) for paper in all_papers() if paper.id in ("chavan2020", "onghena")]
+
+
+@pytest.mark.parametrize(("backend", "paper"), EVERY_PAPER, ids=[f"{p.id}-{b.name}" for b, p in EVERY_PAPER])
 def test_every_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monkeypatch):
     """Over the first epoch to 1e-4, with the paper's own optimizer, loss, dropout, batch norm and flips."""
     monkeypatch.setattr(engine_module, "choose_backend", lambda kind, dtype: backend)
@@ -68,9 +72,10 @@ def test_every_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, 
     short = {"batch_size": min(spec.training.batch_size, 48)}
     short |= {"epochs": 1} if spec.training.steps is None else {"steps": 5, "evaluate_every_steps": 4}
     training = msgspec.structs.replace(spec.training, **short)
-    # 64 channels: where 3 x 3 convolutions of the CPU's own take their way for many.
-    network = narrow(Network(spec.model.layers, training, SIZE, divide=255.0, random_flip={"train": 0.5}), 64)
-    given = [SeedData(seed, draw(seed, rows=200, evaluated=(200, 200), size=SIZE)) for seed in (0, 3)]
+    # 32 channels: from where on the CPU's own routines filter minimally, in both directions.
+    width = 32 if backend.name == "chwn" else 8
+    network = narrow(Network(spec.model.layers, training, SIZE, divide=255.0, random_flip={"train": 0.5}), width)
+    given = [SeedData(seed, draw(seed, rows=100, evaluated=(100, 100), size=SIZE)) for seed in (0, 3)]
     together = fit_seeds(network, given, devices=CPU[:1])
     for one, found in zip(given, together, strict=True):
         alone = fit(network, one.splits, seed=one.seed, devices=CPU[:1])
