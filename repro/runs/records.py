@@ -241,7 +241,8 @@ class RecordError(UserError):
 def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
     """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
     document = _rounded(msgspec.to_builtins(record))
-    return write_json(folder / name, {**document, _DIGEST: _document_sha256(msgspec.json.encode(document))})
+    as_read = msgspec.json.decode(msgspec.json.encode(document))
+    return write_json(folder / name, {**document, _DIGEST: _document_sha256(as_read)})
 
 
 def write_json(path: Path, document: Any) -> Path:
@@ -255,24 +256,22 @@ def read_record(path: Path) -> RunRecord:
     Older records carry no digest, and are taken as they are.
     """
     name = f"run record of format {RECORD_FORMAT}"
-    record = decode_record(path, RunRecord, name, _REMEDY)
+    document, record = _decoded(path, RunRecord, name, _REMEDY)
     if mistake := record_mistake(record, RECORD_FORMAT):
         raise RecordError(f"{path}: not a {name}: {mistake}; delete it and {_REMEDY}")
-    content = path.read_bytes()
-    written = msgspec.json.decode(content, type=dict[str, Any]).get(_DIGEST)
+    written = document.get(_DIGEST)
     # A record with one of these fields was written with its digest.
     if written is None and not (record.predictions_sha256 or record.network_sha256):
         return record
-    if written != _document_sha256(content):
+    if written != _document_sha256(document):
         raise RecordError(f"{path}: was changed after it was written (its SHA-256 differs); delete it and {_REMEDY}")
     return record
 
 
-def _document_sha256(content: bytes) -> str:
-    """Of all keys and values but the digest itself, however the JSON is laid out."""
-    document = msgspec.json.decode(content, type=dict[str, Any])
-    document.pop(_DIGEST, None)
-    return hashlib.sha256(msgspec.json.encode(document, order="sorted")).hexdigest()
+def _document_sha256(document: dict[str, Any]) -> str:
+    """Of all keys and values of decoded JSON but the digest itself, however the JSON was laid out."""
+    digested = {key: value for key, value in document.items() if key != _DIGEST}
+    return hashlib.sha256(msgspec.json.encode(digested, order="sorted")).hexdigest()
 
 
 def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
@@ -280,11 +279,17 @@ def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Rec
 
     Whatever a stranger's file makes the decoder raise is shown. FileNotFoundError if there is no such file.
     """
+    return _decoded(path, kind, name, remedy)[1]
+
+
+def _decoded(path: Path, kind: type[Record], name: str, remedy: str) -> tuple[Any, Record]:
+    """`decode_record`, and the same content as plain values."""
     try:
         content = record_bytes(path)
-        if mistake := exceeded(msgspec.json.decode(content)):
+        document = msgspec.json.decode(content)
+        if mistake := exceeded(document):
             raise ValueError(mistake)
-        return msgspec.json.decode(content, type=kind)
+        return document, msgspec.json.decode(content, type=kind)
     except FileNotFoundError:
         raise
     except Exception as error:
