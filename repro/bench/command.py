@@ -15,6 +15,7 @@ from typing import Any
 import click
 
 from fer_jax.data.faces import DataError
+from fer_jax.machine.processor import host_cores
 from fer_jax.vocabulary.settings import Precision
 from fer_jax.vocabulary.step_kinds import StepError
 from repro.bench import growth
@@ -137,10 +138,9 @@ class _Place:
     @staticmethod
     def find(request: Request) -> _Place:
         # Before JAX takes its devices here: it computes starting weights and the matmul rate, on the rivals' threads.
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-        for name, value in thread_environment(cores, "").items():
+        for name, value in thread_environment(host_cores(), "").items():
             os.environ.setdefault(name, value)
-        from fer_jax.machine.devices import choose_devices, device_kind, device_name, host_cores
+        from fer_jax.machine.devices import choose_devices, device_kind, device_name
 
         devices = choose_devices(request.device)
         kind = device_kind(devices[0])

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import subprocess
 import sys
 import time
@@ -27,6 +26,7 @@ from websockets.sync.client import ClientConnection, connect
 from fer_jax.data.faces import USAGES
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.devices import choose_devices, device_name
+from fer_jax.machine.processor import host_cores
 from repro.cli.options import results_option
 
 SIZE_PX = (640, 480)
@@ -126,8 +126,7 @@ def main(paper: str | None, frames: int, rate: float, results: Path) -> None:
     options = ["--results", str(results), *(["--paper", paper] if paper else [])]
     with started_server(*options) as address:
         click.echo(table(measure(address, frames, rate)))
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    machine = f"{device_name(choose_devices('cpu')[0])}, {cores} cores"
+    machine = f"{device_name(choose_devices('cpu')[0])}, {host_cores()} cores"
     click.echo(f"\n{SIZE_PX[0]} x {SIZE_PX[1]} pixels, one face, {rate:g} pictures/s; {machine}")
 
 

@@ -12,9 +12,10 @@ from fer_jax import TRAINING_VERSION
 from fer_jax.data.faces import Faces
 from fer_jax.data.steps import Prepared
 from fer_jax.duplicates.search import DUPLICATES_VERSION
-from fer_jax.machine.devices import device_name, host_cores, peak_memory_bytes
+from fer_jax.machine.devices import device_name, peak_memory_bytes
 from fer_jax.machine.precision import choose_precision
 from fer_jax.machine.process_settings import switches
+from fer_jax.machine.processor import host_cores
 from fer_jax.train.history import TrainResult, network_sha256
 from fer_jax.vocabulary.step_kinds import DropRepeats, DropSamePictures, DropUnrelated, Step
 from repro.runs.class_measures import ranking

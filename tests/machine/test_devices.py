@@ -1,7 +1,5 @@
 """Which devices there are."""
 
-import os
-
 import jax
 import numpy as np
 import pytest
@@ -12,7 +10,6 @@ from fer_jax.machine.devices import (
     data_mesh,
     device_kind,
     device_name,
-    host_cores,
     peak_memory_bytes,
 )
 
@@ -49,10 +46,6 @@ def test_a_mesh_only_for_several():
     assert data_mesh(devices[:1]) is None
     mesh = data_mesh(devices)
     assert mesh is not None and dict(mesh.shape) == {"data": 4}
-
-
-def test_host_cores():
-    assert 1 <= host_cores() <= (os.cpu_count() or 1)
 
 
 def test_peak_memory_is_in_bytes_and_keeps_the_peak():

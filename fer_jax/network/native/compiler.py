@@ -14,6 +14,8 @@ import threading
 import time
 from pathlib import Path
 
+from fer_jax.machine.processor import host_cores
+
 # A compiler that does not print its version by then hangs. It takes milliseconds, also on a busy machine.
 ANSWER_LIMIT_S = 20.0
 # The library takes 12 CPU seconds on an AMD EPYC of 2021, about six times as long on a single-board computer.
@@ -78,7 +80,7 @@ def compile_library(command: list[str], sources: list[Path], include: list[str],
                 errors.append(error)
 
     # Daemons, because a process that ends does not wait for these. `end_all` ends what they have started.
-    workers = [threading.Thread(target=compile_some, daemon=True) for _ in range(min(len(sources), _cores()))]
+    workers = [threading.Thread(target=compile_some, daemon=True) for _ in range(min(len(sources), host_cores()))]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -142,7 +144,3 @@ def end_all() -> None:
 def _first_error(text: str) -> str:
     lines = [line for line in text.splitlines() if "error" in line]
     return (lines or text.splitlines() or ["it printed nothing"])[0]
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
