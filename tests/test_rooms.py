@@ -53,7 +53,7 @@ _IMPORTS = {
     ),
     "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
     "repro.use": "vocabulary machine data train specs runs",
-    "repro.use.recognition": "vocabulary data use",
+    "repro.use.recognition": "vocabulary data text use",
     "repro.use.export": "repro vocabulary data network runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (

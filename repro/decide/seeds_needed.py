@@ -18,7 +18,7 @@ from repro.judge.groups import PaperRuns
 from repro.judge.judged_quantities import has_verdict
 from repro.judge.judgements import done, judge_claims, most_runs, rows_behind
 from repro.judge.verdicts import Judgement, Word, word_of
-from repro.specs.catalog import paper_files, run_command
+from repro.specs.catalog import paper_argument, run_command
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS, decide_comparison
@@ -133,16 +133,14 @@ def plan_to_show(paper: PaperRuns, audits: Sequence[AuditRecord] = ()) -> Docume
             Paragraph((strong(f"{plan.claim}:"), f" reported {plan.reported}{variant}; {seen}")),
             Items((now, plan.reason)),
         ]
-    commands = _commands(_word(paper), plans)
+    commands = _commands(_argument(paper), plans)
     if commands:
         blocks += [Paragraph("To decide as many as possible:"), Items(tuple(code(command) for command in commands))]
     return Document(f"{paper.id}: seeds that each accuracy needs for a verdict, as published", tuple(blocks))
 
 
-def _word(paper: PaperRuns) -> str:
-    """The paper's name on the command line; a paper that is not bundled is named by its file."""
-    path = paper.loaded.path if paper.loaded else Path(paper.id)
-    return paper.id if path.resolve() in [known.resolve() for known in paper_files()] else str(path)
+def _argument(paper: PaperRuns) -> str:
+    return paper_argument(paper.id, paper.loaded.path if paper.loaded else Path(paper.id))
 
 
 def _need(plan: SeedPlan) -> str:

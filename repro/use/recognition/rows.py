@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from fer_jax.data.faces import EMOTIONS
+from repro.text.export import FORMULA
 from repro.use.recognition.predict import Recognised
 from repro.use.recognition.recogniser import RecognisedFace
 from repro.use.trained import TrainedNetwork
@@ -51,7 +52,7 @@ def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
 
 def _no_formula(text: str) -> str:
     """A path that no spreadsheet takes for a formula, and that leads to the same file."""
-    return f"./{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
+    return f"./{text}" if text.startswith(FORMULA) else text
 
 
 def json_lines(results: Iterable[Recognised], trained: TrainedNetwork) -> Iterator[str]:
