@@ -27,7 +27,7 @@ FULLY_OPTIMIZED = {"xla_backend_optimization_level": "3"}
 TINY_SIZE = 12  # pixels
 
 # The files that take longest, by CPU seconds. They begin first, so that no worker of pytest-xdist is left with
-# one of them while the others have ended.
+# one while the others have ended.
 LONGEST = (
     "test_seeds_together.py",
     "test_networks.py",

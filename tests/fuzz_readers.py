@@ -3,7 +3,7 @@
     python tests/fuzz_readers.py --seconds 60          # all families, so long together, as CI runs it
     python tests/fuzz_readers.py csv npz --seconds 600 --found DIR
 
-Each family runs in a process of its own. A reader may refuse a file with an error of the suite (UserError); anything
+Each family runs in a separate process. A reader may refuse a file with an error of the suite (UserError); anything
 else is a finding: another exception, death by signal, more than 4 GB, or one input that takes more than 60 s of
 processor time. A finding is kept in the folder DIR, and the exit code is 1. The package atheris guides by coverage
 (`pip install atheris`); without it inputs are mutated blindly, and that is said.

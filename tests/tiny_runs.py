@@ -32,7 +32,7 @@ class TinyRuns:
 
     def __init__(self, tiny_paper: Callable[..., Path], dataset: Dataset, results: Path) -> None:
         self.tiny_paper, self.dataset, self.results = tiny_paper, dataset, results
-        self.told: list[str] = []
+        self.said: list[str] = []
 
     def __call__(
         self,
@@ -44,9 +44,9 @@ class TinyRuns:
         with_network: bool = False,
         **settings: Any,
     ) -> RunOutcome:
-        """What the user is told is added to `told`."""
+        """What the user sees is added to `said`."""
         context = RunContext(
-            data or self.dataset, devices, self.results, fresh, with_network=with_network, say=self.told.append
+            data or self.dataset, devices, self.results, fresh, with_network=with_network, say=self.said.append
         )
         return run(self.plan(**settings), context, report=report)
 

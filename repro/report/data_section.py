@@ -63,7 +63,7 @@ def data_section(audit: DataAudit | None) -> list[Block]:
 
 
 def _listed(rows: tuple[int, ...]) -> str:
-    """The number of samples, and the first of them, counted from 0."""
+    """How many samples, and the first ones, counted from 0."""
     shown = ", ".join(str(row) for row in rows[:LISTED])
     return f"{len(rows):,} (samples {shown}{', …' if len(rows) > LISTED else ''})" if rows else "none"
 

@@ -27,10 +27,10 @@ def test_without_locks_it_goes_on_and_says_so(tmp_path, monkeypatch, error):
         raise error
 
     monkeypatch.setattr(filelock.FileLock, "acquire", refused)
-    told = []
-    with run_lock(tmp_path / "run", told.append):
+    said = []
+    with run_lock(tmp_path / "run", said.append):
         pass
-    assert told == [f"{tmp_path / 'run'}: this file system has no locks; do not start this run twice at once"]
+    assert said == [f"{tmp_path / 'run'}: this file system has no locks; do not start this run twice at once"]
 
 
 def test_another_error_of_the_system_is_raised(tmp_path, monkeypatch):

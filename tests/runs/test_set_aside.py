@@ -27,7 +27,7 @@ def test_an_edited_spec_leaves_the_run_of_the_earlier_settings_whole(do):
     (aside,) = first.folder.parent.glob("seed-0-before-*")
     assert second.folder == first.folder and not second.skipped
     assert content(aside) == before, "record, predictions and network"
-    assert do.told == [f"{first.folder}: held a run of earlier settings, which is kept beside it in {aside.name}"]
+    assert do.said == [f"{first.folder}: held a run of earlier settings, which is kept beside it in {aside.name}"]
     assert load_trained(aside).record.network_sha256 == first.record.network_sha256
     assert find_trained(do.results) == second.folder, "the present settings come first"
     assert len(list(find_records(do.results))) == 2
@@ -115,7 +115,7 @@ def test_a_network_that_is_not_here_is_trained_again_and_its_record_stays(do):
     again = do()  # resumed without the option: it still replaces nothing
     assert not again.skipped and again.record.finished == first.record.finished
     assert kept_files(first) == kept
-    assert do.told == [f"{first.folder}: the network is trained again, with exactly the numbers of the record"]
+    assert do.said == [f"{first.folder}: the network is trained again, with exactly the numbers of the record"]
     found = load_trained(first.folder)
     assert found.record.network_sha256 == first.record.network_sha256 and found.record.resumed == 1
     assert do(with_network=True).skipped
@@ -130,9 +130,9 @@ def test_a_network_with_other_numbers_has_a_record_of_its_own(do):
     kept = without_network(first)
     again = do(with_network=True)
     assert again.record.metrics == metrics and kept_files(first) == kept
-    (told,) = do.told
+    (said,) = do.said
     accuracy = first.record.metrics["test"].accuracy
-    assert f"test {accuracy / 2:.2%} recorded, {accuracy:.2%} now" in told and "The record stays" in told
+    assert f"test {accuracy / 2:.2%} recorded, {accuracy:.2%} now" in said and "The record stays" in said
     assert load_trained(first.folder).record.metrics == first.record.metrics
     fresh = do(fresh=True)
     assert fresh.record.metrics == first.record.metrics and not (first.folder / "network.json").exists()

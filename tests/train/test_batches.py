@@ -1,4 +1,4 @@
-"""Which rows stand in which batch: counts of the documents' own datasets, and every row once."""
+"""Which rows are in which batch: counts of the documents' own datasets, and every row once."""
 
 import itertools
 

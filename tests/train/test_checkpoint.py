@@ -187,7 +187,7 @@ def test_one_without_a_digest_beside_others_was_not_written_to_its_end(folder):
 
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_full_disk_is_one_error_and_the_checkpoint_before_stays(folder, capfd):
-    """A limit on the size of files stands in for the disk. Orbax logs nothing, and leaves nothing half-written."""
+    """A limit on the size of files replaces a full disk. Orbax logs nothing, and leaves nothing half-written."""
     checkpoints = Checkpoints(folder)
     checkpoints.save("last", 1, state(1), {"epoch": 1})
     large = state(2, shape=(600, 1000))

@@ -145,8 +145,8 @@ def regular_size(path: Path) -> int:
 def decoding(place: str, what: str, remedy: str = "fetch it again") -> Iterator[None]:
     """Around every decoder that is not ours: whatever it raises becomes a DataError with its own message.
 
-    Decoders raise many kinds of errors for damaged input (struct.error, TokenError, RecursionError, ...), so that no
-    list of them is complete.
+    Decoders raise many kinds of errors for damaged input (struct.error, TokenError, RecursionError, ...), so no list
+    is complete.
     """
     try:
         yield

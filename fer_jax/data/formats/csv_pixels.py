@@ -82,7 +82,7 @@ def convert_row(field: bytes, place: str) -> list[int]:
     """The pixels of one field of any white space, one number at a time. DataError naming the offending pixel."""
     if b"..." in field[:20_000]:
         raise DataError(
-            f"{place}: the pixels are shortened to '...', as NumPy prints long arrays: most of them are lost. Save the "
+            f"{place}: the pixels are shortened to '...', as NumPy prints long arrays: most values are lost. Save the "
             "data again, with ' '.join(map(str, pixels)) or numpy.savez"
         )
     values = []

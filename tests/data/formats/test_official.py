@@ -57,9 +57,9 @@ def test_the_parts_of_a_test_folder_in_the_order_of_the_csv(official: Faces) -> 
     test = official.take(official.usage > 0)
     order = np.random.default_rng(0).permutation(len(test))
     mixed = np.concatenate([order[test.usage[order] == u] for u in (1, 2)])  # classes mixed, PublicTest first
-    told = parts_by_order(test.labels[mixed])
-    assert told is not None
-    np.testing.assert_array_equal(told, test.usage[mixed])
+    usage = parts_by_order(test.labels[mixed])
+    assert usage is not None
+    np.testing.assert_array_equal(usage, test.usage[mixed])
     assert parts_by_order(test.labels[mixed][1:]) is None
 
 
