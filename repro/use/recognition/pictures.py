@@ -49,12 +49,18 @@ def decode_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -
 
 
 def open_picture(
-    payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS, formats: tuple[str, ...] = FORMATS
+    payload: bytes,
+    name: str,
+    *,
+    max_pixels: int = MAX_PIXELS,
+    formats: tuple[str, ...] = FORMATS,
+    may_reduce: bool = False,
 ) -> Image.Image:
     """Like `decode_picture`, but gives a Pillow image: mode L if it is gray, otherwise RGB.
 
-    A JPEG of more than `max_pixels` and at most MAX_REDUCED_PIXELS is decoded at a half, a quarter or an eighth of its
-    size, which the result has; other images are refused.
+    An image of more than `max_pixels` is refused. may_reduce: a JPEG of at most MAX_REDUCED_PIXELS is decoded at a
+    half, a quarter or an eighth of its size instead, which the result has. That still reads all of its compressed
+    values, so a server must not do it for a stranger.
     """
     if scans := too_many_scans(payload):
         raise PictureError(f"{name}: a JPEG of {scans:,} scans; no camera and no program writes so many")
@@ -63,7 +69,7 @@ def open_picture(
         raise PictureError(f"{name}: {not_decoded(kind)}")
     try:
         with Image.open(io.BytesIO(payload), formats=formats) as image:
-            _reduce(image, name, max_pixels)
+            _check_size(image, name, max_pixels, may_reduce)
             image.load()
             return _eight_bits(upright(image))
     except PictureError:
@@ -91,15 +97,17 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
         payload = path.read_bytes()
     except OSError as error:
         raise PictureError(f"{path}: cannot be read ({error.strerror or error})") from None
-    return open_picture(payload, str(path), max_pixels=max_pixels, formats=(*FORMATS, *telephone_decoders()))
+    return open_picture(
+        payload, str(path), max_pixels=max_pixels, formats=(*FORMATS, *telephone_decoders()), may_reduce=True
+    )
 
 
-def _reduce(image: Image.Image, name: str, max_pixels: int) -> None:
-    """Have a JPEG decoded small enough. PictureError for other images of more than `max_pixels`."""
+def _check_size(image: Image.Image, name: str, max_pixels: int, may_reduce: bool) -> None:
+    """Have a JPEG decoded small enough, if it may be. PictureError for other images of more than `max_pixels`."""
     width, height = image.size
     if width * height <= max_pixels:
         return
-    for share in (2, 4, 8):
+    for share in (2, 4, 8) if may_reduce else ():
         smaller = (-(-width // share), -(-height // share))
         if smaller[0] * smaller[1] <= max_pixels and width * height <= MAX_REDUCED_PIXELS:
             image.draft(None, smaller)  # does nothing for formats other than JPEG

@@ -166,11 +166,13 @@ def test_a_jpeg_of_a_hundred_megapixels_is_decoded_smaller() -> None:
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG")
     for most, size in ((600_000, (1000, 600)), (599_999, (500, 300)), (40_000, (250, 150)), (10_000, (125, 75))):
-        found = open_picture(buffer.getvalue(), "large", max_pixels=most)
+        found = open_picture(buffer.getvalue(), "large", max_pixels=most, may_reduce=True)
         assert found.size == size
         assert found.getextrema() == (90, 90)
     with pytest.raises(PictureError, match="1000 x 600 pixels are more than the 9,000"):
-        open_picture(buffer.getvalue(), "large", max_pixels=9_000)
+        open_picture(buffer.getvalue(), "large", max_pixels=9_000, may_reduce=True)
+    with pytest.raises(PictureError, match="1000 x 600 pixels are more than the 599,999"):
+        open_picture(buffer.getvalue(), "large", max_pixels=599_999)  # of a stranger's picture: `serve`
 
 
 def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
