@@ -34,6 +34,11 @@ class CheckpointError(UserError):
     """A checkpoint cannot be read or written. The message names the folder and the remedy."""
 
 
+def is_written(folder: Path, name: str) -> bool:
+    """Whether the folder has a checkpoint of this name that was written to its end; also while a run writes there."""
+    return any(key.startswith(f"{name}/") for key in read_digests(folder) or ())
+
+
 class Checkpoints:
     """Two Orbax folders below `folder`: ``last`` and ``best``, each with the newest finished checkpoints.
 
@@ -49,7 +54,7 @@ class Checkpoints:
         self.folder = folder.resolve()
         if sys.unraisablehook is not _without_closed_loops:
             sys.unraisablehook = _without_closed_loops
-        self._digests = self._read_digests()
+        self._digests = read_digests(self.folder)
         names = [name for name in NAMES if not read_only or (self.folder / name).is_dir()]
         try:
             with _without_logs():
@@ -164,16 +169,6 @@ class Checkpoints:
         for manager in self._managers.values():
             manager.close()
 
-    def _read_digests(self) -> dict[str, str] | None:
-        """None in a folder from before there were digests; without entries if the file is damaged."""
-        try:
-            content = json.loads((self.folder / _DIGESTS).read_bytes())
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError):
-            return {}
-        return content if isinstance(content, dict) else {}
-
     def _note(self, name: str = "", epoch: int = 0) -> None:
         """Write the digests of all checkpoints that are there, that of `epoch` anew."""
         older = {} if self._digests is None else self._digests
@@ -186,6 +181,17 @@ class Checkpoints:
             if key == new or adopted or key in older
         }
         write_atomically(self.folder / _DIGESTS, json.dumps(self._digests, indent=1).encode())
+
+
+def read_digests(folder: Path) -> dict[str, str] | None:
+    """None in a folder from before there were digests; without entries if the file is damaged."""
+    try:
+        content = json.loads((folder / _DIGESTS).read_bytes())
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 _shown = sys.unraisablehook

@@ -17,7 +17,8 @@ from typing import Any
 
 import click
 
-from repro.runs.records import RunRecord, find_records, write_atomically
+from fer_jax.train.checkpoint import is_written
+from repro.runs.records import CHECKPOINTS_NAME, RunRecord, find_records, write_atomically
 
 # Absolute errors of the training loss. After a kill the same updates follow, but a GPU adds up sums in no fixed order,
 # and training amplifies such rounding.
@@ -49,10 +50,10 @@ class Rerun:
     def checkpoints(self) -> int:
         """The number of runs with a finished checkpoint."""
         try:
-            found = list(self.results.glob("runs/**/checkpoints/last/*"))
+            folders = list(self.results.glob(f"runs/**/{CHECKPOINTS_NAME}"))
         except FileNotFoundError:  # a run that has just ended deletes its checkpoints
             return 0
-        return len({path.parents[2] for path in found if path.name.isdigit()})
+        return sum(is_written(folder, "last") for folder in folders)
 
 
 def killed(paper: str, scratch: Path, *, epochs: int, data: str, device: str, more: list[str]) -> list[dict[str, Any]]:

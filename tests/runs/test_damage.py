@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tiny_runs import Killed, TinyRuns, stop_at, tiny_dataset
 
-from fer_jax.train.checkpoint import CheckpointError, Checkpoints
+from fer_jax.train.checkpoint import CheckpointError, Checkpoints, read_digests
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
 from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RecordError, read_record, write_record
 from repro.use.trained import load_trained
@@ -66,7 +66,7 @@ def test_a_bit_flipped_in_any_file_of_a_checkpoint_is_noticed(finished, tmp_path
     assert len(files) > 10
     for path in files:
         for place in flips(path, path.relative_to(folder).as_posix()):
-            checkpoints._digests = checkpoints._read_digests()
+            checkpoints._digests = read_digests(checkpoints.folder)
             assert any(checkpoints.trouble(*one) for one in there), f"unnoticed: {place}"
     assert [checkpoints.trouble(*one) for one in there] == [None, None], "the digest of one that was not touched"
     checkpoints.close()
