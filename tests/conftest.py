@@ -83,6 +83,14 @@ def engine_compiles_quickly() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="module", autouse=True)
+def platforms_as_before() -> Iterator[None]:
+    """`repro serve` takes the CPU for its whole process. The tests of other files may ask for any device."""
+    before = jax.config.values["jax_platforms"]
+    yield
+    jax.config.update("jax_platforms", before)
+
+
 def draw_tiny_faces(rows: int, seed: int = 0, size: int = TINY_SIZE, usage: int = 0) -> Faces:
     """Faces with a pattern per emotion under noise: learnable in a few epochs, but not without error."""
     patterns = np.random.default_rng(99).integers(0, 255, (len(EMOTIONS), size, size))
