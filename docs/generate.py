@@ -237,9 +237,9 @@ def results_table() -> str:
     sys.path.insert(0, str(ROOT))
     from repro.report.inputs import read_input
     from repro.report.protocol_table import overview_table
-    from repro.specs.catalog import all_papers
+    from repro.specs.catalog import bundled_papers
 
-    given = read_input(ROOT / "results", all_papers())
+    given = read_input(ROOT / "results", bundled_papers())
     return narrowed(overview_table([paper for paper in given.papers if paper.loaded], given.all_audits))
 
 

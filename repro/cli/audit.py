@@ -73,10 +73,11 @@ def audit_paper_command(
     from repro.audit.records import write_audit
     from repro.report.audit_section import audit_blocks
     from repro.runs.dataset import open_dataset
+    from repro.runs.kept_specs import keep_spec
     from repro.text.document import Document
     from repro.text.terminal import terminal
 
-    loaded = find_paper(paper)
+    loaded = find_paper(paper, results)
     loaded.resolve(variant)
     dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
@@ -88,6 +89,7 @@ def audit_paper_command(
     else:
         click.echo(terminal(Document(loaded.id, tuple(audit_blocks(loaded.id, variant, record)))))
     if protocol == "all" and not dataset.faces.synthetic:
+        keep_spec(results, loaded.id, loaded.content)
         click.echo(f"wrote {write_audit(results, record)}", err=True)
 
 

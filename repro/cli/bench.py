@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from repro.cli.options import device_option
-from repro.specs.catalog import all_papers, find_paper
+from repro.specs.catalog import bundled_papers, find_paper
 
 EXIT_BENCH_FAILED = 1
 COMPARISONS = ("train", "predict", "import", "audit", "growth", "seeds")
@@ -93,7 +93,7 @@ def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -
 )
 def bench(papers: tuple[str, ...], **options: Any) -> None:
     """How fast this suite is beside PyTorch and Keras, on this machine, with the networks of the papers."""
-    loaded = tuple(find_paper(name) for name in papers) or tuple(all_papers())
+    loaded = tuple(find_paper(name, options["results"]) for name in papers) or tuple(bundled_papers())
 
     from repro.bench import command  # here, because the import is slow
 

@@ -43,7 +43,7 @@ def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, 
     With --no-train, hypotheses without enough runs are listed with the number of runs and minutes that they need.
     Results on real data are kept for `repro report`. Exit code 1 if a run failed.
     """
-    loaded = find_paper(paper)
+    loaded = find_paper(paper, results)
     if train:
         begin_kernels(device)
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 import click
 import msgspec
 
-from repro.cli.options import json_option
+from repro.cli.options import json_option, results_option
 from repro.forensics import examine
 from repro.forensics.contradictions import ContradictedPassage, points
 from repro.report.forensics_section import findings_section, summary
@@ -26,14 +27,15 @@ Example:
 @click.command("forensics", epilog=EXAMPLE)
 @click.argument("paper")
 @click.option("--all", "show_all", is_flag=True, help="Also show the checks that fit and those that cannot tell.")
+@results_option
 @json_option
-def forensics(paper: str, show_all: bool, as_json: bool) -> None:
+def forensics(paper: str, show_all: bool, results: Path, as_json: bool) -> None:
     """Check whether a paper's printed numbers are consistent with each other.
 
     Needs no data and no training. "Impossible" means that no convention known here gives the numbers, and that the
     check rests on the paper's own words alone.
     """
-    loaded = find_paper(paper)
+    loaded = find_paper(paper, results)
     findings = examine(loaded)
     if as_json:
         found = points(loaded.spec.passages, findings)

@@ -27,7 +27,7 @@ def plan(paper: str, results: Path, as_json: bool) -> None:
     from repro.report.inputs import paper_audits, paper_runs
     from repro.text.terminal import terminal
 
-    loaded = find_paper(paper)
+    loaded = find_paper(paper, results)
     must_exist(results)
     runs, audits = paper_runs(loaded, results), paper_audits(loaded, results)
     if as_json:

@@ -9,7 +9,7 @@ from pathlib import Path
 import click
 
 from repro.cli.options import must_exist, results_option
-from repro.specs.catalog import all_papers
+from repro.specs.catalog import all_papers, bundled_papers
 
 EXIT_STALE = 1
 REPORT_EXAMPLE = """\
@@ -59,7 +59,7 @@ def report(
         click.echo(_printed(results, as_json), nl=False)
         return
     if check:
-        difference = check_report(results, all_papers())
+        difference = check_report(results, bundled_papers())
         for line in difference:
             click.echo(line, err=True)
         if difference:
@@ -67,7 +67,7 @@ def report(
             sys.exit(EXIT_STALE)
         click.echo(f"the report in {results} matches the records")
         return
-    given = read_input(results, all_papers())
+    given = read_input(results, bundled_papers())
     for path in write_input(given):
         click.echo(f"wrote {path}")
     if not figures_available():
@@ -85,7 +85,7 @@ def _printed(results: Path, as_json: bool) -> str:
     from repro.report.inputs import read_input
     from repro.text.export import as_builtins, table_csv
 
-    given = read_input(results, all_papers())
+    given = read_input(results, bundled_papers())
     if as_json:
         pages = {name: as_builtins(document) for name, document in documents(given).items()}
         return json.dumps(pages, indent=2, ensure_ascii=False) + "\n"
@@ -95,7 +95,7 @@ def _printed(results: Path, as_json: bool) -> str:
 def _write_html(path: Path, results: Path) -> None:
     from repro.report.page.document import write_page
 
-    for written in write_page(path, results, all_papers()):
+    for written in write_page(path, results, bundled_papers()):
         click.echo(f"wrote {written}")
 
 
@@ -106,7 +106,7 @@ def _write_mistakes(results: Path, data: str | None) -> None:
 
     if not figures_available():
         raise RecordError(NOT_INSTALLED)
-    written, left_out = write_mistakes(results, all_papers(), open_dataset(data))
+    written, left_out = write_mistakes(results, all_papers(results), open_dataset(data))
     for path in written:
         click.echo(f"wrote {path}")
     for why in left_out:

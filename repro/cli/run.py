@@ -124,7 +124,7 @@ def run(paper: str, variant: str, **options: Any) -> None:
     With --until-decided, say how long it may take, then add seeds until the main claim is decided, the last look is
     over, or the next look does not fit in the budget. Runs that exist count. The last line is the answer.
     """
-    loaded = find_paper(paper)
+    loaded = find_paper(paper, options["results"])
     names = loaded.variant_names() if variant == ALL else (variant,)
     run_jobs([(loaded, name) for name in names], **options)
 

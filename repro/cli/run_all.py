@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from repro.cli.run import run_jobs, run_options
-from repro.specs.catalog import all_papers
+from repro.specs.catalog import bundled_papers
 from repro.specs.decode import DEFAULT_VARIANT
 
 EXAMPLE = """\
@@ -27,5 +27,5 @@ def run_all(variants: bool, **options: Any) -> None:
     With --until-decided, the paper whose next look costs least goes first, so that a budget decides as many as
     possible.
     """
-    jobs = [(p, name) for p in all_papers() for name in (p.variant_names() if variants else (DEFAULT_VARIANT,))]
+    jobs = [(p, name) for p in bundled_papers() for name in (p.variant_names() if variants else (DEFAULT_VARIANT,))]
     run_jobs(jobs, **options)

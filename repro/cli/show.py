@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import click
 
-from repro.cli.options import example, json_option, print_json
+from repro.cli.options import example, json_option, print_json, results_option
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT
 
@@ -14,13 +16,14 @@ from repro.specs.decode import DEFAULT_VARIANT
 )
 @click.argument("paper")
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Show the settings of this variant.")
+@results_option
 @json_option
-def show(paper: str, variant: str, as_json: bool) -> None:
+def show(paper: str, variant: str, results: Path, as_json: bool) -> None:
     """Print one paper: settings with their sources, claims, contradictions."""
     from repro.report.describe import paper_document, paper_to_show
     from repro.text.terminal import terminal
 
-    loaded = find_paper(paper)
+    loaded = find_paper(paper, results)
     if as_json:
         print_json(paper_document(loaded, variant))
     else:

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import click
 
-from repro.cli.options import EXIT_BAD_INPUT, example
+from repro.cli.options import EXIT_BAD_INPUT, example, results_option
 from repro.specs.catalog import find_paper, paper_files
 from repro.specs.decode import SpecError
 
 
 @click.command(epilog=example("repro validate", "repro validate ./my-paper.toml"))
 @click.argument("papers", nargs=-1)
-def validate(papers: tuple[str, ...]) -> None:
+@results_option
+def validate(papers: tuple[str, ...], results: Path) -> None:
     """Check specs: all that come with the suite, or the named papers and files."""
     wrong = 0
     for name in papers or tuple(str(path) for path in paper_files()):
         try:
-            loaded = find_paper(name)
+            loaded = find_paper(name, results)
         except SpecError as error:
             wrong += 1
             click.echo(f"error: {error}", err=True)

@@ -15,6 +15,7 @@ from repro.judge.usual_spread import UsualSpread, usual_spread
 from repro.runs.data_names import NOT_FER2013
 from repro.runs.plan import settings_sha256
 from repro.runs.records import Overrides, RunRecord, switch_words
+from repro.specs.catalog import is_bundled
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 
@@ -168,7 +169,7 @@ def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
 
 
 def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[PaperRuns]:
-    """The papers by id with their runs; papers found only in records come last.
+    """The papers by id with their runs, own papers first; papers found only in records come last.
 
     runs: of all papers, because each verdict borrows the spread of all (`repro.judge.usual_spread`).
     """
@@ -178,7 +179,8 @@ def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[Pa
     for run in runs:
         found.setdefault(run.record.paper, []).append(run)
     loaded = {spec.id: spec for spec in specs}
-    ids = [*sorted(loaded), *sorted(set(found) - set(loaded))]
+    own_first = sorted(loaded, key=lambda id: (is_bundled(id), id))
+    ids = [*own_first, *sorted(set(found) - set(loaded))]
     return [PaperRuns(id, loaded.get(id), tuple(found.get(id, ())), usual) for id in ids]
 
 

@@ -23,6 +23,7 @@ from repro.report.protocol_table import (
 )
 from repro.report.run_sections import run_sections
 from repro.report.tables import NOTHING, headline
+from repro.specs.catalog import is_bundled
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.text import units
 from repro.text.document import (
@@ -198,16 +199,16 @@ def _word(text: Inline) -> str:
 
 
 def front_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> Table:
-    """Five columns that fit a page and a phone; the papers in the order of `by_gap`."""
+    """Five columns that fit a page and a phone; own papers first, and the papers in the order of `by_gap`."""
     ranked = by_gap([paper for paper in papers if paper.loaded is not None], audits)
     measured = {one.paper.id for one in ranked}
-    rows = [_front_row(one) for one in ranked]
+    rows: list[Row] = [_front_row(one) for one in ranked]
     rows += [
         row_of([link(paper.id, f"{paper.id}.md"), even_reported(claim), NOT_RUN, NOTHING, OPEN], paper.id)
         for paper in papers
         if paper.loaded is not None and paper.id not in measured and (claim := headline(paper)) is not None
     ]
-    return table(FRONT_COLUMNS, rows)
+    return table(FRONT_COLUMNS, sorted(rows, key=lambda row: is_bundled(row.paper)))
 
 
 def _front_row(one: HeadlineRuns) -> Row:

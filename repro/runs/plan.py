@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,7 @@ class RunPlan:
     precision: of products, as `fer_jax.machine.precision` names them; None for the default of the device that runs it.
     keep_going: train to the end even if the run has plainly failed by `fer_jax.train.constant_answer.never_learned`. It
     is no part of a run's identity, because it does not change the numbers of a run that reaches its end without it.
+    spec_content: the bytes of the spec's file, which the results folder keeps (`repro.runs.kept_specs`).
     """
 
     spec: Spec
@@ -34,6 +35,7 @@ class RunPlan:
     overrides: Overrides
     precision: Precision | None = None
     keep_going: bool = False
+    spec_content: bytes = field(default=b"", repr=False)
 
     @property
     def paper(self) -> str:
@@ -72,7 +74,9 @@ def make_plan(
     spec = under_protocol(loaded.resolve(variant), protocol)
     if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
         overrides = msgspec.structs.replace(overrides, epochs=None)
-    return RunPlan(spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision, keep_going)
+    return RunPlan(
+        spec, loaded.path, loaded.sha256, variant, protocol, seed, overrides, precision, keep_going, loaded.content
+    )
 
 
 def evaluations(training: Training) -> int:

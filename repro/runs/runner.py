@@ -20,6 +20,7 @@ from fer_jax.train.loop import Progress, SplitsDiffer, fit_seeds
 from fer_jax.vocabulary.layers import parameter_count
 from fer_jax.vocabulary.network import Network
 from repro.runs.dataset import Dataset
+from repro.runs.kept_specs import keep_spec
 from repro.runs.plan import RunPlan
 from repro.runs.preparation import prepare
 from repro.runs.recording import asked_record, ended_record, packed_predictions
@@ -67,6 +68,7 @@ def run_seeds(
     Raises SplitsDiffer if the data steps give different seeds splits of different sizes, and what `run` raises.
     """
     asked_at = time.perf_counter() if asked_at is None else asked_at
+    keep_spec(context.results, plans[0].paper, plans[0].spec_content)
     runs = [StoredRun(plan, context) for plan in plans]
     known = {one.folder: record for one in runs if (record := one.done_here()) is not None}
     with ExitStack() as held:

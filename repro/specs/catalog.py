@@ -1,13 +1,24 @@
-"""The available papers, and how a name on the command line becomes a spec."""
+"""The available papers, and how a name on the command line becomes a spec.
+
+Bundled papers come with the suite. Own papers are files of the user. Every run keeps the file of an own paper in its
+results folder, as ``specs/<id>.toml``; from then on the paper has a name there.
+"""
 
 from __future__ import annotations
 
+import re
+import stat
+from dataclasses import dataclass
 from pathlib import Path
 
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError, load_spec
 from repro.specs.protocols import AS_PUBLISHED
 
 TEMPLATE = "TEMPLATE.toml"
+RESULTS = Path("results")  # the default of --results
+KEPT_FOLDER = "specs"  # in a results folder
+MOST_KEPT = 500
+_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 def papers_folder() -> Path:
@@ -21,30 +32,105 @@ def paper_files() -> list[Path]:
     return sorted(path for path in papers_folder().glob("*.toml") if path.name != TEMPLATE)
 
 
-def all_papers() -> list[LoadedSpec]:
+def bundled_papers() -> list[LoadedSpec]:
     return [load_spec(path) for path in paper_files()]
 
 
-def find_paper(name: str) -> LoadedSpec:
-    """A paper by its id, or by the path of a spec file anywhere (it ends in .toml or holds a slash).
+def is_bundled(paper: str) -> bool:
+    """Whether a paper of this id comes with the suite."""
+    return paper in {path.stem for path in paper_files()}
 
-    Raises SpecError naming the available papers.
+
+# --- own papers -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class OwnPapers:
+    """The kept specs of a results folder, by id. unusable: one line for each file that is no spec, with the reason."""
+
+    papers: tuple[LoadedSpec, ...] = ()
+    unusable: tuple[str, ...] = ()
+
+
+def kept_path(results: Path, paper: str) -> Path:
+    """Where a results folder keeps the spec of an own paper."""
+    return results / KEPT_FOLDER / f"{paper}.toml"
+
+
+def own_papers(results: Path) -> OwnPapers:
+    """The own papers of a results folder. The folder may be a stranger's: what cannot be used is said, never raised."""
+    found: list[LoadedSpec] = []
+    unusable: list[str] = []
+    # Names with a second dot are older versions: <id>.<digest>.toml.
+    paths = sorted(path for path in (results / KEPT_FOLDER).glob("*.toml") if "." not in path.stem)
+    for path in paths[:MOST_KEPT]:
+        try:
+            path.as_posix().encode()  # a name that is no UTF-8 can be in no report
+            found.append(_kept(path))
+        except SpecError as error:
+            unusable.append(str(error))
+        except UnicodeEncodeError:
+            shown = path.as_posix().encode(errors="backslashreplace").decode()
+            unusable.append(f"{shown}: the file's name is no UTF-8; rename it")
+    if len(paths) > MOST_KEPT:
+        unusable.append(f"{results / KEPT_FOLDER}: {len(paths):,} specs; the first {MOST_KEPT} are read")
+    return OwnPapers(tuple(found), tuple(unusable))
+
+
+def _kept(path: Path) -> LoadedSpec:
+    """A spec of a results folder. Raises SpecError for what no run can have kept there."""
+    if not stat.S_ISREG(path.lstat().st_mode):  # a link would show a file from elsewhere, a pipe would never end
+        raise SpecError(f"{path}: not a regular file (a link, a pipe or a folder)")
+    loaded = load_spec(path)
+    if loaded.id != path.stem:
+        raise SpecError(f"{path}: the spec of {loaded.id!r}; rename it to {loaded.id}.toml")
+    if is_bundled(loaded.id):
+        raise SpecError(f"{path}: {_taken(loaded.id)}")
+    return loaded
+
+
+def _taken(paper: str) -> str:
+    return f"paper.id: {paper!r} is a paper that comes with the suite; give your own another id"
+
+
+# --- by name ----------------------------------------------------------------------------------------------------------
+
+
+def all_papers(results: Path = RESULTS) -> list[LoadedSpec]:
+    """The own papers of a results folder, then the bundled ones. Raises SpecError if a bundled one cannot be used."""
+    return [*own_papers(results).papers, *bundled_papers()]
+
+
+def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
+    """A paper by its id, bundled or kept in the results folder, or by the path of a spec file anywhere (it ends in
+    .toml or holds a slash).
+
+    Raises SpecError naming the available papers, and for a file that has the id of a bundled paper.
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
-        return load_spec(Path(name))
-    path = papers_folder() / f"{name}.toml"
-    if path not in paper_files():
-        known = ", ".join(p.stem for p in paper_files())
-        raise SpecError(
-            f"no paper {name!r}; there are: {known}; a spec of your own is given by its path: ./{name}.toml"
-        )
-    return load_spec(path)
+        return _own_file(Path(name))
+    if is_bundled(name):
+        return load_spec(papers_folder() / f"{name}.toml")
+    if _ID.fullmatch(name) and kept_path(results, name).exists():
+        return _kept(kept_path(results, name))
+    own = [path.stem for path in sorted((results / KEPT_FOLDER).glob("*.toml")) if _ID.fullmatch(path.stem)]
+    known = ", ".join([*own[:MOST_KEPT], *(path.stem for path in paper_files())])
+    raise SpecError(f"no paper {name!r}; there are: {known}; a spec of your own is given by its path: ./{name}.toml")
+
+
+def _own_file(path: Path) -> LoadedSpec:
+    """Raises SpecError for an id that a bundled paper has, unless the file is that paper's."""
+    loaded = load_spec(path)
+    if is_bundled(loaded.id) and loaded.content != (papers_folder() / f"{loaded.id}.toml").read_bytes():
+        raise SpecError(f"{path}: {_taken(loaded.id)}")
+    return loaded
 
 
 def paper_argument(paper: str, path: Path) -> str:
-    """The name of a paper on a command line: its id if it is bundled, else its file."""
-    bundled = path.resolve() in [one.resolve() for one in paper_files()]
-    return paper if bundled else str(path)
+    """The name of a paper on a command line: its id if it is bundled or kept in the default results folder, else its
+    file."""
+    known = [*paper_files(), kept_path(RESULTS, paper)]
+    return paper if path.resolve() in [one.resolve() for one in known] else str(path)
 
 
 def run_command(paper: str, variant: str = DEFAULT_VARIANT, protocol: str = AS_PUBLISHED) -> str:

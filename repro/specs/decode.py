@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 import tomllib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from repro.specs.spec import Provenance, Spec
 
 IMAGE_SIZE = 48  # FER-2013 (Goodfellow et al. 2013)
 DEFAULT_VARIANT = "default"
+MOST_VARIANTS, MOST_NUMBERS = 100, 1000  # of a spec; some checks compare each with each
 RESERVED_VARIANTS = (DEFAULT_VARIANT, "all")  # `--variant all` runs each
 SETTINGS = ("data", "model", "training")  # the tables that decide a run's numbers; a variant changes nothing else
 KINDS = (
@@ -41,13 +42,14 @@ class SpecError(UserError):
 @dataclass(frozen=True)
 class LoadedSpec:
     """A decoded spec with what the structs do not hold: its file, its raw tables, its provenance by key path, and the
-    SHA-256 of the file's bytes (empty if there was no file)."""
+    file's bytes with their SHA-256 (empty if there was no file)."""
 
     spec: Spec
     path: Path
     raw: dict[str, Any]
     provenance: dict[str, tuple[Provenance, ...]]
     sha256: str = ""
+    content: bytes = field(default=b"", repr=False)
 
     @property
     def id(self) -> str:
@@ -93,8 +95,12 @@ def load_spec(path: Path) -> LoadedSpec:
     found: dict[str, Any] = {}
     _take_provenance(raw, "", found)
     spec = _convert(raw, str(path))
+    if len(spec.variants) > MOST_VARIANTS:
+        raise SpecError(f"{path}: variants: {len(spec.variants):,}; at most {MOST_VARIANTS} are read")
+    if len(spec.all_claims) > MOST_NUMBERS:
+        raise SpecError(f"{path}: claims: {len(spec.all_claims):,} numbers; at most {MOST_NUMBERS:,} are read")
     provenance = {key: _convert_provenance(value, f"{path}: {key}.provenance") for key, value in found.items()}
-    loaded = LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest())
+    loaded = LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest(), content)
     _check_provenance(loaded)
     _check_fit(spec, str(path))
     for name in spec.variants:

@@ -14,6 +14,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tiny_paper import load_tiny
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
 from fer_jax.vocabulary.step_kinds import Step
@@ -298,3 +299,11 @@ def test_the_command_does_not_load_what_takes_long():
     code = f"import sys, repro.cli.forensics\nprint(*(name for name in {heavy} if name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
+
+
+def test_data_steps_that_no_memory_holds_are_not_carried_out(tmp_path):
+    copies = '[[data.steps]]\nstep = "augment_copies"\nsplit = "train"\ntransforms = [{ kind = "flip_horizontal" }]\n'
+    copies += 'provenance = [{ kind = "assumed", reason = "a stranger" }]\n'
+    loaded = load_tiny(tmp_path, ("[[model.layers]]", f"{100 * copies}[[model.layers]]"))
+    assert Case(loaded).rows("default") == {}
+    assert Case(load_tiny(tmp_path)).rows("default")["train"].total == 28_709

@@ -6,6 +6,7 @@ import pytest
 from markdown_it import MarkdownIt
 from report_records import headline, make_record, make_spec
 from results_folders import write_results
+from tiny_paper import load_tiny
 
 from repro.report.folder import render_input
 from repro.report.inputs import read_input
@@ -29,6 +30,28 @@ def test_odd_files_of_every_kind_are_listed_and_the_rest_is_shown(tmp_path: Path
         assert name in pages["RESULTS.md"]
     assert str(tmp_path) not in pages["RESULTS.md"]
     assert "50.0" in pages[f"{spec.id}.md"]
+
+
+def test_own_papers_of_the_folder_come_first_and_a_broken_one_is_listed(tmp_path: Path) -> None:
+    given = make_spec("aaa2020", claims=(headline(),))
+    own = load_tiny(tmp_path)
+    (tmp_path / "results/specs").mkdir(parents=True)
+    (tmp_path / "results/specs/tiny.toml").write_bytes(own.content)
+    (tmp_path / "results/specs/bad.toml").write_bytes(b'format = 1\n[paper]\nid = "\x1b[2J"')
+    records = [make_record(own, seed=seed) for seed in range(9)]
+    write_results(tmp_path / "results", *records)
+    found = read_input(tmp_path / "results", [given])
+    assert [(paper.id, paper.loaded is not None, len(paper.runs)) for paper in found.papers] == [
+        ("tiny", True, 9),
+        ("aaa2020", True, 0),
+    ]
+    assert [line.partition(":")[0] for line in found.unusable] == ["specs/bad.toml"]
+    pages = render_input(found)
+    assert {"tiny.md", "aaa2020.md"} <= pages.keys()
+    assert "(n = 9)" in pages["tiny.md"]
+    assert "without a spec" not in pages["RESULTS.md"]
+    assert pages["RESULTS.md"].index("tiny.md") < pages["RESULTS.md"].index("aaa2020.md")
+    assert "tiny" in {figure.paper for figure in found.gallery.figures}
 
 
 HOSTILE = [

@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 
 import pytest
-from tiny_paper import write_tiny
+from tiny_paper import edited, write_tiny
 
 from repro.specs import catalog
-from repro.specs.catalog import TEMPLATE, all_papers, find_paper, paper_files, papers_folder
+from repro.specs.catalog import (
+    TEMPLATE,
+    all_papers,
+    bundled_papers,
+    find_paper,
+    own_papers,
+    paper_argument,
+    paper_files,
+    papers_folder,
+)
 from repro.specs.decode import SpecError
 
 
 def test_the_five_papers_come_with_the_suite():
-    assert [paper.id for paper in all_papers()] == ["basani2017", "chavan2020", "onghena", "teta2022", "zhaqsylyq"]
+    assert [paper.id for paper in bundled_papers()] == ["basani2017", "chavan2020", "onghena", "teta2022", "zhaqsylyq"]
     assert TEMPLATE not in {path.name for path in paper_files()}
 
 
@@ -52,4 +62,67 @@ def test_the_papers_inside_an_installed_package_come_first(tmp_path, monkeypatch
     (package / "papers").mkdir(parents=True)
     shutil.copy(write_tiny(tmp_path), package / "papers" / "tiny.toml")
     monkeypatch.setattr(catalog, "__file__", str(package / "specs" / "catalog.py"))
-    assert [paper.id for paper in all_papers()] == ["tiny"]
+    assert [paper.id for paper in bundled_papers()] == ["tiny"]
+
+
+# --- own papers in a results folder -----------------------------------------------------------------------------------
+
+
+def kept(results, *edits, name="tiny"):
+    path = results / "specs" / f"{name}.toml"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(edited(*edits))
+    return path
+
+
+def test_a_kept_spec_is_a_paper_by_its_id(tmp_path):
+    path = kept(tmp_path)
+    assert find_paper("tiny", tmp_path).path == path
+    assert [paper.id for paper in all_papers(tmp_path)] == ["tiny", *(paper.id for paper in bundled_papers())]
+    with pytest.raises(SpecError, match="there are: tiny, basani2017"):
+        find_paper("tini", tmp_path)
+
+
+@pytest.mark.parametrize("name", ["../tiny", "..", "Tiny", "tiny.0123456789abcdef"])
+def test_an_id_leads_to_no_other_file(tmp_path, name):
+    (tmp_path / "tiny.toml").write_text(edited())
+    kept(tmp_path, name="Tiny")
+    kept(tmp_path, name="tiny.0123456789abcdef")
+    with pytest.raises(SpecError):
+        find_paper(name, tmp_path)
+
+
+@pytest.mark.parametrize("paper", ["teta2022", "onghena"])
+def test_the_id_of_a_bundled_paper_is_refused_unless_the_file_is_that_papers(tmp_path, paper):
+    copy = tmp_path / "copy.toml"
+    shutil.copy(papers_folder() / f"{paper}.toml", copy)
+    assert find_paper(str(copy)).id == paper
+    path = write_tiny(tmp_path, ('id = "tiny"', f'id = "{paper}"'))
+    with pytest.raises(SpecError, match=f"'{paper}' is a paper that comes with the suite; give your own another id"):
+        find_paper(str(path))
+
+
+def test_what_cannot_be_used_in_a_results_folder_is_said_and_the_rest_is_there(tmp_path):
+    kept(tmp_path)
+    kept(tmp_path, ('"tiny"', '"teta2022"'), name="teta2022")
+    kept(tmp_path, ("kernel = 3", "kernal = 3"), name="broken")
+    kept(tmp_path, name="other")
+    (tmp_path / "specs" / "link.toml").symlink_to(tmp_path / "specs" / "tiny.toml")
+    (tmp_path / "specs" / "folder.toml").mkdir()
+    os.mkfifo(tmp_path / "specs" / "pipe.toml")
+    (tmp_path / "specs" / "tiny.0123456789abcdef.toml").write_text("an earlier version is not looked at")
+    found = own_papers(tmp_path)
+    assert [paper.id for paper in found.papers] == ["tiny"]
+    said = {line.removeprefix(f"{tmp_path / 'specs'}/").partition(".toml")[0]: line for line in found.unusable}
+    assert said.keys() == {"teta2022", "broken", "other", "link", "folder", "pipe"}
+    assert "comes with the suite" in said["teta2022"]
+    assert "the spec of 'tiny'" in said["other"]
+    assert all("not a regular file" in said[name] for name in ("link", "folder", "pipe"))
+
+
+def test_on_a_command_line_a_kept_paper_goes_by_its_id(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    path = kept(tmp_path / "results")
+    assert paper_argument("tiny", path) == "tiny"
+    assert paper_argument("tiny", write_tiny(tmp_path)) == str(tmp_path / "tiny.toml")
+    assert paper_argument("teta2022", papers_folder() / "teta2022.toml") == "teta2022"

@@ -158,9 +158,7 @@ def _main_page(given: ReportInput, base: str, bench: str) -> str:
         legend=say(LEGEND),
         shared=[named[title] for title in (FIGURES_TITLE, DATA_TITLE) if title in named],
         strangers=named.get(STRANGERS_TITLE),
-        papers=[
-            _paper_page(spec, pages[sheet_name(spec.id)], html) for spec in sorted(given.specs, key=lambda s: s.id)
-        ],
+        papers=[_paper_page(spec, pages[sheet_name(spec.id)], html) for spec in given.specs],
         bench=bench,
         runs=_by_paper(runs),
         PAPERS_TITLE=PAPERS_TITLE,

@@ -11,7 +11,7 @@ import click
 import numpy as np
 
 from repro.report.page.document import render_page
-from repro.specs.catalog import all_papers
+from repro.specs.catalog import bundled_papers
 from repro.use.recognition.detection import open_detector
 from repro.use.serve.app import make_app
 from repro.use.serve.limits import DEFAULT, Limits
@@ -46,7 +46,7 @@ def start(
         app = make_app(
             live,
             results,
-            lambda: render_page(results, all_papers(), base="/results/"),
+            lambda: render_page(results, bundled_papers(), base="/results/"),
             access_of(address, port, token, host),
             remote=remote,
         )
