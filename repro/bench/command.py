@@ -32,7 +32,6 @@ from repro.bench.workload import Workload, make_workload
 from repro.runs.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.runs.environment import command_line, git_state, load_average, versions
 from repro.runs.records import Device, write_atomically
-from repro.specs.catalog import find_paper
 from repro.specs.decode import LoadedSpec
 from repro.text.markdown import block_markdown
 
@@ -100,9 +99,7 @@ def bench(request: Request) -> BenchOutcome:
             jobs.append((what, partial(_import, request, place)))
         elif what == "audit":
             jobs.append((what, partial(_audit, request, place)))
-        elif what == "growth":
-            jobs.append((f"{what}, {growth.PAPER}", partial(_growth, request, place, find_paper(growth.PAPER), what)))
-        elif what == "seeds":
+        elif what in ("growth", "seeds"):
             jobs += [
                 (f"{what}, {loaded.id}", partial(_growth, request, place, loaded, what)) for loaded in request.papers
             ]

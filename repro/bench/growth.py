@@ -22,7 +22,6 @@ from repro.bench.records import Axis, Growth, GrowthPoint, Timing
 from repro.bench.worker import Worker, WorkerError, thread_environment
 from repro.bench.workload import Workload
 
-PAPER = "teta2022"
 BATCH_SIZES = (8, 16, 32, 64, 128, 256, 512, 1024)
 IMAGE_SIZES = (28, 48, 64, 96)
 IMAGES = (1_000, 10_000, 100_000, 1_000_000)

@@ -19,7 +19,8 @@ EXAMPLE = """\
 Example:
   repro bench
   repro bench teta2022 --data fer2013.csv --against torch --what train
-  repro bench --what import,growth"""
+  repro bench --what import,audit
+  repro bench teta2022 --what growth"""
 
 
 def _words(text: str) -> tuple[str, ...]:
@@ -56,7 +57,7 @@ def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     default="train,predict",
     show_default=True,
     callback=_comparisons,
-    help=f"Separated by commas: {', '.join(COMPARISONS)}.",
+    help=f"Separated by commas: {', '.join(COMPARISONS)}. Growth and seeds take many minutes per paper.",
 )
 @click.option(
     "--modes",
