@@ -159,7 +159,7 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, picture
         case SplitLast(count=count):
             faces = splits.pop(step.from_split)
             if count >= len(faces):
-                raise StepError(index, f"cannot cut {count} rows off '{step.from_split}': it has {len(faces)}")
+                raise StepError(index, f"cannot cut {count} samples off '{step.from_split}': it has {len(faces)}")
             splits[step.into], splits[step.rest] = (
                 faces.take(np.arange(len(faces) - count, len(faces))),
                 faces.take(np.arange(len(faces) - count)),
@@ -193,7 +193,7 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, picture
             splits[split] = splits[split].take(_first_of_each(pictures()[splits[split].origin]))
     for name, faces in splits.items():
         if not len(faces):
-            raise StepError(index, f"split '{name}' is left without rows")
+            raise StepError(index, f"split '{name}' is left without samples")
     return splits
 
 

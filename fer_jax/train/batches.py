@@ -13,7 +13,7 @@ from fer_jax.vocabulary.settings import Training
 NO_ROW = -1  # fills an incomplete batch; such an entry has weight 0 in loss, gradients and batch statistics
 
 
-class TooFewRows(UserError, ValueError):
+class TooFewSamples(UserError, ValueError):
     """There are fewer training samples than the batches need."""
 
 
@@ -40,16 +40,18 @@ def stretches(training: Training, rows: int) -> list[Stretch]:
     """The run cut at its evaluations: at the end of every epoch, or for `steps` after update 1 and then after every
     `evaluate_every_steps`, like a loop over ``range(steps)`` that evaluates if ``step % every == 0``.
 
-    Raises TooFewRows if there are too few samples for one batch.
+    Raises TooFewSamples if there are too few samples for one batch.
     """
     each = steps_per_epoch(training, rows)
     if each == 0:
-        raise TooFewRows(f"{rows} training rows are fewer than one batch of {training.batch_size}, which is dropped")
+        raise TooFewSamples(
+            f"{rows} training samples are fewer than one batch of {training.batch_size}, which is dropped"
+        )
     if training.epochs is not None:
         return [Stretch(e + 1, e * each, each) for e in range(training.epochs)]
     assert training.steps is not None and training.evaluate_every_steps is not None
     if training.order == "offset_modulo" and rows <= training.batch_size:
-        raise TooFewRows(f"{rows} training rows are not more than one batch of {training.batch_size}")
+        raise TooFewSamples(f"{rows} training samples are not more than one batch of {training.batch_size}")
     cuts = [0, *range(1, training.steps + 1, training.evaluate_every_steps)]
     if cuts[-1] != training.steps:
         cuts.append(training.steps)

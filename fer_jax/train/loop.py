@@ -68,7 +68,7 @@ def fit(
     the time to the first update, by time.perf_counter; by default now. stop_failed: end the run with an error as soon
     as it has plainly failed, by `fer_jax.train.constant_answer.never_learned`; a loss that is not finite always ends
     it.
-    Raises TooFewRows if there are too few training samples for one batch, PrecisionError.
+    Raises TooFewSamples if there are too few training samples for one batch, PrecisionError.
     """
     given = SeedData(seed, splits, checkpoints)
     return fit_seeds(

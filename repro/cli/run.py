@@ -85,7 +85,9 @@ def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
                 "Default: the dataset imported last, else synthetic faces.",
             ),
             click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
-            click.option("--limit-train", type=click.IntRange(min=1), help="Train on N rows; the record is 'partial'."),
+            click.option(
+                "--limit-train", type=click.IntRange(min=1), help="Train on N samples; the record is 'partial'."
+            ),
             results_option,
             click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
             click.option(

@@ -60,8 +60,8 @@ def _is_alike(record: RunRecord, plan: RunPlan, device_kind: str, fingerprint: s
 def trial_time(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> TimeEstimate:
     """Prepare the data, make a few updates, evaluate the samples of these updates, and extrapolate to the whole run.
 
-    Writes nothing. Checkpoints, 1 to 4 % of a run, are not part of the estimate. Raises StepError or TooFewRows if data
-    and spec do not fit.
+    Writes nothing. Checkpoints, 1 to 4 % of a run, are not part of the estimate. Raises StepError or TooFewSamples if
+    data and spec do not fit.
     """
     begin = time.perf_counter()
     prepared = prepare(plan, dataset)

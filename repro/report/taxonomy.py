@@ -18,11 +18,11 @@ KINDS = {
     "l1_4": ("L1.4", "Duplicates in the dataset"),
     "l2": ("L2", "Features that are not legitimate"),
     "l3_1": ("L3.1", "Temporal leakage"),
-    "l3_2": ("L3.2", "Non-independence between training and test rows"),
+    "l3_2": ("L3.2", "Non-independence between training and test samples"),
     "l3_3": ("L3.3", "Sampling bias in the test distribution"),
 }
 SAME_PERSON = "FER-2013 names no persons, so whether one person is in both train and test cannot be computed."
-NOT_AUDITED = "The published protocol was not audited: `repro audit` compares its rows."
+NOT_AUDITED = "The published protocol was not audited: `repro audit` compares its samples."
 COPYING_STEPS = ("repeat_class", "augment_copies")
 
 
@@ -61,7 +61,7 @@ def _computed(claim: Claim | None, audit: LeakageAudit | None) -> dict[str, Leak
     if claim is None:
         return found
     if claim.split in ("train", "minibatch"):
-        return found | {"l1_1": _answer("yes", "The figure is of training rows.")}
+        return found | {"l1_1": _answer("yes", "The number was measured on training samples.")}
     if not claim.split:
         return found
     if audit is None or claim.split not in audit.rows:
@@ -76,47 +76,48 @@ def _computed(claim: Claim | None, audit: LeakageAudit | None) -> dict[str, Leak
 
 
 def _no_test_set(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
-    rows = audit.rows[claim.split]
+    samples = audit.rows[claim.split]
     same = sum(overlap.rows for overlap in overlaps if overlap.kind == "same row")
-    if same == rows:
-        return _answer("yes", f"All {rows:,} rows of `{claim.split}` are training rows.")
+    if same == samples:
+        return _answer("yes", f"All {samples:,} samples of `{claim.split}` are training samples.")
     decides = [selection.decides for selection in audit.selections if selection.split == claim.split]
     if decides:
         # Choosing by test accuracy is training on the test set; the taxonomy has no separate kind for that.
         return _answer("yes", f"`{claim.split}` also decides {' and '.join(decides)}: no split was left untouched.")
-    return _answer("no", f"The figure is of {rows:,} rows of `{claim.split}`, {rows - same:,} of them not trained on.")
+    fresh = samples - same
+    return _answer("no", f"{fresh:,} of {samples:,} samples of `{claim.split}` were not trained on.")
 
 
 def _preprocessing(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
     """The taxonomy's own example: oversampling before the split puts copies of one sample on both sides."""
     made = [overlap for overlap in overlaps if overlap.cause.startswith(COPYING_STEPS)]
     if made:
-        steps = "; ".join(f"`{o.cause}` before `{o.separated_by}`: {_rows(o.rows, claim, audit)}" for o in made)
-        return _answer("yes", f"Rows were copied before they were divided. {steps}.")
-    return _answer("no", "Pixels are scaled by constants, and no row was copied before the rows were divided.")
+        steps = "; ".join(f"`{o.cause}` before `{o.separated_by}`: {_samples(o.rows, claim, audit)}" for o in made)
+        return _answer("yes", f"Samples were copied before they were divided. {steps}.")
+    return _answer("no", "Pixels are scaled by constants, and no sample was copied before the samples were divided.")
 
 
 def _duplicates(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
     kinds = {o.kind: o.rows for o in overlaps if o.kind in ("exact duplicate", "near duplicate")}
     taken = sum(overlap.rows for overlap in overlaps) - sum(kinds.values())
     if not kinds and taken:  # a sample counts once: if it is itself trained on, its duplicates do not show
-        return _answer("unknown", f"{_rows(taken, claim, audit)} are trained on themselves; no other one is repeated.")
+        return _answer("unknown", f"{_samples(taken, claim, audit)} are trained on themselves; no other has a copy.")
     if not kinds:
-        return _answer("no", f"No other row of the dataset repeats one of `{claim.split}` in training.")
+        return _answer("no", f"No sample of `{claim.split}` has a copy in training.")
     said = ", ".join(f"{count:,} {kind}{'s' if count > 1 else ''}" for kind, count in kinds.items())
-    return _answer("yes", f"{_rows(sum(kinds.values()), claim, audit)} repeat another row in training: {said}.")
+    return _answer("yes", f"{_samples(sum(kinds.values()), claim, audit)} have a copy in training: {said}.")
 
 
 def _dependence(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
     shared = sum(o.rows for o in overlaps if o.kind in ("same row", "augmented copy"))
     if shared:
-        return _answer("yes", f"{_rows(shared, claim, audit)} are training rows or copies of them.")
+        return _answer("yes", f"{_samples(shared, claim, audit)} are training samples or copies of them.")
     return _answer("unknown", SAME_PERSON)
 
 
-def _rows(count: int, claim: Claim, audit: LeakageAudit) -> str:
-    rows = audit.rows[claim.split]
-    return f"{count:,} of {rows:,} rows of `{claim.split}` ({units.percentage(count / rows, None)})"
+def _samples(count: int, claim: Claim, audit: LeakageAudit) -> str:
+    samples = audit.rows[claim.split]
+    return f"{count:,} of {samples:,} samples of `{claim.split}` ({units.percentage(count / samples, None)})"
 
 
 def _answer(answer: Presence, reason: str) -> LeakageAnswer:

@@ -49,7 +49,7 @@ def run(
 
     A second process that wants the same run waits for the first. report: called after each epoch. asked_at: start of
     the time to the first update, by time.perf_counter; by default now.
-    Raises StepError or TooFewRows if data and spec do not fit, PrecisionError, and RecordError or CheckpointError if
+    Raises StepError or TooFewSamples if data and spec do not fit, PrecisionError, and RecordError or CheckpointError if
     the content of the folder cannot be read.
     """
     (outcome,) = run_seeds([plan], context, report=report, asked_at=asked_at)

@@ -294,12 +294,12 @@ def test_the_given_faces_are_not_written_to():
 
 
 def test_too_few_rows():
-    with pytest.raises(StepError, match="cannot cut 300 rows off 'all': it has 210") as caught:
+    with pytest.raises(StepError, match="cannot cut 300 samples off 'all': it has 210") as caught:
         apply_steps(_faces(), (Shuffle(), SplitLast(count=300, into="test", rest="train")), 0)
     assert caught.value.index == 1
-    with pytest.raises(StepError, match="split 'test' is left without rows"):
+    with pytest.raises(StepError, match="split 'test' is left without samples"):
         apply_steps(_faces(4), [SplitFraction(fraction=0.1, into="test", rest="train")], 0)
-    with pytest.raises(StepError, match="split 'validation' is left without rows"):
+    with pytest.raises(StepError, match="split 'validation' is left without samples"):
         apply_steps(_faces(7), [BY_USAGE], 0)
 
 

@@ -56,18 +56,18 @@ def test_selection_on_the_reported_split_leaves_no_test_set():
     assert not yes(answers(audit(selections=chosen), split="test"))
 
 
-def test_figure_of_training_rows_has_no_test_set():
+def test_figure_of_training_samples_has_no_test_set():
     assert yes(answers(None, split="train")) == {"L1.1"}
 
 
 def test_reasons_hold_the_counts():
     found = answers(audit(overlap("same row", 122, "repeat_class1"), overlap("near duplicate", 50)))
-    assert "`repeat_class1` before `split_fraction1`: 122 of 1,000 rows" in found["L1.2"].reason
-    assert "50 of 1,000 rows of `test` (5.0 %)" in found["L1.4"].reason
+    assert "`repeat_class1` before `split_fraction1`: 122 of 1,000 samples" in found["L1.2"].reason
+    assert "50 of 1,000 samples of `test` (5.0 %)" in found["L1.4"].reason
     assert "878 of them not trained on" in found["L1.1"].reason
 
 
-def test_rows_trained_on_themselves_hide_their_duplicates():
+def test_samples_trained_on_themselves_hide_their_duplicates():
     found = answers(audit(overlap("same row", 1000, "copy_split1", "copy_split1")))
     assert found["L1.4"].answer == "unknown"
 

@@ -60,7 +60,7 @@ def test_run_all_goes_on_after_a_failed_run_and_exits_1(two_papers: Path, data: 
     assert [record.status for _, record in find_records(results)] == ["failed", "partial"]
     report = _call("report", "--results", results)
     assert report.exit_code == 0
-    assert "left without rows" in (results / "aaa.md").read_text(encoding="utf-8")
+    assert "left without samples" in (results / "aaa.md").read_text(encoding="utf-8")
     assert _call("report", "--results", results, "--check").exit_code == 0
 
 
@@ -88,7 +88,7 @@ def test_too_few_rows_name_the_remedy(data: Path, tmp_path: Path) -> None:
     paper = write_tiny(tmp_path, ("epochs = 5", 'epochs = 5\nlast_batch = "drop"'))
     done = _call("run", paper, "--data", data, "--results", tmp_path, "--device", "cpu", "--limit-train", 3)
     assert done.exit_code == 2
-    assert "3 training rows are fewer than one batch of 4" in done.stderr
+    assert "3 training samples are fewer than one batch of 4" in done.stderr
 
 
 def test_a_gpu_that_is_not_there_is_an_error_with_a_hint(data: Path, tmp_path: Path) -> None:

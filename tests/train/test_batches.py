@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fer_jax.train.batches import (
     NO_ROW,
     Stretch,
-    TooFewRows,
+    TooFewSamples,
     evaluation_batches,
     steps_per_epoch,
     stretches,
@@ -130,7 +130,7 @@ def test_the_last_steps_are_evaluated_too():
     ],
 )
 def test_too_few_rows_for_one_batch(settings):
-    with pytest.raises(TooFewRows, match="31 training rows"):
+    with pytest.raises(TooFewSamples, match="31 training samples"):
         stretches(training(**settings), 31)
 
 

@@ -15,11 +15,11 @@ from repro.specs.protocols import PROTOCOLS
 
 COLUMNS = 2  # matrices side by side; with three, their numbers would be too small to read
 CONFUSION_CAPTION = (
-    "Row: the label. Column: what was predicted. In each cell, as means over n runs, the number of rows and below it "
-    "their share of the label's rows; the shade is the share, in steps of ten per cent. "
+    "Row: the label. Column: what was predicted. In each cell, as means over n runs, the number of samples and below "
+    "it their share of the label's samples; the shade is the share, in steps of ten per cent. "
 )
 RECALL_CAPTION = (
-    "Recall: share of an emotion's rows that were predicted as it. Marker: mean over n runs; bar: ± sample standard "
+    "Recall: share of an emotion's samples that were predicted as it. Marker: mean over n runs; bar: ± sample standard "
     "deviation; ticks: single runs. "
 )
 
@@ -127,7 +127,7 @@ def _worst(shares: np.ndarray) -> str:
     wrong = shares * (1 - np.eye(len(shares)))
     label, predicted = np.unravel_index(int(wrong.argmax()), wrong.shape)
     share = 100 * float(wrong[label, predicted])
-    return f"{EMOTIONS[label]} taken for {EMOTIONS[predicted]} most often, in {share:.0f} % of its rows"
+    return f"{EMOTIONS[label]} taken for {EMOTIONS[predicted]} most often, in {share:.0f} % of its samples"
 
 
 def _row_counts(confusions: dict[str, list[np.ndarray]]) -> str:

@@ -13,10 +13,10 @@ from repro.specs.protocols import AS_PUBLISHED
 from repro.text import units
 
 TRAINING = (
-    "Training rows: running mean over the {stretch} while the parameters moved, dropout included, as Keras prints it; "
-    "the other split was evaluated at its end."
+    "Training samples: running mean over the {stretch} while the parameters moved, dropout included, as Keras prints "
+    "it; the other split was evaluated at its end."
 )
-REPORTED = "Marks: what the document prints."
+REPORTED = "Marks: what the paper prints."
 SAME = "'=': both protocols have the same runs."
 
 
@@ -42,7 +42,7 @@ def learning_figure(runs: HeadlineRuns) -> FigureData:
     legend = {
         "train": "training rows",
         "evaluated": " or ".join(dict.fromkeys(splits.values())),
-        "reported-train": "training rows, reported",
+        "reported-train": "training samples, reported",
         "reported-evaluated": f"{splits.get(AS_PUBLISHED)}, reported",
     }
     caption = [BAND, TRAINING.format(stretch="stretch between two evaluations" if by_steps else "epoch")]

@@ -19,9 +19,9 @@ from repro.specs.protocols import PROTOCOLS
 
 COUNT = 12
 CAPTION = (
-    "Of {wrong:,} mistakes among {rows:,} rows of {split} those {shown} that the network was surest of, in order. "
-    "Below each: its answer with its probability, the label, the row of the dataset. Labels may be wrong too. {data}, "
-    "{device}, n = 1 run."
+    "Of {wrong:,} mistakes among {rows:,} samples of {split} those {shown} that the network was surest of, in order. "
+    "Below each: its answer with its probability, the label, the number of the sample in the dataset. Labels may be "
+    "wrong too. {data}, {device}, n = 1 run."
 )
 SYNTHETIC = "SYNTHETIC faces, drawn by this suite, not FER-2013"
 

@@ -20,7 +20,9 @@ from repro.text import units
 
 MINIBATCH = "minibatch"
 TITLES = {"accuracy": "Accuracy by step", "loss": "Loss of the minibatch by step"}
-CAPTION = "{band} A minibatch is the {batch} rows of the step alone, before its update. n = {n} as-published. {place}."
+CAPTION = (
+    "{band} A minibatch is the {batch} samples of the step alone, before its update. n = {n} as-published. {place}."
+)
 
 
 def steps_figure(runs: HeadlineRuns) -> FigureData | None:

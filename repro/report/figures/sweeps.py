@@ -14,7 +14,7 @@ from repro.runs.records import RunRecord
 from repro.specs.spec import Sweep
 from repro.text import units
 
-CAPTION = "{band} Validation rows were evaluated after each epoch. n = {n}. {place}."
+CAPTION = "{band} Validation samples were evaluated after each epoch. n = {n}. {place}."
 
 
 SPLIT = "validation"
@@ -60,7 +60,7 @@ def _figure(paper: PaperRuns, sweep: Sweep, runs: dict[str, Group]) -> FigureDat
         panels.append(Curves(title="", x_axis="epoch", y_axis="learning rate", scale="log", lines=rates))
     elif sweep.beside == "loss" and "default" in runs:
         panels.append(_losses(done(runs["default"])))
-        legend |= {"train": "cross-entropy of the training rows", "evaluated": "cross-entropy of validation"}
+        legend |= {"train": "cross-entropy of the training samples", "evaluated": "cross-entropy of validation"}
     ends = {
         v: units.percentage_of([r.history[-1].splits[SPLIT].accuracy for r in done(group)]) for v, group in runs.items()
     }

@@ -96,7 +96,7 @@ def test_a_sheet_shows_the_faces_of_the_run_and_says_that_they_are_drawn(run):
     assert isinstance(sheet, FaceSheet)
     assert [face.origin for face in sheet.faces] == [32, 33, 34, 31]
     assert sheet.faces[0].words == "sad 90 %\nlabel: fear\nrow 32"
-    assert "SYNTHETIC" in figure.caption and "4 mistakes among 5 rows of test" in figure.caption
+    assert "SYNTHETIC" in figure.caption and "4 mistakes among 5 samples of test" in figure.caption
     assert left_out == []
 
 
