@@ -64,7 +64,7 @@ def test_reasons_hold_the_counts():
     found = answers(audit(overlap("same row", 122, "repeat_class1"), overlap("near duplicate", 50)))
     assert "`repeat_class1` before `split_fraction1`: 122 of 1,000 samples" in found["L1.2"].reason
     assert "50 of 1,000 samples of `test` (5.0 %)" in found["L1.4"].reason
-    assert "878 of them not trained on" in found["L1.1"].reason
+    assert "878 of 1,000 samples of `test` were not trained on" in found["L1.1"].reason
 
 
 def test_samples_trained_on_themselves_hide_their_duplicates():
