@@ -15,6 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 import scipy.linalg
 
+from fer_jax.machine.processor import on_each_core
+
 SIZE = 48  # images of other sizes are resized to this many pixels per side before they are compared
 DESCRIPTOR = 64
 CELLS = 7
@@ -50,12 +52,15 @@ def describe(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """
     mean_F, basis_FD = _discriminant(images_NHW[:: max(1, len(images_NHW) // SAMPLE)])
     flipped_FD, flipped_F = basis_FD[_mirrored_features()], mean_F[_mirrored_features()]
-    as_is, mirrored = [], []
-    for part in _parts(images_NHW):
+
+    def described(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         features = _features(part)
-        as_is.append(np.asarray(_projected(features, mean_F, basis_FD)))
         # A mirrored image has the same features and the same windows as the image, in another order.
-        mirrored.append(np.asarray(_projected(features[np.array([0, 1, 3, 2, 5, 4])], flipped_F, flipped_FD)))
+        turned = features[np.array([0, 1, 3, 2, 5, 4])]
+        as_is, mirrored = _projected(features, mean_F, basis_FD), _projected(turned, flipped_F, flipped_FD)
+        return np.asarray(as_is), np.asarray(mirrored)
+
+    as_is, mirrored = zip(*on_each_core(described, _parts(images_NHW)), strict=True)
     n = len(images_NHW)
     return np.concatenate(as_is, 1)[:, :n], np.concatenate(mirrored, 1)[:, :n]
 
@@ -75,7 +80,7 @@ def _discriminant(sample_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     random = np.random.default_rng(0)
     crops = [_random_crops(sample_NHW, random) for _ in range(2)]
     whole, one, other, captioned = (
-        np.concatenate([np.asarray(_features(part)[0]) for part in _parts(x)])[: len(x)].astype(np.float64)
+        np.concatenate(on_each_core(_whole_features, _parts(x)))[: len(x)].astype(np.float64)
         for x in (sample_NHW, *crops, _captioned(crops[0], random))
     )
     turn = _mirrored_features()
@@ -91,6 +96,11 @@ def _discriminant(sample_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     # choice found the most copies among equally many candidates.
     scale = np.maximum(spread, 1e-3 * spread[0] + 1e-9) ** -0.25
     return mean_F.astype(np.float32), (vectors * scale).astype(np.float32)
+
+
+def _whole_features(part_NHW: np.ndarray) -> np.ndarray:
+    """The features of the whole images, (N, F)."""
+    return np.asarray(_features(part_NHW)[0])
 
 
 def _random_crops(images_NHW: np.ndarray, random: np.random.Generator) -> np.ndarray:

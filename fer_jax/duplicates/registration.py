@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.duplicates.descriptors import SIZE
+from fer_jax.machine.processor import on_each_core
 
 FINE, COARSE = 0.7, 2.0  # pixels: standard deviations of the two blurs between which details lie
 SMOOTH, WIDE = 1.4, 5.0  # the same for the coarse step
@@ -152,15 +153,20 @@ def _batched(
     other: tuple[np.ndarray, np.ndarray],
     *more: np.ndarray,
 ) -> list[np.ndarray]:
-    """The result of the step for each pair of (images, rows), in batches filled up so that all have one shape."""
+    """The result of the step for each pair of (images, rows), in batches filled up so that all have one shape.
+
+    XLA computes a batch of this size on one core. The batches, and so the result, are the same for any number of cores.
+    """
     (of_a, a), (of_b, b) = one, other
     short = -len(a) % batch or batch * (len(a) == 0)
     filled = [np.pad(values, [(0, short), *[(0, 0)] * (values.ndim - 1)]) for values in (a, b, *more)]
-    made = []
-    for at in range(0, len(filled[0]), batch):
+
+    def results(at: int) -> list[np.ndarray]:
         rows_a, rows_b, *rest = (values[at : at + batch] for values in filled)
-        made.append(step(of_a[rows_a], of_b[rows_b], *rest))
-    return [np.concatenate([np.asarray(part) for part in column])[: len(a)] for column in zip(*made, strict=True)]
+        return [np.asarray(part) for part in step(of_a[rows_a], of_b[rows_b], *rest)]
+
+    made = on_each_core(results, range(0, len(filled[0]), batch))
+    return [np.concatenate(column)[: len(a)] for column in zip(*made, strict=True)]
 
 
 @jax.jit
