@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import io
 import socket
 import struct
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
 import numpy as np
+from PIL import Image
 from serve_process import TIMEOUT_S, Server, running
 
 from repro.measurements.live_latency import as_jpeg, ask, conversation, one_face
 from repro.use.serve.limits import Limits
 
 # The times of a user's server would make the tests wait.
-LIMITS = Limits(request_s=2.0, handshake_s=2.0, closing_s=1.0, idle_s=2.5, send_s=1.0, live=6)
+LIMITS = Limits(request_s=2.0, closing_s=1.0, idle_s=2.5, send_s=1.0, live=6)
 FACE = as_jpeg(one_face())
 MEMORY_BYTES = 60e6
 
@@ -42,6 +45,32 @@ def good_client(server: Server) -> None:
     assert httpx.get(server.address, timeout=TIMEOUT_S).status_code == 200
     with conversation(server.address) as connection:
         assert len(ask(connection, FACE)["faces"]) == 1
+
+
+@contextlib.contextmanager
+def meanwhile(work: Callable[[], object]) -> Iterator[list[object]]:
+    """Calls `work` again and again in a thread. Yields what it returned so far."""
+    ended, done = threading.Event(), []
+
+    def repeat() -> None:
+        while not ended.is_set():
+            done.append(work())
+
+    thread = threading.Thread(target=repeat)
+    thread.start()
+    try:
+        yield done
+    finally:
+        ended.set()
+        thread.join(TIMEOUT_S)
+
+
+def slow_jpeg(scans: int) -> bytes:
+    """The largest picture that is looked at, with that many scans that add nothing."""
+    file = io.BytesIO()
+    Image.new("RGB", (1280, 1280), (90, 80, 70)).save(file, "JPEG", progressive=True)
+    jpeg = file.getvalue()
+    return jpeg[:-2] + scans * jpeg[jpeg.rindex(b"\xff\xda") : -2] + jpeg[-2:]
 
 
 # --- on a plain socket ------------------------------------------------------------------------------------------------

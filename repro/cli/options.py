@@ -45,6 +45,27 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return function
 
 
+def face_options(usual: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Options of the search for faces: `min_face` in pixels or None, and `min_score`. usual: without --min-face."""
+
+    def with_options(function: Callable[..., Any]) -> Callable[..., Any]:
+        function = click.option(
+            "--min-score",
+            type=float,
+            default=0.0,
+            show_default=True,
+            help="Score of a face that is shown. Less shows more faces, and more that are none; 0.5 halves both.",
+        )(function)
+        return click.option(
+            "--min-face",
+            type=click.IntRange(min=24),
+            metavar="PX",
+            help=f"Width in pixels of the smallest face that is searched for. A smaller one takes longer.  [{usual}]",
+        )(function)
+
+    return with_options
+
+
 def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from repro.cli.options import network_options
+from repro.cli.options import face_options, network_options
 from repro.use.serve.errors import ServeError
 
 EXAMPLE = """\
@@ -15,7 +15,6 @@ Example:
   repro serve
   repro serve --paper teta2022 --port 9000
   repro serve --host 0.0.0.0 --allow-remote"""
-MIN_TOKEN = 16
 OURS = ("repro", "fer_jax")
 
 
@@ -29,28 +28,52 @@ OURS = ("repro", "fer_jax")
     help="Port to listen on; 0 takes any free one.",
 )
 @network_options
+@face_options("default: a thirteenth of the longer side of a camera's frame, a twentieth of other pictures")
 @click.option(
-    "--token", metavar="T", help=f"Ask for this word, of {MIN_TOKEN} letters or more, before anything is shown."
+    "--token-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Ask for the token in this file, of 16 letters or more, before anything is shown. Without the option, that of "
+    "the variable REPRO_SERVE_TOKEN.",
 )
+@click.option("--token", metavar="T", help="The token itself. Other users of this computer can read it (`ps`).")
 @click.option(
     "--allow-remote",
     is_flag=True,
-    help="Listen where other computers can connect. They need a token: that of --token, or a random one.",
+    help="Listen where other computers can connect. They need a token: yours, or a random one.",
 )
 def serve(
-    host: str, port: int, paper: str | None, run: str | None, results: Path, token: str | None, allow_remote: bool
+    host: str,
+    port: int,
+    paper: str | None,
+    run: str | None,
+    results: Path,
+    min_face: int | None,
+    min_score: float,
+    token_file: Path | None,
+    token: str | None,
+    allow_remote: bool,
 ) -> None:
     """A page in the browser: the results, and live recognition on the camera.
 
-    Only this computer can reach it, unless --host says otherwise. Images stay in memory; none is stored or logged.
+    Only this computer can reach it, unless --host says otherwise; all of its users can, unless there is a token.
+    Images stay in memory; none is stored or logged.
     """
-    if token is not None and len(token) < MIN_TOKEN:
-        raise click.UsageError(f"--token: give {MIN_TOKEN} letters or more, or leave it away for a random one")
     try:
         from repro.use.serve.start import start
+        from repro.use.serve.tokens import chosen_token
     except ModuleNotFoundError as error:
         package = (error.name or "").partition(".")[0]
         if package in OURS:
             raise
         raise ServeError(f"`repro serve` needs {package}: pip install 'fer-repro[serve]'") from None
-    start(host, port, paper=paper, run=run, results=results, token=token, allow_remote=allow_remote)
+    start(
+        host,
+        port,
+        paper=paper,
+        run=run,
+        results=results,
+        token=chosen_token(token, token_file),
+        allow_remote=allow_remote,
+        min_face=min_face,
+        min_score=min_score,
+    )

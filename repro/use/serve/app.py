@@ -23,14 +23,14 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
 from repro.runs.records import RecordError
-from repro.use.serve.limits import TokenBucket
+from repro.use.serve.door import client_of
+from repro.use.serve.limits import ClientBuckets, Limits
 from repro.use.serve.live import LiveEndpoint
 from repro.use.serve.security import FORM_HEADERS, Access, Guard
 
 STATIC = files("repro.use.serve") / "static"
 MEDIA_TYPES = {".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 SIGN_IN_BYTES = 4096
-SIGN_INS_PER_S, SIGN_INS_AT_ONCE = 1.0, 5
 RECORD_SUFFIXES = (".json", ".csv", ".npz")
 RESULTS_S = 10.0  # a rendered page is reused for this long
 
@@ -49,17 +49,18 @@ SYNTHETIC = (
 
 
 def make_app(
-    live: LiveEndpoint, results: Path, render: Callable[[], str], access: Access, *, remote: bool
+    live: LiveEndpoint, results: Path, render: Callable[[], str], access: Access, limits: Limits, *, remote: bool
 ) -> Starlette:
     """An ASGI application.
 
     results: the folder of records. render: gives its page, self-contained HTML whose links to records begin with
-    `/results/`; runs in a thread. remote: other computers can reach the server.
+    `/results/` after the access's base; runs in a thread. remote: other computers can reach the server.
     """
     page = Template(_text("live.html")).substitute(
         network=html.escape(live.network),
         synthetic=SYNTHETIC if live.synthetic else "",
         privacy=PRIVACY_REMOTE if remote else PRIVACY_LOCAL,
+        base=access.base,
     )
     static = {
         f"/static/{entry.name}": Response(entry.read_bytes(), media_type=MEDIA_TYPES[suffix])
@@ -69,9 +70,9 @@ def make_app(
     return Starlette(
         routes=[
             Route("/", partial(_fixed, HTMLResponse(page))),
-            Route("/results", Results(render).answer),
-            Mount("/results", RecordFiles(directory=results)),
-            Route("/session", SignIn(access).answer, methods=["POST"]),
+            Route("/results", Results(render, access.base).answer),
+            Mount("/results", RecordFiles(directory=results, page=f"{access.base}/results")),
+            Route("/session", SignIn(access, limits).answer, methods=["POST"]),
             Route("/favicon.ico", partial(_fixed, static["/static/icon.svg"])),
             *(Route(path, partial(_fixed, response)) for path, response in static.items()),
             WebSocketRoute("/live", live.converse),
@@ -98,14 +99,12 @@ async def _fixed(response: Response, request: Request) -> Response:
 class SignIn:
     """Accept the token once, from a form, and set a cookie for it. So the token appears in no address and no log."""
 
-    def __init__(self, access: Access) -> None:
+    def __init__(self, access: Access, limits: Limits) -> None:
         self._access = access
-        self._attempts = TokenBucket(SIGN_INS_PER_S, SIGN_INS_AT_ONCE)
+        self._wrong = ClientBuckets(limits.wrong_per_s, limits.wrong_at_once)
         self._again = _text("sign_in.html").replace("$wrong", '<p role="alert">That is not the token.</p>')
 
     async def answer(self, request: Request) -> Response:
-        if not self._attempts.take():
-            raise HTTPException(429, "too many attempts; wait a few seconds")
         body = b""
         try:
             async for chunk in request.stream():
@@ -115,16 +114,19 @@ class SignIn:
         except ClientDisconnect:
             return Response(status_code=400)
         words = parse_qs(body.decode("latin-1")).get("token", [""])
-        if not self._access.is_token(words[0].strip()):
-            return HTMLResponse(self._again, 401, FORM_HEADERS)
-        return self._access.sign_in(RedirectResponse("/", 303))
+        if self._access.is_token(words[0].strip()):
+            return self._access.sign_in()  # before any limit: who guesses must not keep the owner out
+        if not self._wrong.of(client_of(request.client.host if request.client else "")).take():
+            raise HTTPException(429, "too many wrong tokens; wait a few seconds")
+        return HTMLResponse(self._again, 401, FORM_HEADERS)
 
 
 class Results:
     """The current report: rendered on request, once for all concurrent requests."""
 
-    def __init__(self, render: Callable[[], str]) -> None:
+    def __init__(self, render: Callable[[], str], base: str) -> None:
         self._render = render
+        self._base = base
         self._one_at_a_time = asyncio.Lock()
         self._response: Response | None = None
         self._at = 0.0
@@ -137,21 +139,25 @@ class Results:
                 except RecordError as error:
                     raise HTTPException(500, str(error)) from None
                 headers = {"Content-Security-Policy": policy_of(page)}
-                self._response = HTMLResponse(with_way_back(page), headers=headers)
+                self._response = HTMLResponse(with_way_back(page, self._base), headers=headers)
                 self._at = time.monotonic()
             return self._response
 
 
-def with_way_back(page: str) -> str:
-    return re.sub(r"<main[^>]*>", r'\g<0><p><a href="/">Live recognition</a></p>', page, count=1)
+def with_way_back(page: str, base: str) -> str:
+    return re.sub(r"<main[^>]*>", rf'\g<0><p><a href="{base}/">Live recognition</a></p>', page, count=1)
 
 
 class RecordFiles(StaticFiles):
     """The files linked from the results page, and no others of that folder (checkpoints, images of faces)."""
 
+    def __init__(self, directory: Path, page: str) -> None:
+        super().__init__(directory=directory)
+        self._page = page
+
     async def get_response(self, path: str, scope: Scope) -> Response:
         if not Path(path).suffix:
-            return RedirectResponse("/results", 303)  # a folder: the page lists its content
+            return RedirectResponse(self._page, 303)  # a folder: the page lists its content
         if not path.endswith(RECORD_SUFFIXES):
             raise HTTPException(404)
         return await super().get_response(path, scope)

@@ -4,17 +4,17 @@ The client sends a binary message, one JPEG, waits for the answer, and sends the
 recognition is slower than the camera. An image stays in memory until it is answered; it is not written or logged.
 
 The first message of the server is ``{"kind": "ready", "network": ..., "synthetic": ..., "emotions": [...]}``, then one
-per image: ``{"kind": "faces", "width": px, "height": px, "faces": [{"left", "top", "width", "height", "score",
-"probabilities": [7]}, ...], "ms": {"decode", "detection", "network", "total"}}``, the best detected face first, or
-``{"kind": "error", "message": ...}``.
+per image: ``{"kind": "faces", "width": px, "height": px, "smallest": px, "faces": [{"left", "top", "width", "height",
+"score", "probabilities": [7]}, ...], "ms": {"decode", "detection", "network", "total"}}``, the best detected face
+first, or ``{"kind": "error", "message": ...}``. smallest: size of the smallest face that was searched for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,8 +25,10 @@ from repro.use.recognition.detection import LIVE_SEARCH_PX, SEARCH_PX, Box, Dete
 from repro.use.recognition.errors import PictureError
 from repro.use.recognition.pictures import open_picture
 from repro.use.recognition.recogniser import Recogniser
+from repro.use.serve.door import client_of
 from repro.use.serve.limits import Limits, TokenBucket
 from repro.use.serve.tracking import NEAR_PX, Tracker
+from repro.use.serve.turns import Places, Turns
 from repro.use.trained import Classifier
 
 CAMERA_PX = 640  # the longer side of the frames sent by the page
@@ -38,13 +40,17 @@ UNSUPPORTED, POLICY, TRY_LATER, IDLE = 1003, 1008, 1013, 4000
 class LiveEndpoint:
     """The endpoint. Recognition runs in one thread, because XLA uses all cores; the event loop stays responsive."""
 
-    def __init__(self, classifier: Classifier, open_detector: Callable[[int], Detector], limits: Limits) -> None:
-        """open_detector: opens a detector that searches images at the given longer side in pixels."""
+    def __init__(
+        self, classifier: Classifier, open_detector: Callable[..., Detector], limits: Limits, min_face: int | None
+    ) -> None:
+        """open_detector, min_face: as in `repro.use.recognition.detection`."""
         self._classifier = classifier
-        self._whole, self._frame, self._near = (open_detector(px) for px in (SEARCH_PX, LIVE_SEARCH_PX, NEAR_PX))
+        self._whole = open_detector(SEARCH_PX, min_face=min_face)
+        self._frame = open_detector(LIVE_SEARCH_PX, min_face=min_face)
+        self._near = open_detector(NEAR_PX)
         self._limits = limits
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="recognition")
-        self._open = 0
+        self._turns = Turns("recognition")
+        self._places = Places(limits.live)
 
     @property
     def network(self) -> str:
@@ -57,20 +63,26 @@ class LiveEndpoint:
         return self._classifier.trained.record.data.synthetic
 
     async def converse(self, websocket: WebSocket) -> None:
-        self._open += 1
-        try:
+        client = client_of(websocket.client.host if websocket.client else "")
+        with contextlib.suppress(WebSocketDisconnect, OSError):  # gone, or (TimeoutError) not reading its answers
             await websocket.accept()
-            if self._open > self._limits.live:
+            conversation = asyncio.create_task(self._talk(websocket, client))
+            try:
+                if not self._places.take(client, conversation):
+                    conversation.cancel()
+                await asyncio.wait([conversation])
+            finally:
+                conversation.cancel()  # if this task was cancelled
+            if conversation.cancelled():
                 await self._close(websocket, TRY_LATER, "too many connections; close another page")
             else:
-                await self._send(websocket, self._ready())
-                await self._answer_pictures(websocket)
-        except (WebSocketDisconnect, OSError):  # disconnected, or (TimeoutError) not reading its answers
-            pass
-        finally:
-            self._open -= 1
+                conversation.result()
 
-    async def _answer_pictures(self, websocket: WebSocket) -> None:
+    async def _talk(self, websocket: WebSocket, client: str) -> None:
+        await self._send(websocket, self._ready())
+        await self._answer_pictures(websocket, client)
+
+    async def _answer_pictures(self, websocket: WebSocket, client: str) -> None:
         recognise = self.new_camera()
         bucket = TokenBucket(self._limits.frames_per_s, self._limits.burst)
         bad = 0
@@ -88,7 +100,7 @@ class LiveEndpoint:
             if payload is None:
                 await self._close(websocket, UNSUPPORTED, "pictures come as binary messages")
                 return
-            answer = await self._answer(recognise, payload)
+            answer = await self._answer((client, id(websocket)), recognise, payload)
             bad = bad + 1 if answer["kind"] == "error" else 0
             await self._send(websocket, answer)
         await self._close(websocket, POLICY, "too many messages without a picture")
@@ -99,10 +111,12 @@ class LiveEndpoint:
     async def _close(self, websocket: WebSocket, code: int, reason: str) -> None:
         await asyncio.wait_for(websocket.close(code, reason), self._limits.send_s)
 
-    async def _answer(self, recognise: Callable[[bytes], dict[str, Any]], payload: bytes) -> dict[str, Any]:
+    async def _answer(
+        self, payers: Sequence[Hashable], recognise: Callable[[bytes], dict[str, Any]], payload: bytes
+    ) -> dict[str, Any]:
         start = time.perf_counter()
         try:
-            answer = await asyncio.get_running_loop().run_in_executor(self._thread, recognise, payload)
+            answer = await self._turns.run(payers, recognise, payload)
         except PictureError as error:
             return {"kind": "error", "message": str(error)}
         answer["ms"]["total"] = _ms(time.perf_counter() - start)  # including the wait for other clients' images
@@ -121,7 +135,7 @@ class LiveEndpoint:
             start = time.perf_counter()
             if not payload.startswith(JPEG_START):
                 raise PictureError("The picture: not a JPEG")
-            picture = open_picture(payload, "The picture", max_pixels=self._limits.pixels)
+            picture = open_picture(payload, "The picture", max_pixels=self._limits.pixels, max_scans=self._limits.scans)
             decoded = time.perf_counter()
             recogniser = frames if max(picture.size) <= CAMERA_PX else pictures
             boxes, faces_NHW = recogniser.cut_out(picture)
@@ -133,6 +147,7 @@ class LiveEndpoint:
                 "kind": "faces",
                 "width": picture.width,
                 "height": picture.height,
+                "smallest": recogniser.smallest_face(picture),
                 "faces": [_face(box, row) for box, row in zip(boxes, rows, strict=False)],
                 "ms": {name: _ms(seconds) for name, seconds in ms.items()},
             }

@@ -3,6 +3,10 @@
 A page of another site, open in the same browser, can send requests to this computer, but it cannot choose their Origin
 and Host headers. A foreign Host means that the site's name was pointed at this computer (DNS rebinding). A foreign
 Origin means a request from another page. No CORS header is ever sent, so no other page can read an answer.
+
+Cookies ignore ports: a browser sends them to every server of a host, also to one of another user. So whoever signs in
+gets an address of their session (a path that cannot be guessed) and a cookie for that path alone. Neither opens
+anything without the other; the browser sends the cookie to no other path, and no header names the address (Referer).
 """
 
 from __future__ import annotations
@@ -15,7 +19,7 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, Response
+from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CONTENT_POLICY = (
@@ -34,6 +38,7 @@ HEADERS = {
 # For the page with the form: under no-referrer browsers send a form's Origin as null, even to its own server.
 FORM_HEADERS = {"Referrer-Policy": "same-origin"}
 SAFE_METHODS = ("GET", "HEAD")
+COOKIE = "repro-serve"
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -42,19 +47,20 @@ class Access:
     """The requirements for a request.
 
     names: of this server in a Host header, lower case. any_address: accept any IP address, for a server that listens on
-    all addresses (rebinding needs a name). token: None if none is required. port: distinguishes the cookies of two
-    servers on one computer. The cookie's value is a secret of this process and expires with it.
+    all addresses (rebinding needs a name). token: None if none is required. place and secret: of the session's
+    address and the value of its cookie; both are of this process and expire with it.
     """
 
     names: frozenset[str]
     any_address: bool = False
     token: str | None = None
-    port: int = 0
+    place: str = field(default_factory=lambda: secrets.token_urlsafe(32))
     secret: str = field(default_factory=lambda: secrets.token_urlsafe(32))
 
     @property
-    def cookie(self) -> str:
-        return f"repro-serve-{self.port}"
+    def base(self) -> str:
+        """The path of the pages, without a slash at its end: empty if no token is required."""
+        return "" if self.token is None else f"/{self.place}"
 
     def knows_host(self, host: str) -> bool:
         """Whether a Host header (name or address, perhaps with a port) names this server."""
@@ -65,22 +71,26 @@ class Access:
         """Compare in constant time, however much of the token is right."""
         return self.token is not None and hmac.compare_digest(word.encode(), self.token.encode())
 
-    def signed_in(self, headers: Headers) -> bool:
-        """Whether no token is required, or the request has the cookie that was given for it."""
+    def signed_in(self, path: str, headers: Headers) -> bool:
+        """Whether no token is required, or the request has both the session's address and its cookie."""
         if self.token is None:
             return True
+        if not hmac.compare_digest(path.encode()[: len(self.base) + 1], f"{self.base}/".encode()):
+            return False
         try:
-            found = SimpleCookie("; ".join(headers.getlist("cookie"))).get(self.cookie)
+            found = SimpleCookie("; ".join(headers.getlist("cookie"))).get(COOKIE)
         except CookieError:
             return False
         return found is not None and hmac.compare_digest(found.value.encode(), self.secret.encode())
 
-    def sign_in(self, response: Response) -> Response:
-        response.set_cookie(self.cookie, self.secret, httponly=True, samesite="strict", path="/")
+    def sign_in(self) -> Response:
+        """Leads to the session's address, with its cookie."""
+        response = RedirectResponse(f"{self.base}/", 303)
+        response.set_cookie(COOKIE, self.secret, httponly=True, samesite="strict", path=f"{self.base}/")
         return response
 
 
-def access_of(address: str, port: int, token: str | None, host: str) -> Access:
+def access_of(address: str, token: str | None, host: str) -> Access:
     """Access rules for a server that listens on an IP address, given by the user as `host`."""
     ip = ipaddress.ip_address(address)
     names = {str(ip), host.lower()}
@@ -89,14 +99,15 @@ def access_of(address: str, port: int, token: str | None, host: str) -> Access:
     if not ip.is_loopback:
         own = socket.gethostname().lower()
         names |= {own, f"{own}.local"}
-    return Access(frozenset(names), any_address=ip.is_unspecified, token=token, port=port)
+    return Access(frozenset(names), any_address=ip.is_unspecified, token=token)
 
 
 def host_name(host: str) -> str:
     """`Name:8765` as `name`, `[::1]:8765` as `::1`; empty for an invalid Host header."""
     name, bracket, rest = host.rpartition("]")
     if bracket:
-        return name[1:].lower() if name.startswith("[") and (not rest or _is_port(rest)) else ""
+        inner = name[1:].lower() if name.startswith("[") and (not rest or _is_port(rest)) else ""
+        return inner if ":" in inner else ""
     name, colon, port = host.partition(":")
     return name.lower() if not colon or _is_port(colon + port) else ""
 
@@ -127,6 +138,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         refusal = self._refusal(scope)
+        if refusal is None and scope["path"] not in self._open:
+            scope = {**scope, "root_path": self._access.base}  # the application's routes begin after it
         if scope["type"] == "websocket":
             if refusal is None:
                 await self._app(scope, receive, send)
@@ -154,7 +167,7 @@ class Guard:
             return PlainTextResponse("refused: not from a page of this server", 403)
         if _from_another_site(headers):
             return PlainTextResponse("refused: embedded in a page of another site", 403)
-        if scope["path"] not in self._open and not self._access.signed_in(headers):
+        if scope["path"] not in self._open and not self._access.signed_in(scope["path"], headers):
             return Response(self._page, 401, FORM_HEADERS, media_type="text/html")
         return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import secrets
 import socket
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,7 +13,7 @@ import numpy as np
 
 from repro.report.page.document import render_page
 from repro.specs.catalog import bundled_papers
-from repro.use.recognition.detection import open_detector
+from repro.use.recognition.detection import MIN_SCORE, open_detector
 from repro.use.serve.app import make_app
 from repro.use.serve.limits import DEFAULT, Limits
 from repro.use.serve.live import LiveEndpoint
@@ -30,6 +31,8 @@ def start(
     run: str | None = None,
     token: str | None = None,
     allow_remote: bool = False,
+    min_face: int | None = None,
+    min_score: float = MIN_SCORE,
     limits: Limits = DEFAULT,
 ) -> None:
     """Serve until Ctrl-C. The options are those of the command.
@@ -40,18 +43,21 @@ def start(
     with listen(host, port, allow_remote=allow_remote) as bound:  # first, because it fails at once or not at all
         address, port = bound.getsockname()[:2]
         remote = not ipaddress.ip_address(address).is_loopback
+        shown = None  # a token that the user chose need not be on the screen
         if remote and token is None:
-            token = secrets.token_urlsafe(24)
-        live = open_live(results, paper=paper, run=run, limits=limits)
+            token = shown = secrets.token_urlsafe(24)
+        live = open_live(results, paper=paper, run=run, limits=limits, min_face=min_face, min_score=min_score)
+        access = access_of(address, token, host)
         app = make_app(
             live,
             results,
-            lambda: render_page(results, bundled_papers(), base="/results/"),
-            access_of(address, port, token, host),
+            lambda: render_page(results, bundled_papers(), base=f"{access.base}/results/"),
+            access,
+            limits,
             remote=remote,
         )
         click.echo(f"network: {live.network}", err=True)
-        click.echo(f"serving on {_url(host, port, token)} (Ctrl-C ends it)")
+        click.echo(f"serving on {_url(host, port, shown)} (Ctrl-C ends it)")
         if remote:
             click.echo(_REMOTE.format(port=port), err=True)
         run_server(app, bound, limits)
@@ -63,7 +69,15 @@ _REMOTE = (
 )
 
 
-def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limits) -> LiveEndpoint:
+def open_live(
+    results: Path,
+    *,
+    paper: str | None,
+    run: str | None,
+    limits: Limits,
+    min_face: int | None = None,
+    min_score: float = MIN_SCORE,
+) -> LiveEndpoint:
     """Load the network, on the CPU, and compile it."""
     import jax
 
@@ -71,7 +85,7 @@ def open_live(results: Path, *, paper: str | None, run: str | None, limits: Limi
     classifier = Classifier(load_trained(find_trained(results, run=run, paper=paper)))
     size = classifier.trained.size
     classifier(np.zeros((1, size, size), np.uint8))
-    return LiveEndpoint(classifier, open_detector, limits)
+    return LiveEndpoint(classifier, partial(open_detector, min_score=min_score), limits, min_face)
 
 
 def _url(host: str, port: int, token: str | None) -> str:

@@ -28,7 +28,10 @@ class Tracker(Detector):
         self._shape: tuple[int, ...] = ()
         self._at = 0.0
 
-    def find(self, gray_HW: np.ndarray) -> list[Box]:
+    def smallest_face(self, width: int, height: int, pixel: float = 1.0) -> float:
+        return self._everywhere.smallest_face(width, height, pixel)
+
+    def find(self, gray_HW: np.ndarray, pixel: float = 1.0) -> list[Box]:
         """The faces of the next frame, uint8 (H, W), best first."""
         now = self._clock()
         follows = gray_HW.shape == self._shape and now - self._at < OLDEST_S
@@ -37,7 +40,7 @@ class Tracker(Detector):
         if found:
             self._left -= 1
         else:
-            found, self._left = self._everywhere.find(gray_HW), EVERY - 1
+            found, self._left = self._everywhere.find(gray_HW, pixel), EVERY - 1
         self._boxes = found
         return found
 

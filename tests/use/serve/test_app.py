@@ -40,8 +40,8 @@ def live(results):
 
 def client(live, results, render=lambda: PAGE, *, remote: bool = False, token: str | None = None):
     """`get(path)` of the application."""
-    access = access_of("127.0.0.1", 8765, token, "127.0.0.1")
-    return partial(ask, make_app(live, results, render, access, remote=remote))
+    access = access_of("127.0.0.1", token, "127.0.0.1")
+    return partial(ask, make_app(live, results, render, access, DEFAULT, remote=remote))
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------

@@ -212,7 +212,7 @@ def test_a_picture_can_be_dropped_while_the_camera_runs(chromium, server):
 # --- the server goes away ---------------------------------------------------------------------------------------------
 
 
-def test_it_says_when_the_server_is_away_and_goes_on_when_it_is_back(chromium, results):
+def test_it_says_when_the_server_is_away_and_goes_on_when_it_is_back(chromium, results, tmp_path):
     with running(results) as first:
         port = str(first.port)
         visit = Visit(chromium, first)
@@ -225,14 +225,25 @@ def test_it_says_when_the_server_is_away_and_goes_on_when_it_is_back(chromium, r
             expect(page.locator("#connection")).to_be_empty()
             told = page.locator("#latency").inner_text()
             expect(page.locator("#latency")).not_to_have_text(told)
-        with running(results, "--port", port, "--token", TOKEN) as third:
+        file = tmp_path / "token"
+        file.write_text(TOKEN)
+        with running(results, "--port", port, "--token-file", str(file)) as third:
+            assert TOKEN not in Path(f"/proc/{third.process.pid}/cmdline").read_text(), "others can see it"
             expect(page.get_by_role("heading", level=1)).to_have_text("Token")
             assert accessibility_findings(page) == []
             page.get_by_label("Token").fill("not-the-token-of-it")
             page.get_by_role("button", name="Sign in").click()
             expect(page.get_by_role("alert")).to_have_text("That is not the token.")
             page.goto("about:blank")
-            page.goto(third.url)
+            assert TOKEN not in third.url, "printed only if it was not chosen"
+            page.goto(f"{third.url}#token={TOKEN}")
             expect(page.get_by_role("heading", level=1)).to_have_text("Live recognition")
-            assert page.url == f"{third.address}/", "the token is not left in the address bar"
+            assert TOKEN not in page.url and page.url != f"{third.address}/"
+            assert visit.context.cookies(page.url), "of the session"
+            for elsewhere in (f"http://{third.host}:9/", f"http://{third.host}:9/results", f"{third.address}/"):
+                assert not visit.context.cookies(elsewhere), "cookies ignore ports"
             start_camera(page)
+            page.get_by_role("link", name="Results").click()
+            expect(page.get_by_role("heading", level=1)).to_have_text("Reported and reproduced accuracy")
+            page.get_by_role("link", name="Live recognition").click()
+            expect(page.get_by_role("button", name="Start camera")).to_be_visible()

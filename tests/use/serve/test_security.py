@@ -8,11 +8,11 @@ import pytest
 import serve_process
 from starlette.responses import PlainTextResponse
 
-from repro.use.serve.security import CONTENT_POLICY, Access, Guard, access_of, host_name
+from repro.use.serve.security import CONTENT_POLICY, COOKIE, Access, Guard, access_of, host_name
 
 TOKEN = "a-token-of-some-length"
-LOCAL = access_of("127.0.0.1", 8765, None, "127.0.0.1")
-EVERYWHERE = access_of("0.0.0.0", 8765, TOKEN, "0.0.0.0")
+LOCAL = access_of("127.0.0.1", None, "127.0.0.1")
+EVERYWHERE = access_of("0.0.0.0", TOKEN, "0.0.0.0")
 
 
 def ask(access: Access, method: str = "GET", path: str = "/", host: str = "127.0.0.1:8765", **headers: str):
@@ -41,6 +41,8 @@ def test_this_computer_by_its_names_is_let_in(host):
         "evil.example:127.0.0.1",
         "[::1].evil.example",
         "[::1",
+        "[127.0.0.1]",
+        "[localhost]:8765",
         "localhost:",
         "",
         ":",
@@ -55,7 +57,7 @@ def test_a_name_that_was_pointed_at_this_computer_is_refused(host):
 def test_a_server_on_all_addresses_takes_any_address_but_no_foreign_name():
     assert EVERYWHERE.knows_host("192.168.1.7:8765") and EVERYWHERE.knows_host("[fe80::1]:8765")
     assert EVERYWHERE.knows_host("localhost") and not EVERYWHERE.knows_host("evil.example")
-    one = access_of("192.168.1.7", 8765, TOKEN, "box.lan")
+    one = access_of("192.168.1.7", TOKEN, "box.lan")
     assert one.knows_host("192.168.1.7:8765") and one.knows_host("Box.lan")
     assert not one.knows_host("192.168.1.8:8765") and not one.knows_host("localhost")
 
@@ -134,15 +136,20 @@ def test_a_conversation_is_held_with_our_own_page_only():
 # --- token ------------------------------------------------------------------------------------------------------------
 
 
-def test_without_the_cookie_there_is_only_the_page_that_asks_for_the_token():
+def test_without_address_and_cookie_of_the_session_there_is_only_the_page_that_asks_for_the_token():
     answer = ask(EVERYWHERE)
     assert (answer.status_code, answer.text) == (401, "the sign-in page")
     assert ask(EVERYWHERE, path="/results").status_code == 401
     assert ask(EVERYWHERE, path="/session").text == "inside", "where the token goes"
-    cookie = f"other=1; {EVERYWHERE.cookie}={EVERYWHERE.secret}"
-    assert ask(EVERYWHERE, cookie=cookie).text == "inside"
-    for wrong in (EVERYWHERE.secret[:-1], "", TOKEN, "\x7f"):
-        assert ask(EVERYWHERE, cookie=f"{EVERYWHERE.cookie}={wrong}").status_code == 401
+    cookie = f"other=1; {COOKIE}={EVERYWHERE.secret}"
+    base = EVERYWHERE.base
+    for path in (f"{base}/", f"{base}/results", f"{base}/live"):
+        assert ask(EVERYWHERE, path=path, cookie=cookie).text == "inside"
+        assert ask(EVERYWHERE, path=path).status_code == 401, "an address that was passed on"
+    for path in ("/", "/results", base, f"{base}x/", f"{base[:-1]}/", f"/x{base}/", "/%2e%2e/"):
+        assert ask(EVERYWHERE, path=path, cookie=cookie).status_code == 401, "a cookie that another server got"
+    for wrong in (EVERYWHERE.secret[:-1], "", TOKEN, "\x7f", EVERYWHERE.place):
+        assert ask(EVERYWHERE, path=f"{base}/", cookie=f"{COOKIE}={wrong}").status_code == 401
 
 
 def test_the_token_opens_and_nothing_near_it():
@@ -151,12 +158,15 @@ def test_the_token_opens_and_nothing_near_it():
     assert not LOCAL.is_token("") and LOCAL.token is None
 
 
-def test_the_cookie_tells_nothing_of_the_token_and_stays_with_this_page():
-    header = EVERYWHERE.sign_in(PlainTextResponse()).headers["set-cookie"]
+def test_the_cookie_tells_nothing_of_the_token_and_is_sent_to_the_address_of_the_session_alone():
+    answer = EVERYWHERE.sign_in()
+    header = answer.headers["set-cookie"]
     assert TOKEN not in header and EVERYWHERE.secret in header
-    assert "HttpOnly" in header and "SameSite=strict" in header and "Path=/" in header
-    again = access_of("0.0.0.0", 8765, TOKEN, "0.0.0.0")
+    assert "HttpOnly" in header and "SameSite=strict" in header and f"Path={EVERYWHERE.base}/" in header
+    assert answer.headers["location"] == f"{EVERYWHERE.base}/" and len(EVERYWHERE.place) >= 40
+    again = access_of("0.0.0.0", TOKEN, "0.0.0.0")
     assert again.secret != EVERYWHERE.secret, "a server that was started again asks again"
+    assert again.place != EVERYWHERE.place and EVERYWHERE.secret != EVERYWHERE.place
 
 
 # --- headers ----------------------------------------------------------------------------------------------------------

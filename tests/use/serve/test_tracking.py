@@ -19,9 +19,9 @@ class Counted(Detector):
     def __init__(self, detector: Detector) -> None:
         self._detector, self.searches = detector, 0
 
-    def find(self, gray_HW: np.ndarray) -> list[Box]:
+    def find(self, gray_HW: np.ndarray, pixel: float = 1.0) -> list[Box]:
         self.searches += 1
-        return self._detector.find(gray_HW)
+        return self._detector.find(gray_HW, pixel)
 
 
 class Camera:

@@ -26,7 +26,8 @@ export class Connection {
     if (this.#socket) return;
     clearTimeout(this.#timer);
     this.#report("connecting");
-    const socket = new WebSocket(`ws://${location.host}/live`);
+    // beside the page: where a token is asked for, its address is that of the session
+    const socket = new WebSocket(`ws://${location.host}${location.pathname}live`);
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code }) => this.#closed(code);
@@ -77,7 +78,7 @@ export class Connection {
 
   async #again() {
     // A server that was started again asks for its token again, which a WebSocket cannot tell from a server that is away.
-    const response = await fetch("/", { method: "HEAD" }).catch(() => null);
+    const response = await fetch(location.pathname, { method: "HEAD" }).catch(() => null);
     if (response?.status === 401) location.reload();
     else this.open();
   }

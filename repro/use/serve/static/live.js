@@ -70,7 +70,9 @@ function show({ answer, roundTripMs }, mirrored) {
   const largest = faces.toSorted((a, b) => b.width * b.height - a.width * a.height)[0];
   showGuess(largest, largest ? label(largest) : "no face");
   element("of-face").textContent =
-    faces.length > 1 ? `Probabilities of the largest of ${faces.length} faces` : "Probabilities";
+    faces.length > 1
+      ? `Probabilities of the largest of ${faces.length} faces`
+      : `Probabilities of a face of ${answer.smallest} pixels or more`;
   speak(largest ? emotions[best(largest)] : "no face");
   showFigures(answer.ms, roundTripMs);
 }
