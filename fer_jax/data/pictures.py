@@ -33,13 +33,13 @@ def opaque(image: Image.Image) -> Image.Image:
     return Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
 
 
-def too_many_scans(data: bytes) -> int | None:
-    """The number of scans of a JPEG that has more than MOST_SCANS, otherwise None.
+def too_many_scans(data: bytes, most: int = MOST_SCANS) -> int | None:
+    """The number of scans of a JPEG that has more than `most`, otherwise None.
 
     In compressed data a byte 0xff is always followed by 0, so that the marker of a scan is found by its two bytes.
     """
     scans = data.count(_SCAN) if data.startswith(b"\xff\xd8") else 0
-    return scans if scans > MOST_SCANS else None
+    return scans if scans > most else None
 
 
 def telephone_format(data: bytes) -> str | None:
@@ -60,5 +60,5 @@ def telephone_decoders() -> tuple[str, ...]:
 
 def not_decoded(kind: str) -> str:
     """Why a HEIC or AVIF picture is not read, and what to do."""
-    package = "pillow-heif" if kind == "HEIC" else "a Pillow that is built with AVIF"
-    return f"a picture of the kind {kind}, which is not read without {package} (pip install); install it, or {_CONVERT}"
+    needed = "pip install 'fer-repro[heic]'" if kind == "HEIC" else "a Pillow that is built with AVIF"
+    return f"a picture of the kind {kind}, which is not read without another package: {needed}; or {_CONVERT}"

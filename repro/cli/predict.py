@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from repro.cli.options import json_option, network_options
+from repro.cli.options import face_options, json_option, network_options
 from repro.cli.recogniser import open_recogniser
 
 if TYPE_CHECKING:
@@ -29,6 +29,7 @@ Example:
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @network_options
 @click.option("--no-detect", is_flag=True, help="Each picture is one face, cut as in FER-2013: search for none.")
+@face_options("default: a twentieth of the longer side, at most 64")
 @json_option
 @click.option(
     "--csv", "as_csv", is_flag=True, help="CSV on standard output: one line per face, all seven probabilities."
@@ -44,6 +45,8 @@ def predict(
     paper: str | None,
     results: Path,
     no_detect: bool,
+    min_face: int | None,
+    min_score: float,
     as_json: bool,
     as_csv: bool,
     out: Path | None,
@@ -59,9 +62,15 @@ def predict(
     if out is not None and out.is_dir() and os.listdir(out):
         raise click.BadParameter(f"{out} is not empty; name a new folder: no file is overwritten", param_hint="--out")
 
-    from repro.use.recognition.detection import open_detector
+    if no_detect and min_face is not None:
+        raise click.UsageError("--no-detect and --min-face exclude each other: no face is searched for")
 
-    recogniser = open_recogniser(results, run, paper, None if no_detect else open_detector())
+    from repro.use.recognition.detection import PHOTOGRAPH_FACE_PX, open_detector
+
+    detector = None
+    if not no_detect:
+        detector = open_detector(photograph_face_px=PHOTOGRAPH_FACE_PX, min_face=min_face, min_score=min_score)
+    recogniser = open_recogniser(results, run, paper, detector)
 
     from repro.use.recognition import predict as files
     from repro.use.recognition import rows

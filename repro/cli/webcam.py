@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from repro.cli.options import network_options
+from repro.cli.options import face_options, network_options
 from repro.cli.recogniser import open_recogniser
 
 EXAMPLE = """\
@@ -25,9 +25,17 @@ Example:
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --video: write every frame, marked, into this new .mp4 or .avi file; no window is opened.",
 )
+@face_options("default: a thirteenth of the longer side")
 @network_options
 def webcam(
-    camera: int | None, video: Path | None, out: Path | None, run: str | None, paper: str | None, results: Path
+    camera: int | None,
+    video: Path | None,
+    out: Path | None,
+    min_face: int | None,
+    min_score: float,
+    run: str | None,
+    paper: str | None,
+    results: Path,
 ) -> None:
     """Live recognition in a window: boxes, the seven probabilities and frames per second. Ends with q or Escape.
 
@@ -41,7 +49,8 @@ def webcam(
 
     from repro.use.recognition.detection import LIVE_SEARCH_PX, open_detector
 
-    recogniser = open_recogniser(results, run, paper, open_detector(LIVE_SEARCH_PX))
+    detector = open_detector(LIVE_SEARCH_PX, min_face=min_face, min_score=min_score)
+    recogniser = open_recogniser(results, run, paper, detector)
 
     from repro.use.recognition.webcam import mark_video, watch
 

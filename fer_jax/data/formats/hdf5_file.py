@@ -21,7 +21,7 @@ def read_hdf5(path: Path, reading: Reading) -> Imported:
     except ImportError as error:
         raise DataError(
             f"{path}: an HDF5 file; reading it needs the package h5py, which is not installed\n"
-            "install it (pip install h5py), or save the arrays with numpy.savez"
+            "install it (pip install 'fer-repro[hdf5]'), or save the arrays with numpy.savez"
         ) from error
     with decoding(str(path), "a damaged or unreadable HDF5 file"), h5py.File(path, "r") as file:
         found: list[ArraySource] = []

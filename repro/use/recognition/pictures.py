@@ -11,6 +11,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fer_jax.data.pictures import (
+    MOST_SCANS,
     not_decoded,
     opaque,
     telephone_decoders,
@@ -31,6 +32,8 @@ MAX_PIXELS = 50_000_000  # more than most cameras have; 150 MB once decoded
 # values alone take too much: three bytes per pixel in a progressive one.
 MAX_REDUCED_PIXELS = 250_000_000
 MAX_BYTES = 100_000_000
+
+_FULL_SIZE = "full size"  # in Pillow's `info` of an image
 
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits of gray
 # Pillow warns if a header promises more pixels than this and raises beyond twice that; both are refused here.
@@ -53,25 +56,27 @@ def open_picture(
     name: str,
     *,
     max_pixels: int = MAX_PIXELS,
+    max_scans: int = MOST_SCANS,
     formats: tuple[str, ...] = FORMATS,
     may_reduce: bool = False,
 ) -> Image.Image:
     """Like `decode_picture`, but gives a Pillow image: mode L if it is gray, otherwise RGB.
 
-    An image of more than `max_pixels` is refused. may_reduce: a JPEG of at most MAX_REDUCED_PIXELS is decoded at a
-    half, a quarter or an eighth of its size instead, which the result has. That still reads all of its compressed
-    values, so a server must not do it for a stranger.
+    An image of more than `max_pixels`, or a JPEG of more than `max_scans`, is refused. may_reduce: a JPEG of at most
+    MAX_REDUCED_PIXELS is decoded at a half, a quarter or an eighth of its size instead, which the result has. That
+    still reads all of its compressed values, so a server must not do it for a stranger.
     """
-    if scans := too_many_scans(payload):
+    if scans := too_many_scans(payload, max_scans):
         raise PictureError(f"{name}: a JPEG of {scans:,} scans; no camera and no program writes so many")
     kind = telephone_format(payload)
     if kind and {"HEIC": "HEIF"}.get(kind, kind) not in formats:
         raise PictureError(f"{name}: {not_decoded(kind)}")
     try:
         with Image.open(io.BytesIO(payload), formats=formats) as image:
+            size = image.size
             _check_size(image, name, max_pixels, may_reduce)
             image.load()
-            return _eight_bits(upright(image))
+            return _with_full_size(_eight_bits(upright(image)), image.size, size)
     except PictureError:
         raise
     except UnidentifiedImageError:
@@ -116,6 +121,19 @@ def _check_size(image: Image.Image, name: str, max_pixels: int, may_reduce: bool
     raise PictureError(
         f"{name}: {width} x {height} pixels are more than the {max_pixels:,} that are read; make it smaller"
     )
+
+
+def full_size(picture: Image.Image) -> tuple[int, int]:
+    """Width and height of the upright picture before it was reduced in decoding."""
+    return picture.info.get(_FULL_SIZE, picture.size)
+
+
+def _with_full_size(picture: Image.Image, decoded: tuple[int, int], full: tuple[int, int]) -> Image.Image:
+    """With a note for `full_size`, if a picture of size `full` was decoded to another one and then turned upright."""
+    if decoded != full:
+        turned = picture.size != decoded
+        picture.info[_FULL_SIZE] = full[::-1] if turned else full
+    return picture
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

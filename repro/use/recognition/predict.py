@@ -20,7 +20,7 @@ from PIL import Image
 from repro.use.recognition.annotate import annotated
 from repro.use.recognition.detection import Box
 from repro.use.recognition.errors import PictureError
-from repro.use.recognition.pictures import OTHER_SUFFIXES, SUFFIXES, read_picture
+from repro.use.recognition.pictures import OTHER_SUFFIXES, SUFFIXES, full_size, read_picture
 from repro.use.recognition.recogniser import RecognisedFace, Recogniser
 
 Item = TypeVar("Item")
@@ -45,12 +45,15 @@ class PictureFile:
 
 @dataclass(frozen=True)
 class Recognised:
-    """The result for one file. faces: empty if none was found, or on an error. copy: the file written for it."""
+    """The result for one file. width and height: of the image as it is in the file, upright; boxes are in its pixels.
+    faces: empty if none was found, or on an error. smallest_face: in pixels; smaller ones were not searched for; None
+    if the image itself is the face. copy: the file written for it."""
 
     source: PictureFile
     width: int = 0
     height: int = 0
     faces: tuple[RecognisedFace, ...] = ()
+    smallest_face: int | None = None
     error: str = ""
     copy: Path | None = None
 
@@ -126,7 +129,8 @@ def _cut_out(source: PictureFile, recogniser: Recogniser) -> _CutOut:
     except PictureError as error:
         return _CutOut(Recognised(source, error=str(error)), [], none)
     boxes, faces = recogniser.cut_out(picture)
-    return _CutOut(Recognised(source, *picture.size), boxes, faces)
+    result = Recognised(source, *full_size(picture), smallest_face=recogniser.smallest_face(picture))
+    return _CutOut(result, boxes, faces)
 
 
 def write_copies(results: Iterable[Recognised], out: Path) -> Iterator[Recognised]:
@@ -146,7 +150,12 @@ def write_copies(results: Iterable[Recognised], out: Path) -> Iterator[Recognise
         if result.error:
             return result
         try:
-            copy = annotated(read_picture(result.source.path), result.faces)
+            picture = read_picture(result.source.path)
+            shrunk = max(picture.size) / max(full_size(picture))  # a copy of a reduced image is reduced
+            faces = (
+                [replace(face, box=face.box.scaled(shrunk)) for face in result.faces] if shrunk < 1 else result.faces
+            )
+            copy = annotated(picture, faces)
             path.parent.mkdir(parents=True, exist_ok=True)
             _save_new(copy, path)
         except PictureError as error:

@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image
 
 from repro.use.recognition.detection import Box, Detector
+from repro.use.recognition.pictures import full_size
 from repro.use.trained import Classifier
 
 # Share of a detected box's width added on each side before the face is cut out. On 1,196 found faces of PublicTest
@@ -39,14 +40,30 @@ class Recogniser:
         return [RecognisedFace(box, row) for box, row in zip(boxes, probabilities, strict=True)]
 
     def cut_out(self, picture: Image.Image) -> tuple[list[Box], np.ndarray]:
-        """Boxes, best first, and their faces as input for the classifier, uint8 (N, size, size)."""
+        """Boxes, best first, and their faces as input for the classifier, uint8 (N, size, size).
+
+        The boxes are in pixels of the original image if that was reduced in decoding.
+        """
         gray = picture if picture.mode == "L" else picture.convert("L")  # ITU-R 601 luma
-        boxes = [middle_square(gray)] if self._detector is None else self._detector.find(np.asarray(gray))
+        pixel = _pixel(picture)
+        boxes = [middle_square(gray)] if self._detector is None else self._detector.find(np.asarray(gray), pixel)
         margin = 0.0 if self._detector is None else MARGIN
         faces = np.empty((len(boxes), self._size, self._size), np.uint8)
         for face, box in zip(faces, boxes, strict=True):
             face[:] = cut(gray, box, self._size, margin)
-        return boxes, faces
+        return boxes if pixel == 1 else [box.scaled(pixel) for box in boxes], faces
+
+    def smallest_face(self, picture: Image.Image) -> int | None:
+        """Size of the smallest face that is searched for, in pixels of the original image; None if none is searched."""
+        if self._detector is None:
+            return None
+        pixel = _pixel(picture)
+        return round(pixel * self._detector.smallest_face(*picture.size, pixel))
+
+
+def _pixel(picture: Image.Image) -> float:
+    """Size of a picture's pixels in those of the original image."""
+    return max(full_size(picture)) / max(picture.size)
 
 
 def middle_square(picture: Image.Image) -> Box:

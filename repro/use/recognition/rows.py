@@ -15,7 +15,20 @@ from repro.use.trained import TrainedNetwork
 
 _TABLE = "{:<9}{:>6} {:>5}  {:<21} {}"
 _DECIMALS = 6  # of probabilities and scores: float32 has no more
-CSV_COLUMNS = ("file", "face", "left", "top", "width", "height", "emotion", "probability", *EMOTIONS, "copy", "error")
+CSV_COLUMNS = (
+    "file",
+    "face",
+    "left",
+    "top",
+    "width",
+    "height",
+    "emotion",
+    "probability",
+    *EMOTIONS,
+    "copy",
+    "error",
+    "smallest_face",
+)
 
 
 def table_lines(results: Iterable[Recognised]) -> Iterator[str]:
@@ -26,7 +39,7 @@ def table_lines(results: Iterable[Recognised]) -> Iterator[str]:
         if result.error:
             yield _TABLE.format("error", "", "", "", _printable(_text(result.error)))
         elif not result.faces:
-            yield _TABLE.format("no face", "", "", "", name)
+            yield _TABLE.format("no face", "", "", f"of {result.smallest_face} px or more", name)
         for number, face in enumerate(result.faces, 1):
             emotion, probability = _best(face)
             box = face.box
@@ -45,8 +58,8 @@ def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
         rows = [
             (name, number, *_place(face), *_best(face), *_seven(face)) for number, face in enumerate(result.faces, 1)
         ]
-        for row in rows or [(name, *[""] * (len(CSV_COLUMNS) - 3))]:
-            writer.writerow((*row, *ends))
+        for row in rows or [(name, *[""] * (len(CSV_COLUMNS) - 4))]:
+            writer.writerow((*row, *ends, "" if result.smallest_face is None else result.smallest_face))
             yield line.text
 
 
@@ -88,6 +101,7 @@ def _document(result: Recognised) -> dict[str, Any]:
             }
             for face in result.faces
         ],
+        "smallest_face": result.smallest_face,
         "copy": _text(result.copy) if result.copy else None,
         "error": _text(result.error) or None,
     }

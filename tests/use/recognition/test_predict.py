@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from repro.use.recognition import predict
+from repro.use.recognition import pictures, predict
 from repro.use.recognition.detection import Box
 from repro.use.recognition.predict import PictureFile, find_pictures, recognise_files, write_copies
 from repro.use.recognition.recogniser import Recogniser
@@ -35,7 +35,10 @@ class ByTone:
 class Halves:
     """In a detector's place: the left and the right half of a picture, nothing in a black one."""
 
-    def find(self, gray_HW: np.ndarray) -> list[Box]:
+    def smallest_face(self, width: int, height: int, pixel: float = 1.0) -> float:
+        return 7.0
+
+    def find(self, gray_HW: np.ndarray, pixel: float = 1.0) -> list[Box]:
         side = gray_HW.shape[1] // 2
         return [Box(left, 0, side, side, 2.0) for left in (0, side)] if gray_HW.any() else []
 
@@ -90,6 +93,25 @@ def test_every_face_comes_in_order_and_a_bad_file_stops_nothing(folder: Path) ->
     assert [bool(result.error) for result in results] == [False] * 4 + [True]
     assert (results[1].width, results[1].height) == (96, 48)
     assert [face.box.left for face in results[2].faces] == [0, 48]
+
+
+def test_boxes_are_in_pixels_of_the_file_and_of_its_copy_if_it_was_reduced(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pictures, "MAX_PIXELS", 50_000)
+    monkeypatch.setattr(pictures.read_picture, "__kwdefaults__", {"max_pixels": 50_000})
+    turned = Image.Exif()
+    turned[0x0112] = 6  # a telephone held upright
+    Image.fromarray(np.full((400, 300), 90, np.uint8)).save(tmp_path / "large.jpg", exif=turned)
+    results = list(recognise_files(find_pictures([tmp_path / "large.jpg"]), recogniser(Halves()), whole=False))
+    (copied,) = write_copies(results, tmp_path / "out")
+    assert (copied.width, copied.height, copied.smallest_face) == (400, 300, 14)
+    assert [(face.box.left, face.box.width) for face in copied.faces] == [(0, 200), (200, 200)]
+    assert copied.copy is not None
+    with Image.open(copied.copy) as copy:
+        assert copy.size == (200, 150)
+        edges = np.flatnonzero(np.asarray(copy.convert("L"))[70] > 150)  # below the labels
+    assert set(edges.tolist()) == {0, 1, 100, 101, 198, 199}, "two boxes, drawn over each other in the middle"
 
 
 def test_many_files_keep_their_order_over_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
