@@ -42,6 +42,7 @@ def test_a_comparison_from_words_to_tables(tiny_paper, tmp_path, monkeypatch):
     train = next(record for record in records if record.comparison)
     assert train.matmul_flops_per_s > 1e8 and train.comparison and train.comparison.agreements[0].agrees
     assert train.comparison.paper == "tiny" and str(tmp_path) not in text
+    assert {c.batch_size for c in train.comparison.scouted} == {32}
     assert CliRunner().invoke(main, ["report", "--check", "--results", str(tmp_path / "results")]).exit_code == 1
     (tmp_path / "results" / "BENCH.md").unlink()
 

@@ -50,8 +50,8 @@ def test_only_runs_of_the_same_kind_count(tmp_path):
 @pytest.mark.parametrize(
     "edits",
     [
-        [("epochs = 5", "epochs = 20")],
-        [("epochs = 5", 'steps = 2001\nevaluate_every_steps = 400\norder = "offset_modulo"')],
+        [("epochs = 5", "epochs = 10")],
+        [("epochs = 5", 'steps = 1001\nevaluate_every_steps = 200\norder = "offset_modulo"')],
     ],
     ids=["epochs", "steps"],
 )
@@ -65,4 +65,4 @@ def test_a_trial_foretells_the_run(tmp_path, edits):
     assert estimate.source.startswith("from a trial of ") and sorted(tmp_path.iterdir()) == before
     took = run(plan, RunContext(dataset, CPU, tmp_path / "results")).record.time
     real = took.prepare_s + took.compile_s + took.train_s + took.eval_s
-    assert took.train_s > 0.5 and 1 / 5 < estimate.seconds / real < 5, (estimate, took)
+    assert took.train_s > 0.3 and 1 / 5 < estimate.seconds / real < 5, (estimate, took)
