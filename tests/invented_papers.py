@@ -102,7 +102,7 @@ def invented_paper(folder: Path, draw: random.Random) -> LoadedSpec:
         claim("rows-test", "rows", test, split="test"),
         claim("rows-train", "rows", train, split="train"),
         claim("rows-all", "rows", 35_900, resolution=100.0),
-        claim("parameters", "parameters", parameter_count(loaded.spec.model.layers, (8, 8, 1))[0]),
+        claim("parameters", "parameters", parameter_count(loaded.resolve("default").model.layers, (8, 8, 1))[0]),
         claim("steps-test", "steps", math.ceil(test / batch), split="test"),
         claim("steps-train", "steps", math.ceil(train / batch), split="train"),
         claim("batch-text", "setting", batch, setting="training.batch_size"),

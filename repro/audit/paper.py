@@ -23,14 +23,14 @@ SEED = 0  # of the random splits: another seed changes a count only by chance
 def audit_paper(loaded: LoadedSpec, dataset: Dataset, *, variant: str, protocols: Sequence[str]) -> AuditRecord:
     """One audit per protocol. The samples are those that `repro run` would train on with seed 0.
 
-    Raises SpecError for an unknown variant, StepError if the data steps do not fit the data.
+    Raises SpecError for an unknown variant and for a spec without data steps, StepError if they do not fit the data.
     """
     pictures = pictures_of(dataset.faces, cache_folder())
     identical = groups_of_equal_pixels(dataset.faces.images)
     audits: list[LeakageAudit] = []
     settings: dict[str, str] = {}
     for protocol in protocols:
-        plan = make_plan(loaded, variant=variant, seed=SEED, overrides=Overrides(), protocol=protocol)
+        plan = make_plan(loaded, variant=variant, seed=SEED, overrides=Overrides(), protocol=protocol, data_alone=True)
         settings[protocol] = plan.sha256
         audits.append(audit_leakage(plan, prepare(plan, dataset), identical, pictures))
     return AuditRecord(

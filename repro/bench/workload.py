@@ -12,7 +12,7 @@ from fer_jax.data.faces import UNLABELLED, DataError, Faces
 from fer_jax.data.steps import apply_steps
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
-from repro.specs.decode import LoadedSpec
+from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 
 # Enough that a batch is no longer in the caches from its last use, few enough to send to every process at once.
 ROWS = 8192
@@ -47,7 +47,7 @@ def make_workload(
 
     Raises StepError if the paper's data steps cannot be applied to the faces, DataError if there are too few faces.
     """
-    spec = loaded.spec
+    spec = loaded.resolve(DEFAULT_VARIANT)
     labelled = faces.labels != UNLABELLED
     prepared = apply_steps(faces if labelled.all() else faces.take(labelled), spec.data.steps, seed=0)
     train = prepared.splits["train"]

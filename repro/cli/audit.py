@@ -78,7 +78,7 @@ def audit_paper_command(
     from repro.text.terminal import terminal
 
     loaded = find_paper(paper, results)
-    loaded.resolve(variant)
+    loaded.resolve_data(variant)
     dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
     record = audit_paper(

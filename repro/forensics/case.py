@@ -12,6 +12,8 @@ import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.layers import Layer
+from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     CopySplit,
@@ -25,7 +27,7 @@ from fer_jax.vocabulary.step_kinds import (
     check_steps,
 )
 from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
-from repro.specs.spec import Claim, Spec
+from repro.specs.spec import Claim, PaperSpec
 
 RUNNING = ("train", "minibatch")  # splits whose values are measured on samples that were just trained on
 _BY_PICTURE = ("drop_same_pictures", "drop_unrelated", "drop_repeats")  # steps whose outcome depends on the pixels
@@ -53,13 +55,35 @@ class Case:
     def __init__(self, loaded: LoadedSpec) -> None:
         self.loaded = loaded
         self.claims = loaded.spec.all_claims
-        self._specs: dict[str, Spec] = {}
+        self._specs: dict[str, PaperSpec] = {}
         self._rows: dict[str, dict[str, ExpectedRows]] = {}
 
-    def spec(self, variant: str = DEFAULT_VARIANT) -> Spec:
+    def spec(self, variant: str = DEFAULT_VARIANT) -> PaperSpec:
         if variant not in self._specs:
-            self._specs[variant] = self.loaded.resolve(variant)
+            self._specs[variant] = self.loaded.settings(variant)
         return self._specs[variant]
+
+    def steps(self, variant: str) -> tuple[Step, ...]:
+        """The data steps; none if the spec does not have them."""
+        data = self.spec(variant).data
+        return () if data is None else data.steps
+
+    def layers(self, variant: str) -> tuple[Layer, ...]:
+        """The network's layers; none if the spec does not have them."""
+        model = self.spec(variant).model
+        return () if model is None else model.layers
+
+    def training(self, variant: str) -> Training | None:
+        return self.spec(variant).training
+
+    def batch_size(self, claim: Claim) -> int | None:
+        """The batch size of a claim on steps: its own, or that of the training, if the spec has one."""
+        training = self.training(claim.variant)
+        return claim.batch_size or (None if training is None else training.batch_size)
+
+    def knows_split(self, claim: Claim) -> bool:
+        """Whether it is said what the claim's split is made of: by data steps, or by a printed size."""
+        return bool(self.steps(claim.variant)) or self.printed_rows(claim) is not None
 
     @cached_property
     def readings(self) -> frozenset[str]:
@@ -69,13 +93,14 @@ class Case:
 
     def image_size(self, variant: str) -> int:
         """Pixels along a side of the network's input."""
-        return check_steps(self.spec(variant).data.steps, IMAGE_SIZE)[1]
+        steps = self.steps(variant)
+        return check_steps(steps, IMAGE_SIZE)[1] if steps else IMAGE_SIZE
 
     def rows(self, variant: str) -> dict[str, ExpectedRows]:
-        """The splits of a variant after its data steps on the official file; empty if pixels decide them, or if the
-        steps do not fit that file."""
+        """The splits of a variant after its data steps on the official file; empty without steps, if pixels decide
+        them, or if the steps do not fit that file."""
         if variant not in self._rows:
-            self._rows[variant] = _rows_after(self.spec(variant).data.steps)
+            self._rows[variant] = _rows_after(self.steps(variant)) if self.steps(variant) else {}
         return self._rows[variant]
 
     def of(self, quantity: str) -> Iterator[Claim]:
@@ -83,10 +108,11 @@ class Case:
 
     def moment(self, claim: Claim) -> tuple[str, int]:
         """When in its run a claim was measured: ("end", 0), ("epoch", e) or ("step", s)."""
-        training = self.spec(claim.variant).training
-        if claim.epoch is not None and claim.epoch != training.epochs:
+        training = self.training(claim.variant)
+        epochs, steps = (None, None) if training is None else (training.epochs, training.steps)
+        if claim.epoch is not None and claim.epoch != epochs:
             return ("epoch", claim.epoch)
-        if claim.step is not None and (training.steps is None or claim.step < training.steps - 1):
+        if claim.step is not None and (steps is None or claim.step < steps - 1):
             return ("step", claim.step)
         return ("end", 0)
 
@@ -111,7 +137,8 @@ class Case:
     def evaluated_rows(self, claim: Claim) -> tuple[int, str] | None:
         """(samples that an accuracy is a mean over, source of the number): as printed, else from the data steps."""
         if claim.split == "minibatch":
-            return self.spec(claim.variant).training.batch_size, "samples of a batch"
+            training = self.training(claim.variant)
+            return None if training is None else (training.batch_size, "samples of a batch")
         if printed := self.printed_rows(claim):
             return printed, "samples, as printed"
         rows = self.rows(claim.variant).get(claim.split)

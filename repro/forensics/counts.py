@@ -21,14 +21,17 @@ RUNS = range(2, 11)  # runs or folds that people average
 
 def check(case: Case) -> Iterator[Finding]:
     for claim in case.of("steps"):
-        yield _epoch_steps(case, claim) if claim.split == "train" else _evaluation_steps(case, claim)
+        if (batch := case.batch_size(claim)) is not None and case.knows_split(claim):
+            found = _epoch_steps if claim.split == "train" else _evaluation_steps
+            yield found(case, claim, batch)
     accuracies = [claim for claim in case.of("accuracy") if claim.split and not claim.emotion]
     evaluated = (claim for claim in accuracies if claim.split not in RUNNING)
     for claims in grouped(evaluated, lambda c: (c.variant, c.split)).values():
         yield from _whole_rows_of(case, claims)
     batches = (claim for claim in accuracies if claim.split == "minibatch")
     for variant, claims in grouped(batches, lambda c: c.variant).items():
-        yield _whole_batch(case, variant, claims)
+        if (training := case.training(variant)) is not None:
+            yield _whole_batch(case, variant, training.batch_size, claims)
 
 
 def official_sizes() -> dict[str, int]:
@@ -51,8 +54,7 @@ def test_parts(case: Case, claim: Claim) -> dict[str, int]:
 
 def batch_premise(case: Case, claim: Claim) -> Premise:
     """The batch size of a claim on steps: its own, or that of the training."""
-    batch = claim.batch_size or case.spec(claim.variant).training.batch_size
-    words = f"batches of {batch}"
+    words = f"batches of {case.batch_size(claim)}"
     if claim.batch_size:
         return Premise(what=words, source="stated")
     return setting(case, claim.variant, "training.batch_size", words)
@@ -86,10 +88,9 @@ def _steps_words(steps: int, batch: int) -> str:
     return f"{steps:,} steps of {batch} are {(steps - 1) * batch + 1:,} to {steps * batch:,} samples"
 
 
-def _epoch_steps(case: Case, claim: Claim) -> Finding:
+def _epoch_steps(case: Case, claim: Claim, batch: int) -> Finding:
     """898 steps of 32 are 28,705 to 28,736 samples. Training may drop its last batch."""
-    training, steps = case.spec(claim.variant).training, int(claim.value)
-    batch = claim.batch_size or training.batch_size
+    training, steps = case.training(claim.variant), int(claim.value)
     own = case.rows(claim.variant).get("train")
     premises = (batch_premise(case, claim), *data_steps(case, claim.variant))
     shown = _steps_words(steps, batch)
@@ -98,7 +99,8 @@ def _epoch_steps(case: Case, claim: Claim) -> Finding:
         return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)
     usual, dropped = _batches(own.total, batch)
     shown += f"; the {own.total:,} training samples take {usual:,}"
-    if steps == (dropped if training.last_batch == "drop" else usual):
+    drops = training is not None and training.last_batch == "drop"
+    if steps == (dropped if drops else usual):
         return plain(STEPS, [claim], "consistent", shown, "An epoch has as many steps as its samples need.", premises)
     explained: Explanations = {"steps_per_epoch": "", "other_samples": ""}
     if others := other_batch_sizes(steps, own.total):
@@ -113,9 +115,8 @@ def _epoch_steps(case: Case, claim: Claim) -> Finding:
     return judge(case, STEPS, [claim], shown, meaning, explained=explained, premises=premises)
 
 
-def _evaluation_steps(case: Case, claim: Claim) -> Finding:
+def _evaluation_steps(case: Case, claim: Claim, batch: int) -> Finding:
     """The samples of an evaluation must be those of a test split. No convention says whether the last batch counts."""
-    batch = claim.batch_size or case.spec(claim.variant).training.batch_size
     steps, sizes, parts = int(claim.value), official_sizes(), test_parts(case, claim)
     premises = (batch_premise(case, claim),)
     whole = [name for name, rows in parts.items() if _batches(rows, batch)[0] == steps]
@@ -233,7 +234,7 @@ def _whole_rows(case: Case, claim: Claim, rows: int, who: str) -> Finding:
 
 def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
     """Folds and batches differ in size, so a mean over them may be any value. Equal runs and crops are tried."""
-    printed, batch = window(claim), case.spec(claim.variant).training.batch_size
+    printed, training = window(claim), case.training(claim.variant)
     explained: Explanations = {
         "other_samples": "",
         "other_classes": "",
@@ -246,7 +247,7 @@ def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
     if runs:
         explained["mean_of_runs"] = f"{round(claim.value * runs[0] * rows):,} / ({runs[0]} x {rows:,})"
         explained["test_time_augmentation"] = f"counted over {runs[0]} crops of each sample"
-    complete = rows - rows % batch
+    complete = 0 if training is None else rows - rows % training.batch_size
     if complete and is_share(printed, complete):
         explained["last_batch_dropped"] = f"{round(claim.value * complete):,} / {complete:,}"
     elif any(is_share(printed, rows - rows % b) for b in range(1, min(rows, 1025)) if rows % b):
@@ -254,16 +255,16 @@ def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
     return explained
 
 
-def _whole_batch(case: Case, variant: str, claims: list[Claim]) -> Finding:
+def _whole_batch(case: Case, variant: str, batch: int, claims: list[Claim]) -> Finding:
     """All minibatch accuracies of a variant together, and the batch sizes of its other readings beside them."""
-    batch = case.spec(variant).training.batch_size
     premises = (setting(case, variant, "training.batch_size", f"batches of {batch}"),)
     wrong = [claim for claim in claims if not is_share(window(claim), batch)]
     fitting = [claim for claim in claims if claim not in wrong]
     shown = ", ".join(f"{percent(c.value)} = {round(c.value * batch)}/{batch}" for c in fitting[:3])
     if wrong:
         shown = ", ".join(f"{claim.value:g} x {batch} = {claim.value * batch:.3f}" for claim in wrong[:3])
-    for other in sorted({case.spec(name).training.batch_size for name in case.loaded.variant_names()} - {batch}):
+    readings = (case.training(name) for name in case.loaded.variant_names())
+    for other in sorted({training.batch_size for training in readings if training} - {batch}):
         against = [claim for claim in claims if not is_share(window(claim), other)]
         if against:
             first = against[0]

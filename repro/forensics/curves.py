@@ -47,7 +47,8 @@ def _losses(case: Case) -> Iterator[Finding]:
     checked: list[tuple[Claim, Claim, float]] = []
     for claim in case.of("loss"):
         accuracy = accuracies.get(_place(case, claim))
-        if accuracy is None or case.spec(claim.variant).training.loss.kind != "cross_entropy":
+        training = case.training(claim.variant)
+        if accuracy is None or training is None or training.loss.kind != "cross_entropy":
             continue
         least = (1 - min(1.0, window(accuracy).high_if_cut)) * math.log(2)
         if window(claim).high_if_cut >= least:
@@ -143,11 +144,11 @@ def _excess(case: Case, evaluated: Claim, training: Claim) -> float:
 
 
 def _regularisers(case: Case, variant: str) -> list[str]:
-    spec = case.spec(variant)
-    rates = [layer.rate for layer in spec.model.layers if isinstance(layer, Dropout) and layer.rate]
+    layers, training = case.layers(variant), case.training(variant)
+    rates = [layer.rate for layer in layers if isinstance(layer, Dropout) and layer.rate]
     found = [f"dropout of {max(rates):g}"] if rates else []
-    found += [f"L2 of {spec.training.loss.l2:g}"] if spec.training.loss.l2 else []
-    return found + (["batch norm"] if any(isinstance(layer, BatchNorm) for layer in spec.model.layers) else [])
+    found += [f"L2 of {training.loss.l2:g}"] if training is not None and training.loss.l2 else []
+    return found + (["batch norm"] if any(isinstance(layer, BatchNorm) for layer in layers) else [])
 
 
 # --- two splits -----------------------------------------------------------------------------------------------------
@@ -218,7 +219,7 @@ def _standard_error(case: Case, first: Claim, second: Claim) -> float | None:
     samples is skewed, most near 0 and a few large, so that its standard deviation is at least about its mean (as for an
     exponential). If the data steps copy one split into the other, the paper's own splits are smaller."""
     variance = first.value**2 if first.quantity == "loss" else max(first.value * (1 - first.value), 1e-4)
-    copied = {step.into for step in case.spec(first.variant).data.steps if isinstance(step, CopySplit)}
+    copied = {step.into for step in case.steps(first.variant) if isinstance(step, CopySplit)}
     total = 0.0
     for claim in (first, second):
         known = case.evaluated_rows(claim)
@@ -257,7 +258,7 @@ def _pixels(case: Case) -> Iterator[Finding]:
 
 def _range(case: Case, variant: str) -> tuple[float, float, tuple[Premise, ...]]:
     """(least, greatest) value of a pixel, and its premises."""
-    for index, step in enumerate(case.spec(variant).data.steps):
+    for index, step in enumerate(case.steps(variant)):
         if isinstance(step, Normalise):
             low, high = (0 - step.subtract) / step.divide, (255 - step.subtract) / step.divide
             premise = step_setting(case, variant, index, ("subtract", "divide"), f"pixels from {low:g} to {high:g}")
@@ -276,7 +277,8 @@ def _least(case: Case, claim: Claim) -> Finding:
         if (other.variant, other.split) == (claim.variant, claim.split)
         and (place := other.step if claim.unit == "step" else other.epoch) is not None
     }
-    stated, every = window(claim), case.spec(claim.variant).training.evaluate_every_steps
+    stated, training = window(claim), case.training(claim.variant)
+    every = None if training is None else training.evaluate_every_steps
     lowest = min(losses, key=lambda place: losses[place].value, default=None)
     shown = f"stated {number(claim.value)}"
     claims = [claim, *losses.values()]

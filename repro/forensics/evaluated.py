@@ -27,7 +27,11 @@ def check(case: Case) -> Iterator[Finding]:
     finest = {key: min(claims, key=precision) for key, claims in grouped(ends, lambda c: (c.variant, c.split)).items()}
     for claim in steps:
         accuracy = finest.get((claim.variant, claim.split))
-        if accuracy is not None and precision(accuracy) * max(test_parts(case, claim).values()) < 1:
+        if (
+            accuracy is not None
+            and case.knows_split(claim)
+            and precision(accuracy) * max(test_parts(case, claim).values()) < 1
+        ):
             yield _evaluated(case, claim, accuracy)
 
 

@@ -35,7 +35,7 @@ def step_setting(case: Case, variant: str, index: int, keys: tuple[str, ...], wo
 
 def data_steps(case: Case, variant: str = DEFAULT_VARIANT) -> tuple[Premise, ...]:
     """The data steps that decide how many samples there are, each with its weakest source."""
-    sources, steps = variant_sources(case.loaded, variant), case.spec(variant).data.steps
+    sources, steps = variant_sources(case.loaded, variant), case.steps(variant)
     return tuple(
         Premise(
             what=f"data step `{name}`",
@@ -55,7 +55,7 @@ def layer_sizes(case: Case, variant: str) -> Premise:
     sources = variant_sources(case.loaded, variant)
     found: list[Source] = [
         _source(sources, f"model.layers[{index}]", tuple(k for k in _LAYER_SIZES if k in layer.__struct_fields__))
-        for index, layer in enumerate(case.spec(variant).model.layers)
+        for index, layer in enumerate(case.layers(variant))
         if isinstance(layer, Conv | Dense)
     ]
     return Premise(what="the sizes of the network's layers", source=weakest(found))

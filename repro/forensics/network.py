@@ -22,7 +22,8 @@ CLASSES = (2, 3, 4, 5, 6, 8, 10, 1000)
 
 
 def check(case: Case) -> Iterator[Finding]:
-    for claim in case.of("parameters"):
+    described = (claim for claim in case.of("parameters") if case.layers(claim.variant))
+    for claim in described:
         yield _parameters(case, claim)
 
 
@@ -53,7 +54,7 @@ def _explained(case: Case, claim: Claim, total: int, trainable: int) -> Explanat
     for slots in SLOTS:
         if any(printed.fit(total + slots * trainable + extra) != "no" for extra in COUNTERS):
             explained["optimizer_slots"] = f"{slots} per trained parameter"
-    layers = case.spec(claim.variant).model.layers
+    layers = case.layers(claim.variant)
     size = case.image_size(claim.variant)
     bare = tuple(msgspec.structs.replace(x, bias=False) if isinstance(x, Conv | Dense) else x for x in layers)
     others = {"without biases": parameter_count(bare, (size, size, 1))}
@@ -73,4 +74,4 @@ def _explained(case: Case, claim: Claim, total: int, trainable: int) -> Explanat
 
 def _counts(case: Case, variant: str) -> tuple[int, int]:
     size = case.image_size(variant)
-    return parameter_count(case.spec(variant).model.layers, (size, size, 1))
+    return parameter_count(case.layers(variant), (size, size, 1))

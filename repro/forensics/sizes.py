@@ -53,7 +53,7 @@ def check(case: Case) -> Iterator[Finding]:
 def _data_set(case: Case, claim: Claim) -> Finding:
     """Size of the imported file, or of all samples after the steps, unless they put samples into two splits."""
     official = official_sizes()["all"]
-    shared = _puts_rows_into_two(case.spec(claim.variant).data.steps)
+    shared = _puts_rows_into_two(case.steps(claim.variant))
     made = 0 if shared else sum(rows.total for rows in case.rows(claim.variant).values())
     printed = window(claim)
     shown = f"printed {number(claim.value)}; FER-2013 has {official:,} samples"
@@ -71,7 +71,9 @@ def _data_set(case: Case, claim: Claim) -> Finding:
     explained: Explanations = {"other_samples": ", ".join(known)}
     if claim.value > official:
         explained["copies"] = ""
-    meaning = "FER-2013 does not have so many samples, and the data steps do not make so many of it."
+    meaning = "FER-2013 does not have so many samples" + (
+        ", and the data steps do not make so many of it." if made else "."
+    )
     return judge(case, DATA_SET, [claim], shown, meaning, explained=explained)
 
 
@@ -86,7 +88,7 @@ def _splits(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     split, variant = claims[0].split, claims[0].variant
     rows, premises = case.rows(variant).get(split), data_steps(case, variant)
     expected = {claim: _expected(rows, claim.emotion) for claim in claims}
-    unknown = [claim for claim in claims if not expected[claim]]
+    unknown = [claim for claim in claims if not expected[claim]] if case.steps(variant) else []
     fits = {c: best([window(c).fit(count) for count in expected[c]]) for c in claims if expected[c]}
     if unknown:
         shown = f"'{split}': " + "; ".join(_beside(claim, expected[claim]) for claim in unknown)
@@ -143,7 +145,7 @@ def _parts(case: Case, variant: str) -> Iterator[Finding]:
     if not wholes or not stated or any(len(claims) > 1 for claims in stated.values()):
         return
     prepared = case.rows(variant)
-    if set(stated) != set(prepared) or _puts_rows_into_two(case.spec(variant).data.steps):
+    if set(stated) != set(prepared) or _puts_rows_into_two(case.steps(variant)):
         return
     if sum(rows.total for rows in prepared.values()) < official_sizes()["all"] - LOST_PER_CUT:
         return  # a part of the dataset is left out
@@ -176,7 +178,7 @@ def _puts_rows_into_two(steps: tuple[Step, ...]) -> bool:
 
 def _fractions(case: Case, variant: str) -> Iterator[Finding]:
     """A cut by a fraction shows in the printed sizes of its two parts, whatever was cut."""
-    steps = case.spec(variant).data.steps
+    steps = case.steps(variant)
     harmless = (Shuffle, Resize, Normalise, RandomFlip)
     stated = _stated(case, variant)
     for index, step in enumerate(steps):

@@ -43,13 +43,13 @@ def known_hardware() -> tuple[Hardware, ...]:
 def check(case: Case) -> Iterator[Finding]:
     for claims in grouped(case.of("time"), lambda c: (c.variant, c.device, c.hardware)).values():
         rates = {claim: rate for claim in claims if (rate := _images_per_second(case, claim))}
-        if rates:
+        if rates and case.layers(claims[0].variant):
             yield _fastest(case, rates)
 
 
 def flops_per_image(case: Case, variant: str) -> int:
     """Products and sums of the forward pass of one image; of convolutions and dense layers, which have nearly all."""
-    layers, size = case.spec(variant).model.layers, case.image_size(variant)
+    layers, size = case.layers(variant), case.image_size(variant)
     shapes = ((size, size, 1), *output_shapes(layers, (size, size, 1)))
     total = 0
     for layer, before, after in zip(layers, shapes, shapes[1:], strict=False):
@@ -62,7 +62,9 @@ def flops_per_image(case: Case, variant: str) -> int:
 
 def _images_per_second(case: Case, claim: Claim) -> float:
     """Images trained on per second; 0 if the spec does not say how many samples or epochs the time covers."""
-    training = case.spec(claim.variant).training
+    training = case.training(claim.variant)
+    if training is None:
+        return 0.0
     train, epochs = case.rows(claim.variant).get("train"), claim.epoch or training.epochs
     seconds = claim.value * SECONDS[claim.unit]
     if epochs is not None and train is not None:

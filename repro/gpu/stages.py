@@ -59,7 +59,7 @@ def _works(settings: CallSettings) -> Iterator[Job]:
         yield Job(f"works-{loaded.id}", (*words, "--out", str(settings.results / path)), makes=(path,))
     again = CHECKED_AGAIN
     if settings.limit_train:  # few rows shorten epochs, but not the 2,000 updates of a paper that counts updates
-        by_epochs = [loaded.id for loaded in settings.loaded if loaded.spec.training.epochs]
+        by_epochs = [loaded.id for loaded in settings.loaded if loaded.resolve(DEFAULT_VARIANT).training.epochs]
         again = by_epochs[0] if by_epochs else CHECKED_AGAIN
     for name in ("killed", "first-epoch"):
         path = f"{REPORTS}/works-{name}.json"

@@ -16,7 +16,7 @@ from repro.runs.data_names import NOT_FER2013
 from repro.runs.plan import settings_sha256
 from repro.runs.records import Overrides, RunRecord, switch_words
 from repro.specs.catalog import is_bundled
-from repro.specs.decode import LoadedSpec
+from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 
 
@@ -163,8 +163,8 @@ def settings_now(loaded: LoadedSpec, variant: str, protocol: str) -> str:
     if variant not in loaded.variant_names() or protocol not in ALL_PROTOCOLS:
         return gone
     try:
-        return settings_sha256(under_protocol(loaded.resolve(variant), protocol))
-    except ValueError:  # a suspect that no longer applies
+        return settings_sha256(under_protocol(loaded.resolve_data(variant), protocol))
+    except (ValueError, SpecError):  # a suspect that no longer applies, or a spec without data steps
         return gone
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from repro.judge.groups import PaperRuns
-from repro.specs.spec import Claim, Spec
+from repro.specs.spec import Claim, PaperSpec
 
 
 def headline(paper: PaperRuns) -> Claim | None:
@@ -16,7 +16,7 @@ def main_claim(paper: PaperRuns, variant: str) -> Claim | None:
     return claim_for(paper.loaded.spec, variant) if paper.loaded else None
 
 
-def claim_for(spec: Spec, variant: str) -> Claim | None:
+def claim_for(spec: PaperSpec, variant: str) -> Claim | None:
     """`main_claim` by the spec alone."""
     main = spec.headline
     if main is None or main.variant == variant:

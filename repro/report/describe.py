@@ -8,13 +8,16 @@ from typing import Any
 import msgspec
 
 from fer_jax.vocabulary.layers import layer_names, output_shapes, parameter_count
+from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import check_steps, step_names
 from repro.runs.plan import settings_sha256
 from repro.specs.claim_tables import ClaimTable, Curve
 from repro.specs.claims import Claim
 from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.specs.provenance import Sources, own_sources, variant_sources
-from repro.specs.spec import Provenance, Spec
+from repro.specs.spec import PaperSpec, Provenance, Spec
+from repro.specs.spec_checks import image_size
+from repro.specs.stages import STAGES, missing_for, missing_tables
 from repro.text.document import (
     Block,
     Cell,
@@ -46,7 +49,8 @@ def paper_row(paper: LoadedSpec) -> dict[str, Any]:
         "curves": len(spec.curves),
         "tables": len(spec.tables),
         "variants": list(paper.variant_names()),
-        "parameters": _parameters(spec)[0],
+        "parameters": _parameters(spec)[0] if spec.model else None,
+        "reaches": [stage.name for stage in STAGES if not missing_for(spec, stage)],
     }
 
 
@@ -63,7 +67,7 @@ def papers_to_show(papers: Iterable[LoadedSpec]) -> list[Block]:
             Items(
                 (
                     spec.paper.title,
-                    f"{_parameters(spec)[0]:,} parameters; variants: {', '.join(paper.variant_names())}",
+                    f"{_network_text(spec)}; variants: {', '.join(paper.variant_names())}",
                 )
             ),
         ]
@@ -71,14 +75,21 @@ def papers_to_show(papers: Iterable[LoadedSpec]) -> list[Block]:
     return [*blocks, Paragraph(say(hint))]
 
 
-def _authors(spec: Spec) -> str:
+def _network_text(spec: PaperSpec) -> str:
+    missing = missing_tables(spec)
+    gap = f"cannot be run: no {' and no '.join(f'[{name}]' for name in missing)}" if missing else ""
+    return "; ".join(text for text in (f"{_parameters(spec)[0]:,} parameters" if spec.model else "", gap) if text)
+
+
+def _authors(spec: PaperSpec) -> str:
     names = [author.split()[-1] for author in spec.paper.authors]
     return names[0] if len(names) == 1 else ", ".join(names[:-1]) + " & " + names[-1]
 
 
-def _parameters(spec: Spec) -> tuple[int, int]:
-    _, size = check_steps(spec.data.steps, IMAGE_SIZE)
-    return parameter_count(spec.model.layers, (size, size, 1))
+def _parameters(spec: PaperSpec) -> tuple[int, int]:
+    """(all, trainable); of a spec without a network none."""
+    size = image_size(spec)
+    return parameter_count(spec.model.layers if spec.model else (), (size, size, 1))
 
 
 # --- show -----------------------------------------------------------------------------------------------------------
@@ -86,12 +97,13 @@ def _parameters(spec: Spec) -> tuple[int, int]:
 
 def paper_document(paper: LoadedSpec, variant: str) -> dict[str, Any]:
     """`repro show --json`: the resolved spec, provenance by key path, and derived values."""
-    spec = paper.resolve(variant)
-    splits, size = check_steps(spec.data.steps, IMAGE_SIZE)
+    spec = paper.settings(variant)
+    splits = check_steps(spec.data.steps, IMAGE_SIZE)[0] if spec.data else ()
+    size = image_size(spec)
     total, trainable = _parameters(spec)
     return {
         "variant": variant,
-        "spec_sha256": settings_sha256(spec),
+        "spec_sha256": settings_sha256(spec) if isinstance(spec, Spec) else None,
         "spec": msgspec.to_builtins(spec),
         "provenance": {key: msgspec.to_builtins(entries) for key, entries in variant_sources(paper, variant).items()},
         "splits": list(splits),
@@ -103,7 +115,7 @@ def paper_document(paper: LoadedSpec, variant: str) -> dict[str, Any]:
 
 def paper_to_show(paper: LoadedSpec, variant: str) -> Document:
     """`repro show`: every setting with its source, every claim with its place."""
-    spec = paper.resolve(variant)
+    spec = paper.settings(variant)
     about = spec.paper
     sources, own = variant_sources(paper, variant), ()
     where = (about.venue, about.doi and f"doi {about.doi}", about.url)
@@ -116,9 +128,9 @@ def paper_to_show(paper: LoadedSpec, variant: str) -> Document:
         own = own_sources(paper, variant)
         stated = paper.provenance[f"variants.{variant}"]
         blocks += _with_sources(f"Variant {variant}: {spec.variants[variant].about}", stated, ())
-    blocks.append(Section("Data, in this order", tuple(_data_blocks(spec, sources, own))))
-    blocks.append(_network(spec, sources, own))
-    blocks.append(Section("Training", tuple(_training_blocks(spec, sources, own))))
+    blocks += [Section("Data, in this order", tuple(_data_blocks(spec, sources, own)))] if spec.data else []
+    blocks += [_network(spec, sources, own)] if spec.model else []
+    blocks += [Section("Training", tuple(_training_blocks(spec.training, sources, own)))] if spec.training else []
     for title, items in (
         ("Variants", [f"{name}: {v.about}" for name, v in spec.variants.items()]),
         ("Claims", [_claim_text(claim) for claim in spec.claims]),
@@ -141,25 +153,25 @@ def _with_sources(text: str, entries: tuple[Provenance, ...], own: tuple[Provena
     return [Paragraph(text), Items(tuple(_source_lines(entries, own)))]
 
 
-def _data_blocks(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
-    for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
+def _data_blocks(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
+    steps = spec.data.steps if spec.data else ()
+    for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True)):
         yield from _with_sources(f"{name}: {settings_text(step)}", sources[f"data.steps[{index}]"], own)
 
 
-def _training_blocks(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
-    training = spec.training
+def _training_blocks(training: Training, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
     inner = {"loss": training.loss, "optimizer": training.optimizer, "schedule": training.schedule}
     for key, struct in (("training", training), *((f"training.{name}", one) for name, one in inner.items())):
         label = f"{key.removeprefix('training.')} {struct.__struct_config__.tag or ''}".strip()
         yield from _with_sources(f"{label}: {settings_text(struct, leave=tuple(inner))}", sources[key], own)
 
 
-def _network(spec: Spec, sources: Sources, own: tuple[Provenance, ...]) -> Section:
-    _, size = check_steps(spec.data.steps, IMAGE_SIZE)
+def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> Section:
+    size = image_size(spec)
     shape: tuple[int, ...] = (size, size, 1)
     total, trainable = _parameters(spec)
     title = f"Network: {total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"
-    layers = spec.model.layers
+    layers = spec.model.layers if spec.model else ()
     blocks: list[Block] = []
     for index, (name, layer, after) in enumerate(
         zip(layer_names(layers), layers, output_shapes(layers, shape), strict=True)
@@ -222,7 +234,7 @@ def _matrix_blocks(shown: ClaimTable) -> list[Block]:
     return [Paragraph(about), table([Column("Emotion"), *(Column(head, "right") for head in heads)], rows)]
 
 
-def _contradiction_blocks(spec: Spec) -> Iterator[Block]:
+def _contradiction_blocks(spec: PaperSpec) -> Iterator[Block]:
     for item in spec.contradictions:
         yield Paragraph(f"{item.about}: {item.one!r} ({item.one_place}) against {item.other!r} ({item.other_place})")
         kept = f" The other runs as variant {item.variant}." if item.variant else ""

@@ -208,7 +208,8 @@ def front_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> T
         for paper in papers
         if paper.loaded is not None and paper.id not in measured and (claim := headline(paper)) is not None
     ]
-    return table(FRONT_COLUMNS, sorted(rows, key=lambda row: is_bundled(row.paper)))
+    rows.sort(key=lambda row: is_bundled(row.paper))
+    return table(FRONT_COLUMNS, rows)
 
 
 def _front_row(one: HeadlineRuns) -> Row:

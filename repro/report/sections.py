@@ -9,7 +9,7 @@ from repro.judge.measured import DEVICE_FREE, measure, why_unmeasured
 from repro.report.grouped_claims import grouped_blocks
 from repro.report.tables import NOTHING, describe, difference_cell, flag_note, measured_cell, reported_cell
 from repro.runs.records import RunRecord
-from repro.specs.spec import Claim, Contradiction, Paper, Spec
+from repro.specs.spec import Claim, Contradiction, Paper, PaperSpec
 from repro.text.document import (
     Block,
     Cell,
@@ -73,11 +73,11 @@ def citation(paper: Paper) -> Inline:
     return joined(parts, " ")
 
 
-def deviations(spec: Spec) -> list[Inline]:
+def deviations(spec: PaperSpec) -> list[Inline]:
     return [(strong(f"{item.about}:"), f" {item.reason}") for item in spec.deviations]
 
 
-def contradictions(spec: Spec) -> list[Inline]:
+def contradictions(spec: PaperSpec) -> list[Inline]:
     return [_contradiction(item) for item in spec.contradictions]
 
 

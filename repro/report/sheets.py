@@ -37,7 +37,7 @@ from repro.specs.accepted import keys_of
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.leakage_sheet import LeakageSheet
 from repro.specs.protocols import AS_PUBLISHED
-from repro.specs.spec import Claim, Provenance, Spec
+from repro.specs.spec import Claim, PaperSpec, Provenance
 from repro.text import units
 from repro.text.document import (
     Block,
@@ -176,13 +176,16 @@ def _no_verdict(main: Claim) -> str:
 # --- settings and their sources ---------------------------------------------------------------------------------------
 
 
-def setting_tables(spec: Spec) -> Iterator[tuple[str, str, msgspec.Struct]]:
+def setting_tables(spec: PaperSpec) -> Iterator[tuple[str, str, msgspec.Struct]]:
     """(key path, display name, struct) of every table of settings except the variants'."""
-    for index, (name, step) in enumerate(zip(step_names(spec.data.steps), spec.data.steps, strict=True)):
+    steps, layers = spec.data.steps if spec.data else (), spec.model.layers if spec.model else ()
+    for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True)):
         yield f"data.steps[{index}]", name, step
-    for index, (name, layer) in enumerate(zip(layer_names(spec.model.layers), spec.model.layers, strict=True)):
+    for index, (name, layer) in enumerate(zip(layer_names(layers), layers, strict=True)):
         yield f"model.layers[{index}]", name, layer
     training = spec.training
+    if training is None:
+        return
     yield "training", "training", training
     for name in INNER_TABLES:
         yield f"training.{name}", name, getattr(training, name)

@@ -66,12 +66,14 @@ def make_plan(
     protocol: str = AS_PUBLISHED,
     precision: Precision | None = None,
     keep_going: bool = False,
+    data_alone: bool = False,
 ) -> RunPlan:
     """Resolve a spec to one run. Overrides that shorten nothing are dropped, so that such a run is a full one.
 
-    Raises SpecError for an unknown variant.
+    data_alone: the plan's network and training do not matter, and the spec may be without.
+    Raises SpecError for an unknown variant, and for a spec that lacks what the plan needs.
     """
-    spec = under_protocol(loaded.resolve(variant), protocol)
+    spec = under_protocol(loaded.resolve_data(variant) if data_alone else loaded.resolve(variant), protocol)
     if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
         overrides = msgspec.structs.replace(overrides, epochs=None)
     return RunPlan(

@@ -5,13 +5,15 @@ The accepted keys, tags and choices are read off the structs themselves, so they
 
 from __future__ import annotations
 
-import copy
 import json
 import re
 import types
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_type_hints
 
 import msgspec
+
+from repro.specs.nearest import close_spelling, nearest_element
 
 Path = list[str | int | None]  # keys and indices from the root; None is msgspec's [...], any key of a table
 
@@ -34,22 +36,66 @@ PATTERN_WORDS = {
 }
 
 
+@dataclass(frozen=True)
+class Explained:
+    """An error of decoding. path: of the table or value concerned, or of a key that is wrong (`of_key`). unknown,
+    missing: a key of the table at `path`. meant: the accepted key that an unknown one is a slip of."""
+
+    path: Path
+    text: str
+    of_key: bool = False
+    unknown: str = ""
+    missing: str = ""
+    meant: str = ""
+
+
 def explain(error: msgspec.ValidationError, raw: Any, root: Any) -> str:
     """``key path: what is wrong; accepted: ...`` for the error of ``msgspec.convert(raw, root)``."""
+    found = explained(error, raw, root)
+    where = written(found.path[:-1] if found.of_key else found.path)
+    return f"{where + ': ' if where else ''}{found.text}"
+
+
+def explained(error: msgspec.ValidationError, raw: Any, root: Any) -> Explained:
+    """The error of ``msgspec.convert(raw, root)`` in a TOML author's words."""
     match = re.fullmatch(r"(.*?)(?: - at (`key` in )?`\$\.?(.*)`)?", str(error), re.DOTALL)
     assert match is not None
     text, of_key, place = match.groups()
-    path = _named(_parts(place or "") + ([None] if of_key else []), raw, root, str(error))
-    value = path[-1] if of_key else _value_at(raw, path)
+    path = _named(_parts(place or "") + ([None] if of_key else []), raw, root, text)
+    value = path[-1] if of_key else value_at(raw, path)
     message, choices = _in_words(text, path, value, raw, root)
-    where = _written(path[:-1] if of_key else path)
+    unknown, missing = (re.fullmatch(f"Object {words} field `(.*)`", text, re.DOTALL) for words in _OF_FIELDS)
+    meant = close_spelling(unknown[1], choices) if unknown else ""
     hint = f"; accepted: {', '.join(choices)}" if choices else ""
-    return f"{where + ': ' if where else ''}{'a key ' if of_key else ''}{message}{hint}"
+    hint += f"; did you mean `{meant}`?" if meant else _advice(path, value, choices)
+    return Explained(
+        path,
+        f"{'a key ' if of_key else ''}{message}{hint}",
+        bool(of_key),
+        unknown[1] if unknown else "",
+        missing[1] if missing else "",
+        meant,
+    )
+
+
+_OF_FIELDS = ("contains unknown", "missing required")
+
+
+def _advice(path: Path, value: Any, choices: list[str]) -> str:
+    """For a value that is none of the choices: the one that it is a slip of, or the nearest supported element."""
+    if not isinstance(value, str) or not path:
+        return ""
+    key, table = path[-1], path[-2] if len(path) > 1 else ""
+    element = str(table if key == "kind" else key)
+    if choices and (near := nearest_element(element, value)):
+        return f"; nearest: {near}"
+    meant = close_spelling(json.dumps(value), choices)
+    return f"; did you mean {meant}?" if meant else ""
 
 
 def _in_words(text: str, path: Path, value: Any, raw: Any, root: Any) -> tuple[str, list[str]]:
     """(what is wrong, the accepted keys or values)."""
-    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text):
+    if unknown := re.fullmatch(r"Object contains unknown field `(.*)`", text, re.DOTALL):
         return f"unknown key `{unknown[1]}`", accepted_keys(root, path, raw)
     if missing := re.fullmatch(r"Object missing required field `(.*)`", text):
         return f"missing key `{missing[1]}`", accepted_values(root, [*path, missing[1]], raw)
@@ -95,29 +141,29 @@ def _parts(place: str) -> Path:
     return parts
 
 
-def _written(path: Path) -> str:
+def written(path: Path) -> str:
+    """A path as messages show it: model.layers[0].filters."""
     return "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path).removeprefix(".")
 
 
-def _named(path: Path, raw: Any, root: Any, error: str) -> Path:
-    """The path with the keys that msgspec leaves out: those whose entry alone gives the same error."""
+def _named(path: Path, raw: Any, root: Any, text: str) -> Path:
+    """The path with the keys that msgspec leaves out: the first whose entry gives the same error by itself. text: of
+    the error, without its place."""
     path = list(path)
     for depth in [i for i, part in enumerate(path) if part is None]:
-        for key in _value_at(raw, path[:depth]):
-            alone = copy.deepcopy(raw)
-            table = _value_at(alone, path[:depth])
-            for other in set(table) - {key}:
-                del table[other]
+        kinds, table = _walk(root, path[:depth], raw)
+        entry = next((kind for kind in kinds if get_origin(kind) is dict), dict[str, Any])
+        for key, value in (table or {}).items():
             try:
-                msgspec.convert(alone, root)
+                msgspec.convert({key: value}, entry)
             except msgspec.ValidationError as found:
-                if str(found) == error:
+                if str(found).partition(" - at ")[0] == text:
                     path[depth] = key
                     break
     return path
 
 
-def _value_at(raw: Any, path: Path) -> Any:
+def value_at(raw: Any, path: Path) -> Any:
     for part in path:
         if isinstance(raw, dict):
             raw = raw.get(part)
@@ -156,7 +202,7 @@ def keys_of(struct: Any) -> tuple[str, ...]:
 def _walk(root: Any, path: Path, raw: Any) -> tuple[list[Any], Any]:
     kinds = _chosen(members_of([root]), raw)
     for part in path:
-        raw = _value_at(raw, [part])
+        raw = value_at(raw, [part])
         kinds = _chosen(members_of(_step_into(kinds, part)), raw)
     return kinds, raw
 

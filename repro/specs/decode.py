@@ -1,6 +1,6 @@
-"""From a TOML file to a checked Spec: strict decoding, provenance, variants. No JAX here.
+"""From a TOML file to a checked spec: strict decoding, provenance, variants. No JAX here.
 
-A mistake is one ``SpecError`` that names the file, the key path and what is accepted there.
+All mistakes of a file are one ``SpecError``, with file, line, key path and what is accepted for each.
 """
 
 from __future__ import annotations
@@ -9,42 +9,63 @@ import copy
 import hashlib
 import math
 import tomllib
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.errors import UserError
-from fer_jax.vocabulary.layers import LayerError, layer_names, output_shapes
-from fer_jax.vocabulary.settings import ReduceOnPlateau
+from fer_jax.vocabulary.layers import layer_names
+from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import StepError, check_steps, step_names
-from repro.specs.accepted import explain, keys_of
+from repro.specs.accepted import explain
 from repro.specs.bounds import DEEPEST, exceeded, has_endless_key
 from repro.specs.claim_checks import claim_mistakes
-from repro.specs.spec import Provenance, Spec
+from repro.specs.lines import key_lines, line_of
+from repro.specs.mistakes import MOST_MISTAKES, Decoding, Mistake, decode_all
+from repro.specs.spec import Data, Model, PaperSpec, Provenance, Spec
+from repro.specs.spec_checks import IMAGE_SIZE, fit_mistakes, provenance_mistakes, setting_structs
+from repro.specs.stages import TABLES, missing_tables, with_stand_in_network
 
-IMAGE_SIZE = 48  # FER-2013 (Goodfellow et al. 2013)
 DEFAULT_VARIANT = "default"
 MOST_VARIANTS, MOST_NUMBERS = 100, 1000  # of a spec; some checks compare each with each
 RESERVED_VARIANTS = (DEFAULT_VARIANT, "all")  # `--variant all` runs each
-SETTINGS = ("data", "model", "training")  # the tables that decide a run's numbers; a variant changes nothing else
-KINDS = (
-    'provenance = [{ kind = "stated", quote = ..., place = ... }], or "upstream", "inferred", "assumed" with `reason`'
-)
+LARGEST_SPEC = 2_000_000  # bytes; the longest bundled one has 80,000
+_SETTING_TABLES = ("data.steps", "model.layers")
+# In place of tables that every spec needs, to look at the rest of one that lacks them.
+_STAND_INS = {
+    "format": 1,
+    "paper": {"id": "x", "title": "x", "authors": ["x"], "source": "x", "summary": "x"},
+}
 
 
 class SpecError(UserError):
-    """A spec cannot be used. The message names the file, the key path, what is wrong, and what is accepted."""
+    """A spec cannot be used. The message has a line for each mistake: the file, its line, the key path, what is wrong,
+    and what is accepted."""
+
+    def __init__(self, message: str, mistakes: Sequence[Mistake] = ()) -> None:
+        super().__init__(message)
+        self.mistakes = tuple(mistakes)
+
+
+def _error(path: Path, mistakes: Sequence[Mistake]) -> SpecError:
+    lines = [f"{path}{f':{one.line}' if one.line else ''}: {one}" for one in mistakes[:MOST_MISTAKES]]
+    if len(mistakes) >= MOST_MISTAKES:
+        lines.append(f"{path}: more mistakes may follow; mend these first")
+    return SpecError("\n".join(lines), mistakes)
 
 
 @dataclass(frozen=True)
 class LoadedSpec:
     """A decoded spec with what the structs do not hold: its file, its raw tables, its provenance by key path, and the
-    file's bytes with their SHA-256 (empty if there was no file)."""
+    file's bytes with their SHA-256 (empty if there was no file).
 
-    spec: Spec
+    A spec may be partial: claims alone, or claims and data steps, without a network. Then `resolve` is an error.
+    """
+
+    spec: PaperSpec
     path: Path
     raw: dict[str, Any]
     provenance: dict[str, tuple[Provenance, ...]]
@@ -55,30 +76,66 @@ class LoadedSpec:
     def id(self) -> str:
         return self.spec.paper.id
 
+    @property
+    def is_complete(self) -> bool:
+        """Whether it can be run."""
+        return not missing_tables(self.spec)
+
     def variant_names(self) -> tuple[str, ...]:
         return (DEFAULT_VARIANT, *self.spec.variants)
 
     def resolve(self, variant: str) -> Spec:
-        """The spec with the variant's settings in place.
+        """The complete spec with the variant's settings in place.
 
-        Raises SpecError for an unknown variant, or if the result is inconsistent.
+        Raises SpecError for an unknown variant or a partial spec, or if the result is inconsistent.
         """
+        if missing := missing_tables(self.spec):
+            tables = " and ".join(f"[{name}]" for name in missing)
+            raise SpecError(f"{self.path}: no {tables}: it cannot be run; `repro validate` says how far it goes")
+        settings = self.settings(variant)
+        assert isinstance(settings, Spec), "a complete spec is decoded as one"
+        return settings
+
+    def resolve_data(self, variant: str) -> Spec:
+        """`resolve` for what needs the data steps alone: a spec without a network gets one that nothing depends on.
+
+        Raises SpecError if there are no data steps.
+        """
+        if self.is_complete:
+            return self.resolve(variant)
+        settings = self.settings(variant)
+        if settings.data is None:
+            raise SpecError(f"{self.path}: no [data]: say how the samples are divided; papers/TEMPLATE.toml shows how")
+        return with_stand_in_network(settings)
+
+    def settings(self, variant: str) -> PaperSpec:
+        """The spec with the variant's settings in place, as far as the file has them. Raises SpecError."""
         if variant == DEFAULT_VARIANT:
             return self.spec
         if variant not in self.spec.variants:
             raise SpecError(f"{self.path}: no variant {variant!r}; this paper has: {', '.join(self.variant_names())}")
-        raw = self.raw | copy.deepcopy({key: self.raw[key] for key in SETTINGS})
-        for dotted, value in self.spec.variants[variant].set.items():
-            _override(raw, dotted, copy.deepcopy(value), f"{self.path}: variants.{variant}.set")
-        spec = _convert(raw, f"{self.path}: variants.{variant}.set")
-        _check_fit(spec, f"{self.path}: variants.{variant}.set")
+        place = f"variants.{variant}.set"
+        try:
+            raw = copy.deepcopy({key: self.raw[key] for key in TABLES if key in self.raw})
+            for dotted, value in self.spec.variants[variant].set.items():
+                _override(raw, dotted, copy.deepcopy(value))
+            tables = _convert(raw)
+        except _Wrong as wrong:
+            raise _error(self.path, [Mistake(place, str(wrong))]) from None
+        spec = msgspec.structs.replace(self.spec, **{key: getattr(tables, key) for key in TABLES})
+        if mistakes := [Mistake(place, str(one)) for one in fit_mistakes(spec)]:
+            raise _error(self.path, mistakes)
         return spec
+
+
+class _Wrong(Exception):
+    """A variant's setting that cannot be; the message has its key path."""
 
 
 def load_spec(path: Path) -> LoadedSpec:
     """Read and check one spec file.
 
-    Raises SpecError with file, key path and remedy.
+    Raises SpecError with all mistakes.
     """
     try:
         if path.is_file() and path.stat().st_size > LARGEST_SPEC:
@@ -91,24 +148,21 @@ def load_spec(path: Path) -> LoadedSpec:
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     raw = _toml(content, path)
-    _check_finite(raw, "", path)
     found: dict[str, Any] = {}
     _take_provenance(raw, "", found)
-    spec = _convert(raw, str(path))
-    if len(spec.variants) > MOST_VARIANTS:
-        raise SpecError(f"{path}: variants: {len(spec.variants):,}; at most {MOST_VARIANTS} are read")
-    if len(spec.all_claims) > MOST_NUMBERS:
-        raise SpecError(f"{path}: claims: {len(spec.all_claims):,} numbers; at most {MOST_NUMBERS:,} are read")
-    provenance = {key: _convert_provenance(value, f"{path}: {key}.provenance") for key, value in found.items()}
-    loaded = LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest(), content)
-    _check_provenance(loaded)
-    _check_fit(spec, str(path))
-    for name in spec.variants:
-        if name in RESERVED_VARIANTS:
-            raise SpecError(f"{path}: variants.{name}: this name is reserved; choose another")
-    for mistake in claim_mistakes(spec, {name: _splits(loaded.resolve(name)) for name in loaded.variant_names()}):
-        raise SpecError(f"{path}: {mistake}")
-    return loaded
+    decoding = decode_all(raw, PaperSpec, _STAND_INS)
+    endless = list(_endless(raw, ""))
+    of_types = [
+        one for one in decoding.mistakes if not any(one.place and e.place.startswith(one.place) for e in endless)
+    ]
+    if mistakes := [*endless, *of_types, *_beyond_types(decoding, raw, found, path)]:
+        lines = key_lines(content.decode("utf-8-sig"))
+        placed = [replace(one, line=line_of(one.key or one.place, lines)) for one in mistakes]
+        raise _error(path, sorted(placed, key=lambda one: one.line or 0))
+    assert decoding.value is not None
+    spec = decoding.value if missing_tables(decoding.value) else msgspec.convert(raw, Spec)
+    provenance = {key: msgspec.convert(value, tuple[Provenance, ...]) for key, value in found.items()}
+    return LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest(), content)
 
 
 def _toml(content: bytes, path: Path) -> dict[str, Any]:
@@ -141,137 +195,129 @@ def _take_provenance(node: Any, path: str, found: dict[str, Any]) -> None:
             _take_provenance(value, f"{path}[{index}]", found)
 
 
-def _check_finite(node: Any, path: str, file: Path) -> None:
-    """Reject nan and inf, which TOML allows but which no setting, no claim and no JSON file can hold."""
+def _endless(node: Any, path: str) -> Iterator[Mistake]:
+    """nan and inf, which TOML allows but which no setting, no claim and no JSON file can hold."""
     if isinstance(node, float) and not math.isfinite(node):
-        raise SpecError(f"{file}: {path}: must be a finite number, not {node}")
+        yield Mistake(path, f"must be a finite number, not {node}")
     children = node.items() if isinstance(node, dict) else enumerate(node) if isinstance(node, list) else ()
     for key, value in children:
-        place = f"[{key}]" if isinstance(key, int) else f".{key}" if path else key
-        _check_finite(value, path + place, file)
+        yield from _endless(value, path + (f"[{key}]" if isinstance(key, int) else f".{key}" if path else key))
 
 
-def _convert(raw: dict[str, Any], where: str) -> Spec:
+# --- beyond the types of the fields ----------------------------------------------------------------------------------
+
+
+def _beyond_types(
+    decoding: Decoding[PaperSpec], raw: dict[str, Any], found: dict[str, Any], path: Path
+) -> Iterator[Mistake]:
+    """What is wrong in the parts that could be decoded. found: the provenance in raw form."""
+    spec, damaged = decoding.value, decoding.damaged
+    provenance: dict[str, tuple[Provenance, ...]] = {}
+    unread: set[str] = set()
+    for key, value in found.items():
+        entries = decode_all({"provenance": value}, _Sources, {})
+        yield from (Mistake(f"{key}.{one.place}" if key else one.place, one.text) for one in entries.mistakes)
+        if entries.mistakes or entries.value is None:
+            unread.add(key)
+        else:
+            provenance[key] = entries.value.provenance
+    if spec is None:
+        return
+    if too_many := _too_many(spec):
+        yield too_many
+        return
+    tables = {key: one for key, one in setting_structs(spec, decoding.kept).items() if key not in unread}
+    yield from provenance_mistakes(tables, provenance, frozenset(damaged))
+    reserved = [name for name in spec.variants if name in RESERVED_VARIANTS]
+    yield from (Mistake(f"variants.{name}", "this name is reserved; choose another") for name in reserved)
+    sound = msgspec.structs.replace(spec, **{key: None for key in TABLES if key in damaged})
+    fit = list(fit_mistakes(sound))
+    yield from fit
+    splits = {DEFAULT_VARIANT: None if fit else _splits(sound)}
+    loaded = LoadedSpec(spec, path, raw, provenance)
+    for name in spec.variants:
+        splits[name] = None
+        if damaged.isdisjoint(TABLES) and "variants" not in damaged and not fit:
+            try:
+                splits[name] = _splits(loaded.settings(name))
+            except SpecError as error:
+                yield from error.mistakes
+    if damaged.isdisjoint({"claims", "curves", "tables"}):
+        unsure = "variants" in damaged or bool(reserved)
+        yield from (one for one in claim_mistakes(spec, splits) if not (unsure and one.text.startswith("no variant")))
+
+
+class _Sources(msgspec.Struct):
+    provenance: tuple[Provenance, ...]
+
+
+def _too_many(spec: PaperSpec) -> Mistake | None:
+    if len(spec.variants) > MOST_VARIANTS:
+        return Mistake("variants", f"{len(spec.variants):,}; at most {MOST_VARIANTS} are read")
+    if (numbers := len(spec.all_claims)) > MOST_NUMBERS:
+        return Mistake("claims", f"{numbers:,} numbers; at most {MOST_NUMBERS:,} are read")
+    return None
+
+
+def _splits(spec: PaperSpec) -> tuple[str, ...] | None:
+    """The splits that the data steps leave; None if there are no steps, or if they do not fit."""
+    if spec.data is None:
+        return None
     try:
-        return msgspec.convert(raw, Spec)
+        return check_steps(spec.data.steps, IMAGE_SIZE)[0]
+    except StepError:
+        return None
+
+
+# --- variants --------------------------------------------------------------------------------------------------------
+
+
+class _Tables(msgspec.Struct, forbid_unknown_fields=True):
+    """The tables of settings: all that a variant changes."""
+
+    data: Data | None = None
+    model: Model | None = None
+    training: Training | None = None
+
+
+def _convert(raw: dict[str, Any]) -> _Tables:
+    try:
+        return msgspec.convert(raw, _Tables)
     except msgspec.ValidationError as error:
-        raise SpecError(f"{where}: {explain(error, raw, Spec)}") from None
+        raise _Wrong(explain(error, raw, _Tables)) from None
 
 
-def _convert_provenance(raw: Any, where: str) -> tuple[Provenance, ...]:
-    try:
-        return msgspec.convert(raw, tuple[Provenance, ...])
-    except msgspec.ValidationError as error:
-        message = explain(error, raw, tuple[Provenance, ...])
-        raise SpecError(f"{where}{'' if message.startswith('[') else ': '}{message}") from None
-
-
-LARGEST_SPEC = 2_000_000  # bytes; the longest bundled one has 80,000
-_SETTING_TABLES = ("data.steps", "model.layers")
-
-
-def _setting_tables(spec: Spec) -> dict[str, Any]:
-    """Key path of each table that holds settings, with its struct."""
-    tables: dict[str, Any] = {f"data.steps[{i}]": step for i, step in enumerate(spec.data.steps)}
-    tables |= {f"model.layers[{i}]": layer for i, layer in enumerate(spec.model.layers)}
-    tables["training"] = spec.training
-    tables["training.loss"] = spec.training.loss
-    tables["training.optimizer"] = spec.training.optimizer
-    tables["training.schedule"] = spec.training.schedule
-    tables |= {f"variants.{name}": variant for name, variant in spec.variants.items()}
-    return tables
-
-
-def _check_provenance(loaded: LoadedSpec) -> None:
-    """Every setting has a provenance, and nothing else has one."""
-    tables = _setting_tables(loaded.spec)
-    for key in loaded.provenance:
-        if key not in tables:
-            raise SpecError(f"{loaded.path}: {key}: provenance belongs to settings only: {', '.join(tables)}")
-    for key, struct in tables.items():
-        entries = loaded.provenance.get(key)
-        if not entries:
-            raise SpecError(f"{loaded.path}: {key}: no `provenance`; say where these settings come from: {KINDS}")
-        fields = set(struct.__struct_fields__)
-        if key == "training":
-            fields -= {"loss", "optimizer", "schedule"}
-        allowed = fields | (set(keys_of(struct)) - set(struct.__struct_fields__))
-        named = {name for entry in entries for name in entry.of}
-        for name in sorted(named - allowed):
-            raise SpecError(
-                f"{loaded.path}: {key}.provenance: `of` names {name!r}; accepted: {', '.join(sorted(allowed))}"
-            )
-        if all(entry.of for entry in entries) and fields - named:
-            missing = ", ".join(sorted(fields - named))
-            raise SpecError(
-                f"{loaded.path}: {key}: no provenance for {missing}; add an entry (without `of`: all the rest)"
-            )
-
-
-def _check_fit(spec: Spec, where: str) -> None:
-    """Steps, layers and training fit each other."""
-    try:
-        splits, size = check_steps(spec.data.steps, IMAGE_SIZE)
-    except StepError as error:
-        raise SpecError(f"{where}: data.steps[{error.index}]: {error}") from None
-    try:
-        shapes = output_shapes(spec.model.layers, (size, size, 1))
-    except LayerError as error:
-        name = layer_names(spec.model.layers)[error.index]
-        raise SpecError(f"{where}: model.layers[{error.index}] ({name}): {error}") from None
-    if shapes[-1] != (len(EMOTIONS),):
-        raise SpecError(
-            f"{where}: model.layers: the network ends in shape {shapes[-1]}, but there are {len(EMOTIONS)} emotions: "
-            f"end it with a dense layer of {len(EMOTIONS)} units"
-        )
-    training = spec.training
-    named = {"training.evaluate": training.evaluate}
-    if training.report == "best":
-        named["training.report_split"] = (training.report_split,)
-    if isinstance(training.schedule, ReduceOnPlateau):
-        named["training.schedule.split"] = (training.schedule.split,)
-    for key, names in named.items():
-        for name in names:
-            if name not in splits or name == "train":
-                known = ", ".join(s for s in splits if s != "train")
-                raise SpecError(f"{where}: {key}: no evaluated split {name!r}; the data steps leave: {known}")
-            if key != "training.evaluate" and name not in training.evaluate:
-                raise SpecError(f"{where}: {key}: {name!r} is not in training.evaluate, so it has no figure each epoch")
-
-
-def _splits(spec: Spec) -> tuple[str, ...]:
-    return check_steps(spec.data.steps, IMAGE_SIZE)[0]
-
-
-def _override(raw: dict[str, Any], dotted: str, value: Any, where: str) -> None:
+def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
     """Put `value` at a dotted path; layers and steps are addressed by name (conv1, shuffle2)."""
     node: Any = raw
     parts = dotted.split(".")
-    if parts[0] not in SETTINGS or len(parts) == 1:
-        raise SpecError(f"{where}: {dotted}: not a setting; accepted: paths below {', '.join(SETTINGS)}")
+    if parts[0] not in TABLES or len(parts) == 1:
+        raise _Wrong(f"{dotted}: not a setting; accepted: paths below {', '.join(TABLES)}")
+    if parts[0] not in raw:
+        raise _Wrong(f"{dotted}: the file has no [{parts[0]}]")
     for depth, part in enumerate(parts):
         at = ".".join(parts[: depth + 1])
         last = depth == len(parts) - 1
         key: Any = part
         if isinstance(node, list):
-            names = _names_in(raw, ".".join(parts[:depth]), where)
+            names = _names_in(raw, ".".join(parts[:depth]))
             if part not in names:
-                raise SpecError(f"{where}: {at}: no such name; accepted: {', '.join(names)}")
+                raise _Wrong(f"{at}: no such name; accepted: {', '.join(names)}")
             key = names.index(part)
         elif not isinstance(node, dict):
-            raise SpecError(f"{where}: {at}: {'.'.join(parts[:depth])} is a value and holds no keys")
+            raise _Wrong(f"{at}: {'.'.join(parts[:depth])} is a value and holds no keys")
         if last:
             node[key] = value
             return
         if isinstance(node, dict) and part not in node:
-            raise SpecError(f"{where}: {at}: no such table; accepted: {', '.join(node)}")
+            raise _Wrong(f"{at}: no such table; accepted: {', '.join(node)}")
         node = node[key]
 
 
-def _names_in(raw: dict[str, Any], list_path: str, where: str) -> tuple[str, ...]:
-    spec = _convert(raw, where)
-    if list_path == "model.layers":
+def _names_in(raw: dict[str, Any], list_path: str) -> tuple[str, ...]:
+    spec = _convert(raw)
+    if list_path == "model.layers" and spec.model:
         return layer_names(spec.model.layers)
-    if list_path == "data.steps":
+    if list_path == "data.steps" and spec.data:
         return step_names(spec.data.steps)
-    raise SpecError(f"{where}: {list_path}: only the items of {' and '.join(_SETTING_TABLES)} have names")
+    raise _Wrong(f"{list_path}: only the items of {' and '.join(_SETTING_TABLES)} have names")

@@ -7,17 +7,17 @@ import msgspec
 from fer_jax.vocabulary.layers import layer_names
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
-from repro.specs.spec import Provenance, Spec
+from repro.specs.spec import PaperSpec, Provenance
 
 Sources = dict[str, tuple[Provenance, ...]]  # by the key path of the table: model.layers[0], training.loss
 
 
 def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
-    """The provenance of all settings of `paper.resolve(variant)`.
+    """The provenance of all settings of `paper.settings(variant)`.
 
     A setting that the variant sets, alone or in a list or table that it replaces, has the variant's provenance.
     """
-    spec = paper.resolve(variant)
+    spec = paper.settings(variant)
     sources = {key: entries for key, entries in paper.provenance.items() if not key.startswith("variants.")}
     if variant == DEFAULT_VARIANT:
         return sources
@@ -40,10 +40,13 @@ def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:
     return tuple(msgspec.structs.replace(entry, of=()) for entry in entries if not entry.of or "set" in entry.of)
 
 
-def _place(spec: Spec, dotted: str) -> tuple[str, str]:
+def _place(spec: PaperSpec, dotted: str) -> tuple[str, str]:
     """(key path of the table or list, key in it or '' for all of it) that a dotted path of a variant sets."""
     parts = dotted.split(".")
-    names = {"model.layers": layer_names(spec.model.layers), "data.steps": step_names(spec.data.steps)}
+    names = {
+        "model.layers": layer_names(spec.model.layers if spec.model else ()),
+        "data.steps": step_names(spec.data.steps if spec.data else ()),
+    }
     head = ".".join(parts[:2])
     if head in names:
         if len(parts) == 2:
@@ -54,9 +57,12 @@ def _place(spec: Spec, dotted: str) -> tuple[str, str]:
     return parts[0], parts[1]
 
 
-def _tables(spec: Spec, table: str) -> list[str]:
+def _tables(spec: PaperSpec, table: str) -> list[str]:
     """The setting tables of a replaced list or table."""
-    count = {"model.layers": len(spec.model.layers), "data.steps": len(spec.data.steps)}.get(table)
+    count = {
+        "model.layers": len(spec.model.layers) if spec.model else 0,
+        "data.steps": len(spec.data.steps) if spec.data else 0,
+    }.get(table)
     return [table] if count is None else [f"{table}[{index}]" for index in range(count)]
 
 

@@ -30,6 +30,7 @@ __all__ = [
     "Name",
     "NonEmpty",
     "Paper",
+    "PaperSpec",
     "Provenance",
     "Quantity",
     "RuledOut",
@@ -142,14 +143,14 @@ class Deviation(SpecStruct, frozen=True, kw_only=True):
     reason: NonEmpty
 
 
-class Spec(SpecStruct, frozen=True, kw_only=True):
-    """One paper."""
+class PaperSpec(SpecStruct, frozen=True, kw_only=True):
+    """One paper, as far as its file describes it: the data steps, the network or its training may be missing."""
 
     format: Literal[1]
     paper: Paper
-    data: Data
-    model: Model
-    training: Training
+    data: Data | None = None
+    model: Model | None = None
+    training: Training | None = None
     variants: dict[Name, Variant] = msgspec.field(default_factory=dict)
     claims: tuple[Claim, ...] = ()
     curves: tuple[Curve, ...] = ()
@@ -184,3 +185,11 @@ class Spec(SpecStruct, frozen=True, kw_only=True):
     def passages(self) -> tuple[Claim, ...]:
         """Everything that a finding can name: all claims, and one for each table as a whole."""
         return (*self.all_claims, *(table.as_claim for table in self.tables))
+
+
+class Spec(PaperSpec, frozen=True, kw_only=True):
+    """One paper that can be run: with data steps, network and training."""
+
+    data: Data  # pyright: ignore[reportGeneralTypeIssues]
+    model: Model  # pyright: ignore[reportGeneralTypeIssues]
+    training: Training  # pyright: ignore[reportGeneralTypeIssues]

@@ -48,7 +48,7 @@ def audit(
 
 
 def plan_of(steps: tuple[Step, ...], seed: int = 0) -> RunPlan:
-    spec = msgspec.structs.replace(find_paper("zhaqsylyq").spec, data=Data(steps=steps))
+    spec = msgspec.structs.replace(find_paper("zhaqsylyq").resolve("default"), data=Data(steps=steps))
     return RunPlan(spec, Path("a.toml"), "", "default", "as-published", seed, Overrides())
 
 
@@ -160,8 +160,8 @@ def test_random_leaks_are_counted_exactly(planted):
 
 
 def test_splits_that_steer_the_training_are_named():
-    training = msgspec.structs.replace(find_paper("onghena").spec.training, report="best")
-    spec = msgspec.structs.replace(find_paper("onghena").spec, training=training)
+    training = msgspec.structs.replace(find_paper("onghena").resolve("default").training, report="best")
+    spec = msgspec.structs.replace(find_paper("onghena").resolve("default"), training=training)
     plan = RunPlan(spec, Path("a.toml"), "", "default", "as-published", 0, Overrides())
     of = audit_leakage(plan, apply_steps(faces(), spec.data.steps, 0), np.arange(ROWS), np.arange(ROWS))
     assert [(s.split, s.decides) for s in of.selections] == [

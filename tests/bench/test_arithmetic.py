@@ -34,7 +34,7 @@ def test_a_stride_counts_the_places_that_are_left():
 def test_a_network_of_the_suite():
     convolutions = 48 * 48 * 16 * 9 + 24 * 24 * 32 * 9 * 16 + 12 * 12 * 64 * 9 * 32
     dense = 4 * 4 * 64 * 512 + 512 * 7
-    assert multiply_adds(find_paper("teta2022").spec.model.layers, 48).predict == convolutions + dense
+    assert multiply_adds(find_paper("teta2022").resolve("default").model.layers, 48).predict == convolutions + dense
 
 
 def test_a_multiply_add_is_two_operations():

@@ -254,8 +254,8 @@ def test_rows_after_the_data_steps_follow_from_the_class_counts_by_hand():
 
 def test_steps_that_look_at_pictures_leave_the_rows_unknown():
     paper = find_paper("zhaqsylyq")
-    steps = (*paper.spec.data.steps, msgspec.convert({"step": "drop_repeats", "split": "test"}, Step))
-    data = msgspec.structs.replace(paper.spec.data, steps=steps)
+    steps = (*paper.resolve("default").data.steps, msgspec.convert({"step": "drop_repeats", "split": "test"}, Step))
+    data = msgspec.structs.replace(paper.resolve("default").data, steps=steps)
     changed = replace(paper, spec=msgspec.structs.replace(paper.spec, data=data))
     assert Case(changed).rows("default") == {} and Case(paper).rows("default")["test"].total == 3589
     assert {f.outcome for f in examine(changed)} <= {"consistent", "cannot tell"}

@@ -47,7 +47,7 @@ def results(tmp_path: Path) -> Path:
 
 def put(results: Path, protocol: str, seed: int, right: float) -> RecordedRun:
     """A run of 400 samples of class 3 (happy), in a shuffled order; answers class 4 where wrong."""
-    settings = settings_sha256(under_protocol(SPEC.spec, protocol))
+    settings = settings_sha256(under_protocol(SPEC.resolve("default"), protocol))
     found = msgspec.structs.replace(data(), duplicates_version=DUPLICATES_VERSION)
     record = make_record(SPEC, seed=seed, protocol=protocol, spec_sha256=settings, data=found)
     folder = record_folder(results, record)

@@ -50,9 +50,9 @@ def test_papers_and_protocols_that_draw_their_samples():
     for name, drawn in expected.items():
         loaded = find_paper(name)
         assert loaded.spec.headline is not None
-        assert (loaded.spec.headline.split in drawn_splits(loaded.spec.data.steps)) is drawn
+        assert (loaded.spec.headline.split in drawn_splits(loaded.resolve("default").data.steps)) is drawn
         for protocol in (OFFICIAL, CLEAN):
-            assert not drawn_splits(under_protocol(loaded.spec, protocol).data.steps)
+            assert not drawn_splits(under_protocol(loaded.resolve("default"), protocol).data.steps)
 
 
 def drawing_paper():

@@ -41,7 +41,7 @@ EXPLANATION = Explanation(
 
 
 def test_settings_now_are_those_of_a_run():
-    assert NOW[CLEAN] == settings_sha256(under_protocol(SPEC.spec, CLEAN)) != NOW[AS_PUBLISHED]
+    assert NOW[CLEAN] == settings_sha256(under_protocol(SPEC.resolve("default"), CLEAN)) != NOW[AS_PUBLISHED]
     for variant, protocol in (("gone", CLEAN), ("default", "gone"), ("default", "suspect-oversampled-before-split")):
         assert settings_now(SPEC, variant, protocol) == ""
 

@@ -33,7 +33,7 @@ def measured(accuracy: float, n: int) -> dict[str, object]:
 
 
 def honest(protocol: str, *accuracies: float, device: Device = CPU) -> list[RunRecord]:
-    settings = settings_sha256(under_protocol(SPEC.spec, protocol))
+    settings = settings_sha256(under_protocol(SPEC.resolve("default"), protocol))
     return runs(*accuracies, device=device, protocol=protocol, spec_sha256=settings)
 
 
@@ -133,7 +133,7 @@ def test_an_accuracy_without_a_tolerance_takes_that_of_the_headline():
 
 def test_the_same_runs_under_two_names_count_once():
     same = [msgspec.structs.replace(r, protocol=OFFICIAL, same_run_as="as-published") for r in runs(*PUBLISHED)]
-    settings = settings_sha256(under_protocol(SPEC.spec, OFFICIAL))
+    settings = settings_sha256(under_protocol(SPEC.resolve("default"), OFFICIAL))
     of = paper((headline(),), *[msgspec.structs.replace(r, spec_sha256=settings) for r in (*runs(*PUBLISHED), *same)])
     published, official = ([r.record for r in of.runs if r.record.protocol == p] for p in ("as-published", OFFICIAL))
     judged = judge_runs(headline(), {"as-published": published, OFFICIAL: official}, of, leaky=False)

@@ -33,7 +33,7 @@ def test_odd_files_of_every_kind_are_listed_and_the_rest_is_shown(tmp_path: Path
 
 
 def test_own_papers_of_the_folder_come_first_and_a_broken_one_is_listed(tmp_path: Path) -> None:
-    given = make_spec("aaa2020", claims=(headline(),))
+    given = make_spec("basani2017", claims=(headline(),))
     own = load_tiny(tmp_path)
     (tmp_path / "results/specs").mkdir(parents=True)
     (tmp_path / "results/specs/tiny.toml").write_bytes(own.content)
@@ -43,14 +43,14 @@ def test_own_papers_of_the_folder_come_first_and_a_broken_one_is_listed(tmp_path
     found = read_input(tmp_path / "results", [given])
     assert [(paper.id, paper.loaded is not None, len(paper.runs)) for paper in found.papers] == [
         ("tiny", True, 9),
-        ("aaa2020", True, 0),
+        ("basani2017", True, 0),
     ]
     assert [line.partition(":")[0] for line in found.unusable] == ["specs/bad.toml"]
     pages = render_input(found)
-    assert {"tiny.md", "aaa2020.md"} <= pages.keys()
+    assert {"tiny.md", "basani2017.md"} <= pages.keys()
     assert "(n = 9)" in pages["tiny.md"]
     assert "without a spec" not in pages["RESULTS.md"]
-    assert pages["RESULTS.md"].index("tiny.md") < pages["RESULTS.md"].index("aaa2020.md")
+    assert pages["RESULTS.md"].index("tiny.md") < pages["RESULTS.md"].index("basani2017.md")
     assert "tiny" in {figure.paper for figure in found.gallery.figures}
 
 

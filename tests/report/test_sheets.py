@@ -182,7 +182,7 @@ def test_settings_are_counted_by_where_they_come_from(tmp_path: Path):
     keys = 8  # layer, filters, kernel, stride, padding, bias and the two initialisers
     assert conv[2:] == ["2", "", "", str(keys - 2)]
     [optimizer] = cells(section(text, "Settings and their sources"), holding="`optimizer: sgd`")
-    assert optimizer[2:] == ["", "", "", str(len(loaded.spec.training.optimizer.__struct_fields__) + 1)]
+    assert optimizer[2:] == ["", "", "", str(len(loaded.resolve("default").training.optimizer.__struct_fields__) + 1)]
     assumed = section(text, "What was assumed")
     [row] = cells(assumed, holding="Keras has them so")
     assert row == ["`conv1`", "all the rest", "Keras has them so"]
@@ -197,10 +197,10 @@ def test_every_setting_of_a_table_is_counted_once():
         Provenance(kind="assumed", reason="rest"),
         Provenance(kind="upstream", of=("batch_size", "epochs"), reason="code"),
     )
-    counts = source_counts(loaded.spec.training, entries)
+    counts = source_counts(loaded.resolve("default").training, entries)
     assert counts["upstream"] == 2
-    assert counts.total() == len(loaded.spec.training.__struct_fields__) - 3  # loss, optimizer, schedule
-    assert not source_counts(loaded.spec.training, ())
+    assert counts.total() == len(loaded.resolve("default").training.__struct_fields__) - 3  # loss, optimizer, schedule
+    assert not source_counts(loaded.resolve("default").training, ())
 
 
 def test_paper_that_assumes_nothing_says_so():

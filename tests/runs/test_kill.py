@@ -135,7 +135,7 @@ def tiny(tmp_path, tiny_paper, tiny_faces):
 
 def parameters(command):
     """All arrays of the last and of the best checkpoint."""
-    spec = load_spec(command.folder / "tiny.toml").spec
+    spec = load_spec(command.folder / "tiny.toml").resolve("default")
     network = Network(spec.model.layers, spec.training, SIZE, divide=255.0)
     like = Engine(network, jax.devices("cpu")[:1]).init_state(0)
     checkpoints = Checkpoints(command.run_folder() / "checkpoints")

@@ -74,7 +74,7 @@ def plan_of(tmp_path, *edits, **overrides):
 def test_words_claims_and_other_variants_do_not_change_the_hash(tmp_path, edit):
     before = load_tiny(tmp_path)
     after = load_tiny(tmp_path, edit)
-    assert settings_sha256(after.spec) == settings_sha256(before.spec)
+    assert settings_sha256(after.resolve("default")) == settings_sha256(before.resolve("default"))
     assert after.sha256 != before.sha256
 
 
@@ -84,7 +84,7 @@ def test_a_variant_has_a_hash_of_its_own(tmp_path):
 
 
 def test_every_setting_and_their_order_changes_the_hash(tmp_path):
-    spec = load_tiny(tmp_path).spec
+    spec = load_tiny(tmp_path).resolve("default")
     training = msgspec.structs.replace(
         spec.training,
         schedule=ReduceOnPlateau(split="test", metric="loss", factor=0.1, patience=2),
@@ -94,7 +94,7 @@ def test_every_setting_and_their_order_changes_the_hash(tmp_path):
         for optimizer in (Sgd(learning_rate=0.1), Adam(learning_rate=0.1), RmsProp(learning_rate=0.1))
     ]
     swapped = _with(spec, LAYERS[::-1], STEPS[::-1], training)
-    by_steps = load_tiny(tmp_path, BY_STEPS).spec
+    by_steps = load_tiny(tmp_path, BY_STEPS).resolve("default")
     changed: list[Spec] = []
     for original in (*specs, by_steps):
         for part in ("data", "model", "training"):
@@ -176,7 +176,7 @@ def test_a_plan_of_an_unknown_variant_is_an_error(tmp_path):
 
 
 def test_a_record_keeps_all_settings_and_the_claims_that_were_fixed_before(tmp_path):
-    spec = load_tiny(tmp_path).spec
+    spec = load_tiny(tmp_path).resolve("default")
     kept = recorded_spec(spec)
     assert kept["claims"] == [
         {"id": "accuracy", "quantity": "accuracy", "value": 0.6, "unit": "fraction", "tolerance": 0.03}

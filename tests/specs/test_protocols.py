@@ -57,13 +57,13 @@ def pictures() -> np.ndarray:
 
 
 def origins(protocol, paper, seed=0):
-    spec = under_protocol(find_paper(paper).spec, protocol)
+    spec = under_protocol(find_paper(paper).resolve("default"), protocol)
     return spec, apply_steps(faces(), spec.data.steps, seed, pictures).splits
 
 
 def test_as_published_is_the_paper():
     for paper in all_papers():
-        assert under_protocol(paper.spec, AS_PUBLISHED) is paper.spec
+        assert under_protocol(paper.resolve("default"), AS_PUBLISHED) is paper.spec
 
 
 @pytest.mark.parametrize("protocol", CORRECTED)
@@ -123,20 +123,23 @@ def test_placebo_says_so_where_too_few_samples_have_no_copy():
 
 
 def test_steps_that_make_the_training_pictures_stay_and_those_that_divide_go():
-    assert training_steps(find_paper("basani2017").spec.data.steps) == (
+    assert training_steps(find_paper("basani2017").resolve("default").data.steps) == (
         Resize(size=28, rounding="truncate"),
         AugmentCopies(split="train", transforms=(FlipHorizontal(), Rotate(degrees=10.0, positions="1/32"))),
         RepeatClass(split="train", label="disgust", times=4),
         Shuffle(split="train"),
         Normalise(),
     )
-    assert training_steps(find_paper("chavan2020").spec.data.steps) == (
+    assert training_steps(find_paper("chavan2020").resolve("default").data.steps) == (
         RepeatClass(split="train", label="disgust", times=9),
         Shuffle(split="train"),
         Normalise(),
     )
-    assert training_steps(find_paper("onghena").spec.data.steps) == (RandomFlip(splits=("train",)), Normalise())
-    assert training_steps(find_paper("teta2022").spec.data.steps) == (Normalise(divide=1.0),)
+    assert training_steps(find_paper("onghena").resolve("default").data.steps) == (
+        RandomFlip(splits=("train",)),
+        Normalise(),
+    )
+    assert training_steps(find_paper("teta2022").resolve("default").data.steps) == (Normalise(divide=1.0),)
 
 
 def test_the_training_rows_are_followed_through_every_step_that_moves_them():

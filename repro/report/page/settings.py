@@ -9,11 +9,11 @@ from dataclasses import dataclass
 import msgspec
 
 from fer_jax.vocabulary.layers import layer_names, output_shapes
-from fer_jax.vocabulary.step_kinds import check_steps
 from repro.report.describe import settings_text
 from repro.report.sheets import setting_sources, setting_tables
-from repro.specs.decode import IMAGE_SIZE, LoadedSpec
-from repro.specs.spec import Provenance, Spec
+from repro.specs.decode import LoadedSpec
+from repro.specs.spec import PaperSpec, Provenance
+from repro.specs.spec_checks import image_size
 
 # By the first key of the tables.
 TITLES = {"data": "Data, in this order", "model": "Network, input side first", "training": "Training"}
@@ -72,10 +72,9 @@ def variants_of(loaded: LoadedSpec) -> list[ShownVariant]:
     ]
 
 
-def _shapes(spec: Spec) -> dict[str, str]:
+def _shapes(spec: PaperSpec) -> dict[str, str]:
     """The output shape of each layer by name: height x width x channels, or features."""
-    _, size = check_steps(spec.data.steps, IMAGE_SIZE)
-    layers = spec.model.layers
+    layers, size = spec.model.layers if spec.model else (), image_size(spec)
     shapes = output_shapes(layers, (size, size, 1))
     return {name: " × ".join(str(n) for n in shape) for name, shape in zip(layer_names(layers), shapes, strict=True)}
 

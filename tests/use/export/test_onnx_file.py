@@ -28,7 +28,7 @@ def trained(**fields):
     record = make_record(loaded, seed=3, accuracy=0.5312, reported_epoch=2, **fields)
     kernel = np.random.default_rng(0).normal(size=(16, 7)).astype(np.float32)
     variables = {"params": {"dense1": {"kernel": kernel, "bias": np.zeros(7, np.float32)}}, "batch_stats": {}}
-    network = Network(LAYERS, loaded.spec.training, 4, divide=255.0)
+    network = Network(LAYERS, loaded.resolve("default").training, 4, divide=255.0)
     return TrainedNetwork(Path("results/runs/x"), record, network, variables, 4, ())
 
 

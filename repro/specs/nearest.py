@@ -1,0 +1,101 @@
+"""What the author of a spec may have meant: a close spelling of an accepted word, or the nearest supported element for
+one that the suite does not have, such as a layer of another framework."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable, Mapping
+
+# By the key that names the element: words as frameworks write them, and what to write instead. The words are compared
+# without case, digits and punctuation (`plain`): Conv2D, conv_2d and conv2d are one.
+_SAME_CONV = '`layer = "conv"`'
+_SEPARABLE = f"a {_SAME_CONV} has more parameters; there is no depthwise convolution"
+_BRANCH = "nothing: a network is one list of layers, without branches"
+_SMOOTH = '`function = "elu"`, which is smooth and passes negative values too; or "relu"'
+_POOL = '`layer = "max_pool"`: there is no average pooling'
+_DECAY = '`optimizer = "adam"` with `l2` in [training.loss]; decoupled decay differs from it'
+_FALLING = '`schedule = "reduce_on_plateau"`, or "constant"'
+_CROSS = '`kind = "cross_entropy"`'
+_ROTATED = '`step = "augment_copies"` with rotations, or `step = "random_flip"`'
+_TABLES: dict[str, dict[str, str]] = {
+    "layer": {
+        "conv convolution": _SAME_CONV,
+        "separableconv depthwiseconv sepconv dwconv": _SEPARABLE,
+        "convtranspose deconv": _SAME_CONV,
+        "linear fullyconnected fc innerproduct gemm": '`layer = "dense"`',
+        "averagepool averagepooling avgpool": _POOL,
+        "globalaveragepool globalaveragepooling gap adaptiveavgpool": f"{_POOL}; `flatten` keeps every place",
+        "maxpooling pool pooling": '`layer = "max_pool"`',
+        "batchnormalization batchnormalisation bn": '`layer = "batch_norm"`',
+        "layernorm groupnorm instancenorm lrn localresponsenormalization": '`layer = "batch_norm"`',
+        "spatialdropout alphadropout dropblock": '`layer = "dropout"`',
+        "reshape view": '`layer = "flatten"`',
+        "relu elu tanh sigmoid softmax": '`layer = "activation"` with this `function`',
+        "leakyrelu prelu selu gelu swish silu mish": f'`layer = "activation"` with {_SMOOTH}',
+        "zeropadding pad padding": '`padding = "same"` of the next conv',
+        "add concat concatenate residual shortcut inception squeezeexcitation seblock": _BRANCH,
+        "attention transformer lstm gru rnn": _BRANCH,
+    },
+    "function": {
+        "leakyrelu prelu selu gelu swish silu mish softplus hardswish": _SMOOTH,
+        "relu6": '`function = "relu"`',
+        "hardsigmoid logistic": '`function = "sigmoid"`',
+        "linear identity none": "no activation layer at all",
+        "logsoftmax": '`function = "softmax"`',
+    },
+    "optimizer": {
+        "adamw": _DECAY,
+        "nadam amsgrad adamax radam lion lamb": '`optimizer = "adam"`',
+        "adagrad adadelta rprop": '`optimizer = "rmsprop"`',
+        "momentum nesterov gd gradientdescent": '`optimizer = "sgd"` with `momentum`, or `nesterov = true`',
+    },
+    "loss": {
+        "categoricalcrossentropy sparsecategoricalcrossentropy softmax nll logloss kld": _CROSS,
+        "binarycrossentropy bce focal labelsmoothing hinge squaredhinge categoricalhinge svm center": _CROSS,
+        "mse l mae meanabsoluteerror": '`kind = "mean_squared_error"`',
+    },
+    "schedule": {
+        "cosine cosineannealing step steplr multistep exponential exponentialdecay polynomial linear": _FALLING,
+        "cyclic onecycle warmup piecewiseconstant inverse": _FALLING,
+        "plateau reducelronplateau": '`schedule = "reduce_on_plateau"`',
+    },
+    "step": {
+        "randomrotation randomrotate rotate rotation augment augmentation": _ROTATED,
+        "randomcrop crop randomerasing erase cutout zoom shear shift mixup jitter": _ROTATED,
+        "flip horizontalflip": '`step = "random_flip"`, or `step = "augment_copies"`',
+        "split traintestsplit kfold stratifiedsplit stratifiedkfold": '`step = "split_fraction"`',
+        "standardise standardize rescale scale normalize": '`step = "normalise"`',
+        "oversample oversampling upsample": '`step = "repeat_class"`',
+        "histogramequalization clahe equalize": "nothing: there is no equalisation of histograms",
+        "dedup deduplicate dropduplicates": '`step = "drop_repeats"`, or `step = "drop_same_pictures"`',
+    },
+    "kernel_init": {
+        "heuniform kaiming kaiminguniform kaimingnormal he": '`kind = "he_normal"`',
+        "glorotnormal xavier xavieruniform xaviernormal glorot": '`kind = "glorot_uniform"`',
+        "lecunnormal lecununiform lecun variancescaling": '`kind = "fan_in_normal"`',
+        "uniform randomuniform randomnormal orthogonal": '`kind = "normal"`',
+        "zeros ones zero": '`kind = "constant"`',
+    },
+}
+_NEAREST = {
+    key: {word: text for words, text in rows.items() for word in words.split()} for key, rows in _TABLES.items()
+}
+_NEAREST["bias_init"] = _NEAREST["kernel_init"]
+
+
+def plain(name: str) -> str:
+    """A name as it is compared: Conv2D, conv_2d and conv2d are `conv`."""
+    return re.sub(r"[^a-z]", "", re.sub(r"_?\dd(?![a-z])", "", name.lower()))
+
+
+def nearest_element(key: str, name: str) -> str:
+    """What to write in place of an element that is not supported; empty if nothing is known. key: `layer`, `step`,
+    `optimizer`, `schedule`, `function` (of an activation), `loss`, `kernel_init` or `bias_init`."""
+    rows: Mapping[str, str] = _NEAREST.get(key, {})
+    return rows.get(plain(name)) or rows.get(re.sub(r"[^a-z0-9]", "", name.lower()), "")
+
+
+def close_spelling(word: str, accepted: Iterable[str]) -> str:
+    """The accepted word that this one is a slip of; empty if none is close."""
+    return next(iter(difflib.get_close_matches(word, list(accepted), n=1, cutoff=0.7)), "")

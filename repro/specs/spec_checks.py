@@ -1,0 +1,119 @@
+"""Checks of a spec beyond the types of its fields: sources for all settings, and steps, layers and training that fit.
+No JAX here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.layers import LayerError, layer_names, output_shapes
+from fer_jax.vocabulary.settings import ReduceOnPlateau, Training
+from fer_jax.vocabulary.step_kinds import StepError, check_steps
+from repro.specs.accepted import keys_of
+from repro.specs.mistakes import Mistake
+from repro.specs.spec import PaperSpec, Provenance
+
+IMAGE_SIZE = 48  # FER-2013 (Goodfellow et al. 2013)
+KINDS = (
+    'provenance = [{ kind = "stated", quote = ..., place = ... }], or "upstream", "inferred", "assumed" with `reason`'
+)
+
+
+def image_size(spec: PaperSpec) -> int:
+    """Pixels along a side of the network's input."""
+    return IMAGE_SIZE if spec.data is None else check_steps(spec.data.steps, IMAGE_SIZE)[1]
+
+
+def setting_structs(spec: PaperSpec, kept: Mapping[str, Sequence[int]] | None = None) -> dict[str, Any]:
+    """Key path of each table that holds settings, with its struct. kept: the places in the file of the items of a list,
+    if some could not be decoded."""
+    kept = kept or {}
+    tables: dict[str, Any] = {}
+    for name, items in (
+        ("data.steps", spec.data.steps if spec.data else ()),
+        ("model.layers", spec.model.layers if spec.model else ()),
+    ):
+        places = kept.get(name, range(len(items)))
+        tables |= {f"{name}[{place}]": item for place, item in zip(places, items, strict=True)}
+    if spec.training is not None:
+        tables["training"] = spec.training
+        tables["training.loss"] = spec.training.loss
+        tables["training.optimizer"] = spec.training.optimizer
+        tables["training.schedule"] = spec.training.schedule
+    return tables | {f"variants.{name}": variant for name, variant in spec.variants.items()}
+
+
+def provenance_mistakes(
+    tables: Mapping[str, Any], provenance: Mapping[str, Sequence[Provenance]], damaged: frozenset[str] = frozenset()
+) -> Iterator[Mistake]:
+    """Every setting has a provenance, and nothing else has one. damaged: the keys at the top in which something could
+    not be decoded; what is said of them may be right."""
+    for key in provenance:
+        if key not in tables and key.partition(".")[0] not in damaged:
+            yield Mistake(key, f"provenance belongs to settings only: {', '.join(tables)}")
+    for key, struct in tables.items():
+        yield from _sources(key, struct, provenance.get(key, ()))
+
+
+def _sources(key: str, struct: Any, entries: Sequence[Provenance]) -> Iterator[Mistake]:
+    if not entries:
+        yield Mistake(key, f"no `provenance`; say where these settings come from: {KINDS}")
+        return
+    fields = set(struct.__struct_fields__)
+    if key == "training":
+        fields -= {"loss", "optimizer", "schedule"}
+    allowed = fields | (set(keys_of(struct)) - set(struct.__struct_fields__))
+    named = {name for entry in entries for name in entry.of}
+    for name in sorted(named - allowed):
+        yield Mistake(f"{key}.provenance", f"`of` names {name!r}; accepted: {', '.join(sorted(allowed))}")
+    if named <= allowed and all(entry.of for entry in entries) and fields - named:
+        missing = ", ".join(sorted(fields - named))
+        yield Mistake(key, f"no provenance for {missing}; add an entry (without `of`: all the rest)")
+
+
+def fit_mistakes(spec: PaperSpec) -> Iterator[Mistake]:
+    """Steps, layers and training fit each other, as far as the spec has them."""
+    splits: tuple[str, ...] | None = None
+    size = IMAGE_SIZE
+    if spec.data is not None:
+        try:
+            splits, size = check_steps(spec.data.steps, IMAGE_SIZE)
+        except StepError as error:
+            yield Mistake(f"data.steps[{error.index}]", str(error))
+            return
+    if spec.model is not None:
+        yield from _shapes(spec, size)
+    if spec.training is not None and splits is not None:
+        yield from _evaluated(spec.training, splits)
+
+
+def _shapes(spec: PaperSpec, size: int) -> Iterator[Mistake]:
+    assert spec.model is not None
+    try:
+        shapes = output_shapes(spec.model.layers, (size, size, 1))
+    except LayerError as error:
+        name = layer_names(spec.model.layers)[error.index]
+        yield Mistake(f"model.layers[{error.index}] ({name})", str(error))
+        return
+    if shapes[-1] != (len(EMOTIONS),):
+        yield Mistake(
+            "model.layers",
+            f"the network ends in shape {shapes[-1]}, but there are {len(EMOTIONS)} emotions: end it with a dense "
+            f"layer of {len(EMOTIONS)} units",
+        )
+
+
+def _evaluated(training: Training, splits: Sequence[str]) -> Iterator[Mistake]:
+    named = {"training.evaluate": training.evaluate}
+    if training.report == "best":
+        named["training.report_split"] = (training.report_split,)
+    if isinstance(training.schedule, ReduceOnPlateau):
+        named["training.schedule.split"] = (training.schedule.split,)
+    for key, names in named.items():
+        for name in names:
+            if name not in splits or name == "train":
+                known = ", ".join(s for s in splits if s != "train")
+                yield Mistake(key, f"no evaluated split {name!r}; the data steps leave: {known}")
+            elif key != "training.evaluate" and name not in training.evaluate:
+                yield Mistake(key, f"{name!r} is not in training.evaluate, so it has no figure each epoch")

@@ -1,0 +1,97 @@
+"""All mistakes of a file in one pass, each with its line, and none that only follows from another."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from spec_mistakes import MISTAKES
+from tiny_paper import TINY, edited, write_tiny
+
+from repro.specs.decode import SpecError, load_spec
+from repro.specs.mistakes import MOST_MISTAKES
+
+
+def mistakes_of(path):
+    with pytest.raises(SpecError) as error:
+        load_spec(path)
+    return error.value
+
+
+def line_with(text, words, nth=1):
+    return [number for number, line in enumerate(text.splitlines(), 1) if words in line][nth - 1]
+
+
+def test_every_mistake_is_said_at_once_with_its_line(tmp_path):
+    text = edited(
+        ("filters = 2", 'filters = "2"'),
+        ("kernel = 3", "kernal = 3"),
+        ('function = "relu"', 'function = "swish"'),
+        ("[training]", "[training]\nbatchsize = 4"),
+        ('optimizer = "sgd"', 'optimizer = "adamw"'),
+        ('id = "loss"\nquantity', 'id = "accuracy"\nquantity'),
+        ("[[contradictions]]", "[[contradiction]]"),
+    )
+    path = tmp_path / "tiny.toml"
+    path.write_text(text)
+    error = mistakes_of(path)
+    assert [(one.line, one.place, one.text.partition(";")[0]) for one in error.mistakes] == [
+        (line_with(text, 'filters = "2"'), "model.layers[0].filters", 'must be a whole number, not "2"'),
+        (line_with(text, "kernal"), "model.layers[0]", "unknown key `kernal`"),
+        (line_with(text, "swish"), "model.layers[1].function", 'unknown value "swish"'),
+        (line_with(text, "batchsize"), "training", "unknown key `batchsize`"),
+        (line_with(text, "adamw"), "training.optimizer.optimizer", 'unknown value "adamw"'),
+        (line_with(text, 'id = "accuracy"', 2), "claims[1].id", "another claim has the id 'accuracy'"),
+        (line_with(text, "[[contradiction]]"), "", "unknown key `contradiction`"),
+    ]
+    assert str(error).splitlines() == [
+        f"{path}:{one.line}: {f'{one.place}: ' if one.place else ''}{one.text}" for one in error.mistakes
+    ]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "advice"),
+    [
+        ("kernel = 3", "kernal = 3", "did you mean `kernel`?"),
+        ("[paper]", "[papers]", "did you mean `paper`?"),
+        ('"relu"', '"rellu"', 'did you mean "relu"?'),
+        ('"conv"', '"Conv2D"', 'nearest: `layer = "conv"`'),
+        ('"conv"', '"separable_conv"', "there is no depthwise convolution"),
+        ('"flatten"', '"global_average_pooling2d"', "nearest: "),
+        ('"relu"', '"leaky_relu"', '`function = "elu"`'),
+        ('"sgd"', '"AdamW"', '`optimizer = "adam"`'),
+        ('"cross_entropy"', '"categorical_crossentropy"', '`kind = "cross_entropy"`'),
+        ('"constant"', '"cosine"', "reduce_on_plateau"),
+        ('step = "resize"', 'step = "random_crop"', "augment_copies"),
+        ("kernel = 3", 'kernel = 3\nkernel_init = { kind = "kaiming_uniform" }', '`kind = "he_normal"`'),
+    ],
+)
+def test_what_was_meant_or_is_nearest_is_said(tmp_path, old, new, advice):
+    assert advice in str(mistakes_of(write_tiny(tmp_path, (old, new))))
+
+
+@pytest.mark.parametrize("name", ["missing table", "unknown layer", "no split to evaluate", "bad name"])
+def test_a_mistake_has_the_line_of_what_is_wrong(tmp_path, name):
+    old, new, _ = MISTAKES[name]
+    (mistake,) = mistakes_of(write_tiny(tmp_path, (old, new))).mistakes
+    assert mistake.line is not None
+    nearby = edited((old, new)).splitlines()[mistake.line - 1 : mistake.line + 1]
+    word = re.split(r"[\s=\[\]]+", new.strip("["))[0]
+    assert any(word in line or "[[data.steps]]" in line for line in nearby)
+
+
+def test_two_broken_items_of_a_list_keep_their_places(tmp_path):
+    path = write_tiny(tmp_path, ('"conv"', '"x"'), ('"flatten"', '"y"'), ("units = 7", "units = 0"))
+    assert [one.place for one in mistakes_of(path).mistakes] == [
+        "model.layers[0].layer",
+        "model.layers[2].layer",
+        "model.layers[3].units",
+    ]
+
+
+def test_a_file_of_nothing_but_mistakes_is_bounded(tmp_path):
+    path = tmp_path / "x.toml"
+    path.write_text(TINY + "".join(f"[[claims]]\nid = {index}\n" for index in range(500)))
+    error = mistakes_of(path)
+    assert len(error.mistakes) == MOST_MISTAKES
+    assert str(error).endswith("more mistakes may follow; mend these first")
