@@ -19,6 +19,7 @@ from repro.cli.options import EXIT_BAD_INPUT
 COMMANDS = (
     "audit",
     "bench",
+    "check",
     "data",
     "explain",
     "export",

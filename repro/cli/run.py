@@ -22,6 +22,7 @@ from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
 if TYPE_CHECKING:
     from repro.decide.question import Question
+    from repro.report.verdict_card import VerdictCard
 
 EXIT_RUN_FAILED = 1
 ALL = "all"
@@ -124,7 +125,7 @@ def run(paper: str, variant: str, **options: Any) -> None:
     """Train and evaluate one paper, as published or under a corrected protocol. Resume a run that was stopped.
 
     With --until-decided, say how long it may take, then add seeds until the main claim is decided, the last look is
-    over, or the next look does not fit in the budget. Runs that exist count. The last line is the answer.
+    over, or the next look does not fit in the budget. Runs that exist count. Standard output holds the answer.
     """
     loaded = find_paper(paper, options["results"])
     names = loaded.variant_names() if variant == ALL else (variant,)
@@ -180,15 +181,19 @@ def _run_seeds(
     ]
 
     with sign_of_life():
-        from repro.report.run_card import run_cards
+        from repro.report.verdict_card import card_builtins, run_cards
         from repro.runs.batch import open_context, run_in
 
         context = open_context({precision}, **setting)
     records = run_in(context, plans)
-    for text in run_cards(plans, records, context.dataset):
-        click.echo(f"\n{text}", err=True)
+    cards = run_cards({loaded.id: loaded for loaded, _ in jobs}, plans, records, context.dataset, context.results)
+    _show_cards(cards)
     if as_json:
-        click.echo(json.dumps([msgspec.to_builtins(record) for record in records], indent=2, ensure_ascii=False))
+        document = {
+            "runs": [msgspec.to_builtins(record) for record in records],
+            "cards": [card_builtins(card) for card in cards],
+        }
+        click.echo(json.dumps(document, indent=2, ensure_ascii=False))
     if any(record.status == "failed" for record in records):
         sys.exit(EXIT_RUN_FAILED)
 
@@ -221,15 +226,31 @@ def _run_until_decided(
 
     with sign_of_life():
         from repro.decide.trainer import document, until_decided
+        from repro.report.verdict_card import card_builtins, verdict_card
         from repro.runs.batch import open_context
 
         opened = open_context({precision}, results=results, **setting)
         judge = judge_in(results)
     courses = until_decided(questions, opened, judge, looks=looks, budget_s=budget, began=began, json=as_json)
+    cards = [
+        verdict_card(question.loaded, question.variant, results, dataset=opened.dataset)
+        for question in {(one.paper, one.variant): one for one in questions}.values()
+    ]
+    _show_cards(cards)
     if as_json:
-        click.echo(json.dumps(document(courses, budget), indent=2, ensure_ascii=False))
+        shown = {**document(courses, budget), "cards": [card_builtins(card) for card in cards]}
+        click.echo(json.dumps(shown, indent=2, ensure_ascii=False))
     if any(course.failed for course in courses):
         sys.exit(EXIT_RUN_FAILED)
+
+
+def _show_cards(cards: list[VerdictCard]) -> None:
+    """On standard error: standard output holds the answers, or one JSON document."""
+    from repro.report.verdict_card import card_document
+    from repro.text.terminal import terminal
+
+    for card in cards:
+        click.echo(f"\n{terminal(card_document(card))}", err=True)
 
 
 def _questions(

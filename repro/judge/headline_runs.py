@@ -87,9 +87,10 @@ class HeadlineRuns:
         return Design(Samples.FIXED_OWN, ours, ours, max(runs[0].data.rows, ours)) if ours else NOT_SAMPLED
 
 
-def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord]) -> list[HeadlineRuns]:
-    """One per device and dataset on which the headline was run in full; empty if no claim is the headline."""
-    claim = headline(paper)
+def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord], claim: Claim | None = None) -> list[HeadlineRuns]:
+    """One per device and dataset on which the headline was run in full; empty if no claim is the headline. claim: in
+    place of the headline, the number of another variant."""
+    claim = claim or headline(paper)
     if claim is None:
         return []
     found: dict[tuple[object, ...], list[Group]] = {}

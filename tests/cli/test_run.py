@@ -65,12 +65,16 @@ def test_decided_after_three_seeds(tmp_path, run):
     assert answer["values"] == [record["metrics"]["test"]["accuracy"] for record in document["runs"]]
     lines = done.stderr.splitlines()
     first = next(number for number, line in enumerate(lines) if "does it give" in line)
-    price, total, last = lines[first], lines[first + 1], lines[-1]
+    price, total = lines[first], lines[first + 1]
+    last = next(line for line in lines if line.startswith("tiny default: LOWER"))
     assert "does it give 99 % (claim accuracy)? 0 of 20 seeds exist" in price and "from a trial of " in price
     assert "at best" in total and "budget" in total
     assert done.stderr.index(total) < done.stderr.index("[1/3] tiny default seed 0"), "before anything is trained"
     assert last == answer["text"] and last.startswith("tiny default: LOWER after 3 seeds: 3 runs, mean ")
     assert "The reported 99 % is not one of these" in last
+    (card,) = document["cards"]
+    assert card["claim"] == "99 % accuracy, test" and card["reproduces"].startswith("open"), "these are not FER-2013"
+    assert done.stderr.index(card["claim"]) > done.stderr.index(last)
 
     again = run(paper, "--until-decided")
     assert again.exit_code == 0

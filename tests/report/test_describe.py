@@ -62,6 +62,7 @@ def test_a_row_for_scripts(tmp_path):
         "tables": 0,
         "variants": ["default", "tanh"],
         "parameters": (3 * 3 * 1 * 2 + 2) + (6 * 6 * 2 * 7 + 7),
+        "reaches": ["forensics", "audit", "run"],
     }
 
 
