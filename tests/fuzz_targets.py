@@ -28,7 +28,7 @@ from repro.forensics import examine
 from repro.report.describe import paper_document, paper_to_show
 from repro.report.folder import render_input
 from repro.report.inputs import read_input
-from repro.runs.records import decode_record
+from repro.runs.record_files import decode_record
 from repro.specs.catalog import all_papers, paper_files
 from repro.specs.decode import load_spec
 from repro.text.terminal import terminal

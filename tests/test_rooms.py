@@ -48,6 +48,7 @@ _IMPORTS = {
     "repro.explain": "fer_jax vocabulary machine data duplicates specs text runs statistics judge",
     "repro.bench": "fer_jax vocabulary machine data duplicates train specs text runs",
     "repro.report.figures": "data specs text runs statistics audit judge",
+    "repro.evaluate": "vocabulary machine data duplicates specs text runs statistics audit judge report.figures",
     "repro.report": (
         "vocabulary data duplicates specs text runs statistics audit forensics judge explain bench report.figures"
     ),
@@ -57,8 +58,8 @@ _IMPORTS = {
     "repro.use.export": "repro vocabulary data network runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
-        "repro vocabulary machine data network specs text runs audit forensics decide explain bench report.figures "
-        "report report.page use use.recognition use.export use.serve"
+        "repro vocabulary machine data network specs text runs audit forensics decide explain bench evaluate "
+        "report.figures report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",

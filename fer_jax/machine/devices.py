@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import platform
 import resource
 import sys
-from pathlib import Path
 from typing import Literal
 
 import jax
 import numpy as np
 
+from fer_jax.machine.processor import processor_name
 from fer_jax.vocabulary.errors import UserError
 
 DeviceKind = Literal["auto", "cpu", "gpu"]
@@ -56,12 +55,7 @@ def device_name(device: jax.Device) -> str:
     """The maker's name. For a CPU: the name of the processor, if the system reports it."""
     if device.platform != "cpu":
         return str(device.device_kind)
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text(errors="replace").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return processor_name()
 
 
 def data_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh | None:

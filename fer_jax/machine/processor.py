@@ -23,6 +23,16 @@ def processor() -> str:
     return "\n".join(line for line in lines if line.partition(":")[0].strip() in kept)
 
 
+def processor_name() -> str:
+    """The maker's name of the processor, if the system reports it."""
+    info = Path("/proc/cpuinfo")
+    if info.exists():
+        for line in info.read_text(errors="replace").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
 def host_cores() -> int:
     """Cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -74,6 +74,11 @@ def _check_order(path: Path, votes: np.ndarray, faces: Faces) -> None:
         )
 
 
+def emotion_votes(votes: np.ndarray) -> np.ndarray:
+    """The votes for the seven emotions, uint8 (N, 7) in the order of EMOTIONS."""
+    return votes[:, [CHOICES.index(_NAMES[emotion]) for emotion in EMOTIONS]]
+
+
 def not_a_face(votes: np.ndarray) -> np.ndarray:
     """bool (N,): samples for which more people chose NF, not a face, than any other answer."""
     return votes[:, -1] > votes[:, :-1].max(1)

@@ -20,12 +20,18 @@ PAIRS_NAME = "duplicates.csv"
 
 @dataclass(frozen=True, eq=False)  # one object per file, which can be the key of a cache
 class KnownPairs:
-    """pairs: int64 (P, 2), imported samples that show the same image. training: label of each sample of Training that
-    is in a pair. fingerprint: of the dataset."""
+    """pairs: int64 (P, 2), imported samples that show the same image. labels, usage: label and split of each of these
+    samples. fingerprint: of the dataset."""
 
     pairs: np.ndarray
-    training: Mapping[int, int]
+    labels: Mapping[int, int]
+    usage: Mapping[int, str]
     fingerprint: str
+
+    @property
+    def training(self) -> Mapping[int, int]:
+        """Label of each sample of Training that is in a pair."""
+        return {sample: label for sample, label in self.labels.items() if self.usage[sample] == USAGES[0]}
 
 
 def read_known_pairs(results: Path) -> KnownPairs | None:
@@ -43,13 +49,18 @@ def read_known_pairs(results: Path) -> KnownPairs | None:
 # A report needs the same list for its tables, its plot and each paper's page; reading it takes most of a second.
 @lru_cache(maxsize=1)
 def _read(path: Path, fingerprint: str, _changed_ns: int, _size: int) -> KnownPairs:
-    pairs, training = [], {}
+    pairs: list[list[int]] = []
+    labels: dict[int, int] = {}
+    usage: dict[int, str] = {}
     try:
         with path.open(encoding="utf-8", newline="") as file:
             for line in csv.DictReader(file):
                 ends = [(int(line[f"row_{side}"]), line[f"split_{side}"], line[f"label_{side}"]) for side in "ab"]
                 pairs.append([sample for sample, _, _ in ends])
-                training |= {sample: EMOTIONS.index(label) for sample, split, label in ends if split == USAGES[0]}
+                for sample, split, label in ends:
+                    usage[sample] = USAGES[USAGES.index(split)]
+                    if label:  # empty for a sample without
+                        labels[sample] = EMOTIONS.index(label)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise RecordError(f"{path}: no list of pairs ({error}); run `repro audit data` again") from error
-    return KnownPairs(np.array(pairs, np.int64).reshape(-1, 2), training, fingerprint)
+    return KnownPairs(np.array(pairs, np.int64).reshape(-1, 2), labels, usage, fingerprint)

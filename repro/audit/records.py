@@ -11,7 +11,7 @@ import msgspec
 
 from repro.audit.data import DataAudit
 from repro.audit.leakage import LeakageAudit
-from repro.runs.records import decode_record, write_json
+from repro.runs.record_files import decode_record, write_json
 
 AUDIT_FORMAT = 1
 DATA_NAME = "data.json"

@@ -31,7 +31,8 @@ from repro.bench.worker import WorkerError, thread_environment
 from repro.bench.workload import Workload, make_workload
 from repro.runs.dataset import SYNTHETIC_WARNING, Dataset, open_dataset
 from repro.runs.environment import command_line, git_state, load_average, versions
-from repro.runs.records import Device, write_atomically
+from repro.runs.record_files import write_atomically
+from repro.runs.records import Device
 from repro.specs.decode import LoadedSpec
 from repro.text.markdown import block_markdown
 

@@ -14,7 +14,8 @@ from typing import Any, Literal
 import msgspec
 
 from repro.bench.machine import slug
-from repro.runs.records import Device, Git, decode_record, write_atomically
+from repro.runs.record_files import decode_record, write_atomically
+from repro.runs.records import Device, Git
 
 BENCH_FORMAT = 1
 

@@ -21,6 +21,7 @@ COMMANDS = (
     "bench",
     "check",
     "data",
+    "evaluate",
     "explain",
     "export",
     "forensics",

@@ -7,7 +7,7 @@ from typing import Literal
 
 import msgspec
 
-from repro.runs.records import RecordError, decode_record, write_json
+from repro.runs.record_files import RecordError, decode_record, write_json
 
 # 1: a suspect counted if its mean was within the tolerance, even with one run and without any effect.
 EXPLANATION_FORMAT = 2

@@ -18,7 +18,7 @@ import click
 
 from fer_jax.duplicates.search import duplicates_of, find_duplicates
 from repro.runs.dataset import open_dataset
-from repro.runs.records import write_atomically
+from repro.runs.record_files import write_atomically
 
 REPEATS = 3
 

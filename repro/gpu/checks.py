@@ -32,7 +32,7 @@ from repro.bench.contenders.own import Own
 from repro.bench.growth_contenders import SeedsTogether, with_rows
 from repro.bench.workload import Workload, draw_batches, make_workload
 from repro.runs.dataset import open_dataset
-from repro.runs.records import write_atomically
+from repro.runs.record_files import write_atomically
 from repro.specs.catalog import find_paper
 
 # Largest allowed errors: of the logits, relative to their largest absolute value; of the gradient, relative to its

@@ -24,7 +24,7 @@ from fer_jax.machine.precision import default_precision
 from repro.bench.contenders.own import Own
 from repro.bench.workload import draw_batches, make_workload
 from repro.runs.dataset import open_dataset
-from repro.runs.records import write_atomically
+from repro.runs.record_files import write_atomically
 from repro.specs.catalog import find_paper
 
 STEPS, TRACED_STEPS, REPEATS = 400, 50, 3

@@ -17,7 +17,7 @@ from repro.report.frame import csv_text, frame_of
 from repro.report.front import drawn_figures, results_document
 from repro.report.inputs import ReportInput, read_input
 from repro.report.sheets import sheet
-from repro.runs.records import write_atomically
+from repro.runs.record_files import write_atomically
 from repro.specs.decode import LoadedSpec
 from repro.text.document import Block, Document, Paragraph, say
 from repro.text.markdown import markdown

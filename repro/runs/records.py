@@ -7,29 +7,24 @@
 
 from __future__ import annotations
 
-import hashlib
 import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
 import msgspec
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
-from fer_jax.machine.atomic_write import write_atomically
-from fer_jax.vocabulary.errors import UserError
 from repro.runs.data_names import FER2013, NOT_FER2013
-from repro.runs.record_checks import record_bytes, record_mistake
-from repro.specs.bounds import exceeded
+from repro.runs.record_checks import record_mistake
+from repro.runs.record_files import DIGEST, RecordError, check_digest, decoded_record, write_digested
 
 RECORD_FORMAT = 1
 _OFFICIAL_CLASSES = tuple(map(sum, zip(*OFFICIAL_COUNTS.values(), strict=True)))
 RECORD_NAME = "run.json"
 FAILURE_NAME = "failed.json"
-_DIGEST = "sha256"  # key of a record's digest, beside its fields
 _REMEDY = "run again, or run with --fresh"
 CHECKPOINTS_NAME = "checkpoints"
-Record = TypeVar("Record")
 Status = Literal["done", "failed", "partial"]
 
 
@@ -234,20 +229,9 @@ class RecordWarning(UserWarning):
     """A record was left out."""
 
 
-class RecordError(UserError):
-    """A record cannot be read. The message names the file and what to do."""
-
-
 def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
     """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
-    document = _rounded(msgspec.to_builtins(record))
-    as_read = msgspec.json.decode(msgspec.json.encode(document))
-    return write_json(folder / name, {**document, _DIGEST: _document_sha256(as_read)})
-
-
-def write_json(path: Path, document: Any) -> Path:
-    """Write a struct or plain values as JSON for people and diffs, in one piece."""
-    return write_atomically(path, msgspec.json.format(msgspec.json.encode(document), indent=1) + b"\n")
+    return write_digested(folder / name, record)
 
 
 def read_record(path: Path) -> RunRecord:
@@ -256,45 +240,13 @@ def read_record(path: Path) -> RunRecord:
     Older records carry no digest, and are taken as they are.
     """
     name = f"run record of format {RECORD_FORMAT}"
-    document, record = _decoded(path, RunRecord, name, _REMEDY)
+    document, record = decoded_record(path, RunRecord, name, _REMEDY)
     if mistake := record_mistake(record, RECORD_FORMAT):
         raise RecordError(f"{path}: not a {name}: {mistake}; delete it and {_REMEDY}")
-    written = document.get(_DIGEST)
     # A record with one of these fields was written with its digest.
-    if written is None and not (record.predictions_sha256 or record.network_sha256):
-        return record
-    if written != _document_sha256(document):
-        raise RecordError(f"{path}: was changed after it was written (its SHA-256 differs); delete it and {_REMEDY}")
+    if DIGEST in document or record.predictions_sha256 or record.network_sha256:
+        check_digest(path, document, _REMEDY)
     return record
-
-
-def _document_sha256(document: dict[str, Any]) -> str:
-    """Of all keys and values of decoded JSON but the digest itself, however the JSON was laid out."""
-    digested = {key: value for key, value in document.items() if key != _DIGEST}
-    return hashlib.sha256(msgspec.json.encode(digested, order="sorted")).hexdigest()
-
-
-def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Record:
-    """Raises RecordError, saying what the file is not and what to do after deleting it.
-
-    Whatever a stranger's file makes the decoder raise is shown. FileNotFoundError if there is no such file.
-    """
-    return _decoded(path, kind, name, remedy)[1]
-
-
-def _decoded(path: Path, kind: type[Record], name: str, remedy: str) -> tuple[Any, Record]:
-    """`decode_record`, and the same content as plain values."""
-    try:
-        content = record_bytes(path)
-        document = msgspec.json.decode(content)
-        if mistake := exceeded(document):
-            raise ValueError(mistake)
-        return document, msgspec.json.decode(content, type=kind)
-    except FileNotFoundError:
-        raise
-    except Exception as error:
-        said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        raise RecordError(f"{path}: not a {name}: {said[:200]}; delete it and {remedy}") from None
 
 
 def scan_records(results: Path, *, failures: bool = False) -> Iterator[tuple[Path, RunRecord | RecordError]]:
@@ -330,12 +282,3 @@ def is_unfinished(folder: Path) -> bool:
     """Whether a run was begun in this folder and has not ended. An existing record is then from an older run, whose
     checkpoints are gone."""
     return marker_path(folder).exists()
-
-
-def _rounded(value: Any) -> Any:
-    """Seconds to the microsecond: more digits are noise, and both people and diffs read records."""
-    if isinstance(value, dict):
-        return {k: round(v, 6) if isinstance(v, float) and k.endswith("_s") else _rounded(v) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
-    return value

@@ -57,6 +57,7 @@ def test_the_commands_are_all_there():
         "plan",
         "forensics",
         "explain",
+        "evaluate",
         "export",
         "predict",
         "serve",

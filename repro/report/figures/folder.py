@@ -29,7 +29,7 @@ from repro.report.figures.steps import steps_figure
 from repro.report.figures.sweeps import sweep_figures
 from repro.report.figures.times import times_figure
 from repro.runs.dataset import Dataset
-from repro.runs.records import write_atomically
+from repro.runs.record_files import write_atomically
 from repro.specs.decode import LoadedSpec
 
 FOLDER, MISTAKES_FOLDER = "figures", "mistakes"
@@ -110,7 +110,7 @@ def write_figures(results: Path, gallery: Gallery) -> list[Path]:
     for path in _extra(folder, gallery.figures):
         if read_mark(path):
             path.unlink()
-    return [path for figure in gallery.figures for path in _write(folder, figure, FORMS)]
+    return [path for figure in gallery.figures for path in write_figure(folder, figure, FORMS)]
 
 
 def check_figures(results: Path, gallery: Gallery) -> list[str]:
@@ -133,9 +133,11 @@ def write_mistakes(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset)
     """
     figures, left_out = mistake_figures(results, specs, dataset)
     images = dataset.faces.images
-    written = [p for figure in figures for p in _write(results / MISTAKES_FOLDER, figure, ("png",), images=images)]
+    written = [
+        p for figure in figures for p in write_figure(results / MISTAKES_FOLDER, figure, ("png",), images=images)
+    ]
     if dataset.faces.synthetic and figures:
-        written += _write(results / FOLDER, figures[0], ("png",), images=images, name=SYNTHETIC_MISTAKES)
+        written += write_figure(results / FOLDER, figures[0], ("png",), images=images, name=SYNTHETIC_MISTAKES)
     return written, left_out
 
 
@@ -173,9 +175,10 @@ def _extra(folder: Path, figures: Sequence[FigureData]) -> Iterator[Path]:
             yield path
 
 
-def _write(
+def write_figure(
     folder: Path, figure: FigureData, forms: Sequence[str], *, images: np.ndarray | None = None, name: str = ""
 ) -> list[Path]:
+    """Draw the forms whose file is missing or shows something else, and return their paths. Needs matplotlib."""
     stale = _stale(folder, figure, forms, name)
     if not stale:
         return []

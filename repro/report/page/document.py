@@ -30,7 +30,8 @@ from repro.report.protocol_table import LEGEND
 from repro.report.run_sections import RUNS_TITLE
 from repro.report.sheets import PROTOCOLS_TITLE, SETTINGS_TITLE, SHORT_TITLE
 from repro.report.tables import describe
-from repro.runs.records import RECORD_NAME, write_atomically
+from repro.runs.record_files import write_atomically
+from repro.runs.records import RECORD_NAME
 from repro.specs.decode import LoadedSpec
 from repro.specs.spec import Claim
 from repro.text import units

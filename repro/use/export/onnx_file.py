@@ -12,7 +12,7 @@ from onnx import helper
 
 from fer_jax.data.faces import EMOTIONS
 from repro import __version__
-from repro.runs.records import write_atomically
+from repro.runs.record_files import write_atomically
 from repro.use.export.errors import ExportError
 from repro.use.export.graph import FACES, PROBABILITIES, network_graph
 from repro.use.trained import TrainedNetwork, evaluated_split

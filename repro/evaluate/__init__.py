@@ -1,0 +1,1 @@
+"""`repro evaluate`, `leaderboard` and `compare`: judge networks and predictions that others made, without training."""
