@@ -167,7 +167,7 @@ def _write_page(loaded: LoadedSpec, results: Path) -> str:
     """Write the paper's page as `repro report` would, and return its path."""
     from repro.report.folder import paper_sheet, sheet_name
     from repro.report.inputs import read_input
-    from repro.runs.records import write_atomically
+    from repro.runs.record_files import write_atomically
     from repro.text.markdown import markdown
 
     given = read_input(results, bundled_papers())
