@@ -39,6 +39,7 @@ _IMPORTS = {
     "repro": "",
     "repro.specs": "vocabulary data",
     "repro.text": "specs",
+    "repro.draft": "vocabulary data specs",
     "repro.runs": "fer_jax repro vocabulary machine data duplicates train specs",
     "repro.statistics": "",
     "repro.audit": "vocabulary machine data duplicates specs runs",
@@ -58,7 +59,7 @@ _IMPORTS = {
     "repro.use.export": "repro vocabulary data network runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
-        "repro vocabulary machine data network specs text runs audit forensics decide explain bench evaluate "
+        "repro vocabulary machine data network specs text draft runs audit forensics decide explain bench evaluate "
         "report.figures report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",

@@ -26,6 +26,7 @@ COMMANDS = (
     "export",
     "forensics",
     "list",
+    "new",
     "plan",
     "predict",
     "report",

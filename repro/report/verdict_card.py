@@ -95,7 +95,7 @@ def card_document(card: VerdictCard) -> Document:
         [label, text] for name, label in _LABELS.items() if (text := getattr(card, name))
     ]
     blocks: list[Block] = [table([Column("What"), Column("Answer")], rows)]
-    blocks += [Items(tuple((code(step.command), f"   {step.gives}") for step in card.next))] if card.next else []
+    blocks += [Items(tuple((code(step.command), f": {step.gives}") for step in card.next))] if card.next else []
     return Document(card.title, tuple(blocks))
 
 

@@ -18,7 +18,7 @@ TEMPLATE = "TEMPLATE.toml"
 RESULTS = Path("results")  # the default of --results
 KEPT_FOLDER = "specs"  # in a results folder
 MOST_KEPT = 500
-_ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
+ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 
 def papers_folder() -> Path:
@@ -111,9 +111,9 @@ def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
         return _own_file(Path(name))
     if is_bundled(name):
         return load_spec(papers_folder() / f"{name}.toml")
-    if _ID.fullmatch(name) and kept_path(results, name).exists():
+    if ID.fullmatch(name) and kept_path(results, name).exists():
         return _kept(kept_path(results, name))
-    own = [path.stem for path in sorted((results / KEPT_FOLDER).glob("*.toml")) if _ID.fullmatch(path.stem)]
+    own = [path.stem for path in sorted((results / KEPT_FOLDER).glob("*.toml")) if ID.fullmatch(path.stem)]
     known = ", ".join([*own[:MOST_KEPT], *(path.stem for path in paper_files())])
     raise SpecError(f"no paper {name!r}; there are: {known}; a spec of your own is given by its path: ./{name}.toml")
 

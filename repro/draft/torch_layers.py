@@ -1,0 +1,119 @@
+"""The layers of a PyTorch module, in the order in which its `forward` calls them (torch.fx follows it, functions such
+as `relu` included), else in the order in which they were made."""
+
+from __future__ import annotations
+
+import importlib
+import math
+from collections.abc import Iterator
+from typing import Any
+
+from repro.draft.drafted import (
+    DraftedLayer,
+    DraftedModel,
+    activation,
+    padding_of,
+    square,
+    unsupported,
+)
+
+_FUNCTIONS = ("relu", "elu", "tanh", "sigmoid", "softmax", "leaky_relu", "gelu", "silu", "selu", "relu6", "log_softmax")
+_FLATTEN = ("flatten", "view", "reshape")
+_JOINS = ("add", "iadd", "cat", "mul", "matmul")
+_WITHOUT_EFFECT = ("size", "getattr", "contiguous", "squeeze", "to", "float", "getitem")
+_STARTS = "PyTorch starts kernels and biases uniformly within 1 / sqrt(fan in), which no initialiser of a spec gives"
+
+
+def draft_torch(module: Any, about: str) -> DraftedModel:
+    """module: a torch.nn.Module. It is followed symbolically, never run on numbers."""
+    module.eval()
+    remarks = [_STARTS]
+    try:
+        graph = importlib.import_module("torch.fx").symbolic_trace(module).graph
+        layers = tuple(layer for node in graph.nodes for layer in _of_node(node, module, remarks))
+    except Exception as error:  # whatever the user's `forward` raises when it is followed
+        remarks.append(f"`forward` cannot be followed ({type(error).__name__}): layers as they were made, no functions")
+        leaves = [(name, part) for name, part in module.named_modules() if not list(part.children())]
+        layers = tuple(_of_module(part, f"{type(part).__name__} {name}") for name, part in leaves)
+    first = next((part for part in module.modules() if hasattr(part, "in_channels")), None)
+    channels = None if first is None else int(first.in_channels)
+    return DraftedModel(layers, about, None, channels, tuple(dict.fromkeys(remarks)))
+
+
+def _of_node(node: Any, module: Any, remarks: list[str]) -> Iterator[DraftedLayer]:
+    if node.op == "call_module":
+        part = module.get_submodule(node.target)
+        if type(part).__name__ != "Identity":
+            yield _of_module(part, f"{type(part).__name__} {node.target}")
+    elif node.op in ("call_function", "call_method"):
+        name = getattr(node.target, "__name__", str(node.target)).strip("_")
+        source = f"{name}()"
+        if name in _FUNCTIONS:
+            yield activation(name, source)
+        elif name in _FLATTEN:
+            yield DraftedLayer(source, {"layer": "flatten"})
+        elif name in ("max_pool2d", "boolean_dispatch"):
+            given = dict(zip(("kernel_size", "stride", "padding"), node.args[1:], strict=False)) | dict(node.kwargs)
+            yield _pool(given.get("kernel_size", 2), given.get("stride"), given.get("padding", 0), False, source)
+        elif name == "dropout":
+            yield DraftedLayer(source, {"layer": "dropout", "rate": node.kwargs.get("p", 0.5)})
+        elif name in _JOINS:
+            remarks.append("the model has branches; a network of a spec is one list of layers")
+            yield unsupported("add", source)
+        elif name not in _WITHOUT_EFFECT:
+            yield unsupported(name, source)
+
+
+def _of_module(part: Any, source: str) -> DraftedLayer:
+    kind = type(part).__name__
+    match kind:
+        case "Conv2d":
+            return _conv(part, source)
+        case "MaxPool2d":
+            return _pool(part.kernel_size, part.stride, part.padding, part.ceil_mode, source)
+        case "Linear":
+            return DraftedLayer(source, {"layer": "dense", "units": part.out_features, "bias": part.bias is not None})
+        case "BatchNorm2d" | "BatchNorm1d":
+            momentum = 0.99 if part.momentum is None else round(1 - part.momentum, 6)
+            return DraftedLayer(source, {"layer": "batch_norm", "momentum": momentum, "epsilon": part.eps})
+        case "Dropout" | "Dropout2d":
+            remark = ("it drops whole channels; `dropout` drops single values",) if kind == "Dropout2d" else ()
+            return DraftedLayer(source, {"layer": "dropout", "rate": part.p}, remark)
+        case "Flatten":
+            return DraftedLayer(source, {"layer": "flatten"})
+        case _:
+            found = activation(kind, source)
+            return found if found.settings or "nearest" in found.remarks[0] else unsupported(kind, source)
+
+
+def _conv(part: Any, source: str) -> DraftedLayer:
+    kernel, odd = square(part.kernel_size, "kernel")
+    stride, odd_too = square(part.stride, "stride")
+    if part.groups != 1 or square(part.dilation, "dilation")[0] != 1:
+        return unsupported("depthwiseconv" if part.groups != 1 else "dilated", source)
+    if isinstance(part.padding, str):
+        padding, remark = part.padding, ()
+    else:
+        padding, remark = padding_of(list(part.padding), kernel, stride)
+    settings = {
+        "layer": "conv",
+        "filters": part.out_channels,
+        "kernel": kernel,
+        "stride": stride,
+        "padding": padding,
+        "bias": part.bias is not None,
+    }
+    return DraftedLayer(source, settings, (*odd, *odd_too, *remark))
+
+
+def _pool(size: Any, stride: Any, pads: Any, ceil: bool, source: str) -> DraftedLayer:
+    window, odd = square(size, "window")
+    step, odd_too = square(stride or window, "stride")
+    sides = [pads] if isinstance(pads, int) else list(pads)
+    remark = ("the padding of a pooling window is not supported",) if any(sides) else ()
+    padding = "same" if ceil and not any(sides) and math.gcd(window, step) else "valid"
+    return DraftedLayer(
+        source,
+        {"layer": "max_pool", "window": window, "stride": step, "padding": padding},
+        (*odd, *odd_too, *remark),
+    )
