@@ -41,6 +41,7 @@ _IMPORTS = {
     "repro.text": "specs",
     "repro.draft": "vocabulary data specs",
     "repro.runs": "fer_jax repro vocabulary machine data duplicates train specs",
+    "repro.splits": "vocabulary machine data duplicates specs runs",
     "repro.statistics": "",
     "repro.audit": "vocabulary machine data duplicates specs runs",
     "repro.forensics": "vocabulary data specs",
@@ -59,7 +60,7 @@ _IMPORTS = {
     "repro.use.export": "repro vocabulary data network runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
-        "repro vocabulary machine data network specs text draft runs audit forensics decide explain bench evaluate "
+        "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench evaluate "
         "report.figures report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",

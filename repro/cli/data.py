@@ -1,4 +1,4 @@
-"""The command-line interface of `repro data`. Its answers are in `repro.cli.imported_data`, which is slow to import."""
+"""The command-line interface of `repro data`. What the commands do is imported when they are called: it is slow."""
 
 from __future__ import annotations
 
@@ -55,3 +55,42 @@ def get(source: Any) -> None:
     from repro.cli.imported_data import get_text
 
     click.echo(get_text(source))
+
+
+@data.command(
+    epilog=example(
+        "repro data export clean.csv --format rows",
+        "repro data export fer2013-clean.npz",
+        "repro data export fer2013/ --protocol official --format folder",
+    )
+)
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option(
+    "--protocol",
+    type=click.Choice(["official", "clean"]),
+    default="clean",
+    show_default=True,
+    help="official: the splits of FER-2013. clean: without images that another split or an earlier sample shows.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["rows", "csv", "npz", "folder", "parquet", "torch"]),
+    help="rows: the list without images. folder: SPLIT/EMOTION/ROW.png. Default: by the ending of PATH.",
+)
+@click.option("--data", "dataset", help="Another dataset than the default: a path, or the word `synthetic`.")
+@json_option
+def export(path: Path, protocol: str, form: str | None, dataset: str | None, as_json: bool) -> None:
+    """Write the train, validation and test split for other programs, as a list of rows or with the images."""
+    known = {".csv": "csv", ".npz": "npz", ".pt": "torch", "": "folder"}
+    form = form or known.get(path.suffix)
+    if form is None:
+        endings = ", ".join(filter(None, known))
+        raise click.UsageError(f"{path}: its ending names no format ({endings}, none for a folder); give --format")
+    from repro.splits.export import export_split, export_text
+
+    written = export_split(path, protocol=protocol, form=form, data=dataset)
+    if as_json:
+        print_json(written)
+    else:
+        click.echo(export_text(written))

@@ -59,9 +59,19 @@ _FIRST_STEPS: dict[str, tuple[Step, ...]] = {
 }
 
 
+def first_steps(protocol: str) -> tuple[Step, ...]:
+    """The steps that make `train`, `validation` and `test` of the dataset, before those of a paper.
+
+    Raises ValueError for a protocol other than `official`, `clean` and `placebo`.
+    """
+    if protocol not in _FIRST_STEPS:
+        raise ValueError(f"no splits for protocol {protocol!r}; there are: {', '.join(_FIRST_STEPS)}")
+    return _FIRST_STEPS[protocol]
+
+
 def corrected_spec(spec: Spec, protocol: str) -> Spec:
     """The spec under `official`, `clean` or `placebo`."""
-    return with_steps(spec, (*_FIRST_STEPS[protocol], *training_steps(spec.data.steps)))
+    return with_steps(spec, (*first_steps(protocol), *training_steps(spec.data.steps)))
 
 
 def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:
