@@ -60,8 +60,8 @@ _IMPORTS = {
     "repro.use.export": "repro vocabulary data network runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
-        "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench evaluate "
-        "report.figures report report.page use use.recognition use.export use.serve"
+        "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
+        "evaluate report.figures report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",

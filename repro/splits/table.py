@@ -78,7 +78,7 @@ def _reason(step: Step) -> str:
 def pixel_hashes(faces: Faces) -> list[str]:
     """For each image the first hexadecimal digits of the SHA-256 of its pixels, row by row, as bytes.
 
-    As many digits as tell different images of this dataset apart, at least LEAST_DIGITS.
+    As many digits as different images of this dataset need to differ, at least LEAST_DIGITS.
     """
     full = [hashlib.sha256(image.tobytes()).hexdigest() for image in faces.images]
     different = set(full)
