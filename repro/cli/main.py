@@ -12,6 +12,7 @@ import click
 
 from fer_jax.vocabulary.errors import UserError
 from repro import __version__
+from repro.cli.colour import wants_colour
 from repro.cli.last_resort import SHOW_TRACEBACK, message_of
 from repro.cli.options import EXIT_BAD_INPUT
 
@@ -61,6 +62,7 @@ class _Commands(click.Group):
         return next(command for command in found if command.name == cmd_name)
 
     def invoke(self, ctx: click.Context) -> Any:
+        ctx.color = wants_colour(os.environ)
         try:
             with warnings.catch_warnings():
                 warnings.showwarning = _show_warning

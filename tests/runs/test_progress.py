@@ -2,6 +2,7 @@
 
 import io
 import logging
+import re
 import time
 from typing import Any
 
@@ -56,6 +57,30 @@ def test_on_a_terminal_the_line_shows_epochs_and_figures() -> None:
     assert "validation 45.6%" in out.getvalue()
 
 
+@pytest.mark.parametrize("width", [120, 80, 40])
+def test_on_a_narrow_terminal_epochs_and_the_time_left_stay(width: int) -> None:
+    line, out = _line(terminal=True)
+    line.console = Console(file=out, force_terminal=True, width=width, color_system=None)
+    with line:
+        line.epoch(_progress(2))
+        assert line._bar is not None
+        line._bar.refresh()
+    shown = [text for text in re.split(r"[\r\n]|\x1b\[[0-9;?]*[a-zA-Z]", out.getvalue()) if "2/4" in text]
+    assert shown
+    for text in shown:
+        assert "2/4 epochs" in text and "left" in text and "validation" in text, text
+        assert len(text) <= width
+
+
+def test_a_dumb_terminal_gets_plain_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "dumb")
+    line, out = _line(terminal=True)
+    line.console = Console(file=out, force_terminal=True, width=80)
+    with line:
+        line.epoch(_progress(1))
+    assert "\x1b" not in out.getvalue() and "epoch 1/4" in out.getvalue()
+
+
 def test_compiling_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("repro.runs.heartbeat.SILENCE_S", 0.01)
     for terminal in (False, True):
@@ -65,4 +90,5 @@ def test_compiling_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
             begin = time.monotonic()
             while "compiling the program" not in out.getvalue() and time.monotonic() < begin + 30:
                 time.sleep(0.01)
-        assert "teta2022 seed 0: compiling the program (" in out.getvalue()
+        shown = "compiling the program (" if terminal else "teta2022 seed 0: compiling the program ("
+        assert shown in out.getvalue()
