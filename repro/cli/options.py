@@ -54,7 +54,8 @@ def face_options(usual: str) -> Callable[[Callable[..., Any]], Callable[..., Any
             type=float,
             default=0.0,
             show_default=True,
-            help="Score of a face that is shown. Less shows more faces, and more that are none; 0.5 halves both.",
+            help="Least score of a face that is shown; 1 is that of the median face. A higher one leaves out boxes "
+            "without a face, and faces.",
         )(function)
         return click.option(
             "--min-face",

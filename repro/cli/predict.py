@@ -79,14 +79,16 @@ def predict(
     if out is not None:
         found = files.write_copies(found, out)
     count = _Count()
-    counted = count.of(found)
+    results_seen = count.of(found)
     if as_json:
-        lines = rows.json_lines(counted, recogniser.classifier.trained)
+        lines = rows.json_lines(results_seen, recogniser.classifier.trained)
     else:
-        lines = rows.csv_lines(counted) if as_csv else rows.table_lines(counted)
+        lines = rows.csv_lines(results_seen) if as_csv else rows.table_lines(results_seen)
     for line in lines:
         click.echo(line)
-    click.echo(f"{count.faces:,} faces in {count.pictures:,} pictures; {count.failed:,} failed", err=True)
+    click.echo(
+        f"{counted(count.faces, 'face')} in {counted(count.pictures, 'picture')}; {count.failed:,} failed", err=True
+    )
     if count.failed:
         sys.exit(EXIT_PICTURE_FAILED)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import face_options, network_options
 from repro.cli.recogniser import open_recogniser
 
@@ -56,6 +57,6 @@ def webcam(
 
     if out is not None and video is not None:
         frames = mark_video(video, out, recogniser)
-        click.echo(f"wrote {frames:,} frames to {out}", err=True)
+        click.echo(f"wrote {counted(frames, 'frame')} to {out}", err=True)
     else:
         watch((camera or 0) if video is None else video, recogniser)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from repro.explain.hypotheses import counted, missing_text
+from fer_jax.vocabulary.counted import counted
+from repro.explain.hypotheses import missing_text
 from repro.explain.records import Conclusion, SuspectResult
 from repro.specs.spec import Claim
 from repro.statistics import MIN_RUNS, Decision

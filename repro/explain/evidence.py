@@ -13,8 +13,9 @@ import msgspec
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.counted import counted
 from repro.explain.credit import difference
-from repro.explain.hypotheses import counted, p_text
+from repro.explain.hypotheses import p_text
 from repro.explain.records import Evidence
 from repro.judge.assumptions import assumptions
 from repro.judge.measured import metrics_of

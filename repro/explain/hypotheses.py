@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_jax.vocabulary.counted import counted
 from repro.explain.credit import Credit
 from repro.explain.records import Evidence, Standing, SuspectResult
 from repro.specs.spec import Claim
@@ -47,10 +48,6 @@ def missing_text(runs: int, minutes: float | None) -> str:
     """How many runs are missing and how long they take."""
     time = "" if minutes is None else f", about {counted(max(1, round(minutes)), 'minute')}"
     return f"{counted(runs, 'more run')}{time}"
-
-
-def counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
 
 
 def is_far(claim: Claim, values: Sequence[float]) -> bool:

@@ -72,10 +72,8 @@ def _judgement(curve: Curve, runs: MeasuredCurve, decision: CurveDecision) -> Cu
         word = "consistent"
     missing = ""
     if decision.why_open is Open.FEW_RUNS:
-        missing = f"{3 - runs.n} more seed{'' if runs.n == 2 else 's'}"
-        return CurveJudgement(
-            curve, word, missing, f"{runs.n} run{'' if runs.n == 1 else 's'}; a verdict needs 3.", decision
-        )
+        missing = counted(3 - runs.n, "more seed")
+        return CurveJudgement(curve, word, missing, f"{counted(runs.n, 'run')}; a verdict needs 3.", decision)
     assert decision.worst is not None and decision.difference is not None and decision.limit is not None
     point = curve.points[0]
     when = "epoch" if curve.epochs else "step"
@@ -87,7 +85,7 @@ def _judgement(curve: Curve, runs: MeasuredCurve, decision: CurveDecision) -> Cu
     )
     if word == "open" and decision.seeds_needed is not None:
         more = decision.seeds_needed - decision.n
-        missing = f"{more} more seed{'' if more == 1 else 's'}"
+        missing = counted(more, "more seed")
     elif word == "open":
         missing = f"a mean difference of up to {size(point, decision.limit)} is not ruled out"
     return CurveJudgement(curve, word, missing, reason, decision)

@@ -37,5 +37,5 @@ def judge_rank(claim: Claim, values: Sequence[float]) -> Judgement:
         return Judgement("lower" if sum(values) / n < claim.value else "higher", None, seen)
     if n < MIN_RUNS:
         more = MIN_RUNS - n
-        return Judgement("open", None, seen, missing=f"{more} more seed{'' if more == 1 else 's'}")
+        return Judgement("open", None, seen, missing=counted(more, "more seed"))
     return Judgement("open", None, seen, missing=f"{agree} of {n} runs agree")

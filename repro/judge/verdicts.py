@@ -119,7 +119,7 @@ def missing(claim: Claim, decision: Decision) -> str:
     """What an open decision lacks, in a few words."""
     if decision.seeds_needed is not None:
         more = max(1, decision.seeds_needed - decision.n)
-        return f"{more:,} more seed{'' if more == 1 else 's'}"
+        return counted(more, "more seed")
     left = "" if decision.left_over is None else f" leave ±{size(claim, decision.left_over)}"
     match decision.why_open:
         case Open.NO_TOLERANCE:
@@ -144,7 +144,7 @@ def missing(claim: Claim, decision: Decision) -> str:
 def sentence(claim: Claim, decision: Decision) -> str:
     """The result of the runs, with the numbers behind it."""
     if decision.low is None or decision.high is None or decision.mean is None or decision.comparison is None:
-        count = f"{decision.n} run{'' if decision.n == 1 else 's'}" if decision.n else "no run"
+        count = counted(decision.n, "run") if decision.n else "no run"
         return f"{count}; a verdict needs 3."
     spread = decision.comparison.spread
     text = (

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
-from PIL import Image, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from fer_jax.data.faces import Faces
 from repro.use.recognition.detection import Box
@@ -20,6 +20,7 @@ from repro.use.recognition.detection import Box
 WIDTH_PX, HEIGHT_PX = 640, 480
 FACE_PX = (80, 240)  # side of the pasted square, drawn evenly on a logarithmic scale
 FADE = 0.125  # of the side: how far outside its square a faded face blends into the background
+PHOTOGRAPH_PX = (4000, 3000)
 BACKGROUNDS = ("smooth", "noise", "texture")
 
 
@@ -60,6 +61,44 @@ def _paste(picture: np.ndarray, face: np.ndarray, square: Box, fade: int) -> Non
     part = picture[rows, columns]
     inner = slice(max(0, -top), max(0, -top) + part.shape[0]), slice(max(0, -left), max(0, -left) + part.shape[1])
     part[:] = np.rint(part + (large[inner].astype(float) - part) * cover[inner])
+
+
+def document(rng: np.random.Generator) -> np.ndarray:
+    """A page of invented words on light paper."""
+    page = Image.new("L", (WIDTH_PX, HEIGHT_PX), int(rng.integers(220, 256)))
+    size = int(rng.integers(9, 22))
+    draw, font = ImageDraw.Draw(page), ImageFont.load_default(size)
+    letters = list("abcdefghijklmnopqrstuvwxyzABC0123456789    ,.")
+    for top in range(10, HEIGHT_PX - 30, round(1.5 * size)):
+        draw.text((20, top), "".join(rng.choice(letters, 110)), fill=int(rng.integers(0, 80)), font=font)
+    return np.array(page)
+
+
+def group(faces: Faces, rows: np.ndarray, side: int, background: str, seed: int) -> tuple[np.ndarray, list[Box]]:
+    """A large photograph, uint8 (PHOTOGRAPH_PX), with a face per row, each `side` pixels wide, faded like every second
+    one above, and their squares. At most ten rows: each has a fifth of the width and half of the height."""
+    rng = np.random.default_rng((seed, BACKGROUNDS.index(background), side))
+    picture = photograph(_BACKGROUND[background](rng, faces), rng)
+    squares = []
+    for place, row in enumerate(rows):
+        cell = (PHOTOGRAPH_PX[0] // 5, PHOTOGRAPH_PX[1] // 2)
+        left, top = (int(rng.integers(0, room - side + 1)) for room in cell)
+        square = Box(place % 5 * cell[0] + left, place // 5 * cell[1] + top, side, side, 1.0)
+        _paste(picture, faces.images[row], square, fade=round(FADE * side) if place % 2 else 0)
+        squares.append(square)
+    return picture, squares
+
+
+def photograph(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """The picture enlarged to PHOTOGRAPH_PX, with the grain of a camera."""
+    large = np.asarray(Image.fromarray(picture).resize(PHOTOGRAPH_PX, Image.Resampling.BICUBIC), np.float32)
+    return np.clip(large + 3 * rng.standard_normal(large.shape, np.float32), 0, 255).astype(np.uint8)
+
+
+def empty(kind: str, faces: Faces, seed: int) -> np.ndarray:
+    """A picture without a face, uint8 (HEIGHT_PX, WIDTH_PX): one of BACKGROUNDS, or `document`."""
+    rng = np.random.default_rng((seed, 99))
+    return document(rng) if kind == "document" else _BACKGROUND[kind](rng, faces)
 
 
 def _smooth(rng: np.random.Generator, faces: Faces) -> np.ndarray:

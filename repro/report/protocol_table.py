@@ -138,7 +138,7 @@ def verdict_inline(judged: Judgement) -> Inline:
     rest = f": {judged.missing}" if judged.missing and judged.word == "open" else ""
     notes = [judged.caveat] if judged.caveat else []
     if judged.dead:
-        notes.append(f"{judged.dead} dead run{'' if judged.dead == 1 else 's'}")
+        notes.append(counted(judged.dead, "dead run"))
     tail = rest + (f" ({'; '.join(notes)})" if notes else "")
     return (chip(judged.word, VERDICTS.get(judged.word, "open")), tail)
 

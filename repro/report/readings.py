@@ -158,7 +158,7 @@ def readings_section(paper: PaperRuns) -> list[Block]:
         about = variants[one.variant].about if one.variant in variants else "the default settings"
         word = word_of(one.decision)
         rest = f": {missing(main, one.decision)}" if word == "open" else ""
-        rest += f" ({one.dead} dead run{'' if one.dead == 1 else 's'})" if one.dead else ""
+        rest += f" ({counted(one.dead, 'dead run')})" if one.dead else ""
         support = Cell(NOTHING if one.support is None else f"{one.support:.1f} ({one.others} numbers)", one.support)
         measured = Cell(units.percentage_of(one.values), statistics.fmean(one.values))
         verdict = (chip(word, VERDICTS.get(word, "open")), rest)

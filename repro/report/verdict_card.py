@@ -164,7 +164,7 @@ def with_runs(
     """
     plan, record = plans[0], records[0]
     shortened = " SHORTENED by your options: no reproduction." if record.status == "partial" else ""
-    seeds = "1 seed" if len(records) == 1 else f"{len(records)} seeds"
+    seeds = counted(len(records), "seed")
     checked, split = _checked(plan, records)
     asked = _commands(plan, len(records), dataset)
     return msgspec.structs.replace(
@@ -280,7 +280,7 @@ def _trained(records: Sequence[RunRecord], dataset: Dataset) -> str:
     images, epochs = record.data.splits["train"].rows, record.history[-1].epoch if record.history else 0
     faces = "synthetic faces: a smoke test, no evidence about the paper" if dataset.faces.synthetic else dataset.tag
     seconds = statistics.fmean(one.time.total_s for one in records)
-    return f"{images:,} images, {epochs} epoch{'' if epochs == 1 else 's'}, {seconds:.0f} s a seed, on {faces}"
+    return f"{counted(images, 'image')}, {counted(epochs, 'epoch')}, {seconds:.0f} s a seed, on {faces}"
 
 
 def _checked(plan: RunPlan, records: Sequence[RunRecord]) -> tuple[str, str]:

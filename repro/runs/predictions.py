@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from repro.runs.record_checks import record_bytes
 from repro.runs.records import RecordError
 
 PREDICTIONS_NAME = "predictions.npz"
@@ -50,7 +51,7 @@ def read_predictions(path: Path, written: str) -> dict[str, np.ndarray]:
     """
     remedy = "run it again with `--fresh`"
     try:
-        content = path.read_bytes()
+        content = record_bytes(path)
         if written and sha256(content).hexdigest() != written:
             raise RecordError(f"{path}: not the predictions of the record beside it (SHA-256 differs); {remedy}")
         with np.load(io.BytesIO(content), allow_pickle=False) as arrays:

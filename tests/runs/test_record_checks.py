@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from report_records import make_record, make_spec
 
+from repro.runs.predictions import read_predictions
 from repro.runs.records import RecordError, RecordWarning, find_records, read_record, scan_records, write_record
 
 
@@ -114,6 +115,17 @@ def test_a_bad_record_stops_no_other(tmp_path: Path, good: dict[str, Any]) -> No
     assert len(warned) == 5
     bad = {path.parent.name for path, one in scan_records(tmp_path / "results") if isinstance(one, RecordError)}
     assert bad == {"bytes", "folder", "future", "link", "pipe"}
+
+
+def test_predictions_are_a_file_of_this_folder(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").write_bytes(b"of somebody else")
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    for name in ("link", "folder", "pipe"):
+        with pytest.raises(RecordError, match="not a regular file"):
+            read_predictions(tmp_path / name, "")
+    assert read_predictions(tmp_path / "none", "") == {}
 
 
 def test_a_folder_whose_name_is_no_text(tmp_path: Path, good: dict[str, Any]) -> None:

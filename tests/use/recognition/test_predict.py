@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from repro.text.export import FORMULA
 from repro.use.recognition import pictures, predict
 from repro.use.recognition.detection import Box
 from repro.use.recognition.predict import PictureFile, find_pictures, recognise_files, write_copies
@@ -192,6 +193,19 @@ def test_csv_and_json_hold_every_face_all_probabilities_and_every_error(folder: 
     assert document["pictures"][2]["faces"][1]["probabilities"]["disgust"] == pytest.approx(220 / 255, abs=1e-5)
     assert document["pictures"][4]["error"].startswith(str(folder / "e.png"))
     assert json.loads("\n".join(json_lines([], trained)))["pictures"] == []
+
+
+def test_a_spreadsheet_takes_no_name_of_a_file_for_a_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("=1+1.png", "-2.png", "@a.png", "+b.png"):
+        save(Path(name), 10)
+    Path("=bad.png").write_bytes(b"no picture")
+    named = [PictureFile(Path(name), Path(name)) for name in sorted(os.listdir())]
+    rows = list(csv.DictReader(io.StringIO("\n".join(csv_lines(recognise_files(named, recogniser(), whole=True))))))
+    assert len(rows) == 5
+    for row in rows:
+        assert all(not cell.startswith(FORMULA) for cell in row.values()), row
+        assert Path(row["file"]).is_file(), "the name still leads to the file"
 
 
 def test_names_that_are_no_text_are_printed_safely(tmp_path: Path) -> None:
