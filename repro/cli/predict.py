@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import face_options, json_option, network_options
 from repro.cli.recogniser import open_recogniser
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.designs import design_of
 from repro.judge.groups import PaperRuns
 from repro.judge.judgements import done

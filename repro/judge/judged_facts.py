@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.verdicts import Judgement, Word
 from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS

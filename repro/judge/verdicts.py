@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+from fer_jax.vocabulary.counted import counted
 from repro.specs.spec import Claim
 from repro.statistics import MIN_RUNS, Decision, Open, Samples
 from repro.text import units

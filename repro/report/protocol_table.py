@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
+from fer_jax.vocabulary.counted import counted
 from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
 from repro.judge.headline_runs import HeadlineRuns, headline_runs

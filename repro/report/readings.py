@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.dead_runs import dead_run
 from repro.judge.designs import design_of
 from repro.judge.groups import Group, PaperRuns

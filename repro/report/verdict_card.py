@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.audit.leakage import DATA_SET, OverlapKind, audit_leakage, groups_of_equal_pixels
 from repro.audit.records import AuditRecord
 from repro.forensics import Finding

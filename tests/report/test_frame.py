@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import csv
 import io
 from pathlib import PurePosixPath
 
+import msgspec
 import pandas as pd
 import pytest
 from report_records import make_record, make_spec
@@ -44,3 +46,11 @@ def test_csv_round_trips_and_does_not_depend_on_order():
     text = csv_text(frame_of(placed))
     assert text == csv_text(frame_of(reversed(placed)))
     assert list(pd.read_csv(io.StringIO(text))["seed"].unique()) == [1, 0]
+
+
+def test_a_spreadsheet_takes_no_cell_for_a_formula():
+    record = make_record(SPEC)
+    hostile = msgspec.structs.replace(record, device=msgspec.structs.replace(record.device, name="=cmd|' /C calc'!A0"))
+    rows = list(csv.DictReader(io.StringIO(csv_text(frame_of(_placed(hostile))))))
+    assert rows and all(not cell.startswith("=") for row in rows for cell in row.values())
+    assert rows[0]["device_name"] == "'=cmd|' /C calc'!A0"

@@ -10,6 +10,7 @@ from PIL import Image, UnidentifiedImageError
 from fer_jax.data.faces import DataError
 from fer_jax.data.formats.budget import LARGEST_IMAGE, decoding
 from fer_jax.data.pictures import not_decoded, opaque, telephone_format, too_many_scans, upright
+from fer_jax.vocabulary.counted import counted
 
 SIDE = 48
 PIXELS = SIDE * SIDE
@@ -56,4 +57,4 @@ def _gray(image: Image.Image, place: str) -> tuple[np.ndarray, bool]:
 
 def conversion_note(converted: int) -> tuple[str, ...]:
     """The note on images that were not gray."""
-    return (f"{converted:,} images were stored in colour and converted to gray",) if converted else ()
+    return (f"{counted(converted, 'image')} converted from colour to gray",) if converted else ()

@@ -31,6 +31,7 @@ from fer_jax.data.formats.names import (
     usage_of,
 )
 from fer_jax.data.formats.official import parts_by_order
+from fer_jax.vocabulary.counted import counted
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Leftovers of file managers and picture programs, and notes: no image was meant by them.
@@ -129,14 +130,12 @@ def _files_of_split(
             by_name = usage_in_file_name(path.name) is not None and not contradicts
             files.append(ImageFile(path, label, TRAINING if named is None else named, by_name, contradicts))
     if ignored:
-        notes.append(
-            f"{sum(ignored.values()):,} files that are no images were not read: {', '.join(list(ignored)[:5])}"
-        )
+        notes.append(f"{counted(sum(ignored.values()), 'file')} not read (no image): {', '.join(list(ignored)[:5])}")
     other = [file for file in files if file.contradicts]
     if other:
         notes.append(
-            f"{len(other):,} files of {split.name} are named like another split (such as {other[0].path.name}); their "
-            f"folder counts: they are {USAGES[other[0].usage]}"
+            f"{counted(len(other), 'file')} of {split.name} named like another split (such as {other[0].path.name}): "
+            f"the folder counts, and makes them {USAGES[other[0].usage]}"
         )
     return files
 

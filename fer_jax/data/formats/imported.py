@@ -9,6 +9,7 @@ import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES, Faces
 from fer_jax.data.formats.official import verdict
+from fer_jax.vocabulary.counted import counted
 
 _MOST_SHOWN = 20  # of the samples that were left out
 
@@ -35,7 +36,7 @@ class Imported:
     @property
     def remarks(self) -> tuple[str, ...]:
         """What a run's record says of the import: every note, and how many samples were left out."""
-        left_out = f"{len(self.skipped):,} samples that cannot be used were left out (--skip-bad)"
+        left_out = f"{counted(len(self.skipped), 'unusable sample')} left out (--skip-bad)"
         return (*self.notes, left_out) if self.skipped else self.notes
 
 

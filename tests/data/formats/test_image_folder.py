@@ -92,7 +92,7 @@ def test_colour_is_converted_with_a_note(tmp_path: Path) -> None:
     np.testing.assert_array_equal(imported.faces.images[0], gray)
     luma = face(2, (48, 48, 3)) @ np.array([0.299, 0.587, 0.114])
     assert np.abs(imported.faces.images[1] - luma).max() <= 1
-    assert any(note.startswith("2 images were stored in colour") for note in imported.notes)
+    assert any(note.startswith("2 images converted from colour") for note in imported.notes)
 
 
 def test_transparency_is_white_and_exif_turns(tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_an_own_validation_folder_counts_more_than_the_names_of_its_files(tmp_pa
     names = split_of("train", 0, "Training_") | split_of("val", 10, "Training_") | split_of("test", 20, "PrivateTest_")
     imported = read_faces(write_images(tmp_path, names | split_of("test", 30, "PublicTest_")))
     assert usages(imported) == [7, 7, 14]
-    assert said(imported, "7 files of val are named like another split (such as Training_")
+    assert said(imported, "7 files of val named like another split (such as Training_")
     assert said(imported, "val is read as PublicTest")
     np.testing.assert_array_equal(imported.faces.images[7], face(10))
 
@@ -34,7 +34,7 @@ def test_an_own_validation_folder_counts_more_than_the_names_of_its_files(tmp_pa
 def test_a_train_folder_keeps_files_that_are_named_like_a_test(tmp_path: Path) -> None:
     imported = read_faces(write_images(tmp_path, {"train/sad/PublicTest_1.png": 1, "test/sad/PrivateTest_2.png": 2}))
     assert imported.faces.usage.tolist() == [0, 2]
-    assert said(imported, "1 files of train are named like another split")
+    assert said(imported, "1 file of train named like another split")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_doubled_folders_webp_and_leftovers(tmp_path: Path) -> None:
     (tmp_path / "train/train/happy/Picasa.ini").write_text("[Picasa]")
     imported = read_faces(tmp_path)
     np.testing.assert_array_equal(imported.faces.images, [face(1), face(2)])
-    assert said(imported, "1 files that are no images were not read: Picasa.ini")
+    assert said(imported, "1 file not read (no image): Picasa.ini")
 
 
 def test_what_cannot_be_used_is_listed_and_left_out_on_request(tmp_path: Path) -> None:
@@ -79,7 +79,7 @@ def test_what_cannot_be_used_is_listed_and_left_out_on_request(tmp_path: Path) -
     imported = read_faces(tmp_path, skip_bad=True)
     assert imported.faces.labels.tolist() == [3, 4, 2]
     assert [name for name in ("4.jpg", "5.png") if any(name in line for line in imported.skipped)] == ["4.jpg", "5.png"]
-    assert "2 samples" in imported.remarks[-1]
+    assert "2 unusable samples" in imported.remarks[-1]
 
 
 def csv(path: Path, labels: list[object], header: str = "emotion,pixels", seed: int = 0, tail: str = "") -> Path:
