@@ -38,7 +38,7 @@ _IMPORTS = {
     "fer_jax.train": "vocabulary machine data network",
     "repro": "",
     "repro.specs": "vocabulary data",
-    "repro.text": "specs",
+    "repro.text": "vocabulary specs",
     "repro.draft": "vocabulary data specs",
     "repro.runs": "fer_jax repro vocabulary machine data duplicates train specs",
     "repro.splits": "vocabulary machine data duplicates specs runs",

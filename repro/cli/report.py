@@ -8,8 +8,10 @@ from pathlib import Path
 
 import click
 
+from fer_jax.machine.atomic_write import write_atomically
 from repro.cli.options import must_exist, results_option
-from repro.specs.catalog import all_papers, bundled_papers
+from repro.specs.catalog import all_papers, bundled_papers, find_paper
+from repro.specs.decode import DEFAULT_VARIANT
 
 EXIT_STALE = 1
 REPORT_EXAMPLE = """\
@@ -20,6 +22,7 @@ Example:
   repro report --html report.html
   repro report --csv
   repro report --mistakes --data fer2013.csv
+  repro report --paper teta2022 --format pdf
   repro report --results elsewhere/results"""
 
 
@@ -40,10 +43,43 @@ Example:
 @click.option("--json", "as_json", is_flag=True, help="Print every page as JSON; write nothing.")
 @click.option("--csv", "as_csv", is_flag=True, help="Print the main table as CSV; write nothing.")
 @click.option("--data", help="The dataset that --mistakes takes faces from. Default: the one imported last.")
+@click.option(
+    "--paper",
+    metavar="PAPER",
+    help="One paper alone, for a review: what was checked, found, and not checked, and questions to the authors.",
+)
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["md", "pdf", "mlrc"]),
+    help="With --paper: Markdown (default), PDF (extra `pdf`), or the summary of the ML Reproducibility Challenge.",
+)
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="With --paper: write it here.",
+)
 def report(
-    results: Path, check: bool, html: Path | None, mistakes: bool, as_json: bool, as_csv: bool, data: str | None
+    results: Path,
+    check: bool,
+    html: Path | None,
+    mistakes: bool,
+    as_json: bool,
+    as_csv: bool,
+    data: str | None,
+    paper: str | None,
+    form: str | None,
+    out: Path | None,
 ) -> None:
-    """Write RESULTS.md, a page per paper, figures, results.csv and BENCH.md from the records."""
+    """Write RESULTS.md, a page per paper, figures, results.csv and BENCH.md from the records; or one paper's review."""
+    if paper is not None:
+        if check or html or mistakes or as_csv:
+            raise click.UsageError("--paper makes a review: leave --check, --html, --mistakes and --csv away")
+        _review(paper, results, form or "md", out, as_json)
+        return
+    if form or out:
+        raise click.UsageError("--format and --out need --paper")
     from repro.report.figures.folder import NOT_INSTALLED, figures_available
     from repro.report.folder import check_report, write_input
     from repro.report.front import front_table
@@ -77,6 +113,33 @@ def report(
         _write_mistakes(results, data)
     if html:
         _write_html(html, results)
+
+
+def _review(name: str, results: Path, form: str, out: Path | None, as_json: bool) -> None:
+    """Print or write the review of one paper. Without a results folder its printed numbers are checked anyway."""
+    from repro.report.inputs import read_input
+    from repro.report.review import mlrc_document, read_review, review_document
+    from repro.report.verdict_card import verdict_card
+    from repro.text.export import as_builtins
+    from repro.text.markdown import markdown
+    from repro.text.pdf import pdf
+
+    loaded = find_paper(name, results)
+    given = read_input(results, [*(one for one in bundled_papers() if one.id != loaded.id), loaded])
+    variant = loaded.spec.headline.variant if loaded.spec.headline else DEFAULT_VARIANT
+    paper = next(one for one in given.papers if one.id == loaded.id)
+    review = read_review(paper, given, verdict_card(loaded, variant, results))
+    document = mlrc_document(review) if form == "mlrc" else review_document(review)
+    if as_json:
+        click.echo(json.dumps(as_builtins(document), indent=2, ensure_ascii=False))
+        return
+    if form == "pdf" and out is None:
+        out = Path(f"{loaded.id}-review.pdf")
+    if out is None:
+        click.echo(markdown(document), nl=False)
+        return
+    write_atomically(out, pdf(document) if form == "pdf" else markdown(document).encode())
+    click.echo(f"wrote {out}")
 
 
 def _printed(results: Path, as_json: bool) -> str:

@@ -248,17 +248,18 @@ def settings_text(struct: Any, leave: tuple[str, ...] = ()) -> str:
         value = getattr(struct, name)
         if name in leave or value is None:
             continue
-        parts.append(f"{name} {_value(value)}")
+        parts.append(f"{name} {setting_value(value)}")
     return ", ".join(parts) or "no settings"
 
 
-def _value(value: Any) -> str:
+def setting_value(value: Any) -> str:
+    """A setting's value as text."""
     if isinstance(value, msgspec.Struct):
         return f"({settings_text(value)})"
     if isinstance(value, tuple):
-        return "[" + ", ".join(_value(item) for item in value) + "]"
+        return "[" + ", ".join(setting_value(item) for item in value) + "]"
     if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_value(item)}" for key, item in value.items()) + "}"
+        return "{" + ", ".join(f"{key}: {setting_value(item)}" for key, item in value.items()) + "}"
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 

@@ -33,7 +33,7 @@ from repro.specs.spec import Claim
 from repro.specs.stages import STAGES, missing_for
 from repro.statistics import MIN_RUNS
 from repro.text import units
-from repro.text.document import Block, Cell, Column, Document, Inline, Items, code, plain, table
+from repro.text.document import Block, Cell, Column, Document, Inline, Items, Table, code, plain, table
 
 _KINDS: dict[OverlapKind, str] = {
     "same row": "the same sample",
@@ -91,11 +91,16 @@ class VerdictCard(msgspec.Struct, frozen=True, kw_only=True):
         return f"as published: {self.reproduces}; without overlap: {self.holds}"
 
 
-def card_document(card: VerdictCard) -> Document:
+def card_rows(card: VerdictCard) -> Table:
+    """The card's lines that have something to say."""
     rows: list[list[Cell | Inline]] = [
         [label, text] for name, label in _LABELS.items() if (text := getattr(card, name))
     ]
-    blocks: list[Block] = [table([Column("What"), Column("Answer")], rows)]
+    return table([Column("What"), Column("Answer")], rows)
+
+
+def card_document(card: VerdictCard) -> Document:
+    blocks: list[Block] = [card_rows(card)]
     blocks += [Items(tuple((code(step.command), f": {step.gives}") for step in card.next))] if card.next else []
     return Document(card.title, tuple(blocks))
 
@@ -246,9 +251,10 @@ def _next(loaded: LoadedSpec, card: VerdictCard, dataset: Dataset | None) -> lis
             NextStep(command="repro data get --from kaggle", gives="brings FER-2013; or repro data import FILE"),
         ]
     steps = []
-    if card.reproduces.startswith("open"):
-        command = f"{run_command(name, card.variant)} --until-decided"
-        steps.append(NextStep(command=command, gives="adds seeds until there is a verdict"))
+    for protocol, found in ((AS_PUBLISHED, card.reproduces), (CLEAN, "" if card.clean == NOT_RUN else card.holds)):
+        if found.startswith("open") and ("seed" in found or found.endswith(NOT_RUN)):  # else no seeds would decide it
+            command = f"{run_command(name, card.variant, protocol)} --until-decided"
+            steps.append(NextStep(command=command, gives="adds seeds until there is a verdict"))
     for protocol, measured in ((CLEAN, card.clean), (OFFICIAL, card.official or NOT_RUN)):
         if measured == NOT_RUN and (protocol == CLEAN or card.holds.startswith("open: no official")):
             command = f"{run_command(name, card.variant, protocol)} --seeds {MIN_RUNS}"
