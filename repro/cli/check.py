@@ -145,7 +145,7 @@ def _runs(
 
 
 def _estimate(missing: Sequence[RunPlan], context: RunContext) -> tuple[float, str]:
-    """Seconds of all runs that are missing, and where the number comes from. One trial stands for all: the protocols
+    """Seconds of all runs that are missing, and where the number comes from. One trial is taken for all: the protocols
     train the same network, on other samples."""
     from repro.decide.time_estimate import recorded_time, trial_time
     from repro.runs.records import find_records

@@ -1,4 +1,4 @@
-"""What is read from a model: its layers in the words of a spec, and what a spec cannot say."""
+"""What is read from a model: its layers as a spec writes them, and what a spec cannot say."""
 
 from __future__ import annotations
 

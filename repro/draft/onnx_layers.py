@@ -71,7 +71,7 @@ def _layers(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[DraftedL
     import onnx
 
     drafted: list[DraftedLayer] = []
-    waiting: str | None = None  # the output of a MatMul, whose bias is an Add of its own
+    waiting: str | None = None  # the output of a MatMul, whose bias is a separate Add
     for node in graph.node:
         given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
         source = f"{node.op_type} {node.name}".strip()

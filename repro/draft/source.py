@@ -19,7 +19,7 @@ ACCEPTED = "model.onnx, model.keras, or FILE.py:function, which returns a Keras,
 
 def read_model(source: str, say: Callable[[str], None] = lambda text: None) -> DraftedModel:
     """The layers of a model. A file is read, never executed; a function is the user's own code and is run, which `say`
-    is told.
+    announces.
 
     Raises DraftError.
     """
@@ -55,7 +55,7 @@ def draft_model(model: Any, about: str) -> DraftedModel:
 
 
 def _call(path: Path, name: str) -> Any:
-    """What a function of a file returns; a model that stands there under the name is taken as it is."""
+    """What a function of a file returns; a model with this name is taken as it is."""
     if not path.is_file():
         raise DraftError(f"{path}: no such file")
     spec = importlib.util.spec_from_file_location(path.stem, path)

@@ -1,4 +1,4 @@
-"""The text of a new spec: commented, with the layers of a model where there is one. What only a reader of the paper can
+"""The text of a new spec: commented, with the layers of a model if there is one. What only a reader of the paper can
 know is left empty, so that `repro validate` lists it."""
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from fer_jax.vocabulary.counted import counted
 from repro.forensics import Finding, examine
 from repro.forensics.contradictions import points
 from repro.judge.groups import PaperRuns
@@ -95,23 +96,19 @@ def _listed(items: Sequence[Inline], otherwise: str) -> tuple[Block, ...]:
     return (Items((*items[:LONGEST_LIST], more)),)
 
 
-def _counted(count: int, noun: str) -> str:
-    return f"{count:,} {noun}{'' if count == 1 else 's'}"
-
-
 def _checked(review: Review) -> Iterator[Inline]:
     spec = review.loaded.spec
     numbers = len(spec.all_claims)
-    yield f"The arithmetic of {_counted(numbers, 'printed number')}: {_counted(len(review.findings), 'check')}."
+    yield f"The arithmetic of {counted(numbers, 'printed number')}: {counted(len(review.findings), 'check')}."
     if review.card.overlap:
         yield "Evaluated samples against training samples, by their origin and by their pixels."
     for protocol, count in sorted(Counter(record.protocol for record in review.records).items()):
         seconds = [record.time.total_s for record in review.records if record.protocol == protocol]
         names = sorted({record.device.name for record in review.records if record.protocol == protocol})
-        runs = _counted(count, "full run")
+        runs = counted(count, "full run")
         yield f"Training, protocol {protocol}: {runs}, {units.duration(sum(seconds))} on {', '.join(names)}."
     if review.judgements:
-        yield f"{_counted(len(review.judgements), 'number')} compared with the spread of these runs."
+        yield f"{counted(len(review.judgements), 'number')} compared with the spread of these runs."
 
 
 def _found(review: Review) -> Iterator[Inline]:
@@ -158,10 +155,10 @@ def _unchecked(review: Review) -> Iterator[Inline]:
     open_ = [id for id, judged in review.judgements.items() if judged.word == "open"]
     if open_:
         ids = joined([code(id) for id in open_])
-        yield (f"{_counted(len(open_), 'number')} without a verdict after these runs: ", ids, ".")
+        yield (f"{counted(len(open_), 'number')} without a verdict after these runs: ", ids, ".")
     untold = sum(finding.outcome == "cannot tell" for finding in review.findings)
     if untold:
-        checks = _counted(untold, "check")
+        checks = counted(untold, "check")
         yield f"{checks} of printed numbers without an answer: something that they rest on is not stated."
 
 

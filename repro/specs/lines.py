@@ -1,6 +1,6 @@
 """The line of every key and list item of a TOML text. `tomllib` gives values without their places.
 
-The text is one that `tomllib` has accepted, so that this reader needs no errors of its own.
+The text is one that `tomllib` has accepted, so that this reader needs no errors.
 """
 
 from __future__ import annotations
