@@ -122,7 +122,7 @@ def decompose(
     Raises ValueError for a protocol with fewer than two runs: its spread over seeds is unknown.
     """
     arms = {"official": official, "clean": clean, "placebo": placebo}
-    bootstrap = _Bootstrap(samples.group, {name: len(runs) for name, runs in arms.items()}, draws)
+    bootstrap = ImageBootstrap(samples.group, _several(arms), draws)
     right = {name: runs == samples.label for name, runs in arms.items()}
     everyone, copied = np.ones(len(samples), bool), samples.has_copy
     return Decomposition(
@@ -145,7 +145,7 @@ def label_response(
 
     Raises ValueError for a protocol with fewer than two runs.
     """
-    bootstrap = _Bootstrap(samples.group, {name: len(one) for name, one in runs.items()}, draws)
+    bootstrap = ImageBootstrap(samples.group, _several(runs), draws)
     found = []
     for index, kind in enumerate(COPIES):
         of_kind = samples.copies == index
@@ -160,7 +160,15 @@ def label_response(
     return tuple(found)
 
 
-class _Bootstrap:
+def _several(runs: Mapping[str, np.ndarray]) -> dict[str, int]:
+    """The number of runs by protocol. Raises ValueError for a single one."""
+    few = [name for name, one in runs.items() if len(one) < 2]
+    if few:
+        raise ValueError(f"protocol {few[0]}: {len(runs[few[0]])} run has no spread over seeds; at least 2 are needed")
+    return {name: len(one) for name, one in runs.items()}
+
+
+class ImageBootstrap:
     """Draws of images, with all samples that show them, and of seeds.
 
     Of n seeds n - 1 are drawn, so that the variance of their mean is unbiased (Rao & Wu 1988, JASA 83, 231-241). With
@@ -169,9 +177,7 @@ class _Bootstrap:
     """
 
     def __init__(self, group: np.ndarray, seeds: Mapping[str, int], draws: int) -> None:
-        few = [name for name, count in seeds.items() if count < 2]
-        if few:
-            raise ValueError(f"protocol {few[0]}: {seeds[few[0]]} run has no spread over seeds; at least 2 are needed")
+        """group: (N,), equal for equal images. seeds: number of runs by name; of a single one none is drawn."""
         words = np.random.PCG64(np.random.SeedSequence([_STREAM, draws]))
         _, image = np.unique(group, return_inverse=True)
         images = int(image.max()) + 1
@@ -181,6 +187,9 @@ class _Bootstrap:
             self.weights[draw] = np.bincount(drawn.astype(np.int64), minlength=images)[image]
         self.seeds = {}
         for name, count in seeds.items():
+            if count == 1:
+                self.seeds[name] = np.ones((draws, 1))
+                continue
             drawn = (words.random_raw(draws * (count - 1)) % count).reshape(draws, count - 1)
             self.seeds[name] = (drawn[..., None] == np.arange(count)).mean(1)  # (draws, S)
 
@@ -190,6 +199,13 @@ class _Bootstrap:
         total = self.weights.sum(1)
         drawn = (self._sums(one, right[one], where) - self._sums(other, right[other], where)) / total
         return _estimate(value, drawn)
+
+    def difference_within(self, right: Mapping[str, np.ndarray], one: str, other: str, where: np.ndarray) -> Estimate:
+        """(one - other) over the samples `where`, as a share of these."""
+        value = right[one][:, where].mean() - right[other][:, where].mean()
+        total = self.weights @ where.astype(np.float32)
+        drawn = self._sums(one, right[one], where) - self._sums(other, right[other], where)
+        return _estimate(value, drawn[total > 0] / total[total > 0])
 
     def share(self, name: str, hit: np.ndarray, where: np.ndarray) -> Estimate:
         """Of the samples `where`, the share that is hit."""

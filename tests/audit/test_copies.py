@@ -131,8 +131,8 @@ def test_the_bootstrap_takes_images_whole() -> None:
     random = np.random.default_rng(0)
     right = random.random((3, 300)) < 0.5
     seeds = {"official": 3}
-    alone = copies._Bootstrap(np.arange(600), seeds, 400)
-    paired = copies._Bootstrap(np.arange(600) // 2, seeds, 400)
+    alone = copies.ImageBootstrap(np.arange(600), seeds, 400)
+    paired = copies.ImageBootstrap(np.arange(600) // 2, seeds, 400)
     hit, where = np.repeat(right, 2, axis=1), np.ones(600, bool)
     widths = [one.high - one.low for one in (b.share("official", hit, where) for b in (alone, paired))]
     assert widths[1] > 1.1 * widths[0]

@@ -47,6 +47,7 @@ ALL_COMMANDS = commands(main.main)
 
 def test_the_commands_are_all_there():
     expected = {
+        "leaderboard",
         "list",
         "show",
         "validate",
@@ -54,6 +55,7 @@ def test_the_commands_are_all_there():
         "run-all",
         "report",
         "bench",
+        "compare",
         "plan",
         "forensics",
         "explain",
