@@ -26,6 +26,7 @@ State = Literal["request", "answer", "live", "closing"]
 # In one turn of the event loop. A request needs a few turns from the connection to the application: far fewer than it
 # takes a crowd to come in at this pace and push the connection out.
 ACCEPTED_AT_ONCE = 8
+MOST_UNREAD = 65_536  # bytes: more than any answer; only a client that pings without reading leaves so many
 _SO_NWRITE = 0x1024  # macOS: bytes that the peer has not acknowledged
 
 
@@ -125,12 +126,13 @@ class Doorkeeper:
         now = self._clock()
         self._forget_closed()
         for connection in self._connections.values():
-            if unread_bytes(connection.socket) == 0:
+            unread = unread_bytes(connection.socket)
+            if unread == 0:
                 connection.unread_since = None
             elif connection.unread_since is None:
                 connection.unread_since = now
             unread_s = 0.0 if connection.unread_since is None else now - connection.unread_since
-            too_slow = connection.state == "live" and unread_s >= self._limits.send_s
+            too_slow = connection.state == "live" and (unread_s >= self._limits.send_s or unread > MOST_UNREAD)
             if too_slow or now - connection.since > self._limit_s[connection.state]:
                 connection.end()
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import time
 from collections.abc import Iterator
 
 import pytest
 
-from repro.use.serve.door import ACCEPTED_AT_ONCE, Door, Doorkeeper, client_of, unread_bytes
+from repro.use.serve.door import ACCEPTED_AT_ONCE, MOST_UNREAD, Door, Doorkeeper, client_of, unread_bytes
 from repro.use.serve.limits import Limits
 
 MOST = 4
@@ -145,7 +146,9 @@ def test_a_place_without_a_request_or_with_a_slow_one_is_ended(street):
 
 def test_a_conversation_whose_answers_are_not_read_is_ended(street):
     with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as server:
-        theirs = stack.enter_context(socket.create_connection(server.getsockname()))
+        theirs = stack.enter_context(socket.socket())
+        theirs.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)  # a small window
+        theirs.connect(server.getsockname())
         ours, address = server.accept()
         stack.enter_context(ours)
         assert street.keeper.admit(ours, address)
@@ -154,14 +157,35 @@ def test_a_conversation_whose_answers_are_not_read_is_ended(street):
             street.look(1.0)
             street.look(1.0)
             ours.setblocking(False)
-            with contextlib.suppress(BlockingIOError):
-                while True:
-                    ours.send(bytes(65536))
-            assert unread_bytes(ours) > 0
+            fill(ours, theirs)
+            assert 0 < unread_bytes(ours) < MOST_UNREAD
             street.look(0.1)
             assert not is_shut(ours)
             street.look(LIMITS.send_s)
             assert is_shut(ours)
+
+
+def test_a_conversation_that_leaves_more_unread_than_an_answer_is_ended_at_once(street):
+    with contextlib.ExitStack() as stack, socket.create_server(("127.0.0.1", 0)) as server:
+        theirs = stack.enter_context(socket.create_connection(server.getsockname()))
+        ours, address = server.accept()
+        stack.enter_context(ours)
+        assert street.keeper.admit(ours, address)
+        with Visitor(street, address, ours, theirs, True).busy("websocket"):
+            ours.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:
+                    ours.send(bytes(65536))
+            assert unread_bytes(ours) > MOST_UNREAD
+            street.look(0.1)
+            assert is_shut(ours)
+
+
+def fill(ours: socket.socket, theirs: socket.socket) -> None:
+    """Send until the peer's window is closed, and some bytes more."""
+    while unread_bytes(ours) == 0:
+        ours.send(bytes(16_384))
+        time.sleep(0.001)
 
 
 def is_shut(ours: socket.socket) -> bool:

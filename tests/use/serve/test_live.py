@@ -191,7 +191,7 @@ def test_a_client_that_sends_without_end_and_does_not_read_is_dropped_and_its_an
             plain.sendall(1000 * frame(LAST | PING, bytes(125)))
             most = max(most, server.memory_bytes())
     assert time.monotonic() - start < 3 * (LIMITS.idle_s + LIMITS.send_s + LIMITS.closing_s)
-    assert most - before < 8e6
+    assert most - before < 16e6, "about a second of pings"
     good_client(server)
 
 
