@@ -166,6 +166,8 @@ def test_every_file_that_is_named_exists_and_holds_what_is_said_to_be_in_it():
 
 OF_THE_READER = {
     "papers/my-paper.toml",
+    "results/my-paper.md",
+    "results/specs/my-paper.toml",
     "results/runs/.../run.json",
     "results/runs/",
     "results/runs/PAPER/VARIANT/gpu/",
