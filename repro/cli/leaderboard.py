@@ -48,7 +48,7 @@ def leaderboard(entries: Path, results: Path, check: bool, as_json: bool) -> Non
     must_exist(results)
     described = read_entries(entries)
     found, mistakes = made(described, results, all_papers())
-    wrong = mistakes + (check_leaderboard(results, found, described) if check else [])
+    wrong = mistakes + (check_leaderboard(results, found) if check else [])
     if as_json:
         print_json(as_builtins(leaderboard_document(found)))
     elif not check:

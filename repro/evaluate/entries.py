@@ -32,7 +32,7 @@ class LeaderboardEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     evaluation: name of the record below results/evaluations. paper: id of a paper of this suite, whose runs under the
     protocol `official` count. One of the two. sha256: of the evaluated file, as in the record. selection: how the epoch
     was chosen; selection_source: how that is known. link: to its origin, which a paper may lack. how: the command that
-    evaluated it.
+    evaluated it. parameters, bytes: of the network, where a file of its predictions was evaluated.
     """
 
     format: Literal[1]
@@ -46,6 +46,8 @@ class LeaderboardEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     sha256: str = ""
     weights: str = ""
     how: str = ""
+    parameters: Annotated[int, msgspec.Meta(ge=1)] | None = None
+    bytes: Annotated[int, msgspec.Meta(ge=0)] = 0
     claims: tuple[EntryClaim, ...] = ()
     notes: tuple[Text, ...] = ()
 

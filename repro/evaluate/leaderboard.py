@@ -147,8 +147,8 @@ def _evaluated(id: str, entry: LeaderboardEntry, results: Path, known: tuple[Cop
         entry,
         official=(score.official,),
         clean=(score.clean,),
-        parameters=record.model.parameters,
-        bytes=record.model.bytes,
+        parameters=record.model.parameters or entry.parameters,
+        bytes=entry.bytes if record.settings.preprocessing is None else record.model.bytes,
         speed=record.speed,
     )
 

@@ -8,12 +8,11 @@ from pathlib import Path
 
 from fer_jax.machine.atomic_write import write_atomically
 from repro.evaluate.claim import percent
-from repro.evaluate.entries import FOLDER, LeaderboardEntry
+from repro.evaluate.entries import FOLDER
 from repro.evaluate.leaderboard import PRIVATE_TEST, Leaderboard, LeaderboardRow, SelectedEpoch
 from repro.evaluate.record_folder import PAGE_NAME, page_text
 from repro.evaluate.records import FOLDER as EVALUATIONS
 from repro.evaluate.records import evaluation_folder, read_evaluation
-from repro.runs.record_files import RecordError
 from repro.text import units
 from repro.text.document import (
     Block,
@@ -100,7 +99,7 @@ def _row(found: Leaderboard, row: LeaderboardRow) -> list[Cell | Inline]:
         Cell(units.signed(clean - official, 0), clean - official),
         entry.selection,
         "" if row.parameters is None else Cell(f"{row.parameters:,}", row.parameters),
-        Cell(_size(row.bytes), row.bytes),
+        Cell(_size(row.bytes), row.bytes) if row.bytes else "",
         "" if row.speed is None else Cell(units.rate(row.speed.images_per_s), row.speed.images_per_s),
         entry.licence,
         link("record" if entry.evaluation else "paper", record),
@@ -163,28 +162,36 @@ def leaderboard_files(found: Leaderboard) -> dict[str, str]:
 
 
 def write_leaderboard(results: Path, found: Leaderboard) -> list[Path]:
-    return [write_atomically(results / name, text.encode()) for name, text in leaderboard_files(found).items()]
+    """Write the table in three forms, and the page of every record that has an entry."""
+    expected = _expected(results, found)
+    return [write_atomically(path, text.encode()) for path, text in expected.items() if _text(path) != text]
 
 
-def check_leaderboard(results: Path, found: Leaderboard, entries: dict[str, LeaderboardEntry]) -> list[str]:
+def check_leaderboard(results: Path, found: Leaderboard) -> list[str]:
     """Lines for every file that is not what the records say, and every evaluation that is too large or has no entry."""
     lines: list[str] = []
-    expected = {results / name: text for name, text in leaderboard_files(found).items()}
-    for entry in entries.values():
-        folder = evaluation_folder(results, entry.evaluation)
-        if entry.evaluation and folder.is_dir():
-            lines += _too_large(folder)
-            try:
-                expected[folder / PAGE_NAME] = page_text(folder, read_evaluation(folder))
-            except (RecordError, FileNotFoundError):
-                continue  # said before
-    for path, text in expected.items():
-        there = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    for path, text in _expected(results, found).items():
         name = path.relative_to(results).as_posix()
-        lines += difflib.unified_diff(there.splitlines(), text.splitlines(), name, "from the records", n=0, lineterm="")
-    named = {entry.evaluation for entry in entries.values()}
-    kept = sorted(path.name for path in (results / EVALUATIONS).glob("*") if path.is_dir())
-    return lines + [f"{EVALUATIONS}/{name}: no entry in {FOLDER}/ names it" for name in kept if name not in named]
+        lines += difflib.unified_diff(
+            _text(path).splitlines(), text.splitlines(), name, "from the records", n=0, lineterm=""
+        )
+    kept = sorted(path for path in (results / EVALUATIONS).glob("*") if path.is_dir())
+    named = {row.entry.evaluation for row in found.rows}
+    lines += [f"{EVALUATIONS}/{path.name}: no entry in {FOLDER}/ names it" for path in kept if path.name not in named]
+    return lines + [line for folder in kept for line in _too_large(folder)]
+
+
+def _expected(results: Path, found: Leaderboard) -> dict[Path, str]:
+    expected = {results / name: text for name, text in leaderboard_files(found).items()}
+    for row in found.rows:
+        if row.entry.evaluation and row.official:  # its record was read
+            folder = evaluation_folder(results, row.entry.evaluation)
+            expected[folder / PAGE_NAME] = page_text(folder, read_evaluation(folder))
+    return expected
+
+
+def _text(path: Path) -> str:
+    return path.read_bytes().decode(errors="replace") if path.exists() else ""
 
 
 def _too_large(folder: Path) -> list[str]:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.data.faces import EMOTIONS, USAGES
 from repro.evaluate.claim import ClaimAnswer, answer_claim, percent
+from repro.evaluate.control import AS_COPIES, SPLIT, WITHIN_EMOTIONS
 from repro.evaluate.label_order import order_words
 from repro.evaluate.records import EvaluationRecord, FerPlus
 from repro.evaluate.reliability import FIGURE_NAME, reliability_figure
 from repro.evaluate.scores import SplitScore, SubsetScore, averages
 from repro.runs.class_measures import class_measures
+from repro.runs.data_names import FER2013
 from repro.statistics import ShareDifference
 from repro.text import units
 from repro.text.document import (
@@ -140,12 +142,13 @@ def _memory(record: EvaluationRecord, score: SplitScore) -> Iterator[Block]:
     if gained is not None and within is not None:
         items.append(
             f"Samples with a copy in training: {_points(gained)} against those without; within the same emotions "
-            f"{_points(within)}. {_copies(within)}"
+            f"{_points(within)}. {_copies(record, within)}"
         )
     if (recall := score.recall) is not None:
         items.append(
             f"Of {recall.samples:,} samples whose copies in training all carry another label, it answers "
-            f"{recall.as_copies:,} with the label of a copy and {recall.as_labelled:,} with their own."
+            f"{recall.as_copies:,} with the label of a copy and {recall.as_labelled:,} with their "
+            f"own.{_usual_recall(record)}"
         )
     if not record.data.trained_on:
         items.append("It is said to be trained on none of these splits, so no sample counts as seen.")
@@ -168,10 +171,30 @@ def _points(one: ShareDifference) -> str:
     return f"{units.signed(100 * one.value, 1)} points ({low} to {high})"
 
 
-def _copies(one: ShareDifference) -> str:
-    if one.low > 0:
-        return "The network recalls images, or copied images are easier; both raise the official accuracy."
-    return "No effect of copies is visible." if one.high > 0 else "Copied images are harder than others here."
+def _copies(record: EvaluationRecord, within: ShareDifference) -> str:
+    """What the difference within emotions shows, measured by networks that never saw a copy."""
+    if not _has_control(record):
+        return "Copied images may be easier than others, too." if within.low > 0 else "No effect of copies is visible."
+    low, high = (units.number(100 * value, 1) for value in WITHIN_EMOTIONS)
+    usual = f"networks that never saw the copies ({low} to {high} points)"
+    if within.low > WITHIN_EMOTIONS[1]:
+        return f"That is more than {usual}: it recalls training images, which raises its official accuracy."
+    if within.high < WITHIN_EMOTIONS[0]:
+        return f"That is less than {usual}."
+    return f"That is as {usual}: no recall is shown. Was it trained on this split at all?"
+
+
+def _usual_recall(record: EvaluationRecord) -> str:
+    if not _has_control(record):
+        return ""
+    low, high = (units.number(100 * value, 0) for value in AS_COPIES)
+    return f" Networks that never saw the copies answer {low} to {high} % of these with the label of a copy."
+
+
+def _has_control(record: EvaluationRecord) -> bool:
+    """Whether the ranges of `repro.evaluate.control` are of the same samples."""
+    trained, data = record.data.trained_on, record.data
+    return trained == (USAGES[0],) and record.split == SPLIT and data.name == FER2013 and not data.synthetic
 
 
 def _emotions(score: SplitScore) -> Table:

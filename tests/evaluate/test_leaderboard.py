@@ -95,13 +95,17 @@ def test_the_check_finds_a_changed_page_and_a_record_without_an_entry(two, known
     described = read_entries(entries)
     found, _ = leaderboard(described, results, [])
     write_leaderboard(results, found)
-    assert check_leaderboard(results, found, described) == []
+    assert check_leaderboard(results, found) == []
     page = results / "LEADERBOARD.md"
     page.write_text(page.read_text().replace("97.5", "99.5"))
-    assert any("97.5" in line for line in check_leaderboard(results, found, described))
+    assert any("97.5" in line for line in check_leaderboard(results, found))
     write_leaderboard(results, found)
-    fewer = {"good": described["good"]}
-    assert "evaluations/copied: no entry in leaderboard/ names it" in check_leaderboard(results, found, fewer)
+    fewer, _ = leaderboard({"good": described["good"]}, results, [])
+    assert "evaluations/copied: no entry in leaderboard/ names it" in check_leaderboard(results, fewer)
+    page = results / "evaluations" / "good" / "evaluation.md"
+    page.write_text("")
+    assert check_leaderboard(results, found)
+    assert write_leaderboard(results, found) == [page] and check_leaderboard(results, found) == []
 
 
 def test_a_record_with_better_figures_than_its_predictions_is_found(two, known):
