@@ -1,7 +1,33 @@
-"""Reproduce the numbers of facial-expression-recognition papers: specs, runs, records, tables, command line."""
+"""Reproduce the numbers of facial-expression-recognition papers: specs, runs, records, tables, command line.
 
+The names of `__all__` are the Python interface. They are imported at their first use, because JAX takes seconds;
+`__init__.pyi` has their types.
+"""
+
+import importlib
 import time
+from typing import Any
 
 __version__ = "0.1.0"
 
 STARTED_AT = time.perf_counter()  # the first line of the suite that a process runs
+
+_WHERE = {
+    "audit_arrays": "data",
+    "audit_split": "data",
+    "load_data": "data",
+    "paper": "papers",
+    "run": "runs",
+    "verdict": "verdict",
+}
+__all__ = sorted(_WHERE)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _WHERE:
+        raise AttributeError(f"module 'repro' has no attribute {name!r}")
+    return getattr(importlib.import_module(f"repro.api.{_WHERE[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -55,6 +55,10 @@ _IMPORTS = {
         "vocabulary data duplicates specs text runs statistics audit forensics judge explain bench report.figures"
     ),
     "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
+    "repro.api": (
+        "vocabulary machine data duplicates specs text runs statistics audit forensics judge report.figures report "
+        "report.page"
+    ),
     "repro.use": "vocabulary machine data train specs runs",
     "repro.use.recognition": "vocabulary data text use",
     "repro.use.export": "repro vocabulary data network runs use",
@@ -72,6 +76,8 @@ COMMAND_LINE = "repro.cli"  # imports what a command needs when the command is c
 # Other modules that import modules of the project inside functions, and what they save by it.
 IMPORTS_LATER = {
     "fer_jax.duplicates.search": "JAX: its version number is asked for by reports",
+    "repro.api.data": "JAX: most calls of the interface need none",
+    "repro.api.shown": "matplotlib: an object that is not drawn needs none",
     "repro.bench.audit": "JAX: a rival's process must not hold it",
     "repro.bench.command": "JAX: it takes its threads from the environment, which is set before",
     "repro.bench.workload": "JAX: a rival's process must not hold it",

@@ -116,7 +116,7 @@ def _write_parquet(table: SplitTable, path: Path) -> None:
 def _write_torch(table: SplitTable, path: Path) -> None:
     """Tensors by split: {"images": uint8 (N, 1, H, W), "labels": int64 (N,), "rows": int64 (N,)}."""
     try:
-        import torch
+        import torch  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise DataError("the form torch needs PyTorch, which is not installed: pip install torch") from error
     held = {}

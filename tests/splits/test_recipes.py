@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +18,10 @@ from repro.splits.table import pixel_hashes, split_table
 TEXT = (Path(__file__).parents[2] / "docs" / "clean-split.md").read_text(encoding="utf-8")
 
 
-def recipe(name: str) -> dict[str, object]:
+def recipe(name: str) -> dict[str, Any]:
     found = re.search(rf"<!-- test: {name} -->\n```python\n(.+?)```", TEXT, re.S)
     assert found
-    names: dict[str, object] = {}
+    names: dict[str, Any] = {}
     exec(found.group(1), names)
     return names
 

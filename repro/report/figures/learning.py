@@ -40,7 +40,7 @@ def learning_figure(runs: HeadlineRuns) -> FigureData:
     )
     drawn = {line.series for row in panels for panel in row for line in panel.lines}
     legend = {
-        "train": "training rows",
+        "train": "training samples",
         "evaluated": " or ".join(dict.fromkeys(splits.values())),
         "reported-train": "training samples, reported",
         "reported-evaluated": f"{splits.get(AS_PUBLISHED)}, reported",
@@ -98,5 +98,5 @@ def _told(runs: HeadlineRuns, columns: Mapping[str, Sequence[RunRecord]], splits
             f"{protocol}: training accuracy ends at {train}" + (f", {split} accuracy at {held}" if held else "")
         )
     count = sum(len(printed(runs, "accuracy", split)) for split in ("train", splits.get(AS_PUBLISHED, "")) if split)
-    laid = f" The document prints {count} such accurac{'ies' if count > 1 else 'y'}." if count else ""
+    laid = f" The paper prints {count} such accurac{'ies' if count > 1 else 'y'}." if count else ""
     return f"{'; '.join(described)}.{laid}"
