@@ -1,5 +1,6 @@
-"""Write docs/commands/ from the commands themselves, the README's table of results from the records, and the picture of
-the rooms in docs/how-it-works.md from the imports: ``python docs/generate.py``. ``--check`` compares only.
+"""Write docs/commands/ from the commands themselves, docs/python.md from the docstrings, the README's table of results
+from the records, and the picture of the rooms in docs/how-it-works.md from the imports: ``python docs/generate.py``.
+``--check`` compares only.
 
 One page per command, and an index. Everything on a page comes from the click objects of ``repro/cli/`` (and from
 nothing about the terminal or the version of click), so there is nothing to edit by hand.
@@ -26,6 +27,7 @@ ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "docs" / "commands"
 README = ROOT / "README.md"
 HOW_IT_WORKS = ROOT / "docs" / "how-it-works.md"
+INTERFACE = ROOT / "docs" / "python.md"
 RESULT_COLUMNS = (
     "Paper",
     "Reported",
@@ -225,6 +227,14 @@ def how_it_works(text: str) -> str:
     return _between(text, ROOMS, picture())
 
 
+def interface() -> str:
+    """The page on `import repro`."""
+    sys.path.insert(0, str(ROOT))
+    from docs.interface import page
+
+    return _joined(GENERATED, page())
+
+
 def _between(text: str, begin: str, content: str) -> str:
     """The text with this content from a mark to the next end."""
     before, mark, rest = text.partition(begin)
@@ -274,7 +284,8 @@ def main() -> None:
     check, different = parser.parse_args().check, stale()
     edited = {README: readme(README.read_text(encoding="utf-8"), results_table())}
     edited[HOW_IT_WORKS] = how_it_works(HOW_IT_WORKS.read_text(encoding="utf-8"))
-    edited = {path: text for path, text in edited.items() if path.read_text(encoding="utf-8") != text}
+    edited[INTERFACE] = interface()
+    edited = {p: text for p, text in edited.items() if not p.exists() or p.read_text(encoding="utf-8") != text}
     if check:
         for name in [f"docs/commands/{name}" for name in different] + [str(path.relative_to(ROOT)) for path in edited]:
             print(f"{name}: not current; run `python docs/generate.py`", file=sys.stderr)

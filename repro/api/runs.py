@@ -38,7 +38,7 @@ class _HasSpec(Protocol):
 
 @dataclass(frozen=True, repr=False)
 class RecordedRuns(Shown):
-    """RecordedRuns of one paper, as recorded. cards: the answers for the runs, as the command prints them."""
+    """Runs of one paper, as recorded. cards: the answers for the runs, as the command prints them."""
 
     loaded: LoadedSpec
     recorded: tuple[RecordedRun, ...]

@@ -33,13 +33,18 @@ SYNTHETIC_WARNING = (
 __all__ = ["NOT_FER2013", "SYNTHETIC", "Dataset", "open_dataset"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """Faces and what to call them. `tag` names the folder of the records. notes: what the import guessed or changed."""
 
     faces: Faces
     name: str
     notes: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        height, width = self.faces.images.shape[1:]
+        splits = ", ".join(f"{split} {sum(counts):,}" for split, counts in self.faces.counts().items())
+        return "\n".join([f"{self.tag}: {len(self.faces):,} images of {height} x {width}; {splits}", *self.notes])
 
     @property
     def tag(self) -> str:

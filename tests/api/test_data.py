@@ -102,4 +102,6 @@ def test_rows_that_are_none_are_refused(dataset, train, message):
 def test_load_data_reads_a_path(tmp_path):
     faces = draw_tiny_faces(5, size=48)
     np.savez(tmp_path / "x.npz", images=faces.images, labels=faces.labels)
-    assert len(repro.load_data(tmp_path / "x.npz").faces) == 5
+    data = repro.load_data(tmp_path / "x.npz")
+    assert len(data.faces) == 5
+    assert "5 images of 48 x 48; Training 5, PublicTest 0, PrivateTest 0" in repr(data), "not a page of pixels"
