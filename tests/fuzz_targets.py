@@ -196,7 +196,11 @@ class _Toml:
             json.dumps(paper_document(loaded, "default"))
             terminal(paper_to_show(loaded, "default"))
             examine(loaded)
-            render_input(read_input(self.path.parent / "none", [loaded]))
+            kept = self.path.parent / "results" / "specs" / f"{loaded.id}.toml"  # as a mailed folder holds it
+            kept.parent.mkdir(parents=True, exist_ok=True)
+            kept.write_bytes(data)
+            render_input(read_input(kept.parents[1], []))
+            kept.unlink()
 
 
 class _Record:

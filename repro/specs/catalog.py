@@ -17,7 +17,7 @@ from repro.specs.protocols import AS_PUBLISHED
 TEMPLATE = "TEMPLATE.toml"
 RESULTS = Path("results")  # the default of --results
 KEPT_FOLDER = "specs"  # in a results folder
-MOST_KEPT = 500
+MOST_KEPT = 100
 ID = re.compile(r"[a-z0-9][a-z0-9_-]{0,99}")
 
 

@@ -59,6 +59,8 @@ def test_the_commands_are_all_there():
         "plan",
         "forensics",
         "explain",
+        "check",
+        "new",
         "evaluate",
         "export",
         "predict",
@@ -146,7 +148,7 @@ def test_validate_goes_on_after_a_wrong_file(tmp_path):
     assert result.exit_code == 2
     assert result.stdout.startswith("teta2022: valid")
     first, second = result.stderr.splitlines()
-    assert first == f"error: {wrong}: model.layers[0] (conv1): a kernel of 30 is larger than its 8 x 8 map"
+    assert first == f"error: {wrong}:20: model.layers[0] (conv1): a kernel of 30 is larger than its 8 x 8 map"
     assert second == f"error: {tmp_path / 'nowhere.toml'}: no such file"
 
 
@@ -200,7 +202,7 @@ def test_report_writes_and_check_tells_whether_it_still_holds(tmp_path):
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 # Never reach the command line: another error takes their place on the way, a run records them, or another way is taken.
-INNER_ERRORS = {"LayerError", "SplitsDiffer", "NativeError", "WorkerError", "ArchiveError", "UnsafeFolder"}
+INNER_ERRORS = {"LayerError", "SplitsDiffer", "NativeError", "WorkerError", "ArchiveError", "UnsafeFolder", "_Wrong"}
 
 
 def error_classes() -> dict[str, set[str]]:
@@ -227,7 +229,7 @@ def test_an_error_that_the_user_can_mend_is_one_message_and_exit_code_2(kind, mo
     def fail() -> None:
         raise StepError(0, "it does not fit") if kind is StepError else kind("it does not fit")
 
-    monkeypatch.setattr("repro.cli.list.all_papers", fail)
+    monkeypatch.setattr("repro.cli.list.bundled_papers", fail)
     result = call("list")
     assert (result.exit_code, result.stdout, result.stderr) == (2, "", "error: it does not fit\n")
 

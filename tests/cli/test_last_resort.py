@@ -25,7 +25,7 @@ def call(error: Exception, monkeypatch: pytest.MonkeyPatch):
     def broken(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(list_command, "all_papers", broken)
+    monkeypatch.setattr(list_command, "bundled_papers", broken)
     return CliRunner().invoke(main, ["list"])
 
 
