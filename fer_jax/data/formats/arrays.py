@@ -14,7 +14,15 @@ from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces, c
 from fer_jax.data.formats.budget import Reading
 from fer_jax.data.formats.image import PIXELS, SIDE
 from fer_jax.data.formats.imported import Imported
-from fer_jax.data.formats.names import TRAINING, emotion_label, is_split, split_usages, unknown_emotion, usage_index
+from fer_jax.data.formats.names import (
+    TRAINING,
+    emotion_label,
+    is_split,
+    shifted,
+    split_usages,
+    unknown_emotion,
+    usage_index,
+)
 
 REMEDY = "save it with numpy.savez(path, images=uint8 (N, 48, 48), labels=integers (N,), usage=0, 1, 2 or names (N,))"
 _LONGEST_TEXT = 256  # bytes per element of an array of names; the longest name in use has 11 letters
@@ -26,6 +34,7 @@ _ROLES = (
 )
 _NUMBERED = {"arr_0": ("images", ""), "arr_1": ("labels", ""), "arr_2": ("usage", "")}  # numpy.savez without names
 _SHAPES = ((SIDE, SIDE), (SIDE, SIDE, 1), (1, SIDE, SIDE), (PIXELS,))
+_COLOURS = {(SIDE, SIDE, 3): 3, (3, SIDE, SIDE): 1}  # gray images three times over, by the axis of the copies
 
 
 @dataclass(frozen=True)
@@ -83,6 +92,9 @@ def read_arrays(sources: Iterable[ArraySource], form: str, path: Path, reading: 
         all_notes += [note for note in said if note not in all_notes]
     joined = concatenate(parts)
     faces = joined.changed(origin=np.arange(len(joined), dtype=np.int32))
+    unread = [source.name[:40] for source in sources if role_of(source.name) is None]
+    if unread:
+        all_notes.append(f"arrays that were not read: {', '.join(unread[:5])}" + (", ..." if len(unread) > 5 else ""))
     numbered = any(group["labels"].dtype.kind not in "US" for group in groups.values())
     return Imported(faces, form, str(path.resolve()), tuple(all_notes), numbered)
 
@@ -112,7 +124,7 @@ def _claim(source: ArraySource, reading: Reading) -> None:
 
 def _check_images(source: ArraySource, reading: Reading) -> int:
     _claim(source, reading)
-    if source.shape[1:] not in _SHAPES:
+    if source.shape[1:] not in (*_SHAPES, *_COLOURS):
         raise DataError(f"{source.place}: shape {source.shape}, needed is (N, {SIDE}, {SIDE}); {REMEDY}")
     if not source.shape[0]:
         raise DataError(f"{source.place}: holds no row")
@@ -143,6 +155,11 @@ def _first_row(bad: np.ndarray) -> int:
 
 def _images(source: ArraySource) -> tuple[np.ndarray, list[str]]:
     array, notes = source.read(), []
+    if (axis := _COLOURS.get(array.shape[1:])) is not None:
+        array, copies = np.take(array, 0, axis), array
+        if not all(np.array_equal(array, np.take(copies, i, axis)) for i in (1, 2)):
+            raise DataError(f"{source.place}: images in colour; convert them to gray. {REMEDY}")
+        notes.append("three equal colour channels were read as one")
     out = np.empty((len(array), SIDE, SIDE), np.uint8)
     fractions = array.dtype.kind == "f" and bool(array.size) and float(np.nanmax(array)) <= 1.0
     if fractions:
@@ -158,7 +175,8 @@ def _images(source: ArraySource) -> tuple[np.ndarray, list[str]]:
         inside = (levels >= 0) & (levels <= 255)  # False for NaN
         if not inside.all():
             row = start + _first_row(~inside)
-            raise DataError(f"{source.place}, row {row:,} (the first is 0): a pixel outside 0 to 255")
+            normalised = "; normalised pixels cannot be turned back" if array.dtype.kind == "f" else ""
+            raise DataError(f"{source.place}, row {row:,} (the first is 0): a pixel outside 0 to 255{normalised}")
         if apart is not None and apart.any():
             row = start + _first_row(apart)
             raise DataError(
@@ -185,7 +203,7 @@ def _labels(array: np.ndarray, place: str) -> np.ndarray:
         row = _first_row(bad)
         raise DataError(
             f"{place}, row {row:,} (the first is 0): label {array[row]}; it is 0 (angry) to 6 (neutral), or 255 if "
-            "unknown"
+            f"unknown{shifted(float(array[row]))}"
         )
     return array.astype(np.uint8)
 

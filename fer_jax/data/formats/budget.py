@@ -103,6 +103,10 @@ class Budget:
         return (self.bytes_out + more) / max(self.packed_bytes, 1)
 
 
+class MeantOtherwise(DataError):
+    """A sample that puts the reading of all others in doubt. It is not left out on request."""
+
+
 @dataclass
 class Reading:
     """One import: its budget, whether samples that cannot be used are left out, and which ones were."""
@@ -113,6 +117,8 @@ class Reading:
 
     def leave_out(self, error: DataError) -> None:
         """Keep the reason for leaving out a sample with `skip_bad`; otherwise raise it, with the way to continue."""
+        if isinstance(error, MeantOtherwise):
+            raise error
         if not self.skip_bad:
             raise DataError(f"{error}\n--skip-bad imports the rest") from error
         self.skipped.append(str(error))

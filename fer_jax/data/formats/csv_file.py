@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
-from fer_jax.data.formats.budget import MOST_ROWS, Reading, decoding
+from fer_jax.data.formats.budget import MOST_ROWS, MeantOtherwise, Reading, decoding
 from fer_jax.data.formats.csv_layout import LONGEST_LINE, CsvColumns, line_place, read_layout
 from fer_jax.data.formats.csv_pixels import SHORTEST_ROW, PlainConverter, convert_row, plain_field
 from fer_jax.data.formats.image import PIXELS, SIDE
@@ -20,6 +20,7 @@ from fer_jax.data.formats.names import (
     TRAINING,
     emotion_label,
     is_split,
+    shifted,
     split_usages,
     unknown_emotion,
 )
@@ -133,9 +134,11 @@ class _Rows:
         if label is None:
             number_or_name = text[:1].isalpha() and text.isalpha()
             meant = f"; {unknown_emotion(text)}" if number_or_name else ""
-            raise DataError(
+            other = shifted(int(text)) if text in ("-1", str(len(EMOTIONS))) else ""
+            # Leaving out such rows would leave the others with wrong labels.
+            raise (MeantOtherwise if other else DataError)(
                 f"{line_place(self.path, number)}: emotion {text[:20]!r}; it is a number from 0 (angry) to 6 (neutral)"
-                f"{meant}"
+                f"{meant}{other}"
             )
         return label
 

@@ -10,12 +10,13 @@ from pathlib import Path
 from fer_jax.data.faces import DataError
 from fer_jax.data.formats.budget import decoding
 from fer_jax.data.formats.image import PIXELS
+from fer_jax.data.formats.names import emotion_label
 
 LONGEST_LINE = 1 << 20
 _PIXEL_COLUMN = re.compile(r"(?:pixel|px|p)?[ _.-]?\d{1,4}")
 _NAMES = {
     "pixels": ("pixels", "pixel", "image"),
-    "emotion": ("emotion", "emotions", "label", "labels", "class"),
+    "emotion": ("emotion", "emotions", "label", "labels", "class", "expression", "target"),
     "usage": ("usage", "split", "set"),
 }
 
@@ -49,12 +50,13 @@ def read_layout(path: Path) -> CsvColumns:
     start = 3 if head.startswith(b"\xef\xbb\xbf") else 0
     first_line = 2
     line, terminator, after = _line(head, start)
-    said = re.fullmatch(rb'"?sep=(.)"?\s*', line)  # Excel's own first line
-    if said:
+    excel, said = None, re.fullmatch(rb'"?sep=(.)"?\s*', line)  # Excel's own first line
+    while said or (not line.strip() and after < len(head)) or line.startswith(b"#"):
         line, terminator, after = _line(head, after)
-        first_line = 3
+        first_line += 1
+        excel, said = said or excel, None
     text = _text(path, line, first_line - 1)
-    delimiter = said[1].decode("latin-1") if said else next((d for d in ",;\t" if d in text), ",")
+    delimiter = excel[1].decode("latin-1") if excel else next((d for d in ",;\t|" if d in text), ",")
     with decoding(line_place(path, first_line - 1), "not a header of columns", "save the file as plain csv"):
         names = [name.strip().lower() for name in next(csv.reader([text], delimiter=delimiter), [])]
     pixels, width, emotion, usage = _columns(line_place(path, first_line - 1), names)
@@ -108,6 +110,13 @@ def _columns(place: str, names: list[str]) -> tuple[int, int, int | None, int | 
         numbered = [i for i, name in enumerate(names) if _PIXEL_COLUMN.fullmatch(name)]
         if len(numbered) == PIXELS and numbered[-1] - numbered[0] == PIXELS - 1:
             place_of["pixels"], width = numbered[0], PIXELS
+    if names and names[0].lstrip("-").isdigit() and any(name.count(" ") > PIXELS // 2 for name in names):
+        raise DataError(f"{place}: a row where the header should be; write emotion,pixels,Usage above it")
+    if "emotion" not in place_of and sum(emotion_label(name) is not None for name in names) > 1:
+        raise DataError(
+            f"{place}: the columns are {found}; one column emotion with a number or a name is needed instead of a "
+            "column for each emotion"
+        )
     if "pixels" not in place_of or ("usage" in place_of and "emotion" not in place_of):
         raise DataError(f"{place}: the columns are {found}; {needed}")
     return place_of["pixels"], width, place_of.get("emotion"), place_of.get("usage")

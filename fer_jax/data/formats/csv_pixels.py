@@ -15,7 +15,9 @@ from fer_jax.data.faces import DataError
 from fer_jax.data.formats.image import PIXELS
 
 SHORTEST_ROW = 2 * PIXELS - 1  # bytes of 2,304 one-digit pixels and the 2,303 blanks between them
-_BRACKETS = bytes.maketrans(b"[](),\r\n\t", b" " * 8)  # of a Python list, or of a NumPy array over several lines
+# What is around numbers: brackets and line ends of a printed list or array, and other separators than blanks.
+_MARKS = bytes.maketrans(b"[](),;'\"\r\n\t", b" " * 11)
+_FILE_NAME = re.compile(rb"\.(png|jpe?g|bmp|webp|gif|tiff?|pgm|npy)$", re.IGNORECASE)
 _WHOLE_FLOAT = re.compile(rb"(\d{1,10})\.0*")
 
 
@@ -74,8 +76,9 @@ class PlainConverter:
 
 
 def plain_field(field: bytes) -> bytes:
-    """A pixel field without the brackets, commas and line ends of a printed list or array."""
-    return b" ".join(field.translate(_BRACKETS).split()) if field[:1] in (b"[", b"(") else field
+    """A pixel field as numbers with blanks between them, whatever else separates or encloses them."""
+    marked = field[:1] in (b"[", b"(", b"'") or b"," in field or b";" in field
+    return b" ".join(field.translate(_MARKS).split()) if marked else field
 
 
 def convert_row(field: bytes, place: str) -> list[int]:
@@ -84,6 +87,11 @@ def convert_row(field: bytes, place: str) -> list[int]:
         raise DataError(
             f"{place}: the pixels are shortened to '...', as NumPy prints long arrays: most values are lost. Save the "
             "data again, with ' '.join(map(str, pixels)) or numpy.savez"
+        )
+    if _FILE_NAME.search(field.strip()[-8:]):
+        raise DataError(
+            f"{place}: the name of a picture where its pixels should be; put the pictures into a folder for each "
+            "emotion and import that"
         )
     values = []
     for i, token in enumerate(field.split(None, PIXELS + 1)[: PIXELS + 1], start=1):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +53,10 @@ def read_csv_tables(paths: list[Path], folder: Path, reading: Reading) -> Import
     found, first_error = layouts(paths)
     complete = [path for path, layout in found.items() if layout.usage is not None]
     if complete:
-        return _the_same(complete, folder, reading)
+        imported = _the_same(complete, folder, reading)
+        parts = ", ".join(path.name for path in found if path not in complete)
+        said = (f"{complete[0].name} was read; not read: {parts}",) if parts else ()
+        return replace(imported, notes=(*said, *imported.notes))
     unlabelled = [path for path, layout in found.items() if layout.emotion is None]
     labelled = [path for path in found if path not in unlabelled]
     if len(found) > 1 and (len(unlabelled) > 1 or not all(is_split(path.stem) for path in found)):

@@ -45,4 +45,4 @@ def _source(name: str, item: Any, path: Path, budget: Budget) -> ArraySource:
         budget.spend(place, item.nbytes)
         return item[()]
 
-    return ArraySource(name.rsplit("/", 1)[-1], place, tuple(item.shape or ()), item.dtype, read)
+    return ArraySource(name, place, tuple(item.shape or ()), item.dtype, read)

@@ -140,9 +140,23 @@ def _files_of_split(
     return files
 
 
+def _other_folders(root: Path, splits: list[Path]) -> list[str]:
+    """A note on the folders beside split folders. DataError if one seems to hold samples too, such as `eval`."""
+    others = [path for path in visible(root) if splits and path.is_dir() and path not in splits]
+    for path in others:
+        if any(emotion_label(child.name) is not None for child in visible(path) if child.is_dir()):
+            raise DataError(
+                f"{path}: holds emotions, but {path.name[:40]!r} names no split; rename it to validation or test, or "
+                "move it away"
+            )
+    shown = ", ".join(path.name[:40] for path in others[:5])
+    return [f"folders that were not read: {shown}"] if others else []
+
+
 def _collect(root: Path, reading: Reading) -> tuple[list[ImageFile], list[str]]:
     splits = [p for p in visible(root) if p.is_dir() and is_split(p.name)]
     notes: list[str] = []
+    notes += _other_folders(root, splits)
     if not splits:
         usage, guesses = None, (_NO_SPLITS_NOTE,)
         if is_split(root.name):

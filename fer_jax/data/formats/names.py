@@ -24,10 +24,12 @@ _LABEL_OF = {name: EMOTIONS.index(e) for e, others in _SYNONYMS.items() for name
 _TRAIN = {"train", "training"}
 _VALIDATION = {"validation", "valid", "val", "dev"}
 _TEST = {"test", "testing"}
-_EXPLICIT = {"publictest": PUBLIC_TEST, "privatetest": PRIVATE_TEST}
+_EXPLICIT = {"publictest": PUBLIC_TEST, "privatetest": PRIVATE_TEST, "public": PUBLIC_TEST, "private": PRIVATE_TEST}
 
+_AROUND_SPLIT = re.compile(r"^(fer(2013)?)?(?P<name>.+?)(set|images|imgs|faces|data|split|samples)?$")
+# The words around an emotion: 0_angry, happy-3, Angry_faces.
+_AROUND_EMOTION = re.compile(r"^\d+[\s_.-]+|[\s_.-]+(\d+|faces?|images?|imgs?|photos?|pictures?)$")
 _USAGE_IN_FILE_NAME = re.compile(r"^(training|publictest|privatetest)(?![a-z])", re.IGNORECASE)
-_COUNTER = re.compile(r"^\d+[\s_.-]+|[\s_.-]+\d+$")  # the 0_ of 0_angry, the -3 of happy-3
 
 NUMBERS_NOTE = "the classes are numbers without names: 0 to 6 are taken as in fer2013.csv ({})".format(
     ", ".join(f"{i} {name}" for i, name in enumerate(EMOTIONS))
@@ -40,9 +42,20 @@ MERGED_TEST_NOTE = (
 
 
 def emotion_label(name: str) -> int | None:
-    """Index into EMOTIONS of an emotion's name in any capitalisation, also numbered (0_angry); None if it is none."""
+    """Index into EMOTIONS of an emotion's name in any capitalisation, also as 0_angry or Angry_faces; None if it is
+    none."""
     folded = name.strip().lower()
-    return _LABEL_OF.get(folded, _LABEL_OF.get(_COUNTER.sub("", folded)))
+    return _LABEL_OF.get(folded, _LABEL_OF.get(_AROUND_EMOTION.sub("", folded)))
+
+
+def shifted(label: float) -> str:
+    """What a number just beyond 0 to 6 suggests: every label of such data may be meant otherwise. Empty otherwise."""
+    if label not in (-1, len(EMOTIONS)):
+        return ""
+    return (
+        f"; if the numbers run from {1 if label > 0 else -1}, change each by {-1 if label > 0 else 1}, in the order "
+        f"{', '.join(EMOTIONS)}"
+    )
 
 
 def unknown_emotion(name: str) -> str:
@@ -65,7 +78,10 @@ def usage_in_file_name(name: str) -> int | None:
 
 
 def _folded(name: str) -> str:
-    return re.sub(r"[\s_-]", "", name).lower()
+    """train of Train, FER2013Train, training_set and train_images."""
+    folded = re.sub(r"[\s_-]", "", name).lower()
+    found = _AROUND_SPLIT.match(folded[:100])
+    return found["name"] if found else folded
 
 
 def is_split(name: str) -> bool:
@@ -82,7 +98,7 @@ def split_usages(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]
     """
     names = list(names)
     folded = {name: _folded(name) for name in names}
-    has_public = any(f in _VALIDATION or f == "publictest" for f in folded.values())
+    has_public = any(f in _VALIDATION or _EXPLICIT.get(f) == PUBLIC_TEST for f in folded.values())
     usages, notes = {}, []
     for name, f in folded.items():
         if f in _TRAIN:

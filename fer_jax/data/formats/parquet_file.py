@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, DataError, Faces, concatenate
-from fer_jax.data.formats.budget import LARGEST_IMAGE, Reading, decoding
+from fer_jax.data.formats.budget import LARGEST_IMAGE, MeantOtherwise, Reading, decoding
 from fer_jax.data.formats.csv_pixels import convert_row, plain_field
 from fer_jax.data.formats.image import PIXELS, SIDE, conversion_note, decode_face
 from fer_jax.data.formats.imported import Imported
@@ -21,6 +21,7 @@ from fer_jax.data.formats.names import (
     TRAINING,
     emotion_label,
     is_split,
+    shifted,
     split_usages,
     unknown_emotion,
     usage_of,
@@ -114,18 +115,22 @@ class _Table:
         self.image = _column(schema.names, _IMAGE_COLUMNS, "images", self.path)
         self.label = _column(schema.names, _LABEL_COLUMNS, "labels", self.path)
         self.usage_column = next((name for name in schema.names if name.lower() in _USAGE_COLUMNS), "")
-        if not pyarrow.types.is_integer(schema.field(self.label).type):
-            return
         self.names = _class_names(schema.metadata, self.label, self.path)
+        if pyarrow.types.is_integer(schema.field(self.label).type):
+            self._class_order()
+
+    def _class_order(self) -> list[str]:
+        """The names of labels that are numbers. DataError if nothing says them."""
         if self.names is None:
             self.numbered = self.label.lower() in _NUMBERED_COLUMNS
             if not self.numbered:
-                raise DataError(
+                raise MeantOtherwise(
                     f"{self.path}: no names of the labels in column {self.label[:40]!r} are in the file's metadata; "
                     "without the names the order of the labels is not known; use another copy, or export it as CSV "
                     "or .npz"
                 )
             self.names = list(EMOTIONS)
+        return self.names
 
     def add(self, image: Any, label: Any, word: Any, place: str) -> None:
         """One row. DataError if it cannot be used."""
@@ -150,16 +155,23 @@ class _Table:
         self.contradicting += contradicts
 
     def _label(self, value: Any, place: str) -> int:
+        if isinstance(value, str) and re.fullmatch(r"-?\d{1,3}", value.strip()):
+            value = int(value)
+        if isinstance(value, list):
+            value = _one_hot(value, place)
+        if isinstance(value, float) and value.is_integer():
+            value = int(value)
         if isinstance(value, str):
             label = emotion_label(value)
             if label is None:
                 raise DataError(f"{place}: label {unknown_emotion(value)}")
             return label
-        names = self.names or []
-        if isinstance(value, float) and value.is_integer():
-            names, value = names or list(EMOTIONS), int(value)
+        names = self._class_order()
         if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value < len(names):
-            raise DataError(f"{place}: label {str(value)[:40]}; the file names the classes 0 to {len(names) - 1}")
+            other = shifted(value) if isinstance(value, int) and len(names) == len(EMOTIONS) else ""
+            raise (MeantOtherwise if other else DataError)(
+                f"{place}: label {str(value)[:40]}; the file names the classes 0 to {len(names) - 1}{other}"
+            )
         return emotion_label(names[value]) or 0
 
     def result(self) -> Faces:
@@ -169,6 +181,13 @@ class _Table:
             usage_of_word, _ = split_usages(sorted(set(self.words)))
             usages = np.array([usage_of_word[word] for word in self.words], np.uint8)
         return Faces(np.stack(self.faces), np.array(self.labels, np.uint8), usages, np.arange(n, dtype=np.int32))
+
+
+def _one_hot(values: list[Any], place: str) -> int:
+    hot = [value for value in values if value == 1]
+    if len(values) != len(EMOTIONS) or len(hot) != 1 or any(value not in (0, 1) for value in values):
+        raise DataError(f"{place}: a label of {len(values):,} numbers that is not one-hot (a single 1 among 0s)")
+    return values.index(1)
 
 
 def _face(data: Any, place: str) -> tuple[np.ndarray, bool]:
@@ -181,8 +200,12 @@ def _face(data: Any, place: str) -> tuple[np.ndarray, bool]:
     if isinstance(data, list):
         with decoding(place, "no image of numbers"):
             array = np.array(data)
-        if array.size != PIXELS or array.dtype.kind not in "iuf" or not (array == np.rint(array)).all():
+        if array.size != PIXELS or array.dtype.kind not in "iuf":
             raise DataError(f"{place}: an array of shape {array.shape}; needed are {SIDE} x {SIDE} whole numbers")
+        if not (array == np.rint(array)).all():
+            raise DataError(
+                f"{place}: a pixel that is no whole number; needed are {SIDE} x {SIDE} from 0 (black) to 255 (white)"
+            )
         if array.min() < 0 or array.max() > 255:
             raise DataError(f"{place}: a pixel outside 0 to 255")
         return array.reshape(SIDE, SIDE).astype(np.uint8), False

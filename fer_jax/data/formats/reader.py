@@ -14,10 +14,10 @@ from fer_jax.data.formats.archive import unpack
 from fer_jax.data.formats.budget import Reading, decoding
 from fer_jax.data.formats.csv_tables import layouts, read_lone_csv
 from fer_jax.data.formats.hdf5_file import read_hdf5
-from fer_jax.data.formats.image_folder import visible
+from fer_jax.data.formats.image_folder import IMAGE_SUFFIXES, visible
 from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.layouts import DataFolder, layout_of
-from fer_jax.data.formats.names import split_usages
+from fer_jax.data.formats.names import is_split, split_usages
 from fer_jax.data.formats.npz_file import read_lone_npy, read_npz
 from fer_jax.data.formats.official import in_official_order
 from fer_jax.data.formats.parquet_file import read_parquet, split_name
@@ -121,8 +121,17 @@ def _packed(folder: DataFolder, reading: Reading, unpacked: bool) -> Imported:
     raise DataError(
         f"{folder.path}: "
         + (f"no FER-2013 in it, only {found}" if found else "the folder is empty")
+        + _loose_images(folder)
         + f"; accepted: {ACCEPTED}"
     )
+
+
+def _loose_images(folder: DataFolder) -> str:
+    """Said of images that lie in no emotion folder."""
+    places = [folder.path, *(path for path in folder.content if path.is_dir() and is_split(path.name))]
+    loose = (path for place in places for path in visible(place) if path.suffix.lower() in IMAGE_SUFFIXES)
+    first = next(loose, None)
+    return f"; {first.name[:80]} lies in no folder of an emotion, which would be its label" if first else ""
 
 
 def _is_archive(path: Path) -> bool:

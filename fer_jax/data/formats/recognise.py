@@ -18,6 +18,8 @@ ACCEPTED = (
     ".npy, .h5, .parquet, a WebDataset, or a .zip, .tar, .tar.gz of one of these"
 )
 
+_PICKLE = "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"
+_ARROW = "an Arrow or Feather file; save it as parquet (pyarrow.parquet.write_table, or Dataset.to_parquet)"
 # First bytes of things that people have by mistake, and the words for them.
 _FOREIGN = (
     (b"\x89PNG", "a PNG image"),
@@ -26,15 +28,26 @@ _FOREIGN = (
     (b"%PDF", "a PDF document"),
     (b"7z\xbc\xaf'\x1c", "a 7z archive (unpack it first)"),
     (b"Rar!", "a RAR archive (unpack it first)"),
+    (b"\x04\x22\x4d\x18", "lz4-compressed (unpack it first)"),
+    (b"\x1f\x9d", "a file of compress, .Z (unpack it first)"),
+    (b"]\0\0", "lzma-compressed (unpack it first)"),
+    (b"MSCF", "a Windows cabinet (unpack it first)"),
+    (b"MZ", "a Windows program, not data"),
+    (b"\xd0\xcf\x11\xe0", "an old Office document (Excel?); export it as CSV"),
+    (b"{\\rtf", "a rich-text document; export it as CSV"),
+    (b"MATLAB", "a MATLAB file; save it with numpy.savez (scipy.io.loadmat reads it)"),
+    (b"ARROW1", _ARROW),
+    (b"FEA1", _ARROW),
+    (b"\xff\xff\xff\xff", _ARROW),
+    (b"ORC", "an ORC file; save it as parquet"),
     (b"BZh", "bzip2-compressed (unpack it first)"),
     (b"\xfd7zXZ", "xz-compressed (unpack it first)"),
     (b"\x28\xb5\x2f\xfd", "zstd-compressed (unpack it first)"),
-    (b"\x80\x02", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
-    (b"\x80\x03", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
-    (b"\x80\x04", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
-    (b"\x80\x05", "a Python pickle, which is never loaded (a stranger's would run its code); save it with numpy.savez"),
+    *((head, _PICKLE) for head in (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"(dp", b"(lp")),
     (b"version https://git-lfs", "a Git LFS pointer, not the file it points to (git lfs pull fetches it)"),
     (b"SQLite format 3", "an SQLite database"),
+    (b"\xff\xfe\0\0", "UTF-32 text (save it as UTF-8)"),
+    (b"\0\0\xfe\xff", "UTF-32 text (save it as UTF-8)"),
     (b"\xff\xfe", "UTF-16 text (save it as UTF-8)"),
     (b"\xfe\xff", "UTF-16 text (save it as UTF-8)"),
 )
@@ -125,6 +138,12 @@ def _kind_of(path: Path, head: bytes) -> str:
     text = head.removeprefix(b"\xef\xbb\xbf").lstrip().lower()
     if text.startswith((b"<!doctype", b"<html", b"<?xml")):
         raise DataError(f"{path}: this is an HTML page (a log-in page saved in place of the data?); fetch it again")
+    if text.startswith((b"{", b"[", b"<svg")):
+        raise DataError(f"{path}: this is JSON or SVG text; export it as CSV. Accepted are {ACCEPTED}")
+    if not head.strip(b"\0"):
+        raise DataError(f"{path}: begins with nothing but zeros, as a failed download leaves it; fetch it again")
     if b"\0" in head:
-        raise DataError(f"{path}: binary data of an unknown kind; accepted are {ACCEPTED}")
+        wide = not head[1::2].strip(b"\0") or not head[::2].strip(b"\0")
+        words = "UTF-16 text (save it as UTF-8)" if wide else "binary data of an unknown kind"
+        raise DataError(f"{path}: {words}; accepted are {ACCEPTED}")
     return CSV

@@ -157,6 +157,10 @@ def as_array(row: np.ndarray) -> str:
         ("sep=;\nemotion;pixels;Usage", "{e};{p};{u}"),
         ("label,pixels,usage", "{e},{p},{u}"),
         ("emotion,pixels,Usage", "{e}.0,{p},{u}"),
+        ("# made by hand\n\nemotion|pixels|Usage", "{e}|{p}|{u}"),
+        ("expression,pixels,Usage", '{e},"{columns}",{u}'),
+        ("emotion,pixels,Usage", "{e},{semicolons},{u}"),
+        ("emotion,pixels,Usage", "{e},'{p}',{u}"),
         ("emotion,pixels,Usage", '{e},"{list}",{u}'),
         ("emotion,pixels,Usage", '{e},"{array}",{u}'),
         ("emotion,pixels,Usage", "{name},{p},{short}"),
@@ -172,6 +176,7 @@ def test_what_programs_write_that_people_use(tmp_path: Path, header: str, line: 
         pixel = pixels(i)
         columns = text(pixel).replace(" ", ",")
         words = {"list": pixel.tolist(), "array": as_array(pixel).replace("\n", end), "columns": columns}
+        words["semicolons"] = columns.replace(",", "; ")
         words |= {"p": text(pixel), "u": usage, "short": short, "name": EMOTIONS[label], "e": label}
         lines.append(line.format(**words, floats=columns.replace(",", ".0,") + ".0"))
     faces = read_csv(write(tmp_path / "a.csv", lines, header.replace("\n", end), end)).faces
@@ -189,6 +194,14 @@ def test_rows_that_are_none_are_left_out_on_request(tmp_path: Path) -> None:
     np.testing.assert_array_equal(faces.images.reshape(-1, PIXELS), [pixels(0), pixels(3)])
     assert faces.labels.tolist() == [3, 5]
     assert [line.split(", line ")[1][0] for line in reading.skipped] == ["3", "4", "5", "7"]
+
+
+@pytest.mark.parametrize(("odd", "says"), [("7", "run from 1, change each by -1"), ("-1", "run from -1")])
+def test_labels_that_may_be_counted_otherwise_are_not_left_out(tmp_path: Path, odd: str, says: str) -> None:
+    path = write(tmp_path / "a.csv", [row(0), f"{odd},{text(pixels(1))},Training"])
+    with pytest.raises(DataError, match=f"line 3 .*{says}") as error:
+        read_csv(path, Reading(skip_bad=True))
+    assert "--skip-bad" not in str(error.value)
 
 
 def test_pixels_that_numpy_has_shortened(tmp_path: Path) -> None:
@@ -268,7 +281,9 @@ def test_blank_lines_count_as_lines(tmp_path: Path) -> None:
         (b"emotion,face,Usage\n3,1,Training\n", "columns are emotion, face, usage; needed are emotion, pixels"),
         (b"pixels,Usage\n1,Training\n", "columns are pixels, usage"),
         (b"emotion,pixels,pixels\n", "twice"),
-        (GOOD[0].encode(), "columns are 3"),
+        (GOOD[0].encode(), "a row where the header should be"),
+        ((",".join(EMOTIONS) + ",pixels\n1,0,0,0,0,0,0,1\n").encode(), "one column emotion"),
+        (b"emotion,pixels\n3,images/7.png\n", "the name of a picture where its pixels should be"),
         ("emotion,pixels,Usage\n".encode("utf-16"), "UTF-16"),
         (b"emotion,pix\xe9ls,Usage\n", "not UTF-8"),
         (b"emotion,pixels,Usage,\xe9\n"[:-2] + b"x\n3,1,Training,\xe9\n", "not UTF-8"),

@@ -61,6 +61,28 @@ def test_other_class_folders_are_refused_with_the_reason(tmp_path: Path, folders
         read_faces(tmp_path)
 
 
+@pytest.mark.parametrize(
+    "splits", [("FER2013Train", "FER2013Valid", "FER2013Test"), ("training_set", "validation set", "test_images")]
+)
+def test_words_around_the_names_of_splits_and_emotions(tmp_path: Path, splits: tuple[str, ...]) -> None:
+    names = {f"{split}/Angry_faces/{i}.png": i for i, split in enumerate(splits)}
+    faces = read_faces(write_images(tmp_path, names)).faces
+    assert (faces.usage.tolist(), faces.labels.tolist()) == ([0, 1, 2], [0, 0, 0])
+
+
+def test_no_folder_of_samples_is_passed_over(tmp_path: Path) -> None:
+    write_images(tmp_path, {"train/sad/1.png": 1, "notes/figure.png": 2})
+    assert "folders that were not read: notes" in read_faces(tmp_path).notes
+    write_images(tmp_path, {"eval/sad/1.png": 1})
+    with pytest.raises(DataError, match=r"eval: holds emotions, but 'eval' names no split; rename it"):
+        read_faces(tmp_path)
+
+
+def test_images_without_a_folder_of_their_emotion(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"angry_1.png lies in no folder of an emotion"):
+        read_faces(write_images(tmp_path, {"train/angry_1.png": 1}))
+
+
 def test_doubled_folders_webp_and_leftovers(tmp_path: Path) -> None:
     write_images(tmp_path, {"train/train/happy/1.webp": 1, "train/train/sad/2.png": 2}, "PNG")
     (tmp_path / "train/train/happy/1.webp").write_bytes(encoded(face(1), "WEBP", lossless=True))

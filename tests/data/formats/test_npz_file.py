@@ -40,6 +40,8 @@ def test_accepted_shapes_and_types(tmp_path: Path, images: np.ndarray, usage: np
         (IMAGES.astype(np.float32), LABELS.astype(float)),
         (IMAGES / 255, LABELS),
         ((IMAGES / 255).astype(np.float16), LABELS),
+        (np.repeat(IMAGES[..., None], 3, axis=-1), LABELS),
+        (np.repeat(IMAGES[:, None], 3, axis=1), LABELS),
         (IMAGES, np.array(["angry", "Neutral", "happy", "fear", "b"])[[0, 1, 2, 3, 3]]),
     ],
 )
@@ -96,10 +98,19 @@ def test_hdf5_without_and_with_its_package(tmp_path: Path, monkeypatch: pytest.M
             read_faces(tmp_path / "a.h5")
     h5py = pytest.importorskip("h5py", reason="optional: a reader of HDF5")
     with h5py.File(tmp_path / "b.h5", "w") as out:
+        out["train/pixel"], out["train/label"] = IMAGES, np.array([0, 6, 3, 2, 1])
+        out["test/pixel"], out["test/label"] = IMAGES[:2], np.eye(7)[:2]
+    assert read_faces(tmp_path / "b.h5").faces.labels.tolist() == [0, 6, 3, 2, 1, 0, 1]
+    with h5py.File(tmp_path / "b.h5", "w") as out:
         out["Training_pixel"], out["Training_label"] = IMAGES, np.array([0, 6, 3, 2, 1])
     assert read_faces(tmp_path / "b.h5").faces.labels.tolist() == [0, 6, 3, 2, 1]
     with pytest.raises(DataError, match="HDF5"):
         read_faces(tmp_path / "a.h5")
+
+
+def test_arrays_that_are_not_read_are_named(tmp_path: Path) -> None:
+    imported = read_faces(save(tmp_path / "a.npz", images=IMAGES, labels=LABELS, ids=LABELS))
+    assert "arrays that were not read: ids" in imported.notes
 
 
 def test_usage_may_be_absent_and_compression_present(tmp_path: Path) -> None:
@@ -113,11 +124,13 @@ def test_usage_may_be_absent_and_compression_present(tmp_path: Path) -> None:
     ("change", "says"),
     [
         ({"images": IMAGES[:, :47]}, r"'images': shape \(5, 47, 48\)"),
+        ({"images": IMAGES / 127.5 - 1}, "row 0 .*outside 0 to 255; normalised pixels"),
+        ({"images": np.stack([IMAGES, IMAGES, IMAGES // 2], -1)}, "in colour"),
         ({"images": IMAGES / 3}, "row 0 .*no whole gray level"),
         ({"images": IMAGES.astype(complex)}, "dtype complex128"),
         ({"images": np.where(np.arange(5)[:, None, None] == 3, 256, IMAGES.astype(int))}, "row 3 .*a pixel outside"),
         ({"images": IMAGES[:0], "labels": LABELS[:0], "usage": USAGE[:0]}, "no row"),
-        ({"labels": np.array([0, 1, 7, 2, 3])}, "row 2 .*label 7"),
+        ({"labels": np.array([0, 1, 7, 2, 3])}, "row 2 .*label 7.*run from 1"),
         ({"labels": np.array([0, -1, 7, 2, 3])}, "row 1 .*label -1"),
         ({"labels": LABELS[:4]}, r"shape \(4,\)"),
         ({"labels": LABELS + 0.5}, "row 0 .*label 0.5"),

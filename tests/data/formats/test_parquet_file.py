@@ -154,6 +154,23 @@ def test_lists_that_are_no_image(tmp_path: Path, image: object, says: str) -> No
         read_faces(table(tmp_path / "train.parquet", image=[image], label=["sad"]))
 
 
+@pytest.mark.parametrize("labels", [["0", "6"], [0.0, 6.0], [[1, 0, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1.0]]])
+def test_labels_as_text_as_floats_and_one_hot(tmp_path: Path, labels: list) -> None:
+    images = [face(0).tolist(), face(1).tolist()]
+    assert read_faces(table(tmp_path / "train.parquet", image=images, emotion=labels)).faces.labels.tolist() == [0, 6]
+    with pytest.raises(DataError, match="the order of the labels is not known"):
+        read_faces(table(tmp_path / "train.parquet", image=images, label=labels))
+
+
+@pytest.mark.parametrize(
+    ("label", "says"), [("7", "label 7; .*run from 1"), ([0.5, 0.5], "not one-hot"), ("x7", "none")]
+)
+def test_labels_that_are_none(tmp_path: Path, label: object, says: str) -> None:
+    path = table(tmp_path / "train.parquet", image=[face(0).tolist()], emotion=[label])
+    with pytest.raises(DataError, match=f"row 0 .*{says}"):
+        read_faces(path)
+
+
 def test_a_webdataset_as_parquet(tmp_path: Path) -> None:
     path = table(tmp_path / "train-0.parquet", jpg=[png(face(0)), png(face(1))], cls=[3, 6], __key__=["a", "b"])
     imported = read_faces(path)

@@ -53,6 +53,15 @@ def test_a_name_without_meaning_is_no_hindrance(tmp_path: Path) -> None:
         ("fer2013.csv", b"version https://git-lfs.github.com/spec/v1\noid sha256:00\n", "Git LFS pointer"),
         ("fer2013.zip", b"7z\xbc\xaf'\x1c1234", "a 7z archive"),
         ("fer2013.xlsx", zip_bytes({"[Content_Types].xml": b""}), "Office document"),
+        ("fer2013.pickle", b"(dp0\nS'x'\n", "a Python pickle, which is never loaded"),
+        ("fer2013.csv", "emotion,pixels".encode("utf-16-le"), "UTF-16 text"),
+        ("fer2013.csv", "emotion,pixels".encode("utf-32"), "UTF-32 text"),
+        ("fer2013.csv", bytes(600), "nothing but zeros"),
+        ("fer2013.jsonl", b'{"pixels": [1]}', "JSON"),
+        ("fer2013.xls", b"\xd0\xcf\x11\xe0" + bytes(600), "an old Office document"),
+        ("fer2013.mat", b"MATLAB 5.0 MAT-file" + bytes(600), "a MATLAB file"),
+        ("data.arrow", b"ARROW1\0\0" + bytes(600), "an Arrow or Feather file; save it as parquet"),
+        ("fer2013.csv.lz4", b"\x04\x22\x4d\x18" + bytes(600), "lz4-compressed"),
         ("fer2013.bin", b"\x01\x02\x00\x03" * 9, "binary data of an unknown kind"),
         ("a.csv", b"", "the file is empty"),
     ],
@@ -89,7 +98,10 @@ def test_the_complete_file_wins_over_its_parts(tmp_path: Path) -> None:
         (tmp_path / name).write_bytes(data)
     assert read_faces(tmp_path).faces.usage.tolist() == [0, 2]
     (tmp_path / "fer2013.csv").write_bytes(FULL)
-    assert read_faces(tmp_path).notes == ("fer2013.csv was read; icml_face_data.csv: the same",)
+    assert read_faces(tmp_path).notes == (
+        "fer2013.csv was read; not read: test.csv, train.csv",
+        "fer2013.csv was read; icml_face_data.csv: the same",
+    )
     (tmp_path / "fer2013.csv").write_bytes(FULL.replace(b"3,", b"5,", 1))
     with pytest.raises(DataError, match=r"different content \(fer2013.csv, icml_face_data.csv\)"):
         read_faces(tmp_path)
