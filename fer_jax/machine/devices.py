@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Literal
 
 import jax
@@ -24,26 +28,54 @@ def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
 
     On CPU there is one device, whatever the number of cores, unless the flag JAX_NUM_CPU_DEVICES asks for more.
     Raises DeviceError if there is no device of that kind, or if JAX cannot start at all (a broken driver, JAX_PLATFORMS
-    that names what is not there).
+    that names what is not there). A GPU's plugin that fails is named in a warning if `auto` then takes the CPU.
     """
     reason = ""
-    for backend in ("gpu", "cpu") if kind == "auto" else (kind,):
-        try:
-            return jax.local_devices(backend=backend)
-        except Exception as error:  # JAX raises RuntimeError, or AssertionError without a text, or what a driver raises
-            reason = str(error).partition("\n")[0] or "no device was found"
+    with _plugin_troubles() as troubles:
+        # Twice for the CPU: a plugin that fails ends the first try, though JAX has found the CPU.
+        for backend in {"auto": ("gpu", "cpu", "cpu"), "cpu": ("cpu", "cpu"), "gpu": ("gpu",)}[kind]:
+            try:
+                found = jax.local_devices(backend=backend)
+            except Exception as error:  # RuntimeError, AssertionError without a text, or what a driver raises
+                reason = str(error).partition("\n")[0] or "no device was found"
+                if reason.startswith("Unable to initialize backend"):
+                    troubles.append(reason)
+                continue
+            if kind == "auto" and backend == "cpu" and troubles:
+                warnings.warn(f"{troubles[0]}; the CPU is used", stacklevel=2)
+            return found
     if platforms := jax.config.values["jax_platforms"]:
         wanted = "no device" if kind == "auto" else f"no {kind.upper()}"
         raise DeviceError(
-            f"JAX_PLATFORMS={platforms}: JAX has {wanted} with it ({reason}); unset the variable, or name what this "
-            "machine has: JAX_PLATFORMS=cpu"
+            f"JAX_PLATFORMS={platforms}: JAX has {wanted} with it ({(*troubles, reason)[0]}); unset the variable, or "
+            "name what this machine has: JAX_PLATFORMS=cpu"
         )
     if kind != "gpu":
         raise DeviceError(f"JAX cannot start on the CPU: {reason}")
     raise DeviceError(
-        "--device gpu: JAX sees no GPU on this machine. Install a CUDA build (pip install '.[cuda12]' or '.[cuda13]') "
-        "on a machine with an NVIDIA GPU and its driver, or run with --device cpu."
+        f"--device gpu: JAX sees no GPU on this machine{f' ({troubles[0]})' if troubles else ''}. Install a CUDA build "
+        "(pip install '.[cuda12]' or '.[cuda13]') on a machine with an NVIDIA GPU and its driver, or run with "
+        "--device cpu."
     )
+
+
+@contextmanager
+def _plugin_troubles() -> Iterator[list[str]]:
+    """What JAX logs of plugins that cannot be used, each in one line. JAX itself prints a traceback and goes on."""
+    logger, found = logging.getLogger("jax._src.xla_bridge"), []
+
+    def keep(record: logging.LogRecord) -> bool:
+        if record.levelno < logging.WARNING:
+            return True
+        error = record.exc_info[1] if record.exc_info else None
+        found.append((str(error) or type(error).__name__ if error else record.getMessage()).partition("\n")[0])
+        return False
+
+    logger.addFilter(keep)
+    try:
+        yield found
+    finally:
+        logger.removeFilter(keep)
 
 
 def device_kind(device: jax.Device) -> str:

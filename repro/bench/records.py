@@ -14,7 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from repro.bench.machine import slug
-from repro.runs.record_files import decode_record, write_atomically
+from repro.runs.record_files import RecordError, decode_record, leave_out, write_atomically
 from repro.runs.records import Device, Git
 
 BENCH_FORMAT = 1
@@ -289,10 +289,22 @@ def read_bench(path: Path) -> BenchRecord:
     return decode_record(path, BenchRecord, f"bench record of format {BENCH_FORMAT}", "measure again")
 
 
-def find_bench(results: Path) -> Iterator[BenchRecord]:
-    """All bench records under a results folder, in the order of their paths. Raises RecordError."""
+def scan_bench(results: Path) -> Iterator[BenchRecord | RecordError]:
+    """All bench records under a results folder, in the order of their paths, or why one cannot be used."""
     for path in sorted(bench_folder(results).glob("*/*.json")):
-        yield read_bench(path)
+        try:
+            yield read_bench(path)
+        except RecordError as error:
+            yield error
+
+
+def find_bench(results: Path) -> Iterator[BenchRecord]:
+    """The bench records under a results folder that can be used; a warning names each other."""
+    for found in scan_bench(results):
+        if isinstance(found, RecordError):
+            leave_out(found)
+        else:
+            yield found
 
 
 def _shortened(value: Any) -> Any:

@@ -24,12 +24,12 @@ Example:
 def plan(paper: str, results: Path, as_json: bool) -> None:
     """How many seeds would decide each claim, and how long they would take."""
     from repro.decide.seeds_needed import plan_document, plan_to_show
-    from repro.report.inputs import paper_audits, paper_runs
+    from repro.report.inputs import paper_records
     from repro.text.terminal import terminal
 
     loaded = find_paper(paper, results)
     must_exist(results)
-    runs, audits = paper_runs(loaded, results), paper_audits(loaded, results)
+    runs, audits = paper_records(loaded, results)
     if as_json:
         click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
     else:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.judge.groups import settings_now
-from repro.runs.records import RECORD_NAME, Overrides, RunRecord, read_record, switch_words
+from repro.runs.records import Overrides, RunRecord, find_records, switch_words
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
@@ -63,13 +63,11 @@ def known_runs(
     results: Path, loaded: LoadedSpec, variant: str, *, device: str | None = None, fingerprint: str | None = None
 ) -> KnownRuns:
     """From the results folder. device: cpu or gpu; fingerprint: of the dataset. If None, take the place with the most
-    runs of protocol clean, then as published, then any; synthetic data only if it is named.
-
-    Raises RecordError for a record that cannot be read.
+    runs of protocol clean, then as published, then any; synthetic data only if it is named. A record that cannot be
+    read is left out, with a warning.
     """
     by_place: dict[Place, list[RunRecord]] = {}
-    for path in sorted((results / "runs" / loaded.id / variant).rglob(RECORD_NAME)):
-        record = read_record(path)
+    for _, record in find_records(results, within=f"{loaded.id}/{variant}"):
         place = Place(
             record.device.kind, record.matmul_precision, record.data.fingerprint, switch_words(record.switches)
         )

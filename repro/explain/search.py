@@ -35,7 +35,7 @@ from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder
 from repro.runs.plan import make_plan
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import Overrides, RunRecord, find_records
+from repro.runs.records import Overrides, RecordError, RunRecord, find_records, leave_out
 from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import (
     AS_PUBLISHED,
@@ -309,7 +309,11 @@ class Search:
         claim excludes nothing unless it is far away."""
         about, record = "only some of the seven emotions are used", self.clean[0]
         predictions = record_folder(self.results, record) / PREDICTIONS_NAME
-        arrays = read_predictions(predictions, record.predictions_sha256)
+        try:
+            arrays = read_predictions(predictions, record.predictions_sha256)
+        except RecordError as error:
+            leave_out(error)
+            arrays = {}
         key, said = f"{REPORTED_SPLIT}.probability", self.statements.about(CLASS_SUBSET)
         evidence, estimate = [said], ()
         if key in arrays:

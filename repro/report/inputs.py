@@ -11,7 +11,7 @@ from typing import TypeVar
 from repro.audit.data import DataAudit
 from repro.audit.known_pairs import read_known_pairs
 from repro.audit.records import AuditRecord, read_audit, read_data_audit
-from repro.bench.records import BenchRecord, bench_folder, find_bench
+from repro.bench.records import BenchRecord, bench_folder, scan_bench
 from repro.bench.table import BENCH_NAME
 from repro.explain.freshness import is_current
 from repro.explain.records import Explanation, read_explanation
@@ -20,7 +20,7 @@ from repro.judge.freshness import current_audit
 from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.report.figures.folder import Gallery, gallery_of
 from repro.runs.rankings import with_rankings
-from repro.runs.records import RecordError, RunRecord, find_records, scan_records
+from repro.runs.records import RecordError, RunRecord, find_records, leave_out, scan_records
 from repro.specs.catalog import own_papers
 from repro.specs.decode import LoadedSpec
 
@@ -95,6 +95,12 @@ def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
     data = read(lambda: read_data_audit(results), None)
     if data is not None:
         read(lambda: read_known_pairs(results), None)
+    bench: list[BenchRecord] = []
+    for measured in scan_bench(results):
+        if isinstance(measured, RecordError):
+            unusable.append(_within(str(measured), results))
+        else:
+            bench.append(measured)
     return ReportInput(
         results=results,
         specs=tuple(specs),
@@ -102,7 +108,7 @@ def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
         audits={spec.id: read(lambda spec=spec: paper_audits(spec, results), ()) for spec in specs},
         data=data,
         explanations=explanations,
-        bench=read(lambda: tuple(find_bench(results)), ()) if has_bench else None,
+        bench=tuple(bench) if has_bench else None,
         unusable=tuple(unusable),
     )
 
@@ -113,18 +119,25 @@ def _within(message: str, results: Path) -> str:
 
 
 def paper_audits(spec: LoadedSpec, results: Path) -> tuple[AuditRecord, ...]:
-    """The current audits of the paper's variants."""
+    """The current audits of the paper's variants. Raises RecordError for one that cannot be read."""
     found = (read_audit(results, spec.id, variant) for variant in spec.variant_names())
     return tuple(current_audit(spec, audit) for audit in found if audit)
 
 
-def paper_runs(spec: LoadedSpec, results: Path) -> PaperRuns:
-    """One paper with its records.
-
-    Raises RecordError for a record that cannot be read.
-    """
-    runs = _recorded(results, [spec], find_records(results))
-    return next(paper for paper in collect([spec], runs) if paper.id == spec.id)
+def paper_records(spec: LoadedSpec, results: Path) -> tuple[PaperRuns, tuple[AuditRecord, ...]]:
+    """One paper with its runs, and its current audits. What cannot be read is left out, with a warning."""
+    runs: list[RecordedRun] = []
+    for one in find_records(results):
+        try:
+            runs += _recorded(results, [spec], [one])
+        except RecordError as error:  # its predictions
+            leave_out(error)
+    try:
+        audits = paper_audits(spec, results)
+    except RecordError as error:
+        leave_out(error)
+        audits = ()
+    return next(paper for paper in collect([spec], runs) if paper.id == spec.id), audits
 
 
 def _recorded(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import warnings
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -19,6 +20,23 @@ Record = TypeVar("Record")
 
 class RecordError(UserError):
     """A record cannot be read. The message names the file and what to do."""
+
+
+class UnreadableError(RecordError):
+    """A file is no record. what: the file and the reason, without the remedy."""
+
+    def __init__(self, what: str, remedy: str) -> None:
+        super().__init__(f"{what}; delete it and {remedy}")
+        self.what = what
+
+
+class RecordWarning(UserWarning):
+    """A record was left out."""
+
+
+def leave_out(error: RecordError) -> None:
+    """Warn of a record of any kind that a command goes on without."""
+    warnings.warn(f"left out: {error}", RecordWarning, stacklevel=1)  # one place: each is said once
 
 
 def write_digested(path: Path, record: msgspec.Struct) -> Path:
@@ -42,7 +60,7 @@ def read_digested(path: Path, kind: type[Record], name: str, remedy: str) -> Rec
 
 def check_digest(path: Path, document: dict[str, Any], remedy: str) -> None:
     if document.get(DIGEST) != _document_sha256(document):
-        raise RecordError(f"{path}: was changed after it was written (its SHA-256 differs); delete it and {remedy}")
+        raise UnreadableError(f"{path}: was changed after it was written (its SHA-256 differs)", remedy)
 
 
 def _document_sha256(document: dict[str, Any]) -> str:
@@ -71,7 +89,7 @@ def decoded_record(path: Path, kind: type[Record], name: str, remedy: str) -> tu
         raise
     except Exception as error:
         said = (error.strerror if isinstance(error, OSError) else None) or str(error) or type(error).__name__
-        raise RecordError(f"{path}: not a {name}: {said[:200]}; delete it and {remedy}") from None
+        raise UnreadableError(f"{path}: not a {name}: {said[:200]}", remedy) from None
 
 
 def _rounded(value: Any) -> Any:

@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -17,7 +16,15 @@ import msgspec
 from fer_jax.data.faces import OFFICIAL_COUNTS
 from repro.runs.data_names import FER2013, NOT_FER2013
 from repro.runs.record_checks import record_mistake
-from repro.runs.record_files import DIGEST, RecordError, check_digest, decoded_record, write_digested
+from repro.runs.record_files import (
+    DIGEST,
+    RecordError,
+    UnreadableError,
+    check_digest,
+    decoded_record,
+    leave_out,
+    write_digested,
+)
 
 RECORD_FORMAT = 1
 _OFFICIAL_CLASSES = tuple(map(sum, zip(*OFFICIAL_COUNTS.values(), strict=True)))
@@ -225,10 +232,6 @@ def switch_words(switches: Mapping[str, str]) -> str:
     return ", ".join(f"{name}={value}" for name, value in sorted(switches.items()))
 
 
-class RecordWarning(UserWarning):
-    """A record was left out."""
-
-
 def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
     """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
     return write_digested(folder / name, record)
@@ -242,18 +245,20 @@ def read_record(path: Path) -> RunRecord:
     name = f"run record of format {RECORD_FORMAT}"
     document, record = decoded_record(path, RunRecord, name, _REMEDY)
     if mistake := record_mistake(record, RECORD_FORMAT):
-        raise RecordError(f"{path}: not a {name}: {mistake}; delete it and {_REMEDY}")
+        raise UnreadableError(f"{path}: not a {name}: {mistake}", _REMEDY)
     # A record with one of these fields was written with its digest.
     if DIGEST in document or record.predictions_sha256 or record.network_sha256:
         check_digest(path, document, _REMEDY)
     return record
 
 
-def scan_records(results: Path, *, failures: bool = False) -> Iterator[tuple[Path, RunRecord | RecordError]]:
+def scan_records(
+    results: Path, *, failures: bool = False, within: str = ""
+) -> Iterator[tuple[Path, RunRecord | RecordError]]:
     """All records under a results folder in the order of their paths, or why one cannot be used. failures: those of
-    later attempts that failed (`FAILURE_NAME`) too."""
+    later attempts that failed (`FAILURE_NAME`) too. within: only those of a paper, or of paper/variant."""
     names = (RECORD_NAME, FAILURE_NAME) if failures else (RECORD_NAME,)
-    for path in sorted(path for name in names for path in (results / "runs").rglob(name)):
+    for path in sorted(path for name in names for path in (results / "runs" / within).rglob(name)):
         try:
             path.as_posix().encode()  # a name that is no UTF-8 can be in no report
             yield path, read_record(path)
@@ -264,11 +269,12 @@ def scan_records(results: Path, *, failures: bool = False) -> Iterator[tuple[Pat
             yield path, error
 
 
-def find_records(results: Path) -> Iterator[tuple[Path, RunRecord]]:
-    """The records under a results folder that can be used, in the order of their paths; a warning names each other."""
-    for path, found in scan_records(results):
+def find_records(results: Path, within: str = "") -> Iterator[tuple[Path, RunRecord]]:
+    """The records under a results folder that can be used, in the order of their paths; a warning names each other.
+    within: see `scan_records`."""
+    for path, found in scan_records(results, within=within):
         if isinstance(found, RecordError):
-            warnings.warn(f"left out: {found}", RecordWarning, stacklevel=2)
+            leave_out(found)
         else:
             yield path, found
 

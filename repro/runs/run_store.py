@@ -41,7 +41,8 @@ from repro.runs.set_aside import NO_RUN, aside_folder, bring_back, make_way
 from repro.specs.protocols import ALL_PROTOCOLS
 
 # done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: the folder holds
-# another run (an edited spec, another version of the code), or is half cleared. absent: there is nothing.
+# another run (an edited spec, another version of the code), a record that cannot be read, or is half cleared. absent:
+# there is nothing.
 RunState = Literal["done", "failed", "resumable", "stale", "absent"]
 
 
@@ -82,16 +83,15 @@ class StoredRun:
 
     @property
     def state(self) -> RunState:
-        """Raises RecordError for a record that cannot be read."""
         return self._found()[0]
 
     def needs_training(self) -> bool:
-        """Whether `known` has nothing to give. Writes nothing. Raises RecordError."""
+        """Whether `known` has nothing to give. Writes nothing."""
         return self.context.fresh or (self._done() is None and self._source() is None)
 
     def done_here(self) -> RunRecord | None:
         """The record in the run's folder, if there is nothing left to do. Writes nothing, and needs no lock: records
-        appear whole, and a marker is there before anything changes. Raises RecordError."""
+        appear whole, and a marker is there before anything changes."""
         if self.context.fresh or self._look(self.folder)[0] not in ("done", "failed"):
             return None
         return self._done()
@@ -100,7 +100,7 @@ class StoredRun:
         """The record, if training would only give it again; None with `fresh`.
 
         That is the run's own record, or the record of the same run under another protocol. If a paper evaluates without
-        protocol errors, its own protocol and the official one have the same settings. Raises RecordError.
+        protocol errors, its own protocol and the official one have the same settings.
         """
         if self.context.fresh:
             return None
@@ -123,9 +123,12 @@ class StoredRun:
         marker, path = marker_path(folder), folder / RECORD_NAME
         if marker.exists():
             return ("resumable" if marker.read_bytes() == self.identity else "stale"), None
-        if not path.exists():
+        try:
+            record = read_record(path)
+        except FileNotFoundError:
             return "absent", None
-        record = read_record(path)
+        except RecordError:
+            return "stale", None
         if self._identity_of(record) != self.identity:
             return "stale", record
         return ("failed" if record.status == "failed" else "done"), record
@@ -171,7 +174,7 @@ class StoredRun:
         return next(((run, record) for run in runs if (record := run._done()) is not None), None)
 
     def _make_way(self) -> None:
-        make_way(self.folder, self.identity, self._identity_of, self.context.say)
+        make_way(self.folder, self.identity, self._identity_of, self.context.say, replace=self.context.fresh)
 
     def _return(self) -> None:
         """Move this run back into its folder, if it was set aside."""

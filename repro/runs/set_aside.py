@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from repro.runs.network_files import NETWORK_RECORD_NAME
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RecordError, RunRecord, marker_path, read_record
+from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RunRecord, UnreadableError, marker_path, read_record
 
 NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's identity
 _BEFORE = "-before-"
@@ -31,12 +32,20 @@ def is_set_aside(folder: Path) -> bool:
     return _BEFORE in folder.name
 
 
-def make_way(folder: Path, own: bytes, identity_of: Callable[[RunRecord], bytes], say: Callable[[str], None]) -> None:
+def make_way(
+    folder: Path,
+    own: bytes,
+    identity_of: Callable[[RunRecord], bytes],
+    say: Callable[[str], None],
+    *,
+    replace: bool = False,
+) -> None:
     """Move what belongs to a run of another identity than `own` out of the folder, and `say` so in one line.
 
     What says whose it is (the marker in the checkpoints of a run that has not ended, else the record) is moved last, so
-    that after a kill the next process moves the rest. A record that cannot be read, or of a run that never made an
-    epoch, stays to be replaced.
+    that after a kill the next process moves the rest. A record of a run that never made an epoch stays to be replaced.
+    So does, with `replace`, one that cannot be read; otherwise that is moved too, since a newer version of the suite or
+    the user may still make something of it.
     """
     marker = marker_path(folder)
     begun = marker.read_bytes() if marker.exists() else NO_RUN
@@ -46,7 +55,12 @@ def make_way(folder: Path, own: bytes, identity_of: Callable[[RunRecord], bytes]
         return
     try:
         record = read_record(folder / RECORD_NAME)
-    except (FileNotFoundError, RecordError):
+    except FileNotFoundError:
+        return
+    except UnreadableError as error:
+        if not replace:
+            names = ended if marker.exists() else (CHECKPOINTS_NAME, *ended)
+            _move(folder, folder.with_name(f"{folder.name}{_BEFORE}unreadable"), names, say, error.what)
         return
     other = identity_of(record)
     if other != own and (record.status != "failed" or record.history):
@@ -66,11 +80,12 @@ def bring_back(folder: Path, aside: Path) -> None:
         aside.rmdir()  # unless something else is in it
 
 
-def _move(folder: Path, target: Path, names: Sequence[str], say: Callable[[str], None]) -> None:
-    found = [name for name in names if (folder / name).exists()]
+def _move(folder: Path, target: Path, names: Sequence[str], say: Callable[[str], None], why: str = "") -> None:
+    found = [name for name in names if os.path.lexists(folder / name)]
     free = (target, *(target.with_name(f"{target.name}-{number}") for number in range(2, 1000)))
     target = next(one for one in free if not any((one / name).exists() for name in found))
     target.mkdir(exist_ok=True)
     for name in found:
         (folder / name).rename(target / name)
-    say(f"{folder}: held a run of earlier settings, which is kept beside it in {target.name}")
+    held = f"{why}; it is kept" if why else f"{folder}: held a run of earlier settings, which is kept"
+    say(f"{held} beside it in {target.name}")

@@ -84,6 +84,21 @@ def test_decided_after_three_seeds(tmp_path, run):
     assert again.stderr.count("done already") == 3
 
 
+@pytest.mark.filterwarnings("default::repro.runs.records.RecordWarning")
+@pytest.mark.parametrize("fresh", [(), ("--fresh",)])
+def test_a_record_that_cannot_be_read_counts_as_none(tmp_path, run, fresh):
+    paper = write_tiny(tmp_path, FAR, SHORT)
+    assert run(paper, "--seeds", 3).exit_code == 0
+    path = next(path for path, record in find_records(tmp_path / "results") if record.seed == 1)
+    path.write_bytes(b"\xff\xfe")
+    done = run(paper, "--until-decided", "--json", *fresh)
+    assert (done.exit_code, f"left out: {path}" in done.stderr) == (0, True)
+    assert ("it is kept beside it in seed-1-before-unreadable" in done.stderr) == (not fresh)
+    answer = json.loads(done.stdout)["answers"][0]
+    assert (answer["status"], answer["n"]) == ("decided", 3)
+    assert read_record(path).seed == 1
+
+
 def test_a_claim_that_holds_is_found_to_be_the_same(tmp_path, run):
     done = run(write_tiny(tmp_path, TOLERANT, SHORT), "--until-decided", "--json")
     (answer,) = json.loads(done.stdout)["answers"]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from explain_runs import paper, run_of, write_runs
 from report_records import GPU, data
 
 from repro.explain.existing import known_runs
 from repro.runs.folders import record_folder
+from repro.runs.record_files import RecordWarning
 from repro.runs.records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
@@ -24,6 +26,16 @@ def test_the_place_with_most_clean_runs_is_chosen_unless_one_is_named(tmp_path):
     cpu = known_runs(tmp_path, spec, "default", device="cpu")
     assert len(cpu.of(CLEAN)) == 2 and len(cpu.of(AS_PUBLISHED)) == 3
     assert known_runs(tmp_path, spec, "default", fingerprint="another").records == ()
+
+
+def test_a_record_that_cannot_be_read_is_left_out(tmp_path):
+    spec = paper()
+    write_runs(tmp_path, spec, {CLEAN: THREE})
+    first, *_ = sorted(tmp_path.rglob("run.json"))
+    first.write_bytes(b"{")
+    with pytest.warns(RecordWarning, match=f"left out: {first}: not a run record"):
+        found = known_runs(tmp_path, spec, "default")
+    assert len(found.of(CLEAN)) == 2
 
 
 def test_synthetic_runs_count_only_if_their_data_are_named(tmp_path):

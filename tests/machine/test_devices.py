@@ -1,5 +1,10 @@
 """Which devices there are."""
 
+import logging
+import os
+import subprocess
+import sys
+
 import jax
 import numpy as np
 import pytest
@@ -76,3 +81,55 @@ def test_platforms_that_are_not_there_are_one_line(kind, error, monkeypatch):
     monkeypatch.setattr(type(jax.config), "values", {"jax_platforms": None}, raising=False)
     with pytest.raises(DeviceError, match="JAX sees no GPU" if kind == "gpu" else "JAX cannot start on the CPU: "):
         choose_devices(kind)
+
+
+PLUGIN = """
+def initialize():
+    raise RuntimeError("CUDA driver version is insufficient\\nmore")
+"""
+CHOOSE = """
+import sys, warnings
+from fer_jax.machine.devices import DeviceError, choose_devices
+warnings.showwarning = lambda message, *_: print(message)
+for kind in ("auto", "cpu", "gpu"):
+    try:
+        print(choose_devices(kind)[0].platform)
+    except DeviceError as error:
+        print(error)
+"""
+
+
+@pytest.mark.skipif(has_gpu(), reason="there is a GPU here")
+def test_a_plugin_of_a_gpu_that_fails_is_one_line_and_the_cpu_is_used(tmp_path):
+    """A driver that is older than the plugin. JAX logs a traceback."""
+    about = tmp_path / "broken-1.dist-info"
+    about.mkdir()
+    (about / "METADATA").write_text("Metadata-Version: 2.1\nName: broken\nVersion: 1\n")
+    (about / "entry_points.txt").write_text("[jax_plugins]\nbroken = broken_plugin\n")
+    (tmp_path / "broken_plugin.py").write_text(PLUGIN)
+    environment = {key: value for key, value in os.environ.items() if not key.startswith("JAX_")}
+    environment["PYTHONPATH"] = os.pathsep.join([str(tmp_path), *sys.path])
+    done = subprocess.run([sys.executable, "-c", CHOOSE], env=environment, capture_output=True, text=True)
+    auto, used, cpu, gpu = done.stdout.splitlines()
+    assert (used, cpu, done.stderr) == ("cpu", "cpu", "")
+    assert auto == "CUDA driver version is insufficient; the CPU is used"
+    assert gpu.startswith("--device gpu: JAX sees no GPU on this machine")
+
+
+@pytest.mark.parametrize("kind", ["auto", "cpu"])
+def test_a_plugin_that_ends_the_first_try_is_no_reason_not_to_take_the_cpu(kind, monkeypatch):
+    cpus, tries = jax.local_devices(backend="cpu"), []
+
+    def broken_once(*, backend):
+        tries.append(backend)
+        if len(tries) == 1:
+            raise RuntimeError("Unable to initialize backend 'own': no such device")
+        return cpus
+
+    monkeypatch.setattr(jax, "local_devices", broken_once)
+    if kind == "auto":
+        with pytest.warns(UserWarning, match="Unable to initialize backend 'own': no such device; the CPU is used"):
+            assert choose_devices(kind) == cpus
+    else:
+        assert choose_devices(kind) == cpus
+    assert tries[-1] == "cpu" and logging.getLogger("jax._src.xla_bridge").filters == []

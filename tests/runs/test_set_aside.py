@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import os
 import shutil
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import msgspec
 import pytest
 from tiny_runs import Killed, stop_at
 
-from repro.runs.records import RECORD_NAME, find_records, write_record
+from repro.runs.records import RECORD_NAME, find_records, read_record, write_record
 from repro.use.trained import find_trained, load_trained
 
 
@@ -37,6 +38,27 @@ def test_an_edited_spec_leaves_the_run_of_the_earlier_settings_whole(do):
     (aside,) = first.folder.parent.glob("seed-0-before-*")
     assert content(aside) == edited
     assert do(learning_rate=0.01).skipped
+
+
+@pytest.mark.parametrize("kind", ["link", "folder", "pipe", "future"])
+def test_whatever_is_in_place_of_the_record_is_kept(do, tmp_path, kind):
+    path = do().folder / RECORD_NAME
+    content = path.read_bytes()
+    path.unlink()
+    if kind == "link":
+        path.symlink_to(tmp_path / "nowhere")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "pipe":
+        os.mkfifo(path)
+    else:
+        path.write_bytes(content.replace(b'"format": 1', b'"format": 2'))
+    again = do()
+    assert not again.skipped and read_record(path).metrics == again.record.metrics
+    kept = path.parent.with_name("seed-0-before-unreadable")
+    assert os.path.lexists(kept / RECORD_NAME) and (kept / "checkpoints").is_dir()
+    (said,) = do.said
+    assert said.startswith(f"{path}: not a run record") and said.endswith(f"; it is kept beside it in {kept.name}")
 
 
 def test_a_run_that_was_half_finished_resumes_after_another_one(do):
