@@ -61,7 +61,7 @@ _IMPORTS = {
     ),
     "repro.use": "vocabulary machine data train specs runs",
     "repro.use.recognition": "vocabulary data text use",
-    "repro.use.export": "repro vocabulary data network runs use",
+    "repro.use.export": "repro vocabulary data network specs runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "

@@ -54,7 +54,7 @@ def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, 
     from repro.explain.text import explanation_blocks
     from repro.runs.dataset import SYNTHETIC
     from repro.text.document import Document
-    from repro.text.terminal import terminal
+    from repro.text.terminal import printable_lines, terminal
 
     search = Search(loaded, data=data, device=device, results=results, seeds=seeds, train=train)
     explanation = search.explain()
@@ -66,5 +66,5 @@ def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, 
     if explanation.data not in (SYNTHETIC, ""):
         click.echo(f"wrote {write_explanation(results, explanation)}", err=True)
     if explanation.failed_runs:
-        click.echo(f"error: {loaded.path}: {explanation.failed_runs[0]}", err=True)
+        click.echo(printable_lines(f"error: {loaded.path}: {explanation.failed_runs[0]}"), err=True)
         raise click.exceptions.Exit(1)

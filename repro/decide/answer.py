@@ -7,6 +7,7 @@ from typing import Any
 
 from repro.decide.course import Course
 from repro.decide.duration import duration_text
+from repro.specs.bounds import printable
 from repro.specs.catalog import paper_argument, run_command
 from repro.text.units import reported
 
@@ -62,7 +63,7 @@ def answer_text(course: Course) -> str:
     if course.stopped_by == "failed runs":
         first = next(iter(course.failed.values()))
         count = f"{len(course.failed)} of {len(course.failed) + len(course.records)} seeds failed"
-        return f"{name}: FAILED: {count}; seed {first.seed}: {first.error}"
+        return f"{name}: FAILED: {count}; seed {first.seed}: {printable(first.error)}"
     seen = f"after {look.n} seeds{failed}: {look.reason}" if look else f"before the first look{failed}."
     if look and look.decided:
         return f"{name}: {look.outcome.upper()} {seen}"

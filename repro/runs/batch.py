@@ -27,6 +27,7 @@ from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
 from repro.runs.runner import RunOutcome, failed_record, run, run_seeds
+from repro.specs.bounds import printable
 from repro.specs.protocols import AS_PUBLISHED
 
 # For example too little memory. Both XLA's compiler and its devices raise this error. Its base RuntimeError would also
@@ -153,8 +154,9 @@ class _Batch:
         try:
             path = StoredRun(plan, self.context).fail(record)
             kept = "" if path.name == RECORD_NAME else f"; the older record is kept, the failure is in {path}"
-        except OSError as refused:
-            kept = f"; the failure cannot be recorded ({fault_text(refused)})"
+        except (OSError, UserError) as refused:
+            why = fault_text(refused) if isinstance(refused, OSError) else str(refused)
+            kept = f"; the failure cannot be recorded ({why})"
         text = fault_text(error) if isinstance(error, OSError) else str(error)
         click.secho(f"{title}: FAILED: {text}{kept}", fg="red", err=True)
         return record
@@ -173,7 +175,8 @@ def _say(title: str, outcome: RunOutcome, dataset: Dataset) -> None:
     record = outcome.record
     if record.status == "failed":
         before = "; as before, --fresh trains it again" if outcome.skipped else ""
-        click.secho(f"{title}: FAILED: {record.error} ({outcome.folder}{before})", fg="red", err=True)
+        said = f"{title}: FAILED: {record.error} ({outcome.folder}{before})"
+        click.secho(printable(said), fg="red", err=True)
         return
     figures = ", ".join(f"{name} {m.accuracy:.1%} of {m.n:,}" for name, m in record.metrics.items())
     word = "was done already (--fresh runs it again)" if outcome.skipped else _seconds(record)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from repro.runs.records import Overrides, RunRecord
+from repro.runs.records import CHECKPOINTS_NAME, Overrides, RecordError, RunRecord
 
 
 def run_folder(
@@ -33,6 +33,24 @@ def run_folder(
     if switches:
         other += f"-switches-{hashlib.sha256(msgspec.json.encode(switches, order='sorted')).hexdigest()[:8]}"
     return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
+
+
+def refuse_links(results: Path, folder: Path) -> None:
+    """Before a run's folder is changed: nothing that is written or removed there may lie elsewhere.
+
+    Raises RecordError if a link leads out of it below ``results/runs``: another one's results folder may hold any link.
+    The results folder and ``runs`` in it may be links as a whole.
+    """
+    runs = results / "runs"
+    checkpoints = folder / CHECKPOINTS_NAME
+    below = [*reversed(checkpoints.relative_to(runs).parents[:-1]), checkpoints.relative_to(runs)]
+    inside = checkpoints.iterdir() if checkpoints.is_dir() and not checkpoints.is_symlink() else ()
+    for place in (*(runs / part for part in below), *inside):
+        if place.is_symlink():
+            raise RecordError(
+                f"{place}: a link; what is in it would be changed or removed with the run. Remove the link (the folder "
+                f"{runs} may be one)"
+            )
 
 
 def record_folder(results: Path, record: RunRecord) -> Path:

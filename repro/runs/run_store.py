@@ -20,7 +20,7 @@ from fer_jax.machine.atomic_write import placed_whole, write_atomically
 from fer_jax.machine.precision import choose_precision, default_precision
 from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
-from repro.runs.folders import run_folder
+from repro.runs.folders import refuse_links, run_folder
 from repro.runs.network_files import NETWORK_RECORD_NAME, lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.predictions import PREDICTIONS_NAME
@@ -76,7 +76,9 @@ class StoredRun:
         )
 
     def lock(self) -> AbstractContextManager[None]:
-        """See `run_lock`."""
+        """See `run_lock`. Raises RecordError if a link leads out of the results folder."""
+        for folder in (self.folder, self._aside):
+            refuse_links(self.context.results, folder)
         return run_lock(self.folder, self.context.say)
 
     # --- what is there ------------------------------------------------------------------------------------------------

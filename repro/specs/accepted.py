@@ -30,9 +30,11 @@ _TYPE_WORDS = {
 }
 PATTERN_WORDS = {
     r"^(?![a-z0-9_-]*[^a-z0-9_-])[a-z0-9][a-z0-9_-]{0,99}$": (
-        "of lower-case letters, digits, '-' and '_', the first a letter or digit"
+        "of lower-case letters, digits, '-' and '_', the first a letter or digit, at most 100"
     ),
-    r"^(?![a-z0-9_]*[^a-z0-9_])[a-z][a-z0-9_]{0,99}$": "of lower-case letters, digits and '_', the first a letter",
+    r"^(?![a-z0-9_]*[^a-z0-9_])[a-z][a-z0-9_]{0,99}$": (
+        "of lower-case letters, digits and '_', the first a letter, at most 100"
+    ),
 }
 
 

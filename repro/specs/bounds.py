@@ -1,4 +1,5 @@
-"""Bounds on documents of strangers: sizes, numbers, texts and depth that no spec and no record needs.
+"""Bounds on documents of strangers: sizes, numbers, texts and depth that no spec and no record needs. What of their
+texts is printed.
 
 A document within them costs little whatever its values are, so that what works with it needs no other bounds.
 """
@@ -6,6 +7,7 @@ A document within them costs little whatever its values are, so that what works 
 from __future__ import annotations
 
 import re
+import unicodedata
 from typing import Any
 
 MOST_BYTES = 20_000_000
@@ -43,6 +45,19 @@ def has_endless_key(text: str) -> bool:
     """Whether a TOML text has a dotted key of more than 100 parts (a.b.c...)."""
     runs = re.split(r"[^\w.\-\"' \t]+", re.sub(r"\.{2,}", "", text))
     return any(run.count(".") > _LONGEST_DOTTED_KEY for run in runs)
+
+
+def printable(text: str) -> str:
+    """Text without control characters and changes of direction; line ends and tabs stay.
+
+    A terminal obeys escape sequences, and an override of direction shows other words than a program reads.
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c
+        for c in text
+    )
 
 
 def _shown(path: str) -> str:

@@ -10,7 +10,6 @@ This module reads no file.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -68,19 +67,6 @@ def spans(text: Inline) -> Iterator[Span]:
         return
     for part in text:
         yield from spans(part)
-
-
-def printable(text: str) -> str:
-    """Text without control characters and changes of direction; line ends and tabs stay.
-
-    A terminal obeys escape sequences, and an override of direction shows other words than a program reads.
-    """
-    if text.isprintable():
-        return text
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if unicodedata.category(c) in ("Cc", "Cf", "Cs") and c not in "\n\t" else c
-        for c in text
-    )
 
 
 def plain(text: Inline) -> str:

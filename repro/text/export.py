@@ -7,6 +7,7 @@ import io
 from collections.abc import Iterable
 from typing import Any
 
+from repro.specs.bounds import printable
 from repro.text.document import (
     Block,
     Cell,
@@ -18,7 +19,6 @@ from repro.text.document import (
     Section,
     Table,
     plain,
-    printable,
 )
 
 FORMULA = ("=", "+", "-", "@", "\t", "\r")  # a spreadsheet reads a cell that starts with one of these as a formula

@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from urllib.parse import quote
 
+from repro.specs.bounds import printable
 from repro.text.document import (
     Block,
     Column,
@@ -18,7 +19,6 @@ from repro.text.document import (
     Section,
     Span,
     Table,
-    printable,
     safe_target,
     spans,
 )

@@ -6,6 +6,7 @@ import shutil
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 
+from repro.specs.bounds import printable
 from repro.text.document import (
     Block,
     Details,
@@ -17,7 +18,6 @@ from repro.text.document import (
     Section,
     Table,
     plain,
-    printable,
 )
 
 WIDEST = 120  # longer lines are hard to read

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 from tiny_runs import Killed, stop_at
 
-from repro.runs.records import RECORD_NAME, find_records, read_record, write_record
+from repro.runs.records import RECORD_NAME, RecordError, find_records, read_record, write_record
 from repro.use.trained import find_trained, load_trained
 
 
@@ -158,3 +158,26 @@ def test_a_network_with_other_numbers_has_a_record_of_its_own(do):
     assert load_trained(first.folder).record.metrics == first.record.metrics
     fresh = do(fresh=True)
     assert fresh.record.metrics == first.record.metrics and not (first.folder / "network.json").exists()
+
+
+@pytest.mark.parametrize("link", ["run", "checkpoints", "last", "set aside"])
+def test_nothing_is_removed_behind_a_link(do, tmp_path, link):
+    """A results folder of a stranger: `--fresh` would empty the folder that a link in it names."""
+    folder = do().folder
+    place = {"run": folder, "checkpoints": folder / "checkpoints", "last": folder / "checkpoints/last"}.get(link)
+    if place is None:
+        assert not do(learning_rate=0.01).skipped
+        (place,) = folder.parent.glob("seed-0-before-*")
+    elsewhere = place.rename(tmp_path / "elsewhere")
+    place.symlink_to(elsewhere)
+    before = content(elsewhere)
+    with pytest.raises(RecordError, match=f"^{place}: a link; "):
+        do(fresh=True)
+    assert content(elsewhere) == before
+
+
+def test_the_runs_may_be_on_another_disk(do, tmp_path):
+    do()
+    (do.results / "runs").rename(tmp_path / "disk")
+    (do.results / "runs").symlink_to(tmp_path / "disk")
+    assert do().skipped and not do(fresh=True).skipped

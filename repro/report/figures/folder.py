@@ -143,7 +143,9 @@ def write_mistakes(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset)
 
 def read_mark(path: Path) -> str:
     """'fer-repro:' and the digest in a figure's file; empty for a file of other origin."""
-    if path.suffix == ".svg":
+    if not path.is_file():  # a pipe would never end
+        text = ""
+    elif path.suffix == ".svg":
         text = path.read_text(encoding="utf-8", errors="replace")
     else:
         from PIL import Image, UnidentifiedImageError

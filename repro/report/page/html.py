@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
 
+from repro.specs.bounds import printable
 from repro.text.document import (
     Block,
     Cell,
@@ -22,7 +23,6 @@ from repro.text.document import (
     Span,
     Table,
     plain,
-    printable,
     safe_target,
     spans,
 )

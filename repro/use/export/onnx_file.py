@@ -13,6 +13,7 @@ from onnx import helper
 from fer_jax.data.faces import EMOTIONS
 from repro import __version__
 from repro.runs.record_files import write_atomically
+from repro.specs.bounds import printable
 from repro.use.export.errors import ExportError
 from repro.use.export.graph import FACES, PROBABILITIES, network_graph
 from repro.use.trained import TrainedNetwork, evaluated_split
@@ -20,6 +21,7 @@ from repro.use.trained import TrainedNetwork, evaluated_split
 PRODUCER = "fer-repro"
 # Old enough for ONNX Runtime 1.6 (December 2020; its table of versions; tested from 1.12 on), and with today's Softmax.
 OPSET, IR_VERSION = 13, 7
+_LONGEST_TITLE = 300
 
 LICENCE = "The suite that wrote this file is under Apache-2.0. "
 REAL_DATA = (
@@ -61,7 +63,7 @@ def metadata(trained: TrainedNetwork) -> dict[str, str]:
     record = trained.record
     properties: dict[str, Any] = {
         "paper": record.paper,
-        "title": record.spec["paper"]["title"],
+        "title": _title(record.spec),
         "variant": record.variant,
         "protocol": record.protocol,
         "seed": record.seed,
@@ -83,6 +85,13 @@ def metadata(trained: TrainedNetwork) -> dict[str, str]:
         figures = record.metrics[split]
         properties |= {"accuracy": f"{figures.accuracy:.6g}", "accuracy_split": split, "accuracy_rows": figures.n}
     return {key: str(value) for key, value in properties.items()}
+
+
+def _title(spec: dict[str, Any]) -> str:
+    """Of the paper, as a record's spec has it: the one text here that anybody may have written."""
+    paper = spec.get("paper")
+    title = paper.get("title", "") if isinstance(paper, dict) else ""
+    return " ".join(printable(title if isinstance(title, str) else "").split())[:_LONGEST_TITLE]
 
 
 def write_onnx(path: Path, trained: TrainedNetwork) -> onnx.ModelProto:

@@ -51,6 +51,19 @@ def test_the_file_says_what_it_is():
     assert "2024/1689" in told["limits"]
 
 
+@pytest.mark.parametrize(
+    ("paper", "title"),
+    [
+        ({"title": "A \x1b[2J\u202enetwork\n" + "x" * 90_000}, "A \ufffd[2J\ufffdnetwork " + "x" * 285),
+        ({"title": 3}, ""),
+        ({}, ""),
+        ("none", ""),
+    ],
+)
+def test_the_title_in_a_record_of_a_stranger_is_bounded_and_printable(paper, title):
+    assert metadata(trained(spec={"paper": paper}))["title"] == title
+
+
 def test_a_network_of_synthetic_faces_says_so():
     network = trained(data=data(synthetic=True))
     told = metadata(network)
