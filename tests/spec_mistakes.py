@@ -104,8 +104,8 @@ MISTAKES = {
     "bad name of a split": (
         "{ train",
         "{ Train",
-        "data.steps[0].into: a key must be a text of lower-case letters, digits and '_', the first a letter, at most 100, "
-        'not "Train"$',
+        "data.steps[0].into: a key must be a text of lower-case letters, digits and '_', the first a letter, "
+        'at most 100, not "Train"$',
     ),
     "step on a split that is not there": (
         "size = 8",

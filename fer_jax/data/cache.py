@@ -29,10 +29,16 @@ import numpy as np
 
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.formats import Imported, read_faces
+from fer_jax.data.formats.official import likeness
+from fer_jax.data.stamps import stamp_of
 from fer_jax.machine.atomic_write import aside_in, placed_whole
 from fer_jax.machine.cache_folder import cache_folder
 
-_VERSION = 1
+_VERSION = 1  # of the arrays
+# Of the readers: raised if a form is read otherwise than before. What was read by another version is read again from
+# its source. The arrays of FER-2013 itself, and with them its fingerprint, are the same in all versions.
+_READING = 2
+_SKIP_BAD = ":skip_bad"  # at the end of a stamp
 _ARRAYS = ("images", "labels", "usage")
 _sound: set[tuple[Any, ...]] = set()  # entries whose content this process has compared with their fingerprint
 _ABANDONED_S = 3600  # a temporary file of this age belongs to a killed process: writing one takes seconds
@@ -66,11 +72,12 @@ def import_faces(path: Path, cache_dir: Path | None = None, skip_bad: bool = Fal
     record_path = _source_record(root, path)
     # Taken before reading: a file that changes meanwhile has another stamp next time, and is read again.
     try:
-        stamp = _stamp(path) + (":skip_bad" if skip_bad else "")
+        stamp = stamp_of(path) + (_SKIP_BAD if skip_bad else "")
     except OSError as error:
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror})") from error
     record = _read_json(record_path)
-    if record and record.get("stamp") == stamp and record.get("version") == _VERSION:
+    known = record if record and record.get("stamp") == stamp else None
+    if record and known and known.get("version") == _VERSION and known.get("reading") == _READING:
         try:
             faces = open_faces(record["fingerprint"], cache_dir)
             notes, skipped = tuple(record["notes"]), tuple(record.get("skipped", ()))
@@ -79,7 +86,13 @@ def import_faces(path: Path, cache_dir: Path | None = None, skip_bad: bool = Fal
             if _entry_folder(root, record["fingerprint"]).exists():
                 warnings.warn(f"{error}. This is done now, from {path}", stacklevel=2)
     imported = read_faces(path, skip_bad)
-    about = {"version": _VERSION, "form": imported.form, "source": str(path)}
+    if known and known.get("fingerprint") not in (None, imported.faces.fingerprint):
+        warnings.warn(
+            f"{path}: an earlier version of the suite read other samples from it ({_short(known['fingerprint'])}, now "
+            f"{_short(imported.faces.fingerprint)}); runs of before are not compared with those of now",
+            stacklevel=2,
+        )
+    about = {"version": _VERSION, "reading": _READING, "form": imported.form, "source": str(path)}
     about |= {"notes": list(imported.notes), "skipped": list(imported.skipped)}
     try:
         root.mkdir(parents=True, exist_ok=True)
@@ -136,7 +149,7 @@ def set_default(fingerprint: str, cache_dir: Path | None = None, notes: Sequence
     root = cache_folder(cache_dir)
     open_faces(fingerprint, cache_dir)
     about = _read_json(_entry_folder(root, fingerprint) / "entry.json") or {}
-    default = {"fingerprint": fingerprint, "source": about.get("source"), "notes": list(notes)}
+    default = {"fingerprint": fingerprint, "source": about.get("source"), "notes": list(notes), "reading": _READING}
     _write_json(root / "default.json", default)
 
 
@@ -149,13 +162,15 @@ def default_notes(cache_dir: Path | None = None) -> tuple[str, ...]:
 def get_default(cache_dir: Path | None = None) -> Faces | None:
     """The default dataset, or None when none was set.
 
-    If its entry is missing or damaged, the dataset is imported again from its source. DataError if that is not
-    possible: silently continuing with other data would be worse.
+    If its entry is missing or damaged, or an earlier version read it, the dataset is imported again from its source.
+    DataError if a damaged one cannot be: silently continuing with other data would be worse.
     """
     about = _read_json(cache_folder(cache_dir) / "default.json")
     if about is None:
         return None
     fingerprint = str(about.get("fingerprint"))
+    if about.get("reading") != _READING:
+        fingerprint = _read_again(about, cache_dir)
     try:
         return open_faces(fingerprint, cache_dir)
     except DataError as damaged:
@@ -167,6 +182,42 @@ def get_default(cache_dir: Path | None = None) -> Faces | None:
         raise DataError(
             f"{damaged}; or choose another default (the dataset came from {source or 'an unknown place'})"
         ) from damaged
+
+
+def _read_again(about: dict[str, Any], cache_dir: Path | None) -> str:
+    """The default dataset as this version reads its source: its fingerprint, which is the default from now on.
+
+    Without the source, or if that has changed, what an earlier version read stays, and a warning says so. DataError if
+    this version refuses the source.
+    """
+    root, fingerprint, source = cache_folder(cache_dir), str(about.get("fingerprint")), str(about.get("source"))
+    record = _read_json(_source_record(root, Path(source))) or {}
+    stamp = str(record.get("stamp"))
+    skip_bad = stamp.endswith(_SKIP_BAD)
+    try:
+        unchanged = stamp_of(Path(source)) == stamp.removesuffix(_SKIP_BAD)
+    except OSError:
+        unchanged = False
+    if record.get("fingerprint") != fingerprint or not unchanged:
+        if likeness(open_faces(fingerprint, cache_dir)).kind != "all":
+            warnings.warn(
+                f"the dataset {_short(fingerprint)} was imported by an earlier version of the suite, which read some "
+                f"forms otherwise; import again: repro data import {source}",
+                stacklevel=2,
+            )
+        return fingerprint
+    try:
+        imported, _ = import_faces(Path(source), cache_dir, skip_bad)
+    except DataError as error:
+        raise DataError(
+            f"{error}\nan earlier version of the suite had imported it; import again, or name --data"
+        ) from error
+    set_default(imported.faces.fingerprint, cache_dir, imported.remarks)
+    return imported.faces.fingerprint
+
+
+def _short(fingerprint: object) -> str:
+    return str(fingerprint)[:8]
 
 
 def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
@@ -196,21 +247,6 @@ def _entry_folder(root: Path, fingerprint: str) -> Path:
 
 def _source_record(root: Path, path: Path) -> Path:
     return root / "sources" / f"{hashlib.sha256(os.fsencode(path)).hexdigest()[:32]}.json"
-
-
-def _stamp(path: Path) -> str:
-    """Size and time of change of a file; a digest over those of every file in a folder."""
-    if path.is_file():
-        about = path.stat()
-        return f"{about.st_size}:{about.st_mtime_ns}"
-    digest = hashlib.sha256()
-    for folder, folders, files in os.walk(path):
-        folders.sort()
-        for name in sorted(files):
-            about = os.stat(os.path.join(folder, name), follow_symlinks=True)
-            line = f"{os.path.relpath(folder, path)}\0{name}\0{about.st_size}\0{about.st_mtime_ns}\n"
-            digest.update(os.fsencode(line))
-    return f"folder:{digest.hexdigest()}"
 
 
 def _damage(folder: Path) -> str | None:

@@ -59,18 +59,6 @@ def test_the_arrays_cannot_be_written_to(tmp_path: Path) -> None:
         imported.faces.images[0, 0, 0] = 1
 
 
-def test_a_changed_file_is_read_again(tmp_path: Path) -> None:
-    path, root = write_csv(tmp_path / "a.csv", seed=0), tmp_path / "cache"
-    before, _ = cache.import_faces(path, root)
-    about = path.stat()
-    write_csv(path, seed=1)
-    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns + 1))
-    after, cached = cache.import_faces(path, root)
-    assert not cached
-    assert after.faces.fingerprint == read_faces(path).faces.fingerprint != before.faces.fingerprint
-    assert len(cache.entries(root)) == 2
-
-
 def test_equal_content_is_stored_once(tmp_path: Path) -> None:
     root = tmp_path / "cache"
     a, _ = cache.import_faces(write_csv(tmp_path / "a.csv"), root)
@@ -79,16 +67,6 @@ def test_equal_content_is_stored_once(tmp_path: Path) -> None:
     assert b.source == str(tmp_path / "b.csv") != a.source
     assert [e.fingerprint for e in cache.entries(root)] == [a.faces.fingerprint]
     assert cache.import_faces(tmp_path / "a.csv", root)[0].source == a.source
-
-
-def test_a_folder_is_known_by_its_files(tmp_path: Path) -> None:
-    folder, root = tmp_path / "data", tmp_path / "cache"
-    folder.mkdir()
-    write_csv(folder / "fer2013.csv", seed=0)
-    assert [cache.import_faces(folder, root)[1] for _ in range(2)] == [False, True]
-    write_csv(folder / "fer2013.csv", rows=4, seed=0)
-    imported, cached = cache.import_faces(folder, root)
-    assert (len(imported.faces), cached) == (4, False)
 
 
 def truncate(path: Path) -> None:
@@ -271,6 +249,57 @@ def test_a_damaged_default_is_imported_again_or_an_error(tmp_path: Path) -> None
     write_csv(path, seed=5)  # the source has other content now
     with pytest.raises(DataError, match="choose another default"):
         cache.get_default(root)
+
+
+def as_an_earlier_version_left_it(root: Path, fingerprint: str) -> None:
+    """Its default and its record of the source say nothing of the version of the readers."""
+    for path in (root / "default.json", *(root / "sources").glob("*.json")):
+        about = json.loads(path.read_text())
+        del about["reading"]
+        path.write_text(json.dumps(about | {"fingerprint": fingerprint}))
+
+
+@pytest.mark.parametrize("explicit", [True, False])
+def test_what_an_earlier_version_read_is_read_again(tmp_path: Path, explicit: bool) -> None:
+    root, path = tmp_path / "cache", write_csv(tmp_path / "a.csv")
+    older, _ = cache.import_faces(write_csv(tmp_path / "b.csv", seed=1), root)  # as if it had been read from a.csv
+    now, _ = cache.import_faces(path, root)
+    (root / "sources").joinpath(cache._source_record(root, tmp_path / "b.csv").name).unlink()
+    cache.set_default(now.faces.fingerprint, root)
+    as_an_earlier_version_left_it(root, older.faces.fingerprint)
+    with pytest.warns(UserWarning, match="a.csv: an earlier version of the suite read other samples from it"):
+        found = cache.import_faces(path, root)[0].faces if explicit else cache.get_default(root)
+    assert found is not None and found.fingerprint == now.faces.fingerprint
+    assert cache.import_faces(path, root)[1]
+    if not explicit:
+        again = cache.get_default(root)
+        assert again is not None and again.fingerprint == now.faces.fingerprint
+
+
+def test_what_an_earlier_version_read_alike_stays_without_a_word(tmp_path: Path) -> None:
+    root, path = tmp_path / "cache", write_csv(tmp_path / "a.csv")
+    now, _ = cache.import_faces(path, root)
+    cache.set_default(now.faces.fingerprint, root)
+    as_an_earlier_version_left_it(root, now.faces.fingerprint)
+    found = cache.get_default(root)
+    assert found is not None and found.fingerprint == now.faces.fingerprint
+    assert json.loads((root / "default.json").read_text())["reading"] == cache._READING
+
+
+def test_what_an_earlier_version_read_and_this_one_cannot(tmp_path: Path) -> None:
+    root, path = tmp_path / "cache", write_csv(tmp_path / "a.csv")
+    now, _ = cache.import_faces(path, root)
+    cache.set_default(now.faces.fingerprint, root)
+    as_an_earlier_version_left_it(root, now.faces.fingerprint)
+    about = path.stat()
+    path.write_bytes(b"x" * about.st_size)
+    os.utime(path, ns=(about.st_atime_ns, about.st_mtime_ns))  # the same file, by its stamp
+    with pytest.raises(DataError, match="an earlier version of the suite had imported it; import again"):
+        cache.get_default(root)
+    path.unlink()
+    with pytest.warns(UserWarning, match="imported by an earlier version .*; import again: repro data import .*a.csv"):
+        found = cache.get_default(root)
+    assert found is not None and found.fingerprint == now.faces.fingerprint
 
 
 def test_forget(tmp_path: Path) -> None:
