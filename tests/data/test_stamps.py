@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data import cache
+from fer_jax.data.formats import read_faces
 
 
 def write_csv(path: Path, rows: int = 3, seed: int = 0) -> Path:
