@@ -17,6 +17,7 @@ from typing import Any
 
 import jax
 
+from fer_jax.machine.processor import host_cores
 from fer_jax.vocabulary.errors import UserError
 
 # JAX's own defaults, the same in 0.10.2 and 0.11.2 (jax/_src/config.py). An option that the installed JAX does not have
@@ -152,6 +153,9 @@ def switches(device_kind: str) -> dict[str, str]:
     for name in _OF_NVIDIA if device_kind == "gpu" else ():
         if os.environ.get(name):
             found[name] = os.environ[name]
+    # XLA's threads on a CPU, instead of one for each core of `host_cores`. Sums over them are rounded differently.
+    if device_kind == "cpu" and os.environ.get("NPROC", str(host_cores())) != str(host_cores()):
+        found["NPROC"] = os.environ["NPROC"]
     if device_kind == "cpu" and os.environ.get("FER_JAX_NATIVE", "1") == "0":
         found["FER_JAX_NATIVE"] = "0"
     for name in jax.config.values:

@@ -179,6 +179,8 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     switches: settings of the process that could not be pinned and may change results, such as flags of XLA
     (`fer_jax.machine.process_settings`); part of a run's identity. kernels: what computed convolutions and batch norm:
     "C++", "JAX" or "XLA"; empty in older records. They differ by rounding.
+    begun_on: the device of the first session of a resumed run, if it is another one or has other cores: both round
+    differently. None in older records.
     predictions_sha256: of the file predictions.npz. network_sha256: of the reported parameters
     (`fer_jax.train.history.network_sha256`). Both are empty in older records and without such a file or network.
     failed_step, failed_epoch: if training itself ended the run, the last update (from 0) and its epoch (from 1).
@@ -218,6 +220,7 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     same_run_as: str = ""
     switches: dict[str, str] = {}
     kernels: str = ""
+    begun_on: Device | None = None
     predictions_sha256: str = ""
     network_sha256: str = ""
     started: str

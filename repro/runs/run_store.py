@@ -215,15 +215,21 @@ class StoredRun:
     def register(self, asked: RunRecord) -> RunRecord:
         """Write down the request (settings, claims and their tolerances) before the first update.
 
-        Returns the record to continue with. A resumed run keeps the claims of its first start for comparison.
+        Returns the record to continue with. A resumed run keeps the claims of its first start for comparison, and the
+        device if that was another one.
         """
         path = self._registration
         if not path.exists():
             write_record(path.parent, asked, path.name)
             return asked
         first = read_record(path)
+        begun_on = None if first.device == asked.device else first.device
         return msgspec.structs.replace(
-            asked, spec=first.spec, spec_file_sha256=first.spec_file_sha256, started=first.started
+            asked,
+            spec=first.spec,
+            spec_file_sha256=first.spec_file_sha256,
+            started=first.started,
+            begun_on=begun_on,
         )
 
     def finish(self, record: RunRecord, predictions: bytes | None) -> RunRecord:

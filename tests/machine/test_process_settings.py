@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fer_jax.data.faces import concatenate
+from fer_jax.machine import process_settings
 from fer_jax.machine.process_settings import HARMLESS, PINNED, SettingsError, pin, switches
 from fer_jax.train import engine
 from fer_jax.train.loop import fit
@@ -135,11 +136,15 @@ def test_a_context_of_jax_that_cannot_be_overruled_is_named():
         ),
         ("cpu", {"FER_JAX_NATIVE": "0", "NVIDIA_TF32_OVERRIDE": "0"}, {"FER_JAX_NATIVE": "0"}),
         ("gpu", {"FER_JAX_NATIVE": "0", "NVIDIA_TF32_OVERRIDE": "0"}, {"NVIDIA_TF32_OVERRIDE": "0"}),
+        ("cpu", {"NPROC": "3", "OMP_NUM_THREADS": "1"}, {}),
+        ("cpu", {"NPROC": "1"}, {"NPROC": "1"}),
+        ("gpu", {"NPROC": "1"}, {}),
         ("cpu", {"JAX_ENABLE_X64": "1", "JAX_LOG_COMPILES": "1", "JAX_NEW": "1"}, {"JAX_NEW": "1"}),
     ],
 )
 def test_what_cannot_be_pinned_is_named(device, environment, found, monkeypatch):
-    for name in ("XLA_FLAGS", "FER_JAX_NATIVE"):
+    monkeypatch.setattr(process_settings, "host_cores", lambda: 3)
+    for name in ("XLA_FLAGS", "FER_JAX_NATIVE", "NPROC"):
         monkeypatch.delenv(name, raising=False)
     for name, value in environment.items():
         monkeypatch.setenv(name, value)

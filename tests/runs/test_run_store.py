@@ -15,7 +15,8 @@ from tiny_runs import Killed, stop_at, under
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
-from repro.runs import run_store, runner
+from repro.report.page.runs import _facts
+from repro.runs import recording, run_store, runner
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan, make_plan, settings_sha256
 from repro.runs.records import RunRecord, marker_path, read_record, write_record
@@ -208,3 +209,14 @@ def test_what_a_run_is_compared_with_is_on_disk_before_it_trains_and_stays(do, t
     assert resumed.record.spec_file_sha256 == asked.spec_file_sha256
     assert resumed.record.started == asked.started
     assert not list((tmp_path / "results").rglob("asked.json")), "the ended run's record holds it"
+
+
+def test_a_run_that_goes_on_with_other_cores_says_so(do, monkeypatch):
+    """XLA's sums over threads round differently."""
+    with pytest.raises(Killed):
+        do(report=stop_at(2))
+    monkeypatch.setattr(recording, "host_cores", lambda: 99)
+    record = do().record
+    assert record.begun_on is not None and record.device.host_cores == 99 != record.begun_on.host_cores
+    assert any("another device or number of cores" in fact for _, fact in _facts(record))
+    assert do(fresh=True).record.begun_on is None

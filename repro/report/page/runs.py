@@ -8,7 +8,7 @@ from pathlib import Path, PurePosixPath
 
 from repro.judge.groups import devices
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import RECORD_NAME, RunRecord, switch_words
+from repro.runs.records import RECORD_NAME, Device, RunRecord, switch_words
 from repro.text import units
 
 NOT_RECORDED = "not recorded"
@@ -48,6 +48,10 @@ def run_details(results: Path, path: PurePosixPath, record: RunRecord) -> RunDet
     )
 
 
+def _device(device: Device) -> str:
+    return f"{device.kind}: {devices(device.name, device.count)}, {device.host_cores} cores of the host"
+
+
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     if record.error:
         at = "" if record.failed_step is None else f" (step {record.failed_step:,})"
@@ -80,7 +84,9 @@ def _splits(record: RunRecord) -> str:
 
 def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:
     device = record.device
-    yield "Device", f"{device.kind}: {devices(device.name, device.count)}, {device.host_cores} cores of the host"
+    yield "Device", _device(device)
+    if record.begun_on is not None:
+        yield "Begun on", f"{_device(record.begun_on)}; another device or number of cores rounds differently"
     together = f", {record.seeds_at_once} seeds in one program" if record.seeds_at_once > 1 else ""
     yield "Precision", f"{record.matmul_precision}{together}"
     if record.kernels:
