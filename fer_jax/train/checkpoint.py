@@ -146,6 +146,8 @@ class Checkpoints:
         written = self._digests.get(f"{name}/{epoch}")
         if written is None:
             return f"it was not written to its end, or {_DIGESTS} is damaged"
+        if not (self.folder / name / str(epoch)).is_dir():
+            return "it was deleted"
         try:
             same = folder_sha256(self.folder / name / str(epoch)) == written
         except OSError as error:
