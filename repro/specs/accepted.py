@@ -109,6 +109,8 @@ def _in_words(text: str, path: Path, value: Any, raw: Any, root: Any) -> tuple[s
             words = f"{words} {PATTERN_WORDS.get(pattern[1], f'that matches {pattern[1]}')}"
         elif length := re.search(r" of length >= (\d+)$", text):
             words = f"{words} of at least {length[1]} {'characters' if isinstance(value, str) else 'items'}"
+        elif most := re.search(r" of length <= (\d+)$", text):
+            words = f"{words} of at most {most[1]} {'characters' if isinstance(value, str) else 'entries'}"
         elif bound := re.search(r" ([<>]=? \S+)$", text):
             words = f"{words} {bound[1]}"
         return f"must be {words}, not {_shown(value)}", accepted_values(root, path, raw)

@@ -151,8 +151,9 @@ class PaperSpec(SpecStruct, frozen=True, kw_only=True):
     data: Data | None = None
     model: Model | None = None
     training: Training | None = None
-    variants: dict[Name, Variant] = msgspec.field(default_factory=dict)
-    claims: tuple[Claim, ...] = ()
+    # Bounds on what a stranger's file can cost: every variant is decoded, and claims are compared in pairs.
+    variants: Annotated[dict[Name, Variant], msgspec.Meta(max_length=300)] = msgspec.field(default_factory=dict)
+    claims: Annotated[tuple[Claim, ...], msgspec.Meta(max_length=1000)] = ()
     curves: tuple[Curve, ...] = ()
     tables: tuple[ClaimTable, ...] = ()
     contradictions: tuple[Contradiction, ...] = ()

@@ -4,7 +4,7 @@ import time
 from pathlib import Path
 
 import pytest
-from tiny_paper import TINY
+from tiny_paper import TINY, write_tiny
 
 from repro.specs.bounds import DEEPEST, LONGEST_TEXT, exceeded
 from repro.specs.decode import SpecError, load_spec
@@ -74,3 +74,15 @@ def test_twenty_thousand_layers(tmp_path: Path) -> None:
     (tmp_path / "x.toml").write_text(before + many + layers + after)
     with pytest.raises(SpecError, match="layers"):
         load_spec(tmp_path / "x.toml")
+
+
+@pytest.mark.parametrize(("what", "most"), [("claims", 1000), ("variants", 300)])
+def test_what_is_compared_in_pairs_is_bounded(tmp_path: Path, what: str, most: int) -> None:
+    """5,000 claims took forensics more than 90 s, and 3,000 variants every command."""
+    begin, end = ("[[claims]]\nid = ", "[[contradictions]]") if what == "claims" else ("[variants.tanh]", "[[claims]]")
+    block = TINY[TINY.rindex(begin) : TINY.index(end)]
+    name = "loss" if what == "claims" else "tanh"
+    more = "".join(block.replace(name, f"{name}{number}", 1) for number in range(most))
+    path = write_tiny(tmp_path, (block, block + more))
+    with pytest.raises(SpecError, match=rf"{what}: must be .* of at most {most} entries"):
+        load_spec(path)
