@@ -39,6 +39,21 @@ def lacks_network(folder: Path, record: RunRecord) -> bool:
     return bool(record.metrics) and network_folder(folder, record) is None
 
 
+def compared(kept: RunRecord, again: RunRecord) -> str:
+    """Whether a network that was trained again gives the numbers of its record, in words."""
+    if kept.history == again.history and kept.metrics == again.metrics:
+        return "the network is trained again, with exactly the numbers of the record"
+    numbers = "; ".join(
+        f"{split} {metrics.accuracy:.2%} recorded, {again.metrics[split].accuracy:.2%} now"
+        for split, metrics in kept.metrics.items()
+        if split in again.metrics
+    )
+    return (
+        f"the network is trained again, and its numbers differ ({numbers}; another machine rounds differently). The "
+        f"record stays; the network has its own in {NETWORK_RECORD_NAME}"
+    )
+
+
 def training_command(record: RunRecord) -> str:
     """The command that makes the run. It also makes the seeds before this one."""
     bundled = {path.stem for path in paper_files()}

@@ -21,7 +21,7 @@ from fer_jax.machine.precision import choose_precision, default_precision
 from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
 from repro.runs.folders import refuse_links, run_folder
-from repro.runs.network_files import NETWORK_RECORD_NAME, lacks_network
+from repro.runs.network_files import NETWORK_RECORD_NAME, compared, lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.predictions import PREDICTIONS_NAME
 from repro.runs.recording import duplicates_version
@@ -242,7 +242,7 @@ class StoredRun:
             self._put(record, predictions)
         else:
             write_record(self.folder, record, NETWORK_RECORD_NAME)
-            self.context.say(f"{self.folder}: {_compared(kept, record)}")
+            self.context.say(f"{self.folder}: {compared(kept, record)}")
         marker_path(self.folder).unlink(missing_ok=True)
         self._registration.unlink(missing_ok=True)
         self._replaces.unlink(missing_ok=True)
@@ -306,21 +306,6 @@ class StoredRun:
                 write_record(self.folder, record)
         for older in (FAILURE_NAME, NETWORK_RECORD_NAME):
             (self.folder / older).unlink(missing_ok=True)
-
-
-def _compared(kept: RunRecord, again: RunRecord) -> str:
-    """Whether a network that was trained again gives the numbers of its record, in words."""
-    if kept.history == again.history and kept.metrics == again.metrics:
-        return "the network is trained again, with exactly the numbers of the record"
-    numbers = "; ".join(
-        f"{split} {metrics.accuracy:.2%} recorded, {again.metrics[split].accuracy:.2%} now"
-        for split, metrics in kept.metrics.items()
-        if split in again.metrics
-    )
-    return (
-        f"the network is trained again, and its numbers differ ({numbers}; another machine rounds differently). The "
-        f"record stays; the network has its own in {NETWORK_RECORD_NAME}"
-    )
 
 
 def folder_of(plan: RunPlan, context: RunContext) -> Path:
