@@ -19,7 +19,7 @@ from repro.judge.headline_runs import HeadlineRuns, headline_runs
 from repro.judge.main_claim import claim_for
 from repro.judge.measured import figure, metrics_of
 from repro.report.forensics_section import summary
-from repro.report.inputs import paper_audits, paper_runs
+from repro.report.inputs import paper_records
 from repro.report.protocol_table import NOT_RUN, answer_cells, other_cell, published_cell
 from repro.report.tables import describe
 from repro.runs.dataset import Dataset
@@ -152,9 +152,9 @@ def verdict_card(
         claim="no claim with `headline = true`" if claim is None else f"{units.reported(claim)} {describe(claim)}",
         printed_numbers=summary(loaded.spec.passages, findings) if findings else "",
     )
-    audits = paper_audits(loaded, results)
+    runs, audits = paper_records(loaded, results)
     if claim is not None:
-        found = headline_runs(paper_runs(loaded, results), audits, claim)
+        found = headline_runs(runs, audits, claim)
         card = _with_judgement(card, _preferred(found, dataset))
         card = msgspec.structs.replace(card, overlap=_audited(claim, audits))
     return msgspec.structs.replace(card, next=tuple(_next(loaded, card, dataset)))

@@ -84,7 +84,7 @@ def test_decided_after_three_seeds(tmp_path, run):
     assert again.stderr.count("done already") == 3
 
 
-@pytest.mark.filterwarnings("default::repro.runs.records.RecordWarning")
+@pytest.mark.filterwarnings("default::repro.runs.record_files.RecordWarning")
 @pytest.mark.parametrize("fresh", [(), ("--fresh",)])
 def test_a_record_that_cannot_be_read_counts_as_none(tmp_path, run, fresh):
     paper = write_tiny(tmp_path, FAR, SHORT)
