@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_jax.vocabulary.errors import UserError
+from repro.specs.bounds import printable
 from repro.text.document import (
     Block,
     Details,
@@ -21,7 +22,6 @@ from repro.text.document import (
     Section,
     Table,
     plain,
-    printable,
     safe_target,
     spans,
 )
