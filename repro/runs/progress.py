@@ -72,8 +72,8 @@ class ProgressLine:
 
     def epoch(self, progress: EpochProgress) -> None:
         """Show a finished epoch: loss, accuracy, images/s, time left."""
-        self._heartbeat.spoke()
         entry = progress.entry
+        self._heartbeat.under_way(f"training, epoch {min(entry['epoch'] + 1, progress.epochs)} of {progress.epochs}")
         trained = [f"loss {entry['train']['loss']:.4f}", f"accuracy {entry['train']['accuracy']:.1%}"]
         evaluated = [f"{name} {f['accuracy']:.1%}" for name, f in entry["splits"].items()]
         speed = f"{progress.images_per_s:,.0f} images/s"
