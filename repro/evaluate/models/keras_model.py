@@ -7,6 +7,7 @@ the description of the network is read first, and a file with any of these is no
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import zipfile
@@ -27,6 +28,8 @@ def open_keras(path: Path, hdf5: bool) -> OpenedModel:
     """Raises EvaluationError for a file that is none of a network, or that would run a program."""
     config = _hdf5_config(path) if hdf5 else _zip_config(path)
     check_config(path, config)
+    if not hdf5:
+        _check_weights(path)
     os.environ.setdefault("KERAS_BACKEND", "jax")  # JAX is there in any case; TensorFlow need not be
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import keras  # pyright: ignore[reportMissingImports]
@@ -66,6 +69,22 @@ def _zip_config(path: Path) -> Any:
         raise
     except Exception as error:
         raise EvaluationError(f"{path}: no file of Keras ({words_of(error)})") from None
+
+
+def _check_weights(path: Path) -> None:
+    """Raises EvaluationError if the weights within the archive lead to other files."""
+    import h5py  # pyright: ignore[reportMissingImports]
+
+    try:
+        with zipfile.ZipFile(path) as archive, archive.open("model.weights.h5") as weights:
+            content = io.BytesIO(weights.read())
+        with h5py.File(content, "r") as file:
+            for name in _leads_out(file, h5py):
+                raise EvaluationError(f"{path}: its {name!r} is in another file; such a file is not read")
+    except EvaluationError:
+        raise
+    except Exception as error:
+        raise EvaluationError(f"{path}: no weights of Keras ({words_of(error)})") from None
 
 
 def _hdf5_config(path: Path) -> Any:

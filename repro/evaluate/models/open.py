@@ -18,7 +18,7 @@ PREDICTIONS: tuple[Form, ...] = ("csv", "npz")
 # The extra of each kind of file, and its packages: each entry needs one of its names.
 EXTRAS: dict[Form, tuple[str, tuple[tuple[str, ...], ...]]] = {
     "onnx": ("evaluate-onnx", (("onnx",), ("onnxruntime",))),
-    "keras": ("evaluate-keras", (("keras",),)),
+    "keras": ("evaluate-keras", (("keras",), ("h5py",))),
     "keras-hdf5": ("evaluate-keras", (("keras",), ("h5py",))),
     "tflite": ("evaluate-tflite", (("ai_edge_litert", "tensorflow"),)),
     "torchscript": ("evaluate-torch", (("torch",),)),

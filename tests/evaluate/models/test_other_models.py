@@ -154,6 +154,13 @@ def test_an_hdf5_file_that_leads_elsewhere_is_not_read(tmp_path):
         file["weights"] = h5py.ExternalLink("/etc/passwd", "/")
     with pytest.raises(EvaluationError, match="'/weights' is in another file"):
         open_model(str(tmp_path / "net.h5"))
+    with h5py.File(tmp_path / "model.weights.h5", "w") as file:
+        file["layers"] = h5py.ExternalLink("/etc/passwd", "/")
+    with zipfile.ZipFile(tmp_path / "net.keras", "w") as archive:
+        archive.writestr("config.json", json.dumps({"class_name": "Sequential"}))
+        archive.write(tmp_path / "model.weights.h5", "model.weights.h5")
+    with pytest.raises(EvaluationError, match="'/layers' is in another file"):
+        open_model(str(tmp_path / "net.keras"))
 
 
 @pytest.mark.filterwarnings("ignore")
