@@ -42,7 +42,8 @@ Accuracy on PrivateTest of FER-2013, in the order of the *clean* accuracy. *Offi
 leaves out those that show an image of Training or PublicTest, and counts each image once: what a network gives on
 images that it has not seen. Every figure is computed again from the predictions beside the record when this page is
 checked. Several seeds: mean ± standard deviation. The interval is for other images of this kind; differences of
-neighbours that are within it say nothing (`repro compare`)."""
+neighbours that are within it say nothing (`repro compare`). Images/s is that of the network alone; its record names the
+machine and what else ran there."""
 ADD = """\
 To add a network, evaluate it with `repro evaluate`, describe it in a file of the folder `leaderboard`, and open a pull
 request with this file and the folder of the record: see docs/evaluate.md."""
