@@ -37,12 +37,13 @@ class AnsweredSplit:
 
 @dataclass(frozen=True)
 class AnsweredSplits:
-    """splits: by USAGES. images_per_s: 0 for a file of predictions; batch: faces per call."""
+    """splits: by USAGES. images_per_s: 0 for a file of predictions; batch: faces per call. notes: what is odd."""
 
     splits: dict[str, AnsweredSplit]
     settings: Settings
     images_per_s: float = 0.0
     batch: int = 0
+    notes: tuple[str, ...] = ()
 
 
 def from_model(
@@ -76,7 +77,8 @@ def from_model(
         check_count(found.outputs.shape[1], where)
         outputs[name] = found.outputs
         speed = found.images_per_s if name == split else speed
-    labels = _fitting(settings.labels, settings.sources["labels"], outputs, faces, split, where)
+    labels = settings.labels
+    notes = _odd(labels, settings.sources["labels"], outputs, faces, split, where)
     kind: OutputKind = "probabilities" if all(kind_of(one) == "probabilities" for one in outputs.values()) else "scores"
     return AnsweredSplits(
         {
@@ -88,6 +90,7 @@ def from_model(
         ),
         speed,
         opened.batch or batch,
+        notes,
     )
 
 
@@ -116,7 +119,7 @@ def from_predictions(path: Path, faces: Faces, split: str, order: tuple[str, ...
         outputs = checked_outputs(held.outputs[sort], len(sample), str(path))
         check_count(outputs.shape[1], str(path))
         raw, kind = {name: outputs[place] for name, place in parts.items()}, kind_of(outputs)
-    labels = _fitting(labels, source, raw, faces, split, str(path))
+    notes = _odd(labels, source, raw, faces, split, str(path))
     found = {
         name: _answered(sample[place], probabilities(raw[name], "probabilities" if kind == "labels" else kind, labels))
         for name, place in parts.items()
@@ -124,14 +127,14 @@ def from_predictions(path: Path, faces: Faces, split: str, order: tuple[str, ...
     if kind == "labels":
         found = {name: AnsweredSplit(one.sample, one.predicted, None) for name, one in found.items()}
     settings = Settings(preprocessing=None, labels=labels, sources={"labels": source}, outputs=kind)
-    return AnsweredSplits(found, settings)
+    return AnsweredSplits(found, settings, notes=notes)
 
 
 def _answered(sample: np.ndarray, probability: np.ndarray) -> AnsweredSplit:
     return AnsweredSplit(sample, probability.argmax(1), probability)
 
 
-def _fitting(
+def _odd(
     labels: tuple[str, ...],
     source: Source,
     outputs: dict[str, np.ndarray],
@@ -139,8 +142,11 @@ def _fitting(
     split: str,
     where: str,
 ) -> tuple[str, ...]:
-    """The order, if no other fits plainly better. Looked for on Training where that was predicted, so that the accuracy
-    elsewhere chooses nothing. Raises EvaluationError that names the other order."""
+    """What speaks against the order of labels, or against the preprocessing, in words.
+
+    Looked for on Training if that was predicted, so that the accuracy elsewhere chooses nothing. Raises EvaluationError
+    that names the other order, if this one was not given by the user.
+    """
     count = next(iter(outputs.values())).shape[1]
     if len(labels) != count:
         if source == "assumed":
@@ -153,14 +159,19 @@ def _fitting(
     known = label != UNLABELLED
     answered, label = outputs[name].argmax(1)[known], label[known]
     now, (other, best) = accuracy_in(labels, answered, label), best_order(answered, label, count)
+    frequent = np.bincount(label, minlength=len(EMOTIONS)).max() / max(1, len(label))
+    constant = f"always answering the most frequent emotion gives {frequent:.1%}"
     if best - now > CLEARLY and source != "given":
-        frequent = np.bincount(label, minlength=len(EMOTIONS)).max() / max(1, len(label))
         raise EvaluationError(
             f"{where}: {now:.1%} of {name} with the order of labels that {_SOURCE[source]} ({order_words(labels)}); "
-            f"always answering the most frequent emotion gives {frequent:.1%}. The order {order_words(other)} would "
-            f"give {best:.1%}: say which is right, with --labels {order_words(other)} or --labels {order_words(labels)}"
+            f"{constant}. The order {order_words(other)} would give {best:.1%}: say which is right, with --labels "
+            f"{order_words(other)} or --labels {order_words(labels)}"
         )
-    return labels
+    if best - now > CLEARLY:
+        return (f"On {name}, the order of labels {order_words(other)} would give {best:.1%} instead of {now:.1%}",)
+    if now <= frequent:
+        return (f"{now:.1%} of {name}, but {constant}: is the preprocessing right? Try --find-preprocessing",)
+    return ()
 
 
 _SOURCE = {"assumed": "is assumed", "metadata": "is in the file", "search": "was found", "shape": "is assumed"}

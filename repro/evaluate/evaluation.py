@@ -80,9 +80,10 @@ def evaluate(
     faces = dataset.faces
     if not (faces.usage == USAGES.index(request.split)).any():
         raise EvaluationError(f"the dataset {dataset.name} has no samples of {request.split}")
+    found, model = _answers(request, faces, say)
+    model = msgspec.structs.replace(model, notes=(*model.notes, *found.notes))
     say("looking for copies")
     pairs = copy_pairs(faces, results)
-    found, model = _answers(request, faces, say)
     splits = {split: _labelled(faces, split, found) for split in found.splits}
     training = splits.pop(TRAINING, None) if request.split != TRAINING else splits.get(TRAINING)
     temperature, tempered = _temperature(splits)
