@@ -72,6 +72,7 @@ def test_the_commands_are_all_there():
         "data status",
         "data import",
         "data get",
+        "data export",
     }
     assert {" ".join(path) for path in ALL_COMMANDS} == expected
 
