@@ -61,7 +61,7 @@ def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
 
 @contextmanager
 def _plugin_troubles() -> Iterator[list[str]]:
-    """What JAX logs of plugins that cannot be used, each in one line. JAX itself prints a traceback and goes on."""
+    """What JAX logs of plugins that cannot be used, each in one line. JAX itself prints a traceback and continues."""
     logger, found = logging.getLogger("jax._src.xla_bridge"), []
 
     def keep(record: logging.LogRecord) -> bool:

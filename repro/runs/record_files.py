@@ -35,7 +35,7 @@ class RecordWarning(UserWarning):
 
 
 def leave_out(error: RecordError) -> None:
-    """Warn of a record of any kind that a command goes on without."""
+    """Warn of a record of any kind that a command does without."""
     warnings.warn(f"left out: {error}", RecordWarning, stacklevel=1)  # one place: each is said once
 
 
