@@ -94,6 +94,13 @@ def _results(record: RunRecord) -> Iterator[str]:
     if record.status != "failed":
         if not record.spec or not record.history or not record.metrics:
             yield f"a run that is {record.status} without spec, history or metrics"
+        training = record.spec.get("training")
+        if not isinstance(training, dict) or not isinstance(training.get("batch_size"), int):
+            yield "spec: no training settings with a batch_size"
+        elif not isinstance(training.get("evaluate_every_steps"), int | None):
+            yield "spec: training.evaluate_every_steps is no number"
+        elif (training.get("evaluate_every_steps") or 1) < 1:
+            yield "spec: training.evaluate_every_steps is below 1"
         if "train" not in record.data.splits:
             yield "data.splits: no train"
     for name in {*record.data.splits, *record.metrics, *record.ranking, *record.best}:

@@ -212,6 +212,19 @@ def _face(data: Any, place: str) -> tuple[np.ndarray, bool]:
     raise DataError(f"{place}: no image bytes; a copy whose images are embedded is needed")
 
 
+def _value(cell: Any, place: str) -> Any:
+    """The content of a cell. DataError for a list of more numbers than an image has, which Python would need 8 bytes
+    each for."""
+    import pyarrow
+
+    numbers = cell.values if isinstance(cell, pyarrow.ListScalar) else None
+    while isinstance(numbers, pyarrow.ListArray | pyarrow.LargeListArray | pyarrow.FixedSizeListArray):
+        numbers = numbers.flatten()
+    if numbers is not None and len(numbers) > PIXELS:
+        raise DataError(f"{place}: an image has more than {PIXELS:,} numbers")
+    return cell.as_py()
+
+
 def _rows(file: Any, table: _Table, reading: Reading) -> Iterator[tuple[Any, Any, Any]]:
     """The cells of one row after the other, converted one at a time: a batch may hold one large value many times."""
     place = str(table.path)
@@ -219,19 +232,15 @@ def _rows(file: Any, table: _Table, reading: Reading) -> Iterator[tuple[Any, Any
     reading.budget.rows(place, metadata.num_rows)
     wanted = [table.image, table.label, *([table.usage_column] if table.usage_column else [])]
     for group in range(metadata.num_row_groups):
-        about = metadata.row_group(group)
-        columns = [about.column(i) for i in range(about.num_columns)]
-        needed = [c for c in columns if c.path_in_schema.split(".")[0] in wanted]
-        if any(c.num_values > PIXELS * max(about.num_rows, 1) + SIDE for c in needed):
-            raise DataError(f"{place}: an image has more than {PIXELS:,} numbers")
-        size = sum(max(0, c.total_uncompressed_size) for c in needed)
+        # Of all columns: Arrow ends the process when it is asked for a column whose statistics contradict each other.
+        size = max(0, metadata.row_group(group).total_byte_size)
         reading.budget.claim(place, size)
         at_once = max(1, min(_MOST_AT_ONCE, _BATCH_BYTES // max(size, 1)))
         for batch in file.iter_batches(batch_size=at_once, row_groups=[group], columns=wanted, use_threads=False):
             reading.budget.spend(place, min(batch.nbytes, size))
             cells = [batch.column(batch.schema.get_field_index(name)) for name in wanted]
             for row in range(batch.num_rows):
-                values = [column[row].as_py() for column in cells]
+                values = [_value(column[row], place) for column in cells]
                 yield values[0], values[1], values[2] if table.usage_column else None
 
 

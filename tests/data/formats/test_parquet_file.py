@@ -1,5 +1,6 @@
 """Hugging Face parquet files: labels by the names in the metadata, splits by file name."""
 
+import contextlib
 import io
 import json
 import sys
@@ -192,6 +193,16 @@ def test_rows_are_left_out_on_request(tmp_path: Path) -> None:
     path = table(tmp_path / "train.parquet", image=[png(face(0)), b"", png(face(1))], label=["sad", "sad", "calm"])
     imported = read_faces(path, skip_bad=True)
     assert (len(imported.faces), len(imported.skipped)) == (1, 2)
+
+
+def test_metadata_that_contradict_each_other_do_not_end_the_process(tmp_path: Path) -> None:
+    """Asked for a column of such a file, Arrow calls std::terminate. Found by fuzzing."""
+    path = table(tmp_path / "train.parquet", image=[face(0).tolist()], emotion=[3])
+    content = path.read_bytes()
+    for at in range(len(content) - 850, len(content) - 700):
+        path.write_bytes(content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :])
+        with contextlib.suppress(DataError):
+            read_faces(path)
 
 
 def test_missing_columns_and_truncation(tmp_path: Path) -> None:
