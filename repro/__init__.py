@@ -15,6 +15,7 @@ STARTED_AT = time.perf_counter()  # the first line of the suite that a process r
 _WHERE = {
     "audit_arrays": "data",
     "audit_split": "data",
+    "evaluate": "evaluation",
     "load_data": "data",
     "paper": "papers",
     "run": "runs",

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS, USAGES, Faces
-from repro.evaluate.subsets import CopyPairs
+from repro.evaluation.subsets import CopyPairs
 from repro.runs.dataset import Dataset
 
 SIZES = (60, 30, 40)  # Training, PublicTest, PrivateTest

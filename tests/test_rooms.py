@@ -50,14 +50,14 @@ _IMPORTS = {
     "repro.explain": "fer_jax vocabulary machine data duplicates specs text runs statistics judge",
     "repro.bench": "fer_jax vocabulary machine data duplicates train specs text runs",
     "repro.report.figures": "data specs text runs statistics audit judge",
-    "repro.evaluate": "vocabulary machine data duplicates specs text runs statistics audit judge report.figures",
+    "repro.evaluation": "vocabulary machine data duplicates specs text runs statistics audit judge report.figures",
     "repro.report": (
         "vocabulary data duplicates specs text runs statistics audit forensics judge explain bench report.figures"
     ),
     "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
     "repro.api": (
         "vocabulary machine data duplicates specs text runs statistics audit forensics judge report.figures report "
-        "report.page"
+        "report.page evaluation"
     ),
     "repro.use": "vocabulary machine data train specs runs",
     "repro.use.recognition": "vocabulary data text use",
@@ -65,7 +65,7 @@ _IMPORTS = {
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
-        "evaluate report.figures report report.page use use.recognition use.export use.serve"
+        "evaluation report.figures report report.page use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data text runs use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",

@@ -34,8 +34,8 @@ def compare(first: str, second: str, split: str, results: Path, as_json: bool) -
     Paired by sample: McNemar's exact test, and a bootstrap of images and seeds. By seed: the interval of the difference
     of means.
     """
-    from repro.evaluate.comparison import compare_networks, read_contestant
-    from repro.evaluate.comparison_text import comparison_document
+    from repro.evaluation.comparison import compare_networks, read_contestant
+    from repro.evaluation.comparison_text import comparison_document
     from repro.text.export import as_builtins
     from repro.text.terminal import terminal
 

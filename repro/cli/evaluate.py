@@ -80,10 +80,10 @@ def evaluate(model: str, source: str | None, results: Path, no_record: bool, as_
     Prints accuracy with and without copies of training images, with intervals, per emotion, and calibration. Writes a
     record to results/evaluations.
     """
-    from repro.evaluate.evaluation import evaluate as evaluated
-    from repro.evaluate.record_folder import write_folder
-    from repro.evaluate.records import evaluation_folder
-    from repro.evaluate.text import evaluation_document
+    from repro.evaluation.evaluate import evaluate_dataset
+    from repro.evaluation.record_folder import write_folder
+    from repro.evaluation.records import evaluation_folder
+    from repro.evaluation.text import evaluation_document
     from repro.runs.dataset import SYNTHETIC_WARNING, open_dataset
     from repro.text.export import as_builtins
     from repro.text.terminal import terminal
@@ -92,7 +92,7 @@ def evaluate(model: str, source: str | None, results: Path, no_record: bool, as_
     dataset = open_dataset(source)
     if dataset.faces.synthetic:
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
-    record, answers = evaluated(request, dataset, results, lambda words: click.echo(f"{words} ...", err=True))
+    record, answers = evaluate_dataset(request, dataset, results, lambda words: click.echo(f"{words} ...", err=True))
     if not no_record:
         folder = evaluation_folder(results, record.name)
         record = write_folder(folder, record, answers)
@@ -106,11 +106,11 @@ def evaluate(model: str, source: str | None, results: Path, no_record: bool, as_
 
 
 def _request(model: str, options: dict[str, Any]) -> Any:
-    """Options as `repro.evaluate.evaluation.EvaluationRequest`. Raises EvaluationError for text that is none."""
-    from repro.evaluate.claim import parse_fraction
-    from repro.evaluate.evaluation import EvaluationRequest
-    from repro.evaluate.options import parse_preprocessing, parse_splits
-    from repro.evaluate.records import ClaimedAccuracy
+    """Options as `repro.evaluation.evaluate.EvaluationRequest`. Raises EvaluationError for text that is none."""
+    from repro.evaluation.claim import parse_fraction
+    from repro.evaluation.evaluate import EvaluationRequest
+    from repro.evaluation.options import parse_preprocessing, parse_splits
+    from repro.evaluation.records import ClaimedAccuracy
 
     claim = None
     if options["claim"]:

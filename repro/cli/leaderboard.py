@@ -34,9 +34,9 @@ def leaderboard(entries: Path, results: Path, check: bool, as_json: bool) -> Non
 
     Every figure of a record is computed again from the predictions beside it.
     """
-    from repro.evaluate.entries import read_entries
-    from repro.evaluate.leaderboard import leaderboard as made
-    from repro.evaluate.leaderboard_page import (
+    from repro.evaluation.entries import read_entries
+    from repro.evaluation.leaderboard import leaderboard as made
+    from repro.evaluation.leaderboard_page import (
         check_leaderboard,
         leaderboard_document,
         leaderboard_table,

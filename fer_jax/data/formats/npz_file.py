@@ -6,7 +6,7 @@ import zipfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.lib import format as npy_format
@@ -33,6 +33,20 @@ def read_npz(path: Path, reading: Reading) -> Imported:
         others = [_without_content(_array_name(n), path) for n in archive.namelist()[:_MOST_ARRAYS] if n not in names]
         sources = [_of_member(archive, name, path, reading.budget) for name in names[:_MOST_ARRAYS]]
         return read_arrays([*sources, *others], "npz", path, reading)
+
+
+def load_arrays(file: Path | BinaryIO, most_bytes: int) -> dict[str, np.ndarray]:
+    """All arrays of an ``.npz`` by name. Nothing is unpickled.
+
+    Raises DataError if they unpack to more than `most_bytes`, which is found before anything is unpacked, and what
+    zipfile, zlib and NumPy raise for a damaged file.
+    """
+    with zipfile.ZipFile(file) as archive:  # a member never yields more than its entry says
+        unpacked = sum(entry.file_size for entry in archive.infolist())
+    if unpacked > most_bytes:
+        raise DataError(f"it unpacks to {unpacked:,} bytes; at most {most_bytes:,} are read")
+    with np.load(file, allow_pickle=False) as held:
+        return dict(held)
 
 
 def read_npy_files(paths: list[Path], folder: Path, reading: Reading) -> Imported:
