@@ -18,14 +18,14 @@ tables and plots; `to_frame()` gives a pandas data frame. What cannot be done ra
 ```python
 import repro
 
-repro.paper("teta2022").forensics()                          # no data needed
+repro.paper("teta2022").forensics()  # no data needed
 data = repro.load_data("fer2013.csv")
-repro.audit_split(data, "Training", "PrivateTest")           # which test images are also in training?
-repro.audit_arrays(x_train, x_test)                          # the same for any uint8 images
-repro.evaluate("network.onnx", data, claim="66%")             # a network or predictions from elsewhere
+repro.audit_split(data, "Training", "PrivateTest")  # which test images are also in training?
+repro.audit_arrays(x_train, x_test)  # the same for any uint8 images
+repro.evaluate("network.onnx", data, claim="66%")  # a network or predictions from elsewhere
 runs = repro.run("teta2022", protocol="clean", seeds=3, data="fer2013.csv")
 runs.to_frame(), runs.plot_learning(), runs.confusion()
-repro.verdict(claim="61 %", values=[0.572, 0.551, 0.589])    # does a number reproduce?
+repro.verdict(claim="61 %", values=[0.572, 0.551, 0.589])  # does a number reproduce?
 ```"""
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from repro.cli.options import json_option, results_option
+from repro.cli.starting import sign_of_life
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import PROTOCOLS
@@ -69,21 +70,22 @@ def audit_paper_command(
 
     On real data with all protocols, the result is kept in the results folder for `repro report`.
     """
-    from repro.audit.paper import audit_document, audit_paper
-    from repro.audit.records import write_audit
-    from repro.report.audit_section import audit_blocks
-    from repro.runs.dataset import open_dataset
-    from repro.runs.kept_specs import keep_spec
-    from repro.text.document import Document
-    from repro.text.terminal import terminal
+    with sign_of_life():
+        from repro.audit.paper import audit_document, audit_paper
+        from repro.audit.records import write_audit
+        from repro.report.audit_section import audit_blocks
+        from repro.runs.dataset import open_dataset
+        from repro.runs.kept_specs import keep_spec
+        from repro.text.document import Document
+        from repro.text.terminal import terminal
 
-    loaded = find_paper(paper, results)
-    loaded.resolve_data(variant)
-    dataset = open_dataset(source)
+        loaded = find_paper(paper, results)
+        loaded.resolve_data(variant)
+        dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
-    record = audit_paper(
-        loaded, dataset, variant=variant, protocols=[one for one in PROTOCOLS if protocol in (one, "all")]
-    )
+    protocols = [one for one in PROTOCOLS if protocol in (one, "all")]
+    with sign_of_life("comparing the images of the splits"):
+        record = audit_paper(loaded, dataset, variant=variant, protocols=protocols)
     if as_json:
         click.echo(json.dumps([audit_document(one) for one in record.audits], indent=2))
     else:
@@ -116,16 +118,18 @@ def audit_data_command(source: str | None, ferplus: Path | None, out: Path, cand
 
     The first search of a dataset compares all pairs of its samples. The result is kept in the cache.
     """
-    from repro.audit.contact_sheet import contact_sheet
-    from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
-    from repro.audit.records import write_data_audit
-    from repro.report.data_section import data_section
-    from repro.runs.dataset import open_dataset
-    from repro.text.terminal import terminal_blocks
+    with sign_of_life():
+        from repro.audit.contact_sheet import contact_sheet
+        from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
+        from repro.audit.records import write_data_audit
+        from repro.report.data_section import data_section
+        from repro.runs.dataset import open_dataset
+        from repro.text.terminal import terminal_blocks
 
-    dataset = open_dataset(source)
+        dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
-    pairs = search_duplicates(dataset.faces, candidates)
+    with sign_of_life("searching for duplicates"):
+        pairs = search_duplicates(dataset.faces, candidates)
     found = audit_data(dataset, pairs, candidates=candidates, ferplus=ferplus)
     write_pairs_csv(out / "duplicates.csv", dataset.faces, pairs)
     shown = contact_sheet(out / "duplicates.png", dataset.faces, pairs)

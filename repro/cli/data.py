@@ -8,6 +8,7 @@ from typing import Any
 import click
 
 from repro.cli.options import example, json_option, print_json
+from repro.cli.starting import sign_of_life
 
 
 @click.group(epilog=example("repro data status", "repro data import fer2013.csv", "repro data get --from kaggle"))
@@ -87,9 +88,10 @@ def export(path: Path, protocol: str, form: str | None, dataset: str | None, as_
     if form is None:
         endings = ", ".join(filter(None, known))
         raise click.UsageError(f"{path}: its ending names no format ({endings}, none for a folder); give --format")
-    from repro.splits.export import export_split, export_text
+    with sign_of_life("preparing the splits"):
+        from repro.splits.export import export_split, export_text
 
-    written = export_split(path, protocol=protocol, form=form, data=dataset)
+        written = export_split(path, protocol=protocol, form=form, data=dataset)
     if as_json:
         print_json(written)
     else:

@@ -9,6 +9,7 @@ from pathlib import Path
 import click
 
 from repro.cli.options import json_option, results_option
+from repro.cli.starting import sign_of_life
 from repro.use.export.errors import ExportError
 
 EXAMPLE = """\
@@ -48,8 +49,9 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     check_destination(path)
     is_folder = "/" in run or "\\" in run or (Path(run) / RECORD_NAME).exists() or Path(run).name == RECORD_NAME
     folder = find_trained(results, run=run) if is_folder else find_trained(results, paper=run)
-    trained = load_trained(folder)
-    model = write_onnx(path, trained)
+    with sign_of_life("loading the network"):
+        trained = load_trained(folder)
+        model = write_onnx(path, trained)
     click.echo(trained.describe(), err=True)
     if as_json:
         click.echo(json.dumps(export_document(path, folder, model), indent=2, ensure_ascii=False))

@@ -13,6 +13,7 @@ import click
 from fer_jax.vocabulary.counted import counted
 from repro.cli.options import face_options, json_option, network_options
 from repro.cli.recogniser import open_recogniser
+from repro.cli.starting import sign_of_life
 
 if TYPE_CHECKING:
     from repro.use.recognition.predict import Recognised
@@ -71,7 +72,8 @@ def predict(
     detector = None
     if not no_detect:
         detector = open_detector(photograph_face_px=PHOTOGRAPH_FACE_PX, min_face=min_face, min_score=min_score)
-    recogniser = open_recogniser(results, run, paper, detector)
+    with sign_of_life("loading the network"):
+        recogniser = open_recogniser(results, run, paper, detector)
 
     from repro.use.recognition import predict as files
     from repro.use.recognition import rows

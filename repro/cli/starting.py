@@ -1,4 +1,4 @@
-"""What a command that trains does while JAX is imported, which takes seconds. Imports nothing slow."""
+"""What a command does while JAX is imported or a search runs, which takes seconds. Imports nothing slow."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def begin_kernels(device: str) -> None:
         library.begin(_say)
 
 
-def sign_of_life() -> Heartbeat:
-    """Around imports and the opening of the data: no long silence on standard error."""
-    return Heartbeat(_say, "loading JAX and the data")
+def sign_of_life(stage: str = "loading JAX and the data") -> Heartbeat:
+    """Around what takes seconds, in words: no long silence on standard error."""
+    return Heartbeat(_say, stage)
 
 
 def _say(text: str) -> None:

@@ -9,6 +9,7 @@ import click
 from fer_jax.vocabulary.counted import counted
 from repro.cli.options import face_options, network_options
 from repro.cli.recogniser import open_recogniser
+from repro.cli.starting import sign_of_life
 
 EXAMPLE = """\
 \b
@@ -51,7 +52,8 @@ def webcam(
     from repro.use.recognition.detection import LIVE_SEARCH_PX, open_detector
 
     detector = open_detector(LIVE_SEARCH_PX, min_face=min_face, min_score=min_score)
-    recogniser = open_recogniser(results, run, paper, detector)
+    with sign_of_life("loading the network"):
+        recogniser = open_recogniser(results, run, paper, detector)
 
     from repro.use.recognition.webcam import mark_video, watch
 
