@@ -64,6 +64,7 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setitem(os.environ, "FER_JAX_CACHE", str(folder / "fer_jax"))
         patch.setitem(os.environ, "XDG_CACHE_HOME", str(folder))
+        patch.setitem(os.environ, "COLUMNS", "120")  # text wraps alike whatever terminal the tests run in
         if compiler() is None:
             patch.setitem(os.environ, "FER_JAX_NATIVE", "0")  # its absence is a warning, and so an error of a test
         keep_compiled_programs()

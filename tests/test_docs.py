@@ -171,6 +171,7 @@ OF_THE_READER = {
     "results/runs/.../run.json",
     "results/runs/",
     "results/runs/PAPER/VARIANT/gpu/",
+    "results/specs/ID.toml",
     "results/gpu/logs/",
 }
 

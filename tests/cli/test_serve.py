@@ -21,7 +21,7 @@ def test_a_missing_package_is_one_sentence_with_its_remedy(package):
 
 def test_a_token_that_could_be_guessed_is_refused():
     told = CliRunner().invoke(main, ["serve", "--token", "secret"])
-    assert told.exit_code == 2 and "give 16 letters or more" in told.stderr
+    assert told.exit_code == 2 and "give a token of 16 letters or more" in told.stderr
 
 
 def test_without_a_trained_network_it_names_the_command_that_makes_one(tmp_path):

@@ -145,6 +145,6 @@ def test_a_folder_whose_name_is_no_text(tmp_path: Path, good: dict[str, Any]) ->
 
 
 def test_predictions_that_unpack_to_too_much_are_refused(tmp_path: Path) -> None:
-    np.savez_compressed(tmp_path / "p.npz", **{"test.predicted": np.zeros(9 << 20)})
+    np.savez_compressed(tmp_path / "p.npz", predicted=np.zeros(9 << 20))
     with pytest.raises(RecordError, match=r"it unpacks to 75,497,[0-9]+ bytes; at most 67,108,864 are read"):
         read_predictions(tmp_path / "p.npz", "")

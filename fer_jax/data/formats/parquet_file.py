@@ -217,7 +217,7 @@ def _value(cell: Any, place: str) -> Any:
     each for."""
     import pyarrow
 
-    numbers = cell.values if isinstance(cell, pyarrow.ListScalar) else None
+    numbers: Any = cell.values if isinstance(cell, pyarrow.ListScalar) else None
     while isinstance(numbers, pyarrow.ListArray | pyarrow.LargeListArray | pyarrow.FixedSizeListArray):
         numbers = numbers.flatten()
     if numbers is not None and len(numbers) > PIXELS:

@@ -169,5 +169,6 @@ def _parameters(model: onnx.ModelProto) -> int:
 
 
 def _reason(error: Exception) -> str:
-    text = words_of(error)
-    return text.rpartition(" : ")[2] if "[ONNXRuntimeError]" in text else text
+    """The last part of an error of ONNX Runtime: what comes before repeats the path, which may be long."""
+    text = words_of(error, longest=5_000)
+    return (text.rpartition(" : ")[2] if "[ONNXRuntimeError]" in text else text)[-300:]

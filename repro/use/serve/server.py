@@ -13,6 +13,7 @@ from typing import Any
 
 import h11
 import uvicorn
+import websockets  # noqa: F401  # uvicorn imports it when it starts; its absence is found here
 from starlette.types import ASGIApp
 
 from repro.use.serve.door import Door, Doorkeeper
