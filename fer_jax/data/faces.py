@@ -110,6 +110,11 @@ class Faces:
         }
 
 
+def pixel_hash(image_HW: np.ndarray) -> str:
+    """SHA-256 of an image's bytes, row by row, in 64 hexadecimal digits: finds it in a dataset of another order."""
+    return hashlib.sha256(np.ascontiguousarray(image_HW).data).hexdigest()
+
+
 def concatenate(parts: list[Faces]) -> Faces:
     """All rows of the parts, one part after the other."""
     arrays = {name: np.concatenate([getattr(part, name) for part in parts]) for name in _DTYPES}

@@ -1,9 +1,10 @@
-"""Files that appear complete or not at all, even if the process is killed or the disk is full."""
+"""Files and folders that appear complete or not at all, even if the process is killed or the disk is full."""
 
 from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +33,19 @@ def placed_whole(path: Path) -> Iterator[Path]:
                 OSError
             ):  # a folder that was deleted or cannot be written to; the error above says so
                 aside.unlink(missing_ok=True)
+
+
+@contextmanager
+def folder_placed_whole(path: Path) -> Iterator[Path]:
+    """A new folder beside `path` to write into, which takes its name only after success. Raises OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    aside = aside_in(path.parent)
+    aside.mkdir()
+    try:
+        yield aside
+        os.replace(aside, path)
+    finally:
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def write_atomically(path: Path, payload: bytes) -> Path:

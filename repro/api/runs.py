@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Literal, Protocol
@@ -11,7 +11,7 @@ from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Precision
 from repro.api.shown import Plot, Shown
 from repro.judge.groups import RecordedRun, collect
-from repro.judge.headline_runs import HeadlineRuns
+from repro.judge.headline_runs import HeadlineRuns, place, place_label
 from repro.judge.main_claim import main_claim
 from repro.report.figures.classes import confusion_figure
 from repro.report.figures.learning import learning_figure
@@ -74,23 +74,20 @@ class RecordedRuns(Shown):
         (paper,) = collect([self.loaded], self.recorded)
         full = [group for group in paper.groups if not variant or group.variant == variant]
         places: dict[tuple[object, ...], dict[str, Sequence[RunRecord]]] = {}
+        labels: dict[tuple[object, ...], str] = {}
         for group in full:
             done = [record for record in group.records if record.status != "failed"]
-            place = (group.variant, *group.key._replace(protocol="", settings="", outdated=False), group.overrides)
             if done:
-                places.setdefault(place, {})[group.key.protocol] = done
+                at = (group.variant, place(group.key), group.overrides)
+                labels[at] = place_label(group.key)
+                places.setdefault(at, {})[group.key.protocol] = done
         if not places:
             raise UserError(f"{self.loaded.id}: no run to draw")
-        place, by_protocol = max(places.items(), key=lambda item: sum(map(len, item[1].values())))
-        claim = main_claim(paper, str(place[0]))
+        at, by_protocol = max(places.items(), key=lambda item: sum(map(len, item[1].values())))
+        claim = main_claim(paper, str(at[0]))
         if claim is None:
             raise UserError(f"{self.loaded.id}: the spec has no claim with `headline = true`, which the plot is about")
-        return HeadlineRuns(paper, claim, _place_words(by_protocol), by_protocol, None)
-
-
-def _place_words(by_protocol: Mapping[str, Sequence[RunRecord]]) -> str:
-    record = next(iter(by_protocol.values()))[0]
-    return f"{record.device.name}, {'SYNTHETIC faces' if record.data.synthetic else record.data.shown_name}"
+        return HeadlineRuns(paper, claim, labels[at], by_protocol, None)
 
 
 def run(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,11 +15,11 @@ from repro.text.document import Block
 from repro.text.terminal import terminal_blocks
 
 
-class Shown:
+class Shown(ABC):
     """Base of objects that are shown as a few blocks of text: as text in a terminal, as HTML in a notebook."""
 
-    def blocks(self) -> Sequence[Block]:
-        raise NotImplementedError
+    @abstractmethod
+    def blocks(self) -> Sequence[Block]: ...
 
     def __repr__(self) -> str:
         return terminal_blocks(self.blocks())

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from decimal import Decimal
 
 from fer_jax.vocabulary.errors import UserError
 from repro.api.shown import Shown
+from repro.evaluation.claim import parse_fraction
+from repro.evaluation.errors import EvaluationError
 from repro.judge.verdicts import WORDS, missing, sentence
 from repro.specs.spec import Claim
 from repro.statistics import Decision, Design, Samples, Target, decide
@@ -96,13 +97,8 @@ def _printed(claim: float | str, resolution: float | None) -> tuple[float, float
     """The claimed fraction and the worth of its last printed digit."""
     if not isinstance(claim, str):
         return float(claim), resolution or 0.0
-    digits, percent, rest = claim.strip().partition("%")
     try:
-        number = Decimal(digits.strip())
-        worth = Decimal(1).scaleb(int(number.as_tuple().exponent))
-    except (ArithmeticError, ValueError) as error:
+        value, worth = parse_fraction(claim, "claim")
+    except EvaluationError as error:
         raise UserError(f"claim {claim!r}: write 0.61 or '61 %'") from error
-    if rest.strip():
-        raise UserError(f"claim {claim!r}: write 0.61 or '61 %'")
-    factor = Decimal("0.01") if percent else Decimal(1)
-    return float(number * factor), float(worth * factor) if resolution is None else resolution
+    return value, worth if resolution is None else resolution

@@ -66,7 +66,7 @@ def network_settings(
             raise EvaluationError(f"{where}: the labels in its metadata: {error}; give the order by --labels") from None
     if order is None:
         order, source = EMOTIONS, "assumed"
-    # A function that is given floating-point settings wants the result of them.
+    # A function that is given floating-point settings wants pixels changed by them.
     dtype = "float32" if opened.dtype == "uint8" and set(NORMALISATION) & set(given) else opened.dtype
     return NetworkSettings(preprocessing, order, {**sources, "labels": source}, dtype)  # pyright: ignore[reportArgumentType]
 

@@ -8,14 +8,13 @@ in the dataset, from 0; `hash` (also `sha256`) the SHA-256 of its 48 x 48 bytes,
 from __future__ import annotations
 
 import csv
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES, Faces
+from fer_jax.data.faces import EMOTIONS, USAGES, Faces, pixel_hash
 from fer_jax.data.formats.names import emotion_label, unknown_emotion
 from fer_jax.data.formats.npz_file import load_arrays
 from repro.evaluation.errors import EvaluationError, words_of
@@ -84,11 +83,6 @@ def sizes(faces: Faces) -> str:
     counts = np.bincount(faces.usage, minlength=len(USAGES)).tolist()
     single = [f"{name} has {count:,} samples" for name, count in zip(USAGES, counts, strict=True)]
     return f"{', '.join(single)}, PublicTest and PrivateTest together {sum(counts[1:]):,}, all {sum(counts):,}"
-
-
-def pixel_hash(image: np.ndarray) -> str:
-    """SHA-256 of an image's bytes, row by row."""
-    return hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def _matched(path: Path, table: _Columns, faces: Faces) -> FilePredictions:

@@ -96,9 +96,9 @@ def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord], claim: Claim 
     found: dict[tuple[object, ...], list[Group]] = {}
     for group in paper.groups:
         if group.variant == claim.variant and group.is_fer2013 and not group.key.outdated:
-            found.setdefault(_place(group.key), []).append(group)
+            found.setdefault(place(group.key), []).append(group)
     return [
-        HeadlineRuns(paper, claim, _place_label(groups[0].key), by_protocol, leaks(claim, fingerprint, audits))
+        HeadlineRuns(paper, claim, place_label(groups[0].key), by_protocol, leaks(claim, fingerprint, audits))
         for _, groups in sorted(found.items(), key=lambda item: str(item[0]))
         for fingerprint in [groups[0].key.fingerprint]
         if (by_protocol := {group.key.protocol: full for group in groups if (full := done(group))})
@@ -106,10 +106,10 @@ def headline_runs(paper: PaperRuns, audits: Sequence[AuditRecord], claim: Claim 
     ]
 
 
-def _place(key: GroupKey) -> tuple[object, ...]:
+def place(key: GroupKey) -> tuple[object, ...]:
     """The properties that the values of a row must share."""
     return key._replace(protocol="", settings="", outdated=False)
 
 
-def _place_label(key: GroupKey) -> str:
+def place_label(key: GroupKey) -> str:
     return "; ".join([f"{key.device_label}, {key.data_label}", *remarks(key._replace(protocol=AS_PUBLISHED))])

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from functools import cache
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -122,11 +123,15 @@ def run_cards(
     def group(pair: tuple[RunPlan, RunRecord]) -> tuple[str, str, str]:
         return pair[0].paper, pair[0].variant, pair[0].protocol
 
+    @cache  # it reads every record, and is the same for all protocols
+    def by_records(paper: str, variant: str) -> VerdictCard:
+        return verdict_card(papers[paper], variant, results, dataset=dataset)
+
     cards = []
     for (paper, variant, _), pairs in groupby(zip(plans, records, strict=True), key=group):
         done = [(plan, record) for plan, record in pairs if record.status != "failed"]
         if done:
-            card = verdict_card(papers[paper], variant, results, dataset=dataset)
+            card = by_records(paper, variant)
             cards.append(with_runs(card, [plan for plan, _ in done], [record for _, record in done], dataset))
     return cards
 

@@ -48,7 +48,7 @@ def provenance_mistakes(
     tables: Mapping[str, Any], provenance: Mapping[str, Sequence[Provenance]], damaged: frozenset[str] = frozenset()
 ) -> Iterator[Mistake]:
     """Every setting has a provenance, and nothing else has one. damaged: the keys at the top in which something could
-    not be decoded; what is said of them may be right."""
+    not be decoded; their provenance may be right."""
     for key in provenance:
         if key not in tables and key.partition(".")[0] not in damaged:
             yield Mistake(key, f"provenance belongs to settings only: {', '.join(tables)}")

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import os
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError
-from fer_jax.machine.atomic_write import aside_in, placed_whole
+from fer_jax.machine.atomic_write import folder_placed_whole, placed_whole
 from repro.splits.table import SPLITS, SplitTable, table_csv
 
 
@@ -67,18 +65,13 @@ def _write_npz(table: SplitTable, path: Path) -> None:
 
 def _write_folder(table: SplitTable, path: Path) -> None:
     """SPLIT/EMOTION/ROW.png, as torchvision's ImageFolder and Keras' image_dataset_from_directory read it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_in(path.parent)
-    try:
+    with folder_placed_whole(path) as aside:
         for split in SPLITS:
             for emotion in EMOTIONS:
                 (aside / split / emotion).mkdir(parents=True)
             for row in table.rows_of(split).tolist():
                 name = EMOTIONS[_label(table, row)]
                 Image.fromarray(table.faces.images[row]).save(aside / split / name / f"{row:05}.png")
-        os.replace(aside, path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_parquet(table: SplitTable, path: Path) -> None:
@@ -98,19 +91,13 @@ def _write_parquet(table: SplitTable, path: Path) -> None:
     described = {"huggingface": json.dumps({"info": {"features": features}})}
     image = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
     schema = pa.schema([("image", image), ("label", pa.int64()), ("row", pa.int32())], metadata=described)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    aside = aside_in(path.parent)
-    try:
-        aside.mkdir()
+    with folder_placed_whole(path) as aside:
         for split in SPLITS:
             rows = table.rows_of(split).tolist()
             images = [{"bytes": _png(table.faces.images[row]), "path": f"{row:05}.png"} for row in rows]
             columns = [images, [_label(table, row) for row in rows], rows]
             held = pa.table([pa.array(c, f.type) for c, f in zip(columns, schema, strict=True)], schema=schema)
             parquet.write_table(held, aside / f"{split}.parquet")
-        os.replace(aside, path)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _write_torch(table: SplitTable, path: Path) -> None:

@@ -33,7 +33,7 @@ PHOTOGRAPH_FACE_PX = 64
 # Tried in this order, each only if those before it found nothing. A mirrored image shows faces turned to the other
 # side. The first makes the fewest false boxes, and is alone in searching large photographs finely. The numbers are the
 # scores of each cascade's own that count as 0 and 1 here: on FER-2013 faces of PublicTest pasted into larger images, 3
-# to 5 % of its boxes score less than the first and half of them less than the second.
+# to 5 % of its boxes score less than the first and half of its boxes less than the second.
 _CASCADES = (
     ("haarcascade_frontalface_alt2.xml", False, (55.0, 56.3)),
     ("haarcascade_frontalface_default.xml", False, (2.0, 5.9)),

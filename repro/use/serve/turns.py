@@ -79,7 +79,7 @@ class Turns:
 
 
 class Places:
-    """At most so many conversations, shared fairly: if all places are taken, the client with the most of them gives its
+    """At most so many conversations, shared fairly: if all places are taken, the client with the most places gives its
     latest one to a client that has fewer."""
 
     def __init__(self, most: int) -> None:
