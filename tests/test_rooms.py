@@ -59,7 +59,7 @@ _IMPORTS = {
         "vocabulary machine data duplicates specs text runs statistics audit forensics judge report.figures report "
         "report.page evaluation"
     ),
-    "repro.use": "vocabulary machine data train specs runs",
+    "repro.use": "repro vocabulary machine data train specs runs statistics",
     "repro.use.recognition": "vocabulary data text use",
     "repro.use.export": "repro vocabulary data network specs runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
@@ -67,7 +67,7 @@ _IMPORTS = {
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
         "evaluation report.figures report report.page use use.recognition use.export use.serve"
     ),
-    "repro.measurements": "machine data text runs use use.recognition cli",
+    "repro.measurements": "machine data specs text runs statistics use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",
 }
 _FULL = {room.partition(".")[2] or room: room for room in _IMPORTS}
@@ -83,6 +83,7 @@ IMPORTS_LATER = {
     "repro.bench.workload": "JAX: a rival's process must not hold it",
     "repro.explain.search": "JAX: without training none is needed",
     "repro.report.figures.folder": "matplotlib: the check needs none",
+    "repro.use.classifier": "JAX: a network that ONNX Runtime opens needs none",
     "repro.use.trained": "JAX: a run is looked for without it",
 }
 

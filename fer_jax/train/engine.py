@@ -83,6 +83,7 @@ class Engine:
         *,
         seeds: int | None = None,
         precision: Precision | None = None,
+        temperature: float = 1.0,
     ) -> None:
         pin()
         self.network = network
@@ -97,6 +98,7 @@ class Engine:
             network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
         )
         self.output = output_activation(network.layers)
+        self.temperature = temperature  # of the probabilities that `predict` gives; training does not see it
         self.compile_s = 0.0
         self.first_update_at: float | None = None  # by time.perf_counter
         self._compiled: dict[Any, Any] = {}
@@ -241,7 +243,7 @@ class Engine:
             logits: Any = self.module.apply(variables, images, train=False, weight_B=None)
             labels_B = data.labels[jnp.maximum(rows_B, 0)]
             losses = example_losses(loss, logits, labels_B, output)
-            return carry, (probabilities(logits, output), losses)
+            return carry, (probabilities(logits, output, self.temperature), losses)
 
         _, out = jax.lax.scan(one, None, rows_SB)
         return out

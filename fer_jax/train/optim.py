@@ -70,9 +70,12 @@ def make_optimizer(settings: Optimizer, learning_rate: float | Array) -> optax.G
     return optax.chain(*parts)
 
 
-def probabilities(logits_BK: Array, output: str) -> Array:
+def probabilities(logits_BK: Array, output: str, temperature: float = 1.0) -> Array:
     """The network's outputs as class weights that sum to one. output: softmax, sigmoid, or linear (treated as logits of
-    a softmax)."""
+    a softmax). temperature: their logarithms are divided by it."""
+    if temperature != 1.0:
+        logarithms_BK = jax.nn.log_sigmoid(logits_BK) if output == "sigmoid" else logits_BK
+        return jax.nn.softmax(logarithms_BK / temperature)
     if output == "sigmoid":
         p = jax.nn.sigmoid(logits_BK)
         return p / p.sum(-1, keepdims=True)

@@ -25,13 +25,19 @@ class Predictor:
     Args:
         variables: ``{"params": ..., "batch_stats": ...}`` in the canonical form (`fer_jax.network.model`).
         device: one device of any kind.
+        temperature: as in `fer_jax.train.optim.probabilities`.
     """
 
     def __init__(
-        self, network: Network, variables: dict[str, Any], device: jax.Device, precision: Precision | None = None
+        self,
+        network: Network,
+        variables: dict[str, Any],
+        device: jax.Device,
+        precision: Precision | None = None,
+        temperature: float = 1.0,
     ) -> None:
         self.network = network
-        self._engine = Engine(network, [device], precision=precision)
+        self._engine = Engine(network, [device], precision=precision, temperature=temperature)
         self._batch = EVALUATION_BATCH[device_kind(device)]
         params, stats = jax.device_put((variables["params"], variables["batch_stats"]), device)
         step, unused_key = jax.device_put((np.int32(0), np.zeros(2, np.uint32)), device)

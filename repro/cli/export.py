@@ -36,7 +36,8 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     RUN is the folder of a run, or a paper. A paper means its best run under a corrected protocol, else its best run.
 
     The file takes uint8 faces (N, 48, 48) as `faces` and gives float32 `probabilities` (N, 7). All that is done to the
-    pixels before the network (resizing, normalising) is inside. It says in its metadata which run it is, how accurate,
+    pixels before the network (resizing, normalising) is inside, and so is the temperature that makes the probabilities
+    agree with how often they are right. It says in its metadata which run it is, how accurate,
     and what the seven outputs mean. Needs the extra `onnx`.
     """
     if importlib.util.find_spec("onnx") is None:
@@ -44,6 +45,8 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
 
     from repro.runs.records import RECORD_NAME
     from repro.use.export.onnx_file import check_destination, export_document, write_onnx
+    from repro.use.fitting import temperature_of
+    from repro.use.temperature import temperature_text, unsure_below
     from repro.use.trained import find_trained, load_trained
 
     check_destination(path)
@@ -51,8 +54,10 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     folder = find_trained(results, run=run) if is_folder else find_trained(results, paper=run)
     with sign_of_life("loading the network"):
         trained = load_trained(folder)
-        model = write_onnx(path, trained)
+        temperature = temperature_of(trained)
+        model = write_onnx(path, trained, temperature)
     click.echo(trained.describe(), err=True)
+    click.echo(temperature_text(temperature, unsure_below(temperature, None)), err=True)
     if as_json:
         click.echo(json.dumps(export_document(path, folder, model), indent=2, ensure_ascii=False))
     else:

@@ -67,6 +67,14 @@ def face_options(usual: str) -> Callable[[Callable[..., Any]], Callable[..., Any
     return with_options
 
 
+unsure_option = click.option(
+    "--unsure-below",
+    type=click.FloatRange(0, 1),
+    metavar="P",
+    help="Call an answer unsure if its probability is below P.  [default: 0.4 with a fitted temperature, else 0]",
+)
+
+
 def example(*lines: str) -> str:
     return "\b\nExample:\n" + "\n".join(f"  {line}" for line in lines)
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import click
 
 from fer_jax.vocabulary.counted import counted
-from repro.cli.options import face_options, json_option, network_options
+from repro.cli.options import face_options, json_option, network_options, unsure_option
 from repro.cli.recogniser import open_recogniser
 from repro.cli.starting import sign_of_life
 
@@ -30,6 +30,7 @@ Example:
 @click.command(epilog=EXAMPLE)
 @click.argument("paths", nargs=-1, required=True, type=click.Path(path_type=Path), metavar="PATH...")
 @network_options
+@unsure_option
 @click.option("--no-detect", is_flag=True, help="Each picture is one face, cut as in FER-2013: search for none.")
 @face_options("default: a twentieth of the longer side, at most 64")
 @json_option
@@ -46,6 +47,7 @@ def predict(
     run: str | None,
     paper: str | None,
     results: Path,
+    unsure_below: float | None,
     no_detect: bool,
     min_face: int | None,
     min_score: float,
@@ -73,7 +75,7 @@ def predict(
     if not no_detect:
         detector = open_detector(photograph_face_px=PHOTOGRAPH_FACE_PX, min_face=min_face, min_score=min_score)
     with sign_of_life("loading the network"):
-        recogniser = open_recogniser(results, run, paper, detector)
+        recogniser = open_recogniser(results, run, paper, detector, unsure_below)
 
     from repro.use.recognition import predict as files
     from repro.use.recognition import rows
@@ -84,7 +86,7 @@ def predict(
     count = _Count()
     results_seen = count.of(found)
     if as_json:
-        lines = rows.json_lines(results_seen, recogniser.classifier.trained)
+        lines = rows.json_lines(results_seen, recogniser)
     else:
         lines = rows.csv_lines(results_seen) if as_csv else rows.table_lines(results_seen)
     for line in lines:

@@ -1,25 +1,50 @@
-"""Opens the network for `repro predict` and `repro webcam`, and describes it on standard error."""
+"""Opens the network for `repro predict`, `webcam` and `serve`, and describes it on standard error."""
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 if TYPE_CHECKING:
+    from repro.use.opened import Keep
     from repro.use.recognition.detection import Detector
     from repro.use.recognition.recogniser import Recogniser
+    from repro.use.temperature import Temperature
+    from repro.use.trained import TrainedNetwork
 
 
-def open_recogniser(results: Path, run: str | None, paper: str | None, detector: Detector | None) -> Recogniser:
+def open_recogniser(
+    results: Path, run: str | None, paper: str | None, detector: Detector | None, unsure_below: float | None
+) -> Recogniser:
     """Print to standard error which network is used, and whether its answers mean anything."""
     if run is not None and paper is not None:
         raise click.UsageError("--run and --paper exclude each other")
 
+    from repro.use.opened import open_classifier
     from repro.use.recognition.recogniser import Recogniser
-    from repro.use.trained import Classifier, find_trained, load_trained
+    from repro.use.temperature import temperature_text
+    from repro.use.temperature import unsure_below as threshold
+    from repro.use.trained import find_trained
 
-    trained = load_trained(find_trained(results, run=run, paper=paper))
+    classifier = open_classifier(find_trained(results, run=run, paper=paper), kept_for_next_time())
+    trained, temperature = classifier.trained, classifier.temperature
+    least = threshold(temperature, unsure_below)
     click.echo(f"network of {trained.folder}: {trained.describe()}", err=True)
-    return Recogniser(Classifier(trained), detector)
+    click.echo(temperature_text(temperature, least), err=True)
+    return Recogniser(classifier, detector, least)
+
+
+def kept_for_next_time() -> Keep | None:
+    """What writes the file that ONNX Runtime opens at once, if both packages are installed."""
+    if any(importlib.util.find_spec(name) is None for name in ("onnx", "onnxruntime")):
+        return None
+
+    def keep(trained: TrainedNetwork, temperature: Temperature) -> None:
+        from repro.use.export.onnx_file import keep_onnx
+
+        keep_onnx(trained, temperature)
+
+    return keep

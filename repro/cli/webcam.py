@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from fer_jax.vocabulary.counted import counted
-from repro.cli.options import face_options, network_options
+from repro.cli.options import face_options, network_options, unsure_option
 from repro.cli.recogniser import open_recogniser
 from repro.cli.starting import sign_of_life
 
@@ -29,6 +29,7 @@ Example:
 )
 @face_options("default: a thirteenth of the longer side")
 @network_options
+@unsure_option
 def webcam(
     camera: int | None,
     video: Path | None,
@@ -38,6 +39,7 @@ def webcam(
     run: str | None,
     paper: str | None,
     results: Path,
+    unsure_below: float | None,
 ) -> None:
     """Live recognition in a window: boxes, the seven probabilities and frames per second. Ends with q or Escape.
 
@@ -53,7 +55,7 @@ def webcam(
 
     detector = open_detector(LIVE_SEARCH_PX, min_face=min_face, min_score=min_score)
     with sign_of_life("loading the network"):
-        recogniser = open_recogniser(results, run, paper, detector)
+        recogniser = open_recogniser(results, run, paper, detector, unsure_below)
 
     from repro.use.recognition.webcam import mark_video, watch
 

@@ -17,7 +17,6 @@ from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.digests import file_sha256
 from fer_jax.machine.processor import host_cores, processor_name
 from repro.evaluation.answers import AnsweredSplits, from_model, from_predictions
-from repro.evaluation.calibration import fitted_temperature, with_temperature
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.ferplus import score_ferplus
 from repro.evaluation.label_order import parse_order
@@ -38,6 +37,7 @@ from repro.evaluation.scores import Answers, confusion_of, split_score, subset_s
 from repro.evaluation.subsets import TRAINING, copy_pairs, evaluated_samples
 from repro.runs.dataset import Dataset
 from repro.runs.environment import command_line, git_state, load_average, versions
+from repro.statistics.calibration import fitted_temperature, with_temperature
 
 PUBLIC_TEST, PRIVATE_TEST = USAGES[1], USAGES[2]
 

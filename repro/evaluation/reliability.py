@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from repro.evaluation.calibration import Calibration
 from repro.evaluation.records import EvaluationRecord
 from repro.report.figures.figure_data import Curves, FigureData, Line
 from repro.report.figures.folder import write_figure
+from repro.statistics.calibration import Calibration
 
 FIGURE_NAME = "reliability"
 FORMS = ("svg",)

@@ -9,10 +9,10 @@ import msgspec
 import numpy as np
 
 from fer_jax.data.faces import EMOTIONS
-from repro.evaluation.calibration import Calibration, calibration
 from repro.evaluation.subsets import EvaluatedSamples
 from repro.runs.class_measures import average, class_measures
 from repro.statistics import SampleShare, ShareDifference, independent_difference, share, standardised_difference
+from repro.statistics.calibration import Calibration, calibration
 
 Confusion = tuple[tuple[int, ...], ...]
 

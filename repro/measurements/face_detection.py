@@ -25,9 +25,10 @@ from repro.cli.options import results_option
 from repro.measurements.scenes import BACKGROUNDS, scenes
 from repro.runs.dataset import open_dataset
 from repro.text.markdown import Column, table
+from repro.use.classifier import Classifier
 from repro.use.recognition.detection import LIVE_SEARCH_PX, SAME_FACE, SEARCH_PX, Detector, open_detector, overlap
 from repro.use.recognition.recogniser import MARGIN, cut
-from repro.use.trained import Classifier, TrainedNetwork, find_trained, load_trained
+from repro.use.trained import TrainedNetwork, find_trained, load_trained
 
 MARGINS = tuple(sorted({-0.1, -0.05, -0.02, 0.0, 0.02, 0.05, 0.1, MARGIN}))
 

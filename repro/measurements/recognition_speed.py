@@ -21,10 +21,11 @@ from PIL import Image
 from fer_jax.data.synthetic import draw_faces
 from repro.cli.options import results_option
 from repro.text.markdown import Column, table
+from repro.use.classifier import Classifier
 from repro.use.recognition.predict import find_pictures, recognise_files
 from repro.use.recognition.recogniser import Recogniser
 from repro.use.recognition.rows import csv_lines
-from repro.use.trained import Classifier, find_trained, load_trained
+from repro.use.trained import find_trained, load_trained
 
 _DRAWN = 7 * 200  # different faces; repeated up to the requested number
 

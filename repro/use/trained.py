@@ -9,11 +9,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.data.steps import resized
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Training
-from fer_jax.vocabulary.step_kinds import Resize, follow_steps
+from fer_jax.vocabulary.step_kinds import Resize, Step, follow_steps
 from repro.runs.network_files import holders, network_folder, network_record, training_command
 from repro.runs.records import (
     RECORD_NAME,
@@ -42,26 +41,15 @@ class _UsedSettings(msgspec.Struct, frozen=True):
 
 
 @dataclass(frozen=True)
-class TrainedNetwork:
-    """A finished run and its parameters.
-
-    folder: of the run. variables: ``{"params": ..., "batch_stats": ...}``, NumPy arrays in the canonical form of
-    `fer_jax.network.model`. size: height and width in pixels of the faces that `prepared` takes; resizes: steps between
-    these faces and the network (which subtracts and divides itself).
-    """
+class RunNetwork:
+    """A finished run whose network is here. folder: of the run. place: of its checkpoints. size: height and width in
+    pixels of the faces that the network takes, before the spec's resizing. steps: of the spec's data."""
 
     folder: Path
+    place: Path
     record: RunRecord
-    network: Network
-    variables: dict[str, Any]
     size: int
-    resizes: tuple[Resize, ...]
-
-    def prepared(self, faces_NHW: np.ndarray) -> np.ndarray:
-        """uint8 faces (N, size, size) as input for the network, (N, image_size, image_size)."""
-        for step in self.resizes:
-            faces_NHW = resized(step, faces_NHW)
-        return faces_NHW
+    steps: tuple[Step, ...]
 
     def describe(self) -> str:
         """One line: the network, its training data, and its accuracy."""
@@ -75,30 +63,33 @@ class TrainedNetwork:
         return text
 
 
+@dataclass(frozen=True)
+class TrainedNetwork(RunNetwork):
+    """With its parameters. variables: ``{"params": ..., "batch_stats": ...}``, NumPy arrays in the canonical form of
+    `fer_jax.network.model`."""
+
+    network: Network
+    variables: dict[str, Any]
+
+    @property
+    def resizes(self) -> tuple[Resize, ...]:
+        """The steps between faces of `size` and the network, which subtracts and divides itself."""
+        return resizes_of(self.steps)
+
+    def prepared(self, faces_NHW: np.ndarray) -> np.ndarray:
+        """uint8 faces (N, size, size) as input for the network, (N, image_size, image_size)."""
+        for step in self.resizes:
+            faces_NHW = resized(step, faces_NHW)
+        return faces_NHW
+
+
+def resizes_of(steps: tuple[Step, ...]) -> tuple[Resize, ...]:
+    return tuple(step for step in steps if isinstance(step, Resize))
+
+
 def evaluated_split(record: RunRecord) -> str | None:
     """The split whose accuracy describes the run's network: test if evaluated, otherwise validation."""
     return next((name for name in ("test", "validation") if name in record.metrics), None)
-
-
-class Classifier:
-    """A trained network on a device: takes faces, gives probabilities."""
-
-    def __init__(self, trained: TrainedNetwork, device: Any = None) -> None:
-        """device: a jax.Device; by default the first CPU, where single faces are fastest."""
-        from fer_jax.machine.compilation import keep_compiled_programs
-        from fer_jax.machine.devices import choose_devices
-        from fer_jax.train.predictor import Predictor
-
-        keep_compiled_programs()
-        self.trained = trained
-        self._predictor = Predictor(trained.network, trained.variables, device or choose_devices("cpu")[0])
-
-    def __call__(self, faces_NHW: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (N, 7) in the order of `fer_jax.data.faces.EMOTIONS`, of uint8 faces (N, size,
-        size)."""
-        if not len(faces_NHW):
-            return np.empty((0, len(EMOTIONS)), np.float32)
-        return self._predictor(self.trained.prepared(faces_NHW))
 
 
 def find_trained(results: Path, *, run: str | None = None, paper: str | None = None) -> Path:
@@ -160,21 +151,19 @@ def _needed_checkpoints(folder: Path, record: RunRecord) -> Path:
     return place
 
 
+def open_run(folder: Path) -> RunNetwork:
+    """The run, without the parameters of its network. Raises RecordError if the network is not here, or for a record
+    that cannot be read."""
+    return _opened(folder)[0]
+
+
 def load_trained(folder: Path) -> TrainedNetwork:
     """The network of a run with the parameters that the run reports: those of its last or its best epoch.
 
     Raises RecordError for a record or CheckpointError for a checkpoint that cannot be read.
     """
-    record = read_record(folder / RECORD_NAME)
-    place = _needed_checkpoints(folder, record)
-    record = network_record(folder, record)
-    try:
-        settings = msgspec.convert(record.spec, _UsedSettings)
-    except msgspec.ValidationError as error:
-        raise RecordError(f"{folder / RECORD_NAME}: its settings are of another version ({error}); run again") from None
-    resizes = tuple(step for step in settings.data.steps if isinstance(step, Resize))
-    size = FER_SIZE if resizes else record.data.image_size
-    steps, image_size = follow_steps(settings.data.steps, size)
+    run, settings = _opened(folder)
+    steps, image_size = follow_steps(run.steps, run.size)
     network = Network(
         layers=settings.model.layers,
         training=settings.training,
@@ -182,7 +171,21 @@ def load_trained(folder: Path) -> TrainedNetwork:
         subtract=steps.normalise.subtract if steps.normalise else 0.0,
         divide=steps.normalise.divide if steps.normalise else 1.0,
     )
-    return TrainedNetwork(folder, record, network, _read_variables(place, record, network), size, resizes)
+    variables = _read_variables(run.place, run.record, network)
+    return TrainedNetwork(run.folder, run.place, run.record, run.size, run.steps, network, variables)
+
+
+def _opened(folder: Path) -> tuple[RunNetwork, _UsedSettings]:
+    record = read_record(folder / RECORD_NAME)
+    place = _needed_checkpoints(folder, record)
+    record = network_record(folder, record)
+    try:
+        settings = msgspec.convert(record.spec, _UsedSettings)
+    except msgspec.ValidationError as error:
+        raise RecordError(f"{folder / RECORD_NAME}: its settings are of another version ({error}); run again") from None
+    steps = settings.data.steps
+    size = FER_SIZE if resizes_of(steps) else record.data.image_size
+    return RunNetwork(folder, place, record, size, steps), settings
 
 
 def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[str, Any]:

@@ -18,8 +18,9 @@ from repro.cli.main import main
 from repro.cli.predict import predict
 from repro.cli.webcam import webcam
 from repro.runs.records import RecordError
+from repro.use.classifier import Classifier
 from repro.use.recognition.errors import RecognitionError
-from repro.use.trained import Classifier, load_trained
+from repro.use.trained import load_trained
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +71,8 @@ def test_json_stands_alone_on_standard_output_with_copies_named(results: Path, f
     done = call(predict, folder, "--json", "--results", results, "--out", tmp_path / "out")
     document = json.loads(done.stdout)
     assert document["run"]["paper"] == "tiny" and document["run"]["synthetic"] is True
+    assert document["run"]["temperature"] is None and "only" in document["run"]["uncalibrated"], "18 samples"
+    assert "no calibration (its run predicted only" in done.stderr
     copies = {Path(picture["file"]).name: picture["copy"] for picture in document["pictures"]}
     assert copies.pop("bad.png") is None
     for name, copy in copies.items():
@@ -91,6 +94,15 @@ def test_without_detection_each_picture_is_one_face_as_the_network_sees_it(resul
     found = np.array([[float(row[name]) for name in EMOTIONS] for row in rows])
     np.testing.assert_allclose(found, expected, atol=2e-6)
     assert [row["emotion"] for row in rows] == [EMOTIONS[k] for k in expected.argmax(1)]
+
+
+def test_a_threshold_of_ones_own_applies_without_a_temperature(results: Path, folder: Path) -> None:
+    words = (predict, folder / "two.jpg", "--json", "--results", results)
+    for given, unsure in (("1", [True, True]), ("0", [False, False])):
+        document = json.loads(call(*words, "--unsure-below", given).stdout)
+        assert document["run"]["unsure_below"] == float(given)
+        assert [face["unsure"] for face in document["pictures"][0]["faces"]] == unsure
+    assert call(*words, "--unsure-below", "40").exit_code == 2
 
 
 def test_a_video_becomes_a_marked_video(results: Path, tmp_path: Path) -> None:

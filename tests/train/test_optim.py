@@ -131,6 +131,22 @@ def test_probabilities_sum_to_one_and_keep_the_order(output):
     np.testing.assert_array_equal(p.argsort(-1), LOGITS.argsort(-1))
 
 
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "linear"])
+def test_a_temperature_divides_the_logarithms(output):
+    stated = np.asarray(probabilities(jnp.asarray(LOGITS, jnp.float32), output), float)
+    raised = stated ** (1 / 2.5)
+    found = np.asarray(probabilities(jnp.asarray(LOGITS, jnp.float32), output, 2.5))
+    np.testing.assert_allclose(found, raised / raised.sum(-1, keepdims=True), rtol=1e-5)
+
+
+@pytest.mark.parametrize("output", ["softmax", "sigmoid", "linear"])
+def test_no_probability_is_too_small_at_a_high_temperature(output):
+    """Log-probabilities of -300 and below are zero in float32, but not at a temperature of 20."""
+    logits = jnp.asarray([[-400.0, -300.0, -310.0]], jnp.float32)
+    found = np.log(np.asarray(probabilities(logits, output, 20.0), float)) * 20
+    np.testing.assert_allclose(found - found[:, 1:2], [[-100, 0, -10]], atol=1e-3)
+
+
 @pytest.mark.parametrize("kind", ["cross_entropy", "mean_squared_error"])
 @pytest.mark.parametrize("output", ["softmax", "sigmoid"])
 def test_derivatives_of_the_losses(kind, output):

@@ -15,7 +15,8 @@ from repro.cli.main import main
 from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder
 from repro.runs.records import RECORD_NAME, RecordError, read_record, write_record
-from repro.use.trained import Classifier, find_trained, load_trained
+from repro.use.classifier import Classifier
+from repro.use.trained import find_trained, load_trained
 
 
 def train(paper: Path, results: Path, *more: str) -> None:

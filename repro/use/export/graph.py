@@ -57,13 +57,14 @@ class _Graph:
 
 
 def network_graph(
-    network: Network, variables: dict[str, Any], size: int, resizes: tuple[Resize, ...]
+    network: Network, variables: dict[str, Any], size: int, resizes: tuple[Resize, ...], temperature: float = 1.0
 ) -> onnx.GraphProto:
     """From "faces", uint8 (N, size, size), to "probabilities", float32 (N, 7) in the order of EMOTIONS.
 
     Args:
         variables: ``{"params": ..., "batch_stats": ...}``, arrays in the canonical form.
         resizes: applied to the faces first, in order; the last gives the size `network.image_size`.
+        temperature: by which the logarithms of the probabilities are divided.
     """
     graph = _Graph()
     x, pixels = FACES, size
@@ -75,7 +76,7 @@ def network_graph(
     for name, layer, after in zip(layer_names(layers), layers, output_shapes(layers, shape), strict=True):
         weights = {**variables["params"].get(name, {}), **variables["batch_stats"].get(name, {})}
         x, shape = _layer(graph, name, x, layer, shape, weights), after
-    _probabilities(graph, x, output_activation(network.layers))
+    _probabilities(graph, x, output_activation(network.layers), temperature)
     return helper.make_graph(
         graph.nodes,
         "faces to probabilities",
@@ -150,11 +151,13 @@ def _window(shape: Shape, window: int, stride: int, padding: str) -> dict[str, l
     return {"kernel_shape": [window] * 2, "strides": [stride] * 2, "pads": [top, left, bottom, right]}
 
 
-def _probabilities(graph: _Graph, logits: str, output: str) -> None:
+def _probabilities(graph: _Graph, logits: str, output: str, temperature: float) -> None:
     """`fer_jax.train.optim.probabilities`. Sigmoids divided by their sum are a softmax of their logarithms, and
     log sigmoid(x) = -softplus(-x). This form keeps its digits if all sigmoids are near zero. It also gives the same
     result in runtimes that clip a sigmoid there (below -18, say)."""
     if output == "sigmoid":
         softplus = graph.add("softplus", "Softplus", graph.add("negated", "Neg", logits))
         logits = graph.add("log_sigmoid", "Neg", softplus)
+    if temperature != 1.0:
+        logits = graph.add("calibrated", "Div", logits, graph.constant("temperature", temperature))
     graph.add(PROBABILITIES, "Softmax", logits, axis=1)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,12 @@ from onnx import helper
 
 from fer_jax.data.faces import EMOTIONS
 from repro import __version__
-from repro.runs.record_files import write_atomically
+from repro.runs.record_files import write_atomically, write_digested
 from repro.specs.bounds import printable
 from repro.use.export.errors import ExportError
 from repro.use.export.graph import FACES, PROBABILITIES, network_graph
+from repro.use.opened import ABOUT_NAME, ONNX_NAME, KeptOnnx
+from repro.use.temperature import UNSURE_BELOW, Temperature, Uncalibrated
 from repro.use.trained import TrainedNetwork, evaluated_split
 
 PRODUCER = "fer-repro"
@@ -38,13 +42,14 @@ LIMITS = (
 )
 
 
-def make_model(trained: TrainedNetwork) -> onnx.ModelProto:
-    """The network as an ONNX model, checked; the same run gives the same bytes.
+def make_model(trained: TrainedNetwork, temperature: Temperature) -> onnx.ModelProto:
+    """The network as an ONNX model, checked; the same run gives the same bytes. Its probabilities are calibrated if
+    there is a temperature.
 
     Input "faces": uint8 (N, size, size), 0 black to 255 white. Output "probabilities": float32 (N, 7), in the order of
     the metadata entry "labels".
     """
-    graph = network_graph(trained.network, trained.variables, trained.size, trained.resizes)
+    graph = network_graph(trained.network, trained.variables, trained.size, trained.resizes, temperature.value)
     model = helper.make_model(
         graph,
         producer_name=PRODUCER,
@@ -53,12 +58,12 @@ def make_model(trained: TrainedNetwork) -> onnx.ModelProto:
         opset_imports=[helper.make_opsetid("", OPSET)],
         doc_string=f"{trained.describe()}. {LIMITS}",
     )
-    helper.set_model_props(model, metadata(trained))
+    helper.set_model_props(model, metadata(trained, temperature))
     onnx.checker.check_model(model, full_check=True)
     return model
 
 
-def metadata(trained: TrainedNetwork) -> dict[str, str]:
+def metadata(trained: TrainedNetwork, temperature: Temperature) -> dict[str, str]:
     """The metadata of an ONNX file: names and values, all as text."""
     record = trained.record
     properties: dict[str, Any] = {
@@ -84,7 +89,20 @@ def metadata(trained: TrainedNetwork) -> dict[str, str]:
     if split is not None:
         figures = record.metrics[split]
         properties |= {"accuracy": f"{figures.accuracy:.6g}", "accuracy_split": split, "accuracy_rows": figures.n}
-    return {key: str(value) for key, value in properties.items()}
+    return {key: str(value) for key, value in (properties | _calibration(temperature)).items()}
+
+
+def _calibration(temperature: Temperature) -> dict[str, Any]:
+    """temperature: the logarithms of the probabilities are divided by it already; 1 if they are as the network states
+    them. unsure_below: least probability of an answer that counts, if they are calibrated."""
+    if isinstance(temperature, Uncalibrated):
+        return {"temperature": 1, "uncalibrated": temperature.why}
+    return {
+        "temperature": f"{temperature.value:.6g}",
+        "temperature_split": "PublicTest",
+        "temperature_rows": temperature.n,
+        "unsure_below": UNSURE_BELOW,
+    }
 
 
 def _title(spec: dict[str, Any]) -> str:
@@ -94,18 +112,32 @@ def _title(spec: dict[str, Any]) -> str:
     return " ".join(printable(title if isinstance(title, str) else "").split())[:_LONGEST_TITLE]
 
 
-def write_onnx(path: Path, trained: TrainedNetwork) -> onnx.ModelProto:
+def write_onnx(path: Path, trained: TrainedNetwork, temperature: Temperature) -> onnx.ModelProto:
     """Write the network atomically, replacing an earlier export.
 
     Raises ExportError if the folder is missing or not writable, or if the path holds anything else.
     """
     check_destination(path)
-    model = make_model(trained)
+    model = make_model(trained, temperature)
     try:
         write_atomically(path, model.SerializeToString(deterministic=True))
     except OSError as error:
         raise ExportError(f"{path}: cannot be written: {error.strerror}") from None
     return model
+
+
+def keep_onnx(trained: TrainedNetwork, temperature: Temperature) -> None:
+    """Write the network beside its checkpoints, for `repro.use.opened`. A folder that cannot be written to is no
+    error: the network is then opened by JAX again."""
+    content = make_model(trained, temperature).SerializeToString(deterministic=True)
+    about = KeptOnnx(
+        file_sha256=hashlib.sha256(content).hexdigest(),
+        network_sha256=trained.record.network_sha256,
+        temperature=temperature.value,
+    )
+    with contextlib.suppress(OSError):
+        write_atomically(trained.place / ONNX_NAME, content)
+        write_digested(trained.place / ABOUT_NAME, about)
 
 
 def check_destination(path: Path) -> None:

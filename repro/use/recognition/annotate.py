@@ -19,13 +19,12 @@ _FONT_PX = (12, 120)
 
 
 def annotated(picture: Image.Image, faces: Sequence[RecognisedFace]) -> Image.Image:
-    """An RGB copy with a box around each face and its most likely emotion with the probability."""
+    """An RGB copy with a box around each face, its most likely emotion, the probability, and whether that is unsure."""
     copy = picture.convert("RGB") if picture.mode != "RGB" else picture.copy()
     draw, font = ImageDraw.Draw(copy), _font(copy)
     for face in faces:
         _box(draw, face, font.size)
-        best = int(np.argmax(face.probabilities))
-        _label(draw, face, f"{EMOTIONS[best]} {face.probabilities[best]:.0%}", font, copy.size)
+        _label(draw, face, face.words, font, copy.size)
     return copy
 
 

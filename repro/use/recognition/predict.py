@@ -107,7 +107,7 @@ def recognise_files(sources: Iterable[PictureFile], recogniser: Recogniser, *, w
         rows = recogniser.classifier(np.concatenate([cut.faces_NHW for cut in cuts]))
         at = 0
         for cut in cuts:
-            faces = tuple(map(RecognisedFace, cut.boxes, rows[at : at + len(cut.boxes)]))
+            faces = tuple(recogniser.recognised(cut.boxes, rows[at : at + len(cut.boxes)]))
             at += len(cut.boxes)
             yield replace(cut.result, faces=faces)
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from PIL import Image
 
+from fer_jax.data.faces import EMOTIONS
+from repro.use.classifier import FaceClassifier
 from repro.use.recognition.detection import Box, Detector
 from repro.use.recognition.pictures import full_size
-from repro.use.trained import Classifier
 
 # Share of a detected box's width added on each side before the face is cut out. On 1,196 found faces of PublicTest
 # (`repro.measurements.face_detection`) teta2022 is 48.3 % accurate without a margin, 48.4 % with 0.02 or 0.05, 44.6 %
@@ -19,25 +21,44 @@ MARGIN = 0.0
 
 @dataclass(frozen=True)
 class RecognisedFace:
-    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.data.faces.EMOTIONS`."""
+    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.data.faces.EMOTIONS`. unsure: whether
+    the highest is below the threshold."""
 
     box: Box
     probabilities: np.ndarray
+    unsure: bool = False
+
+    @property
+    def best(self) -> int:
+        """Index of the most probable emotion."""
+        return int(np.argmax(self.probabilities))
+
+    @property
+    def words(self) -> str:
+        """Such as "happy 81%", or "unsure: happy 32%"."""
+        return f"{'unsure: ' if self.unsure else ''}{EMOTIONS[self.best]} {self.probabilities[self.best]:.0%}"
 
 
 class Recogniser:
-    """A trained network and a face detector; without a detector the whole image is one face."""
+    """A trained network and a face detector; without a detector the whole image is one face. unsure_below: as in
+    `repro.use.temperature`."""
 
-    def __init__(self, classifier: Classifier, detector: Detector | None) -> None:
+    def __init__(self, classifier: FaceClassifier, detector: Detector | None, unsure_below: float = 0.0) -> None:
         self.classifier = classifier
+        self.unsure_below = unsure_below
         self._detector = detector
         self._size = classifier.trained.size
 
     def __call__(self, picture_HWC: np.ndarray) -> list[RecognisedFace]:
         """The faces of a uint8 image, RGB (H, W, 3) or gray (H, W), best detected first."""
         boxes, faces_NHW = self.cut_out(Image.fromarray(picture_HWC))
-        probabilities = self.classifier(faces_NHW)
-        return [RecognisedFace(box, row) for box, row in zip(boxes, probabilities, strict=True)]
+        return self.recognised(boxes, self.classifier(faces_NHW))
+
+    def recognised(self, boxes: Sequence[Box], rows_N7: np.ndarray) -> list[RecognisedFace]:
+        """Boxes with their probabilities."""
+        return [
+            RecognisedFace(box, row, row.max() < self.unsure_below) for box, row in zip(boxes, rows_N7, strict=True)
+        ]
 
     def cut_out(self, picture: Image.Image) -> tuple[list[Box], np.ndarray]:
         """Boxes, best first, and their faces as input for the classifier, uint8 (N, size, size).

@@ -10,10 +10,11 @@ from typing import Any
 from fer_jax.data.faces import EMOTIONS
 from repro.text.export import FORMULA
 from repro.use.recognition.predict import Recognised
-from repro.use.recognition.recogniser import RecognisedFace
-from repro.use.trained import TrainedNetwork
+from repro.use.recognition.recogniser import RecognisedFace, Recogniser
+from repro.use.temperature import temperature_document
+from repro.use.trained import RunNetwork
 
-_TABLE = "{:<9}{:>6} {:>5}  {:<21} {}"
+_TABLE = "{:<17}{:>6} {:>5}  {:<21} {}"
 _DECIMALS = 6  # of probabilities and scores: float32 has no more
 CSV_COLUMNS = (
     "file",
@@ -28,6 +29,7 @@ CSV_COLUMNS = (
     "copy",
     "error",
     "smallest_face",
+    "unsure",
 )
 
 
@@ -44,11 +46,14 @@ def table_lines(results: Iterable[Recognised]) -> Iterator[str]:
             emotion, probability = _best(face)
             box = face.box
             place = f"{box.left},{box.top} {box.width}×{box.height}"
-            yield _TABLE.format(emotion, f"{probability:.1%}", number, place, name)
+            yield _TABLE.format(
+                f"unsure: {emotion}" if face.unsure else emotion, f"{probability:.1%}", number, place, name
+            )
 
 
 def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
-    """A header and one line per face. An image without a face, or with an error, has a line without a face."""
+    """A header and one line per face. An image without a face, or with an error, has a line without a face. unsure: 1
+    or 0."""
     line = _Line()
     writer = csv.writer(line, lineterminator="")
     writer.writerow(CSV_COLUMNS)
@@ -56,10 +61,11 @@ def csv_lines(results: Iterable[Recognised]) -> Iterator[str]:
     for result in results:
         name, *ends = (_no_formula(text) for text in (_name(result), _text(result.copy or ""), _text(result.error)))
         rows = [
-            (name, number, *_place(face), *_best(face), *_seven(face)) for number, face in enumerate(result.faces, 1)
+            ((name, number, *_place(face), *_best(face), *_seven(face)), int(face.unsure))
+            for number, face in enumerate(result.faces, 1)
         ]
-        for row in rows or [(name, *[""] * (len(CSV_COLUMNS) - 4))]:
-            writer.writerow((*row, *ends, "" if result.smallest_face is None else result.smallest_face))
+        for row, unsure in rows or [((name, *[""] * (len(CSV_COLUMNS) - 5)), "")]:
+            writer.writerow((*row, *ends, "" if result.smallest_face is None else result.smallest_face, unsure))
             yield line.text
 
 
@@ -68,17 +74,11 @@ def _no_formula(text: str) -> str:
     return f"./{text}" if text.startswith(FORMULA) else text
 
 
-def json_lines(results: Iterable[Recognised], trained: TrainedNetwork) -> Iterator[str]:
-    """One JSON document: the run used, and the images in their order, one per line."""
-    record = trained.record
-    run = {
-        "folder": str(trained.folder),
-        "paper": record.paper,
-        "variant": record.variant,
-        "protocol": record.protocol,
-        "seed": record.seed,
-        "synthetic": record.data.synthetic,
-    }
+def json_lines(results: Iterable[Recognised], recogniser: Recogniser) -> Iterator[str]:
+    """One JSON document: the run used with its temperature and threshold, and the images in their order, one per
+    line."""
+    run = run_document(recogniser.classifier.trained)
+    run |= temperature_document(recogniser.classifier.temperature, recogniser.unsure_below)
     yield '{"run": ' + json.dumps(run, ensure_ascii=False) + ',\n "pictures": ['
     before = "  "
     for result in results:
@@ -87,23 +87,38 @@ def json_lines(results: Iterable[Recognised], trained: TrainedNetwork) -> Iterat
     yield " ]}"
 
 
+def run_document(run: RunNetwork) -> dict[str, Any]:
+    """Which run's network answered."""
+    return {
+        "folder": str(run.folder),
+        "paper": run.record.paper,
+        "variant": run.record.variant,
+        "protocol": run.record.protocol,
+        "seed": run.record.seed,
+        "synthetic": run.record.data.synthetic,
+    }
+
+
 def _document(result: Recognised) -> dict[str, Any]:
     return {
         "file": _name(result),
         "width": result.width or None,
         "height": result.height or None,
-        "faces": [
-            {
-                **dict(zip(("left", "top", "width", "height"), _place(face), strict=True)),
-                "score": round(face.box.score, _DECIMALS),
-                "emotion": _best(face)[0],
-                "probabilities": dict(zip(EMOTIONS, _seven(face), strict=True)),
-            }
-            for face in result.faces
-        ],
+        "faces": [face_document(face) for face in result.faces],
         "smallest_face": result.smallest_face,
         "copy": _text(result.copy) if result.copy else None,
         "error": _text(result.error) or None,
+    }
+
+
+def face_document(face: RecognisedFace) -> dict[str, Any]:
+    """Of a face: its box in pixels, the detector's score, the most probable emotion, and all probabilities."""
+    return {
+        **dict(zip(("left", "top", "width", "height"), _place(face), strict=True)),
+        "score": round(face.box.score, _DECIMALS),
+        "emotion": _best(face)[0],
+        "unsure": bool(face.unsure),
+        "probabilities": dict(zip(EMOTIONS, _seven(face), strict=True)),
     }
 
 

@@ -21,6 +21,7 @@ import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fer_jax.data.faces import EMOTIONS
+from repro.use.classifier import Classifier
 from repro.use.recognition.detection import LIVE_SEARCH_PX, SEARCH_PX, Box, Detector
 from repro.use.recognition.errors import PictureError
 from repro.use.recognition.pictures import open_picture
@@ -29,7 +30,6 @@ from repro.use.serve.door import client_of
 from repro.use.serve.limits import Limits, TokenBucket
 from repro.use.serve.tracking import NEAR_PX, Tracker
 from repro.use.serve.turns import Places, Turns
-from repro.use.trained import Classifier
 
 CAMERA_PX = 640  # the longer side of the frames sent by the page
 JPEG_START = b"\xff\xd8\xff"

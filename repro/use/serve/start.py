@@ -13,13 +13,14 @@ import numpy as np
 
 from repro.report.page.document import render_page
 from repro.specs.catalog import bundled_papers
+from repro.use.classifier import Classifier
 from repro.use.recognition.detection import MIN_SCORE, open_detector
 from repro.use.serve.app import make_app
 from repro.use.serve.limits import DEFAULT, Limits
 from repro.use.serve.live import LiveEndpoint
 from repro.use.serve.security import access_of
 from repro.use.serve.server import listen, run_server
-from repro.use.trained import Classifier, find_trained, load_trained
+from repro.use.trained import find_trained, load_trained
 
 
 def start(

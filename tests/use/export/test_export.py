@@ -18,8 +18,9 @@ from fer_jax.data.faces import EMOTIONS
 from repro.cli.export import export
 from repro.cli.main import main
 from repro.runs.records import RecordError
+from repro.use.classifier import Classifier
 from repro.use.export.errors import ExportError
-from repro.use.trained import Classifier, load_trained
+from repro.use.trained import load_trained
 
 USE_A_NETWORK = Path(__file__).resolve().parents[3] / "docs" / "use-a-network.md"
 CONVOLUTION = """\

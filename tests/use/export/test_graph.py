@@ -113,6 +113,9 @@ def test_the_probabilities_of_the_papers_networks(paper):
     logits = jax.jit(functools.partial(module.apply, train=False))(variables, pixels)
     expected = np.asarray(probabilities(logits, output_activation(network.layers)))
     assert expected.max(1).min() < 0.9 and np.ptp(expected, 0).max() > 1e-3, "answers that would hide a difference"
+    calibrated = run(network_graph(network, variables, 48, resizes, 3.7), images)
+    expected_so = np.asarray(probabilities(logits, output_activation(network.layers), 3.7))
+    np.testing.assert_allclose(calibrated, expected_so, rtol=0, atol=1e-5)
     for rows in (1, 5):
         found = in_onnx(network, variables, images[:rows], 48, resizes)
         assert found.dtype == np.float32 and found.shape == (rows, 7)

@@ -16,8 +16,10 @@ from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.layers import Dense, Flatten
 from fer_jax.vocabulary.network import Network
 from repro import __version__
+from repro.statistics.calibration import with_temperature
 from repro.use.export.errors import ExportError
 from repro.use.export.onnx_file import make_model, metadata, write_onnx
+from repro.use.temperature import UNSURE_BELOW, FittedTemperature, Uncalibrated
 from repro.use.trained import TrainedNetwork
 
 LAYERS = (Flatten(), Dense(units=7))
@@ -29,11 +31,15 @@ def trained(**fields):
     kernel = np.random.default_rng(0).normal(size=(16, 7)).astype(np.float32)
     variables = {"params": {"dense1": {"kernel": kernel, "bias": np.zeros(7, np.float32)}}, "batch_stats": {}}
     network = Network(LAYERS, loaded.resolve("default").training, 4, divide=255.0)
-    return TrainedNetwork(Path("results/runs/x"), record, network, variables, 4, ())
+    return TrainedNetwork(Path("x"), Path("x/checkpoints"), record, 4, (), network, variables)
+
+
+PLAIN = Uncalibrated("no samples")
+FITTED = FittedTemperature(value=2.5, split="validation", n=300, ece=(0.3, 0.1), loss=(2, 1), network_sha256="")
 
 
 def test_the_file_says_what_it_is():
-    told = metadata(trained())
+    told = metadata(trained(), PLAIN)
     assert {key: told[key] for key in ("paper", "title", "variant", "protocol", "seed", "epoch", "status")} == {
         "paper": "someone2020",
         "title": "A network",
@@ -61,31 +67,46 @@ def test_the_file_says_what_it_is():
     ],
 )
 def test_the_title_in_a_record_of_a_stranger_is_bounded_and_printable(paper, title):
-    assert metadata(trained(spec={"paper": paper}))["title"] == title
+    assert metadata(trained(spec={"paper": paper}), PLAIN)["title"] == title
 
 
 def test_a_network_of_synthetic_faces_says_so():
     network = trained(data=data(synthetic=True))
-    told = metadata(network)
+    told = metadata(network, PLAIN)
     assert (told["data"], told["synthetic"]) == ("synthetic", "true")
     assert "FER-2013" not in told["licence"] and "mean nothing" in told["licence"]
-    assert "SYNTHETIC" in make_model(network).doc_string
+    assert "SYNTHETIC" in make_model(network, PLAIN).doc_string
 
 
 def test_a_record_without_a_test_split_tells_its_validation_rows_or_nothing():
     network = trained()
     figures = {"validation": msgspec.structs.replace(network.record.metrics["test"], accuracy=0.25)}
-    told = metadata(trained(metrics=figures))
+    told = metadata(trained(metrics=figures), PLAIN)
     assert (told["accuracy"], told["accuracy_split"]) == ("0.25", "validation")
-    assert "accuracy" not in metadata(trained(metrics={}))
+    assert "accuracy" not in metadata(trained(metrics={}), PLAIN)
+
+
+def test_the_probabilities_are_calibrated_and_the_file_says_by_what(tmp_path):
+    network, faces = trained(), np.random.default_rng(1).integers(0, 256, (9, 4, 4), np.uint8)
+    told = metadata(network, FITTED)
+    assert (told["temperature"], told["temperature_split"], told["temperature_rows"]) == ("2.5", "PublicTest", "300")
+    assert float(told["unsure_below"]) == UNSURE_BELOW and "uncalibrated" not in told
+    plain = metadata(network, PLAIN)
+    assert (plain["temperature"], plain["uncalibrated"]) == ("1", "no samples") and "unsure_below" not in plain
+    stated, calibrated = (
+        onnxruntime.InferenceSession(make_model(network, one).SerializeToString()).run(None, {"faces": faces})[0]
+        for one in (PLAIN, FITTED)
+    )
+    np.testing.assert_allclose(calibrated, with_temperature(np.asarray(stated, float), 2.5), atol=1e-6)
+    assert np.abs(np.asarray(calibrated) - np.asarray(stated)).max() > 0.05
 
 
 def test_what_is_written_is_read_by_the_runtime_with_its_metadata(tmp_path):
     path = tmp_path / "network.onnx"
     network = trained()
-    write_onnx(path, network)
+    write_onnx(path, network, PLAIN)
     session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    assert session.get_modelmeta().custom_metadata_map == metadata(network)
+    assert session.get_modelmeta().custom_metadata_map == metadata(network, PLAIN)
     (entry,), (leaving,) = session.get_inputs(), session.get_outputs()
     assert (entry.name, entry.type, entry.shape) == ("faces", "tensor(uint8)", ["N", 4, 4])
     assert (leaving.name, leaving.type, leaving.shape) == ("probabilities", "tensor(float)", ["N", 7])
@@ -95,16 +116,16 @@ def test_what_is_written_is_read_by_the_runtime_with_its_metadata(tmp_path):
 
 def test_the_same_network_gives_the_same_bytes_in_place_of_the_old_ones(tmp_path):
     first, second = tmp_path / "first.onnx", tmp_path / "second.onnx"
-    write_onnx(first, trained())
-    write_onnx(second, trained(data=data(synthetic=True)))
+    write_onnx(first, trained(), PLAIN)
+    write_onnx(second, trained(data=data(synthetic=True)), PLAIN)
     assert first.read_bytes() != second.read_bytes()
-    write_onnx(second, trained())
+    write_onnx(second, trained(), PLAIN)
     assert first.read_bytes() == second.read_bytes()
     assert sorted(path.name for path in tmp_path.iterdir()) == ["first.onnx", "second.onnx"], "nothing is left over"
 
 
 def other_onnx(path):
-    model = make_model(trained())
+    model = make_model(trained(), PLAIN)
     model.producer_name = "another tool"
     path.write_bytes(model.SerializeToString())
 
@@ -119,15 +140,15 @@ def test_what_this_suite_did_not_write_is_left_alone(tmp_path, prepare):
     prepare(path)
     before = path.read_bytes()
     with pytest.raises(ExportError, match=r"data\.csv: exists and was not written by `repro export`"):
-        write_onnx(path, trained())
+        write_onnx(path, trained(), PLAIN)
     assert path.read_bytes() == before
 
 
 def test_a_folder_and_a_missing_folder_are_one_sentence(tmp_path):
     with pytest.raises(ExportError, match=r"a folder; name a file in it"):
-        write_onnx(tmp_path, trained())
+        write_onnx(tmp_path, trained(), PLAIN)
     with pytest.raises(ExportError, match=r"there is no folder .*nowhere; make it first"):
-        write_onnx(tmp_path / "nowhere" / "network.onnx", trained())
+        write_onnx(tmp_path / "nowhere" / "network.onnx", trained(), PLAIN)
     assert list(tmp_path.iterdir()) == []
 
 
@@ -137,4 +158,4 @@ def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path, monkeypatc
 
     monkeypatch.setattr("fer_jax.machine.atomic_write.os.replace", refuse)
     with pytest.raises(ExportError, match=r"network\.onnx: cannot be written: Permission denied"):
-        write_onnx(tmp_path / "network.onnx", trained())
+        write_onnx(tmp_path / "network.onnx", trained(), PLAIN)

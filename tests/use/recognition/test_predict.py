@@ -15,12 +15,13 @@ import pytest
 from PIL import Image
 
 from repro.text.export import FORMULA
+from repro.use.classifier import Classifier
 from repro.use.recognition import pictures, predict
 from repro.use.recognition.detection import Box
 from repro.use.recognition.predict import PictureFile, find_pictures, recognise_files, write_copies
 from repro.use.recognition.recogniser import Recogniser
 from repro.use.recognition.rows import CSV_COLUMNS, csv_lines, json_lines, table_lines
-from repro.use.trained import Classifier
+from repro.use.temperature import FittedTemperature
 
 
 class ByTone:
@@ -44,8 +45,11 @@ class Halves:
         return [Box(left, 0, side, side, 2.0) for left in (0, side)] if gray_HW.any() else []
 
 
-def recogniser(detector: Any = None) -> Recogniser:
-    return Recogniser(cast(Classifier, ByTone()), detector)
+T = FittedTemperature(value=2.5, split="validation", n=300, ece=(0.3, 0.1), loss=(2, 1), network_sha256="")
+
+
+def recogniser(detector: Any = None, unsure_below: float = 0.0) -> Recogniser:
+    return Recogniser(cast(Classifier, ByTone()), detector, unsure_below)
 
 
 def save(path: Path, tone: int, right: int | None = None) -> Path:
@@ -186,13 +190,28 @@ def test_csv_and_json_hold_every_face_all_probabilities_and_every_error(folder: 
     assert "damaged" in rows[-1]["error"] and not rows[-2]["error"]
 
     record = SimpleNamespace(paper="p", variant="v", protocol="official", seed=1, data=SimpleNamespace(synthetic=True))
-    trained = cast(Any, SimpleNamespace(folder=Path("runs/p"), record=record))
-    document = json.loads("\n".join(json_lines(results, trained)))
+    used = recogniser(Halves())
+    used.classifier = cast(Any, SimpleNamespace(trained=SimpleNamespace(folder="runs/p", record=record), temperature=T))
+    document = json.loads("\n".join(json_lines(results, used)))
+    assert document["run"]["temperature"]["value"] == 2.5 and document["run"]["unsure_below"] == 0.0
     assert document["run"]["synthetic"] is True
     assert [len(picture["faces"]) for picture in document["pictures"]] == [2, 2, 2, 0, 0]
     assert document["pictures"][2]["faces"][1]["probabilities"]["disgust"] == pytest.approx(220 / 255, abs=1e-5)
     assert document["pictures"][4]["error"].startswith(str(folder / "e.png"))
-    assert json.loads("\n".join(json_lines([], trained)))["pictures"] == []
+    assert json.loads("\n".join(json_lines([], used)))["pictures"] == []
+
+
+def test_an_answer_below_the_threshold_is_called_unsure_in_every_form(tmp_path: Path) -> None:
+    for tone in (100, 140, 250):
+        save(tmp_path / f"{tone}.png", tone)
+    used = recogniser(unsure_below=0.56)  # of tone 140 the probabilities are 0.45 and 0.55, of 100 0.61 and 0.39
+    results = list(recognise_files(find_pictures([tmp_path]), used, whole=True))
+    assert [result.faces[0].unsure for result in results] == [False, True, False]
+    words = [line[:17].strip() for line in table_lines(results)][1:]
+    assert words == ["angry", "unsure: disgust", "disgust"]
+    rows = list(csv.DictReader(io.StringIO("\n".join(csv_lines(results)))))
+    assert [(row["emotion"], row["unsure"]) for row in rows] == [("angry", "0"), ("disgust", "1"), ("disgust", "0")]
+    assert [result.faces[0].words for result in results][1] == "unsure: disgust 55%"
 
 
 def test_a_spreadsheet_takes_no_name_of_a_file_for_a_formula(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

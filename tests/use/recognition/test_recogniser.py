@@ -8,9 +8,9 @@ import pytest
 from pictures_of_faces import HEIGHT_PX, SIDE_PX, WIDTH_PX, drawn_faces, picture_of_faces
 from PIL import Image
 
+from repro.use.classifier import Classifier
 from repro.use.recognition.detection import Box, Detector, open_detector
 from repro.use.recognition.recogniser import Recogniser, cut
-from repro.use.trained import Classifier
 
 
 class Remembering:

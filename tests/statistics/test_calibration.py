@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from repro.evaluation.calibration import calibration, fitted_temperature, log_loss, with_temperature
+from repro.statistics.calibration import calibration, fitted_temperature, log_loss, with_temperature
 
 
 def drawn(n: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:

@@ -71,14 +71,16 @@ def with_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
     return raised / raised.sum(1, keepdims=True)
 
 
-def fitted_temperature(probability: np.ndarray, label: np.ndarray) -> float:
+def fitted_temperature(probability: np.ndarray, label: np.ndarray, *, at: float = 1.0) -> float:
     """The temperature with the least loss on these samples (Guo et al. 2017, sec. 4.2), from COLDEST to HOTTEST.
 
+    at: the temperature that the probabilities have already. At HOTTEST none of them is too small for float32; at 1 many
+    are, for an overconfident network, and the fit is then too low.
     The loss is convex in 1 / temperature, so a search along one line finds it."""
     from scipy.optimize import minimize_scalar
 
     def loss(inverse: float) -> float:
-        return log_loss(with_temperature(probability, 1 / inverse), label)
+        return log_loss(with_temperature(probability, 1 / (at * inverse)), label)
 
     found = minimize_scalar(loss, bounds=(1 / HOTTEST, 1 / COLDEST), method="bounded", options={"xatol": 1e-4})
     return float(1 / found.x)

@@ -1,0 +1,78 @@
+"""Opens the network of a run for use: at once from the ONNX file that was kept beside it, else by JAX."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from fer_jax.machine.digests import file_sha256
+from repro import __version__
+from repro.runs.record_files import RecordError, read_digested
+from repro.use.classifier import Classifier, FaceClassifier, QuickClassifier
+from repro.use.fitting import calibration_samples, temperature_of
+from repro.use.temperature import Temperature, Uncalibrated, kept_temperature
+from repro.use.trained import RunNetwork, TrainedNetwork, load_trained, open_run
+
+ONNX_NAME, ABOUT_NAME = "network.onnx", "network-onnx.json"
+
+
+class KeptOnnx(msgspec.Struct, frozen=True, kw_only=True):
+    """What the kept file was made from; it is used only if all of this is still so. file_sha256: of the file.
+    network_sha256: of the record; empty in older ones, whose checkpoints and kept files are still removed together."""
+
+    file_sha256: str
+    network_sha256: str
+    temperature: float
+    suite_version: str = __version__
+
+
+Keep = Callable[[TrainedNetwork, Temperature], None]
+
+
+def open_classifier(folder: Path, keep: Keep | None = None) -> FaceClassifier:
+    """The network of the run in that folder, with its temperature.
+
+    keep: writes the ONNX file for the next time; None if it cannot be written here.
+    Raises RecordError or CheckpointError if the network is not here or damaged.
+    """
+    run = open_run(folder)
+    temperature = _without_network(run)
+    if temperature is not None and (session := _kept_session(run, temperature)) is not None:
+        return QuickClassifier(run, temperature, session)
+    trained = load_trained(folder)
+    temperature = temperature_of(trained)
+    if keep is not None:
+        keep(trained, temperature)
+    return Classifier(trained, temperature)
+
+
+def _without_network(run: RunNetwork) -> Temperature | None:
+    """The temperature as far as it is known without the network's parameters; None if it has yet to be fitted."""
+    kept = kept_temperature(run)
+    if kept is not None:
+        return kept
+    samples = calibration_samples(run)
+    return samples if isinstance(samples, Uncalibrated) else None
+
+
+def _kept_session(run: RunNetwork, temperature: Temperature) -> Any:
+    """None if ONNX Runtime is not installed, or if there is no file of this network with this temperature."""
+    path = run.place / ONNX_NAME
+    if not path.is_file() or importlib.util.find_spec("onnxruntime") is None:
+        return None
+    try:
+        about = read_digested(run.place / ABOUT_NAME, KeptOnnx, "description of network.onnx", "write it again")
+        expected = KeptOnnx(
+            file_sha256=file_sha256(path), network_sha256=run.record.network_sha256, temperature=temperature.value
+        )
+    except (RecordError, OSError):
+        return None
+    if about != expected:
+        return None
+    import onnxruntime
+
+    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
