@@ -88,7 +88,9 @@ def engine_compiles_quickly() -> Iterator[None]:
 def platforms_as_before() -> Iterator[None]:
     """`repro serve` takes the CPU for its whole process. The tests of other files may ask for any device."""
     before = jax.config.values["jax_platforms"]
-    yield
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_PLATFORMS", os.environ.get("JAX_PLATFORMS", ""))
+        yield
     jax.config.update("jax_platforms", before)
 
 

@@ -37,8 +37,9 @@ def attacked(results: Path) -> Iterator[Server]:
         good_client(server)
         assert server.memory_bytes() - before < MEMORY_BYTES
         assert server.interrupt() == 0, "Ctrl-C"
-        (line,) = server.log().splitlines()
-        assert line.startswith("network: "), "never a traceback, and nothing of what was sent"
+        network, certainty = server.log().splitlines()
+        assert network.startswith("network: "), "never a traceback, and nothing of what was sent"
+        assert certainty.startswith("temperature ")
 
 
 def good_client(server: Server) -> None:

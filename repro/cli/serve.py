@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from repro.cli.options import face_options, network_options
+from repro.cli.options import face_options, network_options, unsure_option
+from repro.cli.recogniser import kept_for_next_time
 from repro.use.serve.errors import ServeError
 
 EXAMPLE = """\
@@ -28,6 +29,7 @@ OURS = ("repro", "fer_jax")
     help="Port to listen on; 0 takes any free one.",
 )
 @network_options
+@unsure_option
 @face_options("default: a thirteenth of the longer side of a camera's frame, a twentieth of other pictures")
 @click.option(
     "--token-file",
@@ -47,13 +49,15 @@ def serve(
     paper: str | None,
     run: str | None,
     results: Path,
+    unsure_below: float | None,
     min_face: int | None,
     min_score: float,
     token_file: Path | None,
     token: str | None,
     allow_remote: bool,
 ) -> None:
-    """A page in the browser: the results, and live recognition on the camera.
+    """A page in the browser: the results, and live recognition on the camera, by a network that you choose there.
+    Programs send pictures to `POST /predict` (docs/serve-api.md).
 
     Only this computer can reach it, unless --host says otherwise; all of its users can, unless there is a token.
     Images stay in memory; none is stored or logged.
@@ -76,4 +80,6 @@ def serve(
         allow_remote=allow_remote,
         min_face=min_face,
         min_score=min_score,
+        unsure_below=unsure_below,
+        keep=kept_for_next_time(),
     )

@@ -110,10 +110,10 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
         _needed_checkpoints(folder, read_record(folder / RECORD_NAME))
         return folder
     found = [(path.parent, record) for path, record in find_records(results)]
-    trained = [(folder, record) for folder, record in found if record.metrics and network_folder(folder, record)]
-    usable = [(folder, record) for folder, record in trained if paper in (None, record.paper)]
+    trained = _with_networks(found)
+    usable = [folder for folder, record in trained if paper in (None, record.paper)]
     if usable:
-        return max(usable, key=_rank)[0]
+        return usable[0]
     text = f" of {paper}" if paper else ""
     remedy = f"repro run {paper or 'teta2022'}"
     if known := [(path, record) for path, record in found if paper in (None, record.paper) and record.metrics]:
@@ -124,6 +124,16 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     others = sorted({record.paper for _, record in trained})
     text += f"; it has those of {', '.join(others)}" if others else ""
     raise RecordError(f"{results}: holds no trained network{text}; `{remedy}` trains one")
+
+
+def trained_runs(results: Path) -> list[tuple[Path, RunRecord]]:
+    """The runs of a results folder whose networks are here, the best first, as `find_trained` ranks them."""
+    return _with_networks([(path.parent, record) for path, record in find_records(results)])
+
+
+def _with_networks(found: list[tuple[Path, RunRecord]]) -> list[tuple[Path, RunRecord]]:
+    here = [(folder, record) for folder, record in found if record.metrics and network_folder(folder, record)]
+    return sorted(here, key=_rank, reverse=True)
 
 
 def _rank(run: tuple[Path, RunRecord]) -> tuple[bool, bool, bool, bool, int, float]:

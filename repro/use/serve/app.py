@@ -26,6 +26,10 @@ from repro.runs.records import RecordError
 from repro.use.serve.door import client_of
 from repro.use.serve.limits import ClientBuckets, Limits
 from repro.use.serve.live import LiveEndpoint
+from repro.use.serve.networks import Networks
+from repro.use.serve.predict import PATH, PredictEndpoint
+from repro.use.serve.recognition import Recognition
+from repro.use.serve.sample import sample_jpeg
 from repro.use.serve.security import FORM_HEADERS, Access, Guard
 
 STATIC = files("repro.use.serve") / "static"
@@ -49,16 +53,22 @@ SYNTHETIC = (
 
 
 def make_app(
-    live: LiveEndpoint, results: Path, render: Callable[[], str], access: Access, limits: Limits, *, remote: bool
+    recognition: Recognition, results: Path, render: Callable[[], str], access: Access, limits: Limits, *, remote: bool
 ) -> Starlette:
     """An ASGI application.
 
     results: the folder of records. render: gives its page, self-contained HTML whose links to records begin with
     `/results/` after the access's base; runs in a thread. remote: other computers can reach the server.
     """
+    live, predict = LiveEndpoint(recognition, limits), PredictEndpoint(recognition, limits)
+    wrong = ClientBuckets(limits.wrong_per_s, limits.wrong_at_once)
+    first = recognition.networks.first
     page = Template(_text("live.html")).substitute(
-        network=html.escape(live.network),
-        synthetic=SYNTHETIC if live.synthetic else "",
+        networks=_options(recognition.networks),
+        network=html.escape(first.words),
+        certainty=html.escape(first.certainty),
+        synthetic=SYNTHETIC,
+        no_synthetic="" if first.synthetic else "hidden",
         privacy=PRIVACY_REMOTE if remote else PRIVACY_LOCAL,
         base=access.base,
     )
@@ -72,7 +82,10 @@ def make_app(
             Route("/", partial(_fixed, HTMLResponse(page))),
             Route("/results", Results(render, access.base).answer),
             Mount("/results", RecordFiles(directory=results, page=f"{access.base}/results")),
-            Route("/session", SignIn(access, limits).answer, methods=["POST"]),
+            Route("/session", SignIn(access, wrong).answer, methods=["POST"]),
+            Route(PATH, predict.answer, methods=["POST"]),
+            Route("/networks", predict.networks),
+            Route("/sample.jpg", partial(_fixed, Response(sample_jpeg(), media_type="image/jpeg"))),
             Route("/favicon.ico", partial(_fixed, static["/static/icon.svg"])),
             *(Route(path, partial(_fixed, response)) for path, response in static.items()),
             WebSocketRoute("/live", live.converse),
@@ -83,8 +96,19 @@ def make_app(
                 access=access,
                 sign_in_page=_text("sign_in.html").replace("$wrong", ""),
                 open_paths=frozenset({"/session", "/favicon.ico", *static}),
+                program_paths=frozenset({PATH, "/networks"}),
+                wrong=wrong,
             )
         ],
+    )
+
+
+def _options(networks: Networks) -> str:
+    """Of the list of networks on the page."""
+    return "".join(
+        f'<option value="{html.escape(one.key)}"{" selected" if one.key == networks.first.key else ""}>'
+        f"{html.escape(one.words)}</option>"
+        for one in networks.offered
     )
 
 
@@ -99,9 +123,9 @@ async def _fixed(response: Response, request: Request) -> Response:
 class SignIn:
     """Accept the token once, from a form, and set a cookie for it. So the token appears in no address and no log."""
 
-    def __init__(self, access: Access, limits: Limits) -> None:
-        self._access = access
-        self._wrong = ClientBuckets(limits.wrong_per_s, limits.wrong_at_once)
+    def __init__(self, access: Access, wrong: ClientBuckets) -> None:
+        """wrong: permits for wrong tokens."""
+        self._access, self._wrong = access, wrong
         self._again = _text("sign_in.html").replace("$wrong", '<p role="alert">That is not the token.</p>')
 
     async def answer(self, request: Request) -> Response:

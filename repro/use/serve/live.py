@@ -3,10 +3,11 @@
 The client sends a binary message, one JPEG, waits for the answer, and sends the next. So nothing queues up if
 recognition is slower than the camera. An image stays in memory until it is answered; it is not written or logged.
 
-The first message of the server is ``{"kind": "ready", "network": ..., "synthetic": ..., "emotions": [...]}``, then one
-per image: ``{"kind": "faces", "width": px, "height": px, "smallest": px, "faces": [{"left", "top", "width", "height",
-"score", "probabilities": [7]}, ...], "ms": {"decode", "detection", "network", "total"}}``, the best detected face
-first, or ``{"kind": "error", "message": ...}``. smallest: size of the smallest face that was searched for.
+The address may end with ``?network=KEY``. The first message of the server is ``{"kind": "ready", "key": ...,
+"network": ..., "certainty": ..., "unsure_below": p, "synthetic": ..., "emotions": [...]}``, then one per image:
+``{"kind": "faces", "width": px, "height": px, "smallest": px, "faces": [{"left", "top", "width", "height", "score",
+"probabilities": [7]}, ...], "ms": {"decode", "detection", "network", "total"}}``, the best detected face first, or
+``{"kind": "error", "message": ...}``. smallest: size of the smallest face that was searched for.
 """
 
 from __future__ import annotations
@@ -17,50 +18,27 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import numpy as np
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
 from fer_jax.data.faces import EMOTIONS
-from repro.use.classifier import Classifier
-from repro.use.recognition.detection import LIVE_SEARCH_PX, SEARCH_PX, Box, Detector
+from fer_jax.vocabulary.errors import UserError
 from repro.use.recognition.errors import PictureError
-from repro.use.recognition.pictures import open_picture
-from repro.use.recognition.recogniser import Recogniser
 from repro.use.serve.door import client_of
 from repro.use.serve.limits import Limits, TokenBucket
-from repro.use.serve.tracking import NEAR_PX, Tracker
-from repro.use.serve.turns import Places, Turns
+from repro.use.serve.networks import NetworkInUse
+from repro.use.serve.recognition import Recognition
+from repro.use.serve.turns import Places
 
-CAMERA_PX = 640  # the longer side of the frames sent by the page
-JPEG_START = b"\xff\xd8\xff"
 # Close codes of RFC 6455, section 7.4.1 and its registry; codes from 4000 on are private.
-UNSUPPORTED, POLICY, TRY_LATER, IDLE = 1003, 1008, 1013, 4000
+UNSUPPORTED, POLICY, TRY_LATER, IDLE, NO_NETWORK = 1003, 1008, 1013, 4000, 4001
 
 
 class LiveEndpoint:
-    """The endpoint. Recognition runs in one thread, because XLA uses all cores; the event loop stays responsive."""
+    """The endpoint of all conversations."""
 
-    def __init__(
-        self, classifier: Classifier, open_detector: Callable[..., Detector], limits: Limits, min_face: int | None
-    ) -> None:
-        """open_detector, min_face: as in `repro.use.recognition.detection`."""
-        self._classifier = classifier
-        self._whole = open_detector(SEARCH_PX, min_face=min_face)
-        self._frame = open_detector(LIVE_SEARCH_PX, min_face=min_face)
-        self._near = open_detector(NEAR_PX)
-        self._limits = limits
-        self._turns = Turns("recognition")
+    def __init__(self, recognition: Recognition, limits: Limits) -> None:
+        self._recognition, self._limits = recognition, limits
         self._places = Places(limits.live)
-
-    @property
-    def network(self) -> str:
-        """One line: the network, its training data, and its accuracy."""
-        return self._classifier.trained.describe()
-
-    @property
-    def synthetic(self) -> bool:
-        """Whether the network was trained on synthetic faces, so that its answers on real faces mean nothing."""
-        return self._classifier.trained.record.data.synthetic
 
     async def converse(self, websocket: WebSocket) -> None:
         client = client_of(websocket.client.host if websocket.client else "")
@@ -79,11 +57,20 @@ class LiveEndpoint:
                 conversation.result()
 
     async def _talk(self, websocket: WebSocket, client: str) -> None:
-        await self._send(websocket, self._ready())
-        await self._answer_pictures(websocket, client)
+        key = websocket.query_params.get("network", "")
+        if not self._recognition.networks.has(key):
+            await self._close(websocket, NO_NETWORK, "no such network")
+            return
+        try:
+            network = await self._recognition.in_turn((client, id(websocket)), self._recognition.networks.open, key)
+        except UserError:
+            await self._close(websocket, NO_NETWORK, "the network cannot be read any more")
+            return
+        await self._send(websocket, _ready(network))
+        await self._answer_pictures(websocket, client, network)
 
-    async def _answer_pictures(self, websocket: WebSocket, client: str) -> None:
-        recognise = self.new_camera()
+    async def _answer_pictures(self, websocket: WebSocket, client: str, network: NetworkInUse) -> None:
+        recognise = self._recognition.new_camera(network)
         bucket = TokenBucket(self._limits.frames_per_s, self._limits.burst)
         bad = 0
         while bad < self._limits.bad_in_a_row:
@@ -116,52 +103,20 @@ class LiveEndpoint:
     ) -> dict[str, Any]:
         start = time.perf_counter()
         try:
-            answer = await self._turns.run(payers, recognise, payload)
+            answer = await self._recognition.in_turn(payers, recognise, payload)
         except PictureError as error:
             return {"kind": "error", "message": str(error)}
-        answer["ms"]["total"] = _ms(time.perf_counter() - start)  # including the wait for other clients' images
+        answer["ms"]["total"] = round(1000 * (time.perf_counter() - start), 2)  # with the wait for others
         return answer
 
-    def new_camera(self) -> Callable[[bytes], dict[str, Any]]:
-        """A function that answers each JPEG of one client in the module's format, without the total time.
 
-        It follows faces from frame to frame. Images larger than the page's frames are searched completely and finely.
-        Raises PictureError.
-        """
-        frames = Recogniser(self._classifier, Tracker(self._frame, self._near))
-        pictures = Recogniser(self._classifier, self._whole)
-
-        def recognise(payload: bytes) -> dict[str, Any]:
-            start = time.perf_counter()
-            if not payload.startswith(JPEG_START):
-                raise PictureError("The picture: not a JPEG")
-            picture = open_picture(payload, "The picture", max_pixels=self._limits.pixels, max_scans=self._limits.scans)
-            decoded = time.perf_counter()
-            recogniser = frames if max(picture.size) <= CAMERA_PX else pictures
-            boxes, faces_NHW = recogniser.cut_out(picture)
-            detected = time.perf_counter()
-            # One by one: the classifier is compiled for one face or for a whole batch.
-            rows = [self._classifier(face_HW[None])[0] for face_HW in faces_NHW[: self._limits.faces]]
-            ms = {"decode": decoded - start, "detection": detected - decoded, "network": time.perf_counter() - detected}
-            return {
-                "kind": "faces",
-                "width": picture.width,
-                "height": picture.height,
-                "smallest": recogniser.smallest_face(picture),
-                "faces": [_face(box, row) for box, row in zip(boxes, rows, strict=False)],
-                "ms": {name: _ms(seconds) for name, seconds in ms.items()},
-            }
-
-        return recognise
-
-    def _ready(self) -> dict[str, Any]:
-        return {"kind": "ready", "network": self.network, "synthetic": self.synthetic, "emotions": EMOTIONS}
-
-
-def _face(box: Box, probabilities: np.ndarray) -> dict[str, Any]:
-    place = {"left": box.left, "top": box.top, "width": box.width, "height": box.height}
-    return {**place, "score": round(box.score, 3), "probabilities": [round(float(p), 4) for p in probabilities]}
-
-
-def _ms(seconds: float) -> float:
-    return round(1000 * seconds, 2)
+def _ready(network: NetworkInUse) -> dict[str, Any]:
+    return {
+        "kind": "ready",
+        "key": network.key,
+        "network": network.words,
+        "certainty": network.certainty,
+        "unsure_below": network.unsure_below,
+        "synthetic": network.synthetic,
+        "emotions": EMOTIONS,
+    }

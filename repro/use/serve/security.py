@@ -19,8 +19,11 @@ from dataclasses import dataclass, field
 from http.cookies import CookieError, SimpleCookie
 
 from starlette.datastructures import Headers, MutableHeaders
-from starlette.responses import PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from repro.use.serve.door import client_of
+from repro.use.serve.limits import ClientBuckets
 
 CONTENT_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; media-src 'self'; "
@@ -127,11 +130,22 @@ def _is_address(name: str) -> bool:
 class Guard:
     """ASGI middleware: refuses requests before the application sees them, and adds HEADERS to its answers.
 
-    open_paths: reachable without a token (signing in, and the files it needs).
+    open_paths: reachable without a token (signing in, and the files it needs). program_paths: for programs, which send
+    the token with each request (``Authorization: Bearer``) and no Origin; browsers always send one with a POST. wrong:
+    permits for wrong tokens.
     """
 
-    def __init__(self, app: ASGIApp, access: Access, sign_in_page: str, open_paths: frozenset[str]) -> None:
+    def __init__(
+        self,
+        app: ASGIApp,
+        access: Access,
+        sign_in_page: str,
+        open_paths: frozenset[str],
+        program_paths: frozenset[str] = frozenset(),
+        wrong: ClientBuckets | None = None,
+    ) -> None:
         self._app, self._access, self._page, self._open = app, access, sign_in_page, open_paths
+        self._for_programs, self._wrong = program_paths, wrong
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -162,14 +176,29 @@ class Guard:
         hosts = headers.getlist("host")
         if len(hosts) != 1 or not self._access.knows_host(hosts[0]):
             return PlainTextResponse("refused: the Host header does not name this server", 403)
+        for_programs = scope["type"] == "http" and scope["path"] in self._for_programs
         changes = scope["type"] == "websocket" or scope["method"] not in SAFE_METHODS
-        if changes and headers.getlist("origin") != [f"http://{hosts[0]}"]:
+        origins = headers.getlist("origin")
+        if changes and origins != [f"http://{hosts[0]}"] and (origins or not for_programs):
             return PlainTextResponse("refused: not from a page of this server", 403)
         if _from_another_site(headers):
             return PlainTextResponse("refused: embedded in a page of another site", 403)
         if scope["path"] not in self._open and not self._access.signed_in(scope["path"], headers):
+            if for_programs:
+                return self._without_bearer(scope, headers)
             return Response(self._page, 401, FORM_HEADERS, media_type="text/html")
         return None
+
+    def _without_bearer(self, scope: Scope, headers: Headers) -> Response | None:
+        """What a program gets that does not send the token."""
+        kind, _, word = headers.get("authorization", "").partition(" ")
+        if kind.lower() == "bearer" and self._access.is_token(word.strip()):
+            return None  # before any limit: who guesses must not keep the owner out
+        client = client_of((scope.get("client") or ("",))[0])
+        if word and self._wrong is not None and not self._wrong.of(client).take():
+            return JSONResponse({"error": "too many wrong tokens; wait a few seconds"}, 429, {"Retry-After": "5"})
+        wanted = {"WWW-Authenticate": "Bearer"}
+        return JSONResponse({"error": "send the token: Authorization: Bearer TOKEN"}, 401, wanted)
 
 
 def _from_another_site(headers: Headers) -> bool:

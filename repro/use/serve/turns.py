@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 HALF_LIFE_S = 2.0  # work of that long ago counts half
@@ -84,9 +84,9 @@ class Places:
 
     def __init__(self, most: int) -> None:
         self._most = most
-        self._held: dict[str, list[asyncio.Task[None]]] = {}
+        self._held: dict[str, list[asyncio.Task[Any]]] = {}
 
-    def take(self, client: str, conversation: asyncio.Task[None]) -> bool:
+    def take(self, client: str, conversation: asyncio.Task[Any]) -> bool:
         """Whether there is a place for a conversation, which is given back when its task ends. Cancels another task if
         that has to give its place."""
         if sum(map(len, self._held.values())) >= self._most:
@@ -99,7 +99,7 @@ class Places:
         conversation.add_done_callback(self._leave)
         return True
 
-    def _leave(self, conversation: asyncio.Task[None]) -> None:
+    def _leave(self, conversation: asyncio.Task[Any]) -> None:
         self._held = {
             client: left
             for client, held in self._held.items()

@@ -97,7 +97,7 @@ def test_the_probabilities_are_calibrated_and_the_file_says_by_what(tmp_path):
         onnxruntime.InferenceSession(make_model(network, one).SerializeToString()).run(None, {"faces": faces})[0]
         for one in (PLAIN, FITTED)
     )
-    np.testing.assert_allclose(calibrated, with_temperature(np.asarray(stated, float), 2.5), atol=1e-6)
+    np.testing.assert_allclose(np.asarray(calibrated), with_temperature(np.asarray(stated, float), 2.5), atol=1e-6)
     assert np.abs(np.asarray(calibrated) - np.asarray(stated)).max() > 0.05
 
 

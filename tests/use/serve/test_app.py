@@ -15,12 +15,14 @@ from serve_process import ask, trained_results
 from fer_jax.data.faces import EMOTIONS
 from repro.measurements.live_latency import as_jpeg, one_face
 from repro.runs.records import RecordError
+from repro.use.recognition.detection import open_detector
 from repro.use.recognition.errors import PictureError
 from repro.use.serve import app as app_module
 from repro.use.serve.app import make_app, policy_of
 from repro.use.serve.limits import DEFAULT
+from repro.use.serve.recognition import Recognition
 from repro.use.serve.security import access_of
-from repro.use.serve.start import open_live
+from repro.use.serve.start import open_networks
 
 PAGE = (
     '<meta http-equiv="Content-Security-Policy" content="default-src &#39;none&#39;; img-src data:">'
@@ -34,31 +36,31 @@ def results(tmp_path_factory, make_tiny_paper):
 
 
 @pytest.fixture(scope="module")
-def live(results):
-    return open_live(results, paper=None, run=None, limits=DEFAULT)
+def recognition(results):
+    return Recognition(open_networks(results), open_detector, DEFAULT, None)
 
 
-def client(live, results, render=lambda: PAGE, *, remote: bool = False, token: str | None = None):
+def client(recognition, results, render=lambda: PAGE, *, remote: bool = False, token: str | None = None):
     """`get(path)` of the application."""
     access = access_of("127.0.0.1", token, "127.0.0.1")
-    return partial(ask, make_app(live, results, render, access, DEFAULT, remote=remote))
+    return partial(ask, make_app(recognition, results, render, access, DEFAULT, remote=remote))
 
 
 # --- pages ------------------------------------------------------------------------------------------------------------
 
 
-def test_the_live_page_names_the_network_and_what_it_is_worth(live, results):
-    here = client(live, results)("/").text
+def test_the_live_page_names_the_network_and_what_it_is_worth(recognition, results):
+    here = client(recognition, results)("/").text
     assert "tiny default, protocol as-published, seed 0" in here
     assert "trained on drawn faces" in here and "not of a feeling" in here
     assert "Nothing leaves this computer" in here
-    there = client(live, results, remote=True)("/").text
+    there = client(recognition, results, remote=True)("/").text
     assert "Nothing leaves this computer" not in there and "not encrypted" in there
 
 
-def test_pages_load_what_is_there_and_nothing_from_elsewhere(live, results):
-    get = client(live, results)
-    signed_out = client(live, results, token="x" * 20)
+def test_pages_load_what_is_there_and_nothing_from_elsewhere(recognition, results):
+    get = client(recognition, results)
+    signed_out = client(recognition, results, token="x" * 20)
     for page in (get("/").text, signed_out("/").text):
         addresses = re.findall(r'(?:src|href|action)="([^"]+)"', page)
         assert len(addresses) >= 3 and all(address.startswith("/") for address in addresses)
@@ -78,21 +80,21 @@ def test_no_script_or_style_names_another_site():
 # --- results ----------------------------------------------------------------------------------------------------------
 
 
-def test_the_results_page_keeps_its_own_policy_and_leads_back(live, results):
-    answer = client(live, results)("/results")
+def test_the_results_page_keeps_its_own_policy_and_leads_back(recognition, results):
+    answer = client(recognition, results)("/results")
     assert answer.headers["content-security-policy"] == "default-src 'none'; img-src data:; frame-ancestors 'none'"
     assert '<main id="results"><p><a href="/">Live recognition</a></p><h1>' in answer.text
     assert policy_of("<p>no policy of its own</p>") == "default-src 'none'; frame-ancestors 'none'"
 
 
-def test_the_results_are_rendered_again_only_after_a_while(live, results, monkeypatch):
+def test_the_results_are_rendered_again_only_after_a_while(recognition, results, monkeypatch):
     rendered: list[int] = []
 
     def render() -> str:
         rendered.append(1)
         return PAGE
 
-    get = client(live, results, render)
+    get = client(recognition, results, render)
     assert get("/results").text == get("/results").text
     assert len(rendered) == 1
     monkeypatch.setattr(app_module, "RESULTS_S", 0.0)
@@ -100,16 +102,16 @@ def test_the_results_are_rendered_again_only_after_a_while(live, results, monkey
     assert len(rendered) == 2, "a run that ended meanwhile is to be seen"
 
 
-def test_a_record_that_cannot_be_read_is_one_sentence(live, results):
+def test_a_record_that_cannot_be_read_is_one_sentence(recognition, results):
     def render() -> str:
         raise RecordError("runs/x/run.json: not a record")
 
-    answer = client(live, results, render)("/results")
+    answer = client(recognition, results, render)("/results")
     assert (answer.status_code, answer.text) == (500, "runs/x/run.json: not a record")
 
 
-def test_records_can_be_read_and_nothing_else_of_the_folder(live, results, tmp_path):
-    get = client(live, results)
+def test_records_can_be_read_and_nothing_else_of_the_folder(recognition, results, tmp_path):
+    get = client(recognition, results)
     (record,) = results.glob("runs/**/run.json")
     path = record.relative_to(results).as_posix()
     assert get(f"/results/{path}").json()["paper"] == "tiny"
@@ -126,8 +128,8 @@ def test_records_can_be_read_and_nothing_else_of_the_folder(live, results, tmp_p
 # --- recognition ------------------------------------------------------------------------------------------------------
 
 
-def test_a_face_gets_a_box_around_it_and_what_the_network_says_of_it(live):
-    answer = live.new_camera()(as_jpeg(one_face()))
+def test_a_face_gets_a_box_around_it_and_what_the_network_says_of_it(recognition):
+    answer = recognition.new_camera(recognition.networks.first)(as_jpeg(one_face()))
     (face,) = answer["faces"]
     assert abs(face["left"] + face["width"] / 2 - 320) < 30 and abs(face["top"] + face["height"] / 2 - 240) < 30
     assert 130 < face["width"] < 270
@@ -135,12 +137,12 @@ def test_a_face_gets_a_box_around_it_and_what_the_network_says_of_it(live):
     assert set(answer["ms"]) == {"decode", "detection", "network"} and json.dumps(answer)
 
 
-def test_several_faces_are_told_up_to_the_limit(live):
+def test_several_faces_are_told_up_to_the_limit(recognition):
     one = one_face()[130:350, 210:430]
     many = Image.fromarray(np.tile(np.pad(one, 20, mode="edge"), (4, 4)))
     file = io.BytesIO()
     many.save(file, "JPEG")
-    faces = live.new_camera()(file.getvalue())["faces"]
+    faces = recognition.new_camera(recognition.networks.first)(file.getvalue())["faces"]
     assert len(faces) == DEFAULT.faces
     for face in faces:
         np.testing.assert_allclose(face["probabilities"], faces[0]["probabilities"], atol=0.2)
@@ -149,6 +151,6 @@ def test_several_faces_are_told_up_to_the_limit(live):
 @pytest.mark.parametrize(
     "payload", [b"", b"x" * 100, as_jpeg(one_face())[:-3000], as_jpeg(np.zeros((1300, 1300), np.uint8))]
 )
-def test_what_is_no_jpeg_of_a_fair_size_is_refused(live, payload):
+def test_what_is_no_jpeg_of_a_fair_size_is_refused(recognition, payload):
     with pytest.raises(PictureError, match=r"^The picture: "):
-        live.new_camera()(payload)
+        recognition.new_camera(recognition.networks.first)(payload)

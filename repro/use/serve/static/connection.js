@@ -1,6 +1,7 @@
 // One WebSocket to the server, one picture in flight. When the server goes away, tries again with growing pauses.
 
 const IDLE = 4000;
+const NO_NETWORK = 4001;
 const TRY_LATER = 1013;
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 8000;
@@ -15,10 +16,25 @@ export class Connection {
   #answer = null;
   #last = Promise.resolve();
   #report;
+  #network;
 
-  /** report(state, details): "connecting"; "ready" with what the server says of itself; "idle"; "full"; "away". */
-  constructor(report) {
+  /** report(state, details): "connecting"; "ready" with what the server says of itself; "idle"; "full"; "away"; "gone",
+   * if there is no such network. network(): its key. */
+  constructor(report, network) {
     this.#report = report;
+    this.#network = network;
+  }
+
+  /** Connects again, to another network. Pictures that wait for an answer get none. */
+  reopen() {
+    clearTimeout(this.#timer);
+    const socket = this.#socket;
+    if (socket) {
+      socket.onclose = socket.onmessage = null;
+      socket.close();
+      this.#lost();
+    }
+    this.open();
   }
 
   /** Connects, unless it is connected or about to be. */
@@ -27,7 +43,7 @@ export class Connection {
     clearTimeout(this.#timer);
     this.#report("connecting");
     // beside the page: where a token is asked for, its address is that of the session
-    const socket = new WebSocket(`ws://${location.host}${location.pathname}live`);
+    const socket = new WebSocket(`ws://${location.host}${location.pathname}live?network=${encodeURIComponent(this.#network())}`);
     this.#socket = socket;
     socket.onmessage = ({ data }) => this.#receive(JSON.parse(data));
     socket.onclose = ({ code }) => this.#closed(code);
@@ -62,13 +78,17 @@ export class Connection {
     }
   }
 
-  #closed(code) {
+  #lost() {
     this.#socket = null;
     if (this.#isReady) this.#ready = Promise.withResolvers(); // else whoever waits for it keeps waiting
     this.#isReady = false;
     this.#answer?.resolve(null);
-    if (code === IDLE) {
-      this.#report("idle");
+  }
+
+  #closed(code) {
+    this.#lost();
+    if (code === IDLE || code === NO_NETWORK) {
+      this.#report(code === IDLE ? "idle" : "gone");
       return;
     }
     this.#report(code === TRY_LATER ? "full" : "away");

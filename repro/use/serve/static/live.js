@@ -2,7 +2,7 @@
 
 import { listCameras, nextFrame, openCamera } from "./camera.js";
 import { Connection } from "./connection.js";
-import { drawBoxes, encode } from "./drawing.js";
+import { drawBoxes, drawCrop, encode, faceAt } from "./drawing.js";
 
 const FRAME_PX = 640; // of the longer side
 const PICTURE_PX = 1280;
@@ -15,8 +15,13 @@ const SAME_FACE = 0.4; // overlap of two boxes
 const element = (id) => document.getElementById(id);
 const [stage, hint, video, still, overlay] = ["stage", "hint", "video", "still", "overlay"].map(element);
 const [toggle, cameras, picture, message] = ["toggle", "cameras", "picture", "message"].map(element);
+const [networks, sample, buttons, crop] = ["networks", "sample", "faces", "crop"].map(element);
 
 let emotions = [];
+let unsureBelow = 0;
+let looked = null; // the still picture that is shown, for another network
+let shown = null; // the last answer: its faces, their picture, its width, whether it is mirrored
+let chosen = null; // the face that the user chose, as it was last seen
 let stream = null; // of the camera that is on
 let spokenAt = 0;
 let figuresAt = 0;
@@ -27,6 +32,7 @@ let before = []; // the faces of the last frame, as they were shown
 
 const SAID = {
   away: "The server does not answer; trying again. It may have been ended: start `repro serve`.",
+  gone: "The server has no such network any more: reload the page.",
   full: "The server has as many connections as it takes: close another page. Trying again.",
 };
 
@@ -34,11 +40,14 @@ const connection = new Connection((state, details) => {
   if (state === "connecting") return; // keep the last message until the result is known
   element("connection").textContent = SAID[state] ?? "";
   if (state === "ready") introduce(details);
-});
+}, () => networks.value);
 
-function introduce({ emotions: names, network, synthetic }) {
+function introduce({ key, emotions: names, network, certainty, unsure_below, synthetic }) {
   emotions = names;
+  unsureBelow = unsure_below;
+  networks.value = key;
   element("network").textContent = network;
+  element("certainty").textContent = certainty;
   element("synthetic").hidden = !synthetic;
   element("probabilities").replaceChildren(...names.map(probabilityRow));
 }
@@ -58,23 +67,57 @@ function probabilityRow(emotion) {
 
 const percent = (share) => `${Math.round(100 * share)} %`;
 const best = ({ probabilities }) => probabilities.indexOf(Math.max(...probabilities));
-const label = (face) => `${emotions[best(face)]} ${percent(face.probabilities[best(face)])}`;
+const isUnsure = ({ probabilities }) => Math.max(...probabilities) < unsureBelow;
+const named = (face) => `${isUnsure(face) ? "unsure: " : ""}${emotions[best(face)]}`;
+const label = (face) => `${named(face)} ${percent(face.probabilities[best(face)])}`;
 
-function show({ answer, roundTripMs }, mirrored) {
+function show({ answer, roundTripMs }, canvas, mirrored) {
   if (answer.kind === "error") {
     message.textContent = answer.message;
     return;
   }
-  const faces = steady(answer.faces);
-  drawBoxes(overlay, faces, faces.map(label), answer.width, mirrored);
-  const largest = faces.toSorted((a, b) => b.width * b.height - a.width * a.height)[0];
-  showGuess(largest, largest ? label(largest) : "no face");
+  shown = { faces: steady(answer.faces), canvas, width: answer.width, smallest: answer.smallest, mirrored };
+  showFaces();
+  showFigures(answer.ms, roundTripMs);
+}
+
+/** The faces of the last answer, with all that is said of the chosen one: the largest, until the user chooses. */
+function showFaces() {
+  const { faces, canvas, width, smallest, mirrored } = shown;
+  const same = chosen && faces.find((face) => overlap(face, chosen) > SAME_FACE);
+  if (same) chosen = same;
+  const face = same ?? faces.toSorted((a, b) => b.width * b.height - a.width * a.height)[0];
+  const place = faces.indexOf(face);
+  drawBoxes(overlay, faces, faces.map(label), width, mirrored, place);
+  showButtons(faces, place);
+  crop.hidden = !face;
+  if (face) drawCrop(crop, canvas, face);
+  showGuess(face, face ? label(face) : "no face");
   element("of-face").textContent =
     faces.length > 1
-      ? `Probabilities of the largest of ${faces.length} faces`
-      : `Probabilities of a face of ${answer.smallest} pixels or more`;
-  speak(largest ? emotions[best(largest)] : "no face");
-  showFigures(answer.ms, roundTripMs);
+      ? `Probabilities of face ${place + 1} of ${faces.length}`
+      : `Probabilities of a face of ${smallest} pixels or more`;
+  speak(face ? named(face) : "no face");
+}
+
+function choose(place) {
+  chosen = shown.faces[place];
+  showFaces();
+}
+
+/** One button per face; they stay the same, so that the keyboard does not lose its place while a video runs. */
+function showButtons(faces, place) {
+  buttons.hidden = faces.length < 2;
+  while (buttons.children.length > faces.length) buttons.lastChild.remove();
+  while (buttons.children.length < faces.length) {
+    const number = buttons.children.length;
+    const button = Object.assign(document.createElement("button"), { type: "button", onclick: () => choose(number) });
+    buttons.append(button);
+  }
+  for (const [i, button] of [...buttons.children].entries()) {
+    button.textContent = `${i + 1} ${named(faces[i])}`;
+    button.setAttribute("aria-pressed", String(i === place));
+  }
 }
 
 /** The faces with the running mean of their probabilities. */
@@ -166,18 +209,21 @@ async function watch(own) {
   while (stream === own) {
     await nextFrame(video);
     if (stream !== own || !video.videoWidth) continue;
-    const answer = await connection.ask(await encode(video, video.videoWidth, video.videoHeight, FRAME_PX));
-    if (answer && stream === own) show(answer, stage.classList.contains("mirrored"));
+    const { canvas, jpeg } = await encode(video, video.videoWidth, video.videoHeight, FRAME_PX);
+    const answer = await connection.ask(jpeg);
+    if (answer && stream === own) show(answer, canvas, stage.classList.contains("mirrored"));
   }
 }
 
 /** Show the video, the still picture or, for null, the hint. */
-function fill(shown) {
-  video.hidden = shown !== video;
-  still.hidden = shown !== still;
-  hint.hidden = Boolean(shown);
-  stage.classList.toggle("filled", Boolean(shown));
+function fill(on) {
+  video.hidden = on !== video;
+  still.hidden = on !== still;
+  hint.hidden = Boolean(on);
+  stage.classList.toggle("filled", Boolean(on));
   overlay.width = 0; // clears it
+  looked = shown = chosen = null;
+  buttons.hidden = crop.hidden = true;
   showGuess(null, "–");
   times = before = [];
   figuresAt = spokenAt = 0;
@@ -193,21 +239,48 @@ async function look(file) {
     message.textContent = `${file.name} is not a picture that this browser can read.`;
     return;
   }
-  const jpeg = await encode(bitmap, bitmap.width, bitmap.height, PICTURE_PX);
+  const { jpeg } = await encode(bitmap, bitmap.width, bitmap.height, PICTURE_PX);
   bitmap.close();
   const sent = await createImageBitmap(jpeg); // what the server sees is what is shown
   still.width = sent.width;
   still.height = sent.height;
   still.getContext("2d").drawImage(sent, 0, 0);
   fill(still);
+  looked = jpeg;
+  await askAgain();
+}
+
+/** Ask about the still picture that is shown. */
+async function askAgain() {
+  const jpeg = looked;
   const answer = await connection.ask(jpeg);
-  if (answer && !still.hidden) show(answer, false);
+  if (answer && looked === jpeg) show(answer, still, false);
+}
+
+async function lookAtSample() {
+  const answer = await fetch(`${location.pathname}sample.jpg`).catch(() => null);
+  if (!answer?.ok) message.textContent = SAID.away;
+  else await look(new File([await answer.blob()], "sample.jpg", { type: "image/jpeg" }));
+}
+
+/** The same camera or picture, by another network. */
+function changeNetwork() {
+  before = [];
+  times = [];
+  connection.reopen();
+  if (looked) askAgain();
 }
 
 // --- controls -------------------------------------------------------------------------------------------------------
 
 toggle.onclick = () => (stream ? stop() : start());
 cameras.onchange = () => stream && start();
+sample.onclick = lookAtSample;
+networks.onchange = changeNetwork;
+overlay.onclick = ({ offsetX, offsetY }) => {
+  const place = shown ? faceAt(overlay, shown.faces, offsetX, offsetY, shown.width, shown.mirrored) : -1;
+  if (place >= 0) choose(place);
+};
 picture.onchange = () => picture.files.length && look(picture.files[0]);
 document.ondragover = (event) => {
   event.preventDefault(); // else the browser leaves the page for the picture
