@@ -45,20 +45,41 @@ class ConstantAnswer:
         return figures["accuracy"] > self.accuracy_limit or figures["loss"] < self.loss
 
 
-def constant_answer(labels: np.ndarray, loss: Loss) -> ConstantAnswer:
+def constant_answer(labels: np.ndarray, loss: Loss, *, weighted: bool = False) -> ConstantAnswer:
     """labels: (N,) class numbers, N >= 1. The losses in a history exclude weight decay, so this loss does too.
+    weighted: with the class weights of the loss, which a history's training losses include and its evaluations do not.
 
-    The shares p themselves minimise the cross-entropy, to their entropy, -sum p log p. They also minimise the squared
-    error, a mean over K classes, to sum p (1 - p) / K. K only counts classes with samples. If a class is missing, this
-    keeps the bound above the true one, so that fewer runs are stopped.
+    The shares p themselves minimise the cross-entropy, to their entropy, -sum p log p; with class weights w the shares
+    of the weighted samples do. They also minimise the squared error, a mean over K classes, to sum p (1 - p) / K. For
+    the squared hinge the scores 2 p - 1 do, to 4 p (1 - p) for each class. The focal loss is taken at p, which is above
+    its minimum. K only counts classes with samples. If a class is missing, this keeps the bound above the true one, as
+    a bound above the minimum does: fewer runs are stopped.
     """
     counts = np.bincount(labels.astype(np.int64))
     share = counts[counts > 0] / counts.sum()
-    if loss.kind == "cross_entropy":
-        least = float(-(share * np.log(share)).sum())
+    weights = _weights(loss, counts)[counts > 0] if weighted else np.ones(len(share))
+    mass = float((weights * share).sum())
+    p = weights * share / mass
+    if loss.label_smoothing:
+        p = (1 - loss.label_smoothing) * p + loss.label_smoothing / len(p)
+    if loss.kind in ("cross_entropy", "focal"):
+        costs = -np.log(p) * ((1 - p) ** loss.gamma if loss.kind == "focal" else 1)
+        least = float((p * costs).sum())
+    elif loss.kind == "squared_hinge":
+        least = float(4 * (p * (1 - p)).sum() / (len(p) if loss.over_classes == "mean" else 1))
     else:
-        least = float((share * (1 - share)).sum() / len(share))
-    return ConstantAnswer(int(counts.sum()), float(share.max()), least)
+        least = float((p * (1 - p)).sum() / len(p))
+    scale = mass if weighted and loss.class_weights_mean == "samples" else 1.0
+    return ConstantAnswer(int(counts.sum()), float(share.max()), scale * least)
+
+
+def _weights(loss: Loss, counts: np.ndarray) -> np.ndarray:
+    """The class weights as `fer_jax.train.losses.class_weights` has them. counts: samples of each class, (K,)."""
+    if loss.class_weights is None:
+        return np.ones(len(counts))
+    if loss.class_weights == "balanced":
+        return counts.sum() / ((counts > 0).sum() * np.maximum(counts, 1))
+    return np.array(loss.class_weights)[: len(counts)]
 
 
 def never_learned(

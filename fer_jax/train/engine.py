@@ -20,14 +20,17 @@ import optax
 from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
+from fer_jax.data.faces import EMOTIONS
 from fer_jax.machine.devices import data_mesh, device_kind
 from fer_jax.machine.precision import choose_precision, products_in
 from fer_jax.machine.process_settings import pin
 from fer_jax.network.backends import choose_backend
 from fer_jax.network.model import build, init_variables, output_activation
 from fer_jax.network.native import library
+from fer_jax.train import averaging
 from fer_jax.train.batches import NO_ROW
-from fer_jax.train.optim import example_losses, l2_penalty, make_optimizer, probabilities
+from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities
+from fer_jax.train.optim import make_optimizer
 from fer_jax.vocabulary.layers import BatchNorm, Conv
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
@@ -40,7 +43,8 @@ INIT_STREAM, DROPOUT_STREAM, FLIP_STREAM, EVALUATION_FLIP_STREAM = range(4)
 
 
 class TrainState(NamedTuple):
-    """Everything that a step reads and writes. step: updates made so far. key: the run's key, never changed."""
+    """Everything that a step reads and writes. step: batches trained on so far. key: the run's key, never changed.
+    opt_state: of the optimizer, with the running mean of the parameters if there is one (`averaging`)."""
 
     params: Any
     batch_stats: Any
@@ -50,7 +54,7 @@ class TrainState(NamedTuple):
 
 
 class EpochFigures(NamedTuple):
-    """Per update, shape (steps,): mean loss of the batch before its update, correct predictions, examples."""
+    """Per batch, shape (steps,): mean loss of the batch before its update, correct predictions, examples."""
 
     loss: Array
     correct: Array
@@ -137,11 +141,12 @@ class Engine:
         network = self.network
         key = jax.random.fold_in(jax.random.wrap_key_data(key_data, impl="threefry2x32"), INIT_STREAM)
         variables = init_variables(network.layers, (network.image_size, network.image_size, 1), key)
-        optimizer = make_optimizer(network.training.optimizer, network.training.optimizer.learning_rate)
+        training, params = network.training, variables["params"]
+        optimizer = make_optimizer(training.optimizer, training.optimizer.learning_rate, training.accumulate)
         return TrainState(
-            variables["params"],
+            params,
             variables.get("batch_stats", {}),
-            optimizer.init(variables["params"]),
+            averaging.initial(training, optimizer.init(params), params),
             jnp.zeros((), jnp.int32),
             key_data,
         )
@@ -186,15 +191,21 @@ class Engine:
         return tree if self.axis is None else jax.lax.psum(tree, self.axis)
 
     def _step(
-        self, data: DeviceRows, learning_rate: Array, state: TrainState, rows_B: Array
+        self, data: DeviceRows, class_weight: Array | None, state: TrainState, batch: tuple[Array, Array]
     ) -> tuple[TrainState, EpochFigures]:
-        """One update. Rows numbered NO_ROW have weight 0."""
+        """One batch: its rows, and the learning rate. Rows numbered NO_ROW have weight 0."""
+        rows_B, learning_rate = batch
         training = self.network.training
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
         stream = partial(_stream_key, key, number=state.step)
         weight_B = (rows_B != NO_ROW).astype(jnp.float32)
         examples = self._sum(weight_B.sum())
         labels_B = data.labels[jnp.maximum(rows_B, 0)]
+        loss_weight_B, divisor = weight_B, examples
+        if class_weight is not None:
+            loss_weight_B = weight_B * class_weight[labels_B]
+            if training.loss.class_weights_mean == "weights":
+                divisor = self._sum(loss_weight_B.sum())
         flip_G = self._flips("train", stream(FLIP_STREAM), rows_B.shape[0] * len(self.devices))
         images = self._images(data, rows_B, self._own_part(flip_G))
 
@@ -208,7 +219,7 @@ class Engine:
                 mutable=["batch_stats"],
             )
             losses = example_losses(training.loss, logits, labels_B, self.output)
-            data_loss = jnp.sum(losses * weight_B) / examples
+            data_loss = jnp.sum(losses * loss_weight_B) / divisor
             total = data_loss
             if training.loss.l2:
                 total = total + l2_penalty(training.loss, params) / len(self.devices)
@@ -217,16 +228,19 @@ class Engine:
 
         (_, (data_loss, correct, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         grads, data_loss, correct = self._sum((grads, data_loss, correct))
-        optimizer = make_optimizer(training.optimizer, learning_rate)
-        updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+        optimizer = make_optimizer(training.optimizer, learning_rate, training.accumulate)
+        before = averaging.optimizer_state(training, state.opt_state)
+        updates, opt_state = optimizer.update(grads, before, state.params)
         params = optax.apply_updates(state.params, updates)
+        opt_state = averaging.following(training, state.opt_state, opt_state, params)
         state = TrainState(params, batch_stats, opt_state, state.step + 1, state.key)
         return state, EpochFigures(data_loss, correct, examples)
 
     def _epoch(
-        self, state: TrainState, data: DeviceRows, rows_SB: Array, learning_rate: Array
+        self, state: TrainState, data: DeviceRows, rows_SB: Array, rates_S: Array
     ) -> tuple[TrainState, EpochFigures]:
-        return jax.lax.scan(partial(self._step, data, learning_rate), state, rows_SB)
+        weights = class_weights(self.network.training.loss, data.labels, len(EMOTIONS))
+        return jax.lax.scan(partial(self._step, data, weights), state, (rows_SB, rates_S))
 
     def _predict(
         self, state: TrainState, data: DeviceRows, rows_SB: Array, epoch: Array, *, split: str
@@ -286,12 +300,16 @@ class Engine:
     def run_epoch(
         self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, learning_rate: float | np.ndarray
     ) -> tuple[TrainState, EpochFigures]:
-        """All updates of a stretch on the device, with no transfer in between. `state` is consumed."""
+        """All batches of a stretch on the device, with no transfer in between. `state` is consumed. learning_rate: of
+        each batch, (S,), or of all; for seeds with one more axis in front."""
         everywhere = PartitionSpec()
         function = self._for_seeds(self._epoch, rows=True)
         function = self._shared_out(function, rows_SB.ndim, (everywhere, everywhere))
-        rate = self._everywhere(np.asarray(learning_rate, np.float32))
-        return self._call("epoch", function, (state, data, self.put_batches(rows_SB), rate), donate=(0,))
+        rates = np.asarray(learning_rate, np.float32)
+        if rates.ndim < rows_SB.ndim - 1:
+            rates = np.broadcast_to(rates[..., None], rows_SB.shape[:-1])
+        arguments = (state, data, self.put_batches(rows_SB), self._everywhere(rates))
+        return self._call("epoch", function, arguments, donate=(0,))
 
     def predict(
         self, state: TrainState, data: DeviceRows, rows_SB: np.ndarray, split: str, epoch: int | np.ndarray

@@ -15,7 +15,8 @@ from fer_jax.train.batches import Stretch
 from fer_jax.train.checkpoint import CheckpointError, Checkpoints
 from fer_jax.train.constant_answer import ConstantAnswer, constant_answer, never_learned
 from fer_jax.train.engine import EpochFigures, TrainState
-from fer_jax.train.plateau import LearningRate
+from fer_jax.train.plateau import LearningRate, has_stopped
+from fer_jax.train.schedules import clock_of
 from fer_jax.vocabulary.network import Network
 
 Figures = dict[str, float]  # {"loss": ..., "accuracy": ..., "n": ...}
@@ -82,6 +83,7 @@ class TrainingRun:
         self.training = network.training
         self.seed, self.splits, self.checkpoints = given.seed, given.splits, given.checkpoints
         self.rate = LearningRate(self.training.schedule, self.training.optimizer.learning_rate)
+        self.schedule_clock = clock_of(self.training, len(given.splits["train"]))
         self.history: list[dict[str, Any]] = []
         self.best: dict[str, dict[str, float]] = {}
         self.clock = Clock()
@@ -104,9 +106,24 @@ class TrainingRun:
         self.clock.eval_s += seconds["eval_s"]
         self.clock.epochs.append(seconds)
         for name, figures in entry["splits"].items():
-            if name not in self.best or figures["accuracy"] > self.best[name]["accuracy"]:
+            if name not in self.best or self._is_better(figures, self.best[name]):
                 self.best[name] = {"epoch": entry["epoch"], "accuracy": figures["accuracy"]}
+                if self.training.report_metric == "loss":
+                    self.best[name]["loss"] = figures["loss"]
         self.rate.after_epoch(entry["splits"])
+
+    def _is_better(self, figures: Figures, best: Figures) -> bool:
+        if self.training.report_metric == "loss":
+            return figures["loss"] < best["loss"]
+        return figures["accuracy"] > best["accuracy"]
+
+    def rates(self, stretch: Stretch) -> np.ndarray:
+        """The learning rate of every batch of a stretch."""
+        return self.rate.of_batches(self.schedule_clock, stretch)
+
+    def has_stopped(self) -> bool:
+        """Whether early stopping has ended the run."""
+        return has_stopped(self.training.early_stopping, self.history)
 
     def fail(self, error: str, epoch: int, step: int, state: TrainState) -> None:
         """End this run. Others that train side by side with it continue."""
@@ -118,8 +135,9 @@ class TrainingRun:
 
     @cached_property
     def _constant_answers(self) -> dict[str, ConstantAnswer]:
-        evaluated = ("train", *self.training.evaluate)
-        return {name: constant_answer(self.splits[name].labels, self.training.loss) for name in evaluated}
+        loss, train = self.training.loss, self.splits["train"].labels
+        evaluated = {name: constant_answer(self.splits[name].labels, loss) for name in self.training.evaluate}
+        return {"train": constant_answer(train, loss, weighted=True), **evaluated}
 
     def _is_best(self) -> bool:
         split = self.training.report_split

@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.machine.devices import device_kind
+from fer_jax.train import averaging
 from fer_jax.train.batches import Stretch, evaluation_batches, stretches, training_batches
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.engine import DeviceRows, Engine, EpochFigures, TrainState
@@ -131,7 +132,7 @@ def fit_seeds(
 
         going = [k for k in moving if not runs[k].error]
         for k in going:
-            entry = history_entry(stretch, runs[k].rate.value, figures[k], evaluated[k])
+            entry = history_entry(stretch, float(runs[k].rates(stretch)[-1]), figures[k], evaluated[k])
             runs[k].take(entry, {"train_s": train_s / len(moving), "eval_s": eval_s / len(moving)})
             if stop_failed and (why := runs[k].never_learned(plan[-1].first + plan[-1].steps)):
                 runs[k].fail(why, stretch.epoch, entry["step"] - 1, engine.part(state, k))
@@ -180,10 +181,10 @@ class _SideBySide:
         begin, compiled_before = time.perf_counter(), self.engine.compile_s
         devices, rows = len(self.engine.devices), len(self.runs[0].splits["train"])
         batches = [training_batches(self.training, rows, stretch, run.seed, multiple=devices) for run in self.runs]
-        rates = [run.rate.value for run in self.runs]
+        rates = [run.rates(stretch) for run in self.runs]
         one = self.engine.seeds is None
         state, figures = self.engine.run_epoch(
-            state, self.data["train"], batches[0] if one else np.stack(batches), rates[0] if one else np.array(rates)
+            state, self.data["train"], batches[0] if one else np.stack(batches), rates[0] if one else np.stack(rates)
         )
         figures = jax.device_get(figures)  # waits for the device
         train_s = time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
@@ -202,7 +203,7 @@ class _SideBySide:
         rows = len(self.runs[0].splits[split])
         batches = evaluation_batches(rows, size, multiple=len(devices))
         number = epochs[0] if one else np.array(epochs)
-        out = self.engine.predict(state, self.data[split], batches, split, number)
+        out = self.engine.predict(averaging.evaluated(self.training, state), self.data[split], batches, split, number)
         found = []
         for k, run in enumerate(self.runs):
             probability, loss = self.engine.part(out, k)
@@ -231,7 +232,7 @@ class _SideBySide:
         self.charge(charged)
         begin = time.perf_counter()
         due = last or begin - self._saved_at >= self.checkpoint_every_s
-        written = [k for k in going if due and self.runs[k].checkpoints]
+        written = [k for k in going if self.runs[k].checkpoints and (due or self.runs[k].has_stopped())]
         for k in going:
             if k not in written and self.runs[k].keeps_best():
                 self.runs[k].keep_best(self.engine.part(state, k))
@@ -273,6 +274,7 @@ class _SideBySide:
             self.runs[k].forget_older()
         self.charge(going)
         kernels = self.engine.kernels()
+        state = averaging.evaluated(self.training, state)
         return [
             run.result(self.engine.part(state, k), metrics[k], predictions[k], kernels)
             for k, run in enumerate(self.runs)
@@ -298,8 +300,10 @@ def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows
 
 
 def _furthest_behind(runs: list[TrainingRun], epochs: int) -> list[int]:
-    """The runs that train next: those with the fewest finished epochs, until all runs have finished all epochs."""
-    done = {k: len(run.history) for k, run in enumerate(runs) if not run.error and len(run.history) < epochs}
+    """The runs that train next: those with the fewest finished epochs, until all runs have finished all epochs or were
+    stopped early."""
+    open_runs = ((k, run) for k, run in enumerate(runs) if not run.error and not run.has_stopped())
+    done = {k: len(run.history) for k, run in open_runs if len(run.history) < epochs}
     return [k for k in done if done[k] == min(done.values())]
 
 

@@ -25,7 +25,7 @@ class Predictor:
     Args:
         variables: ``{"params": ..., "batch_stats": ...}`` in the canonical form (`fer_jax.network.model`).
         device: one device of any kind.
-        temperature: as in `fer_jax.train.optim.probabilities`.
+        temperature: as in `fer_jax.train.losses.probabilities`.
     """
 
     def __init__(

@@ -181,4 +181,6 @@ def _selections(training: Training) -> tuple[Selection, ...]:
         found.append(Selection(split=training.report_split, decides="which epoch's parameters are reported"))
     if isinstance(training.schedule, ReduceOnPlateau):
         found.append(Selection(split=training.schedule.split, decides="when the learning rate falls"))
+    if training.early_stopping is not None:
+        found.append(Selection(split=training.early_stopping.split, decides="when training stops"))
     return tuple(found)

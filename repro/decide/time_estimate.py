@@ -58,7 +58,8 @@ def _is_alike(record: RunRecord, plan: RunPlan, device_kind: str, fingerprint: s
 
 
 def trial_time(plan: RunPlan, dataset: Dataset, devices: list[jax.Device]) -> TimeEstimate:
-    """Prepare the data, make a few updates, evaluate the samples of these updates, and extrapolate to the whole run.
+    """Prepare the data, make a few updates, evaluate the samples of these updates, and extrapolate to the whole run, or
+    to the longest that early stopping leaves.
 
     Writes nothing. Checkpoints, 1 to 4 % of a run, are not part of the estimate. Raises StepError or TooFewSamples if
     data and spec do not fit.
@@ -102,6 +103,7 @@ def _trial(network: Network, prepared: Prepared, plan: RunPlan, devices: list[ja
         evaluate=(),
         report="last",
         schedule=Constant(),
+        early_stopping=None,
     )
     short = replace(network, training=training)
     clock = fit(short, {"train": some}, seed=plan.seed, devices=devices, precision=plan.precision).clock

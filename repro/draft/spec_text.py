@@ -99,16 +99,17 @@ _TRAINING = """
 # provenance = [{ kind = "stated", quote = "50 epochs with batches of 64", place = "Sec. 3" }]
 #
 # [training.loss]
-# kind = "cross_entropy"     # or "mean_squared_error"
+# kind = "cross_entropy"     # or "mean_squared_error", "focal", "squared_hinge"
 # provenance = [{ kind = "assumed", reason = "the usual loss of a softmax" }]
 #
 # [training.optimizer]
-# optimizer = "adam"         # or "sgd", "rmsprop"
+# optimizer = "adam"         # or sgd, adamw, nadam, rmsprop, adagrad, lion
 # learning_rate = 0.001
 # provenance = [{ kind = "assumed", reason = "only the name is given" }]
 #
 # [training.schedule]
-# schedule = "constant"      # or "reduce_on_plateau"
+# schedule = "constant"      # or reduce_on_plateau, decay_per_update, step, piecewise, exponential, cosine, polynomial,
+#                            # one_cycle
 # provenance = [{ kind = "assumed", reason = "none is mentioned" }]
 """
 

@@ -8,6 +8,7 @@ from itertools import combinations
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
 from fer_jax.vocabulary.layers import BatchNorm, Dropout
+from fer_jax.vocabulary.settings import Loss
 from fer_jax.vocabulary.step_kinds import CopySplit, Normalise
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.ceilings import NEW_BEST, published
@@ -48,7 +49,7 @@ def _losses(case: Case) -> Iterator[Finding]:
     for claim in case.of("loss"):
         accuracy = accuracies.get(_place(case, claim))
         training = case.training(claim.variant)
-        if accuracy is None or training is None or training.loss.kind != "cross_entropy":
+        if accuracy is None or training is None or not _is_plain(training.loss):
             continue
         least = (1 - min(1.0, window(accuracy).high_if_cut)) * math.log(2)
         if window(claim).high_if_cut >= least:
@@ -68,6 +69,11 @@ def _losses(case: Case) -> Iterator[Finding]:
         losses = [claim for claim, _, _ in checked]
         premises = (_loss_kind(case, claim.variant),)
         yield plain(LOSS, losses, "consistent", shown + number(claim.value), meaning, premises)
+
+
+def _is_plain(loss: Loss) -> bool:
+    """Whether the loss of a sample is -log p of its label, to which the bound applies."""
+    return loss.kind == "cross_entropy" and not loss.label_smoothing and loss.class_weights is None
 
 
 def _loss_kind(case: Case, variant: str) -> Premise:
@@ -147,7 +153,12 @@ def _regularisers(case: Case, variant: str) -> list[str]:
     layers, training = case.layers(variant), case.training(variant)
     rates = [layer.rate for layer in layers if isinstance(layer, Dropout) and layer.rate]
     found = [f"dropout of {max(rates):g}"] if rates else []
-    found += [f"L2 of {training.loss.l2:g}"] if training is not None and training.loss.l2 else []
+    if training is not None:
+        loss, optimizer = training.loss, training.optimizer
+        found += [f"L2 of {loss.l2:g}"] if loss.l2 else []
+        found += [f"weight decay of {optimizer.weight_decay:g}"] if optimizer.weight_decay else []
+        found += [f"label smoothing of {loss.label_smoothing:g}"] if loss.label_smoothing else []
+        found += [f"weights averaged with {training.average_weights:g}"] if training.average_weights else []
     return found + (["batch norm"] if any(isinstance(layer, BatchNorm) for layer in layers) else [])
 
 

@@ -63,7 +63,7 @@ def flops_per_image(case: Case, variant: str) -> int:
 def _images_per_second(case: Case, claim: Claim) -> float:
     """Images trained on per second; 0 if the spec does not say how many samples or epochs the time covers."""
     training = case.training(claim.variant)
-    if training is None:
+    if training is None or (training.early_stopping is not None and claim.epoch is None):
         return 0.0
     train, epochs = case.rows(claim.variant).get("train"), claim.epoch or training.epochs
     seconds = claim.value * SECONDS[claim.unit]

@@ -7,8 +7,9 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import layer_names, output_shapes, parameter_count
-from fer_jax.vocabulary.settings import Training
+from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
 from fer_jax.vocabulary.step_kinds import check_steps, step_names
 from repro.runs.plan import settings_sha256
 from repro.specs.claim_tables import ClaimTable, Curve
@@ -160,10 +161,10 @@ def _data_blocks(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...])
 
 
 def _training_blocks(training: Training, sources: Sources, own: tuple[Provenance, ...]) -> Iterator[Block]:
-    inner = {"loss": training.loss, "optimizer": training.optimizer, "schedule": training.schedule}
+    inner = inner_tables(training)
     for key, struct in (("training", training), *((f"training.{name}", one) for name, one in inner.items())):
         label = f"{key.removeprefix('training.')} {struct.__struct_config__.tag or ''}".strip()
-        yield from _with_sources(f"{label}: {settings_text(struct, leave=tuple(inner))}", sources[key], own)
+        yield from _with_sources(f"{label}: {settings_text(struct, leave=INNER_TABLES)}", sources[key], own)
 
 
 def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> Section:
@@ -244,7 +245,7 @@ def _contradiction_blocks(spec: PaperSpec) -> Iterator[Block]:
 def settings_text(struct: Any, leave: tuple[str, ...] = ()) -> str:
     """Settings as `key value`, inner structs by their fields."""
     parts = []
-    for name in struct.__struct_fields__:
+    for name in counted_fields(struct):
         value = getattr(struct, name)
         if name in leave or value is None:
             continue

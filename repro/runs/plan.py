@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.vocabulary.settings import Precision, Training
+from fer_jax.vocabulary.later_fields import counted
+from fer_jax.vocabulary.settings import Precision, Training, shortened
 from repro.runs.records import Overrides
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, under_protocol
@@ -45,12 +46,7 @@ class RunPlan:
     def training(self) -> Training:
         """The training settings, shortened if the user gave --epochs."""
         epochs, training = self.overrides.epochs, self.spec.training
-        if epochs is None:
-            return training
-        if training.steps is None:
-            return msgspec.structs.replace(training, epochs=epochs)
-        assert training.evaluate_every_steps is not None
-        return msgspec.structs.replace(training, steps=1 + (epochs - 1) * training.evaluate_every_steps)
+        return training if epochs is None else shortened(training, epochs)
 
     @property
     def sha256(self) -> str:
@@ -89,16 +85,11 @@ def evaluations(training: Training) -> int:
     return 1 + -(-(training.steps - 1) // training.evaluate_every_steps)
 
 
-class _Settings(msgspec.Struct, frozen=True):
-    data: Data
-    model: Model
-    training: Training
-
-
 def settings_sha256(spec: Spec) -> str:
-    """Hash of everything that decides a run's numbers: data steps, layers, training. Quotes do not change it."""
-    settings = _Settings(spec.data, spec.model, spec.training)
-    return hashlib.sha256(msgspec.json.encode(settings, order="sorted")).hexdigest()
+    """Hash of everything that decides a run's numbers: data steps, layers, training. Quotes do not change it, and
+    neither do settings that came later and have their default (`fer_jax.vocabulary.later_fields`)."""
+    settings = {"data": spec.data, "model": spec.model, "training": spec.training}
+    return hashlib.sha256(msgspec.json.encode(counted(settings), order="sorted")).hexdigest()
 
 
 class _Recorded(msgspec.Struct, frozen=True):
@@ -113,9 +104,7 @@ class _Recorded(msgspec.Struct, frozen=True):
 def recorded_spec(spec: Spec) -> dict[str, Any]:
     """The resolved spec as a record keeps it: all settings, and what a comparison needs of the claims (id, value,
     tolerance), fixed before training. Quotes and reasons stay in the paper's file, whose hash is recorded too."""
-    whole = msgspec.to_builtins(
-        _Recorded(spec.paper, spec.data, spec.model, spec.training, spec.single_claims, spec.curves)
-    )
+    whole = counted(_Recorded(spec.paper, spec.data, spec.model, spec.training, spec.single_claims, spec.curves))
     keep = ("id", "quantity", "value", "unit", "tolerance")
     whole["claims"] = [
         {k: c[k] for k in keep if c.get(k) is not None} for c in whole["claims"] if c["tolerance"] is not None

@@ -100,10 +100,12 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Best(msgspec.Struct, frozen=True, kw_only=True):
-    """The epoch with the best accuracy on a split that was evaluated after every epoch."""
+    """The best epoch on a split that was evaluated after every epoch: that of the highest accuracy, or that of the
+    least loss if the run reports such an epoch. loss: None in the first case."""
 
     epoch: int
     accuracy: float
+    loss: float | None = None
 
 
 class Epoch(msgspec.Struct, frozen=True, kw_only=True):

@@ -14,8 +14,6 @@ _SEPARABLE = f"a {_SAME_CONV} has more parameters; there is no depthwise convolu
 _BRANCH = "nothing: a network is one list of layers, without branches"
 _SMOOTH = '`function = "elu"`, which is smooth and passes negative values too; or "relu"'
 _POOL = '`layer = "max_pool"`: there is no average pooling'
-_DECAY = '`optimizer = "adam"` with `l2` in [training.loss]; decoupled decay differs from it'
-_FALLING = '`schedule = "reduce_on_plateau"`, or "constant"'
 _CROSS = '`kind = "cross_entropy"`'
 _ROTATED = '`step = "augment_copies"` with rotations, or `step = "random_flip"`'
 _TABLES: dict[str, dict[str, str]] = {
@@ -45,19 +43,28 @@ _TABLES: dict[str, dict[str, str]] = {
         "logsoftmax": '`function = "softmax"`',
     },
     "optimizer": {
-        "adamw": _DECAY,
-        "nadam amsgrad adamax radam lion lamb": '`optimizer = "adam"`',
-        "adagrad adadelta rprop": '`optimizer = "rmsprop"`',
+        "amsgrad adamax radam adabelief": '`optimizer = "adam"`',
+        "lamb": '`optimizer = "adamw"`',
+        "adadelta rprop": '`optimizer = "rmsprop"`',
         "momentum nesterov gd gradientdescent": '`optimizer = "sgd"` with `momentum`, or `nesterov = true`',
     },
     "loss": {
         "categoricalcrossentropy sparsecategoricalcrossentropy softmax nll logloss kld": _CROSS,
-        "binarycrossentropy bce focal labelsmoothing hinge squaredhinge categoricalhinge svm center": _CROSS,
+        "binarycrossentropy bce center": _CROSS,
+        "labelsmoothing": f"{_CROSS} with `label_smoothing`",
+        "hinge categoricalhinge svm multimargin": '`kind = "squared_hinge"`',
+        "categoricalfocalcrossentropy focalloss": '`kind = "focal"`',
         "mse l mae meanabsoluteerror": '`kind = "mean_squared_error"`',
     },
     "schedule": {
-        "cosine cosineannealing step steplr multistep exponential exponentialdecay polynomial linear": _FALLING,
-        "cyclic onecycle warmup piecewiseconstant inverse": _FALLING,
+        "cosineannealing cosinedecay cosineannealinglr": '`schedule = "cosine"`',
+        "steplr stepdecay": '`schedule = "step"`',
+        "multistep multisteplr piecewiseconstant piecewiseconstantdecay": '`schedule = "piecewise"`',
+        "exponentiallr exponentialdecay": '`schedule = "exponential"`',
+        "linear lineardecay polynomialdecay": '`schedule = "polynomial"`',
+        "onecyclelr cyclic cycliclr": '`schedule = "one_cycle"`',
+        "inverse inversetimedecay decay": '`schedule = "decay_per_update"`',
+        "warmup linearwarmup gradualwarmup": "`warmup_epochs` in front of any schedule",
         "plateau reducelronplateau": '`schedule = "reduce_on_plateau"`',
     },
     "step": {
@@ -97,5 +104,8 @@ def nearest_element(key: str, name: str) -> str:
 
 
 def close_spelling(word: str, accepted: Iterable[str]) -> str:
-    """The accepted word that this one is a slip of; empty if none is close."""
-    return next(iter(difflib.get_close_matches(word, list(accepted), n=1, cutoff=0.7)), "")
+    """The accepted word that this one is a slip of; empty if none is close. One that differs in its case is closest."""
+    accepted = list(accepted)
+    if same := [one for one in accepted if one.lower() == word.lower()]:
+        return same[0]
+    return next(iter(difflib.get_close_matches(word, accepted, n=1, cutoff=0.7)), "")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from fer_jax.vocabulary.layers import layer_names
+from fer_jax.vocabulary.settings import INNER_TABLES
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.spec import PaperSpec, Provenance
@@ -52,7 +53,7 @@ def _place(spec: PaperSpec, dotted: str) -> tuple[str, str]:
         if len(parts) == 2:
             return head, ""
         return f"{head}[{names[head].index(parts[2])}]", parts[3] if len(parts) > 3 else ""
-    if parts[1] in ("loss", "optimizer", "schedule"):
+    if parts[1] in INNER_TABLES:
         return head, parts[2] if len(parts) > 2 else ""
     return parts[0], parts[1]
 

@@ -7,12 +7,14 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import LayerError, layer_names, output_shapes
-from fer_jax.vocabulary.settings import ReduceOnPlateau, Training
+from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables
 from fer_jax.vocabulary.step_kinds import StepError, check_steps
 from repro.specs.accepted import keys_of
 from repro.specs.mistakes import Mistake
 from repro.specs.spec import PaperSpec, Provenance
+from repro.specs.training_checks import training_mistakes
 
 IMAGE_SIZE = 48  # FER-2013 (Goodfellow et al. 2013)
 KINDS = (
@@ -38,9 +40,7 @@ def setting_structs(spec: PaperSpec, kept: Mapping[str, Sequence[int]] | None = 
         tables |= {f"{name}[{place}]": item for place, item in zip(places, items, strict=True)}
     if spec.training is not None:
         tables["training"] = spec.training
-        tables["training.loss"] = spec.training.loss
-        tables["training.optimizer"] = spec.training.optimizer
-        tables["training.schedule"] = spec.training.schedule
+        tables |= {f"training.{name}": table for name, table in inner_tables(spec.training).items()}
     return tables | {f"variants.{name}": variant for name, variant in spec.variants.items()}
 
 
@@ -60,10 +60,9 @@ def _sources(key: str, struct: Any, entries: Sequence[Provenance]) -> Iterator[M
     if not entries:
         yield Mistake(key, f"no `provenance`; say where these settings come from: {KINDS}")
         return
-    fields = set(struct.__struct_fields__)
-    if key == "training":
-        fields -= {"loss", "optimizer", "schedule"}
-    allowed = fields | (set(keys_of(struct)) - set(struct.__struct_fields__))
+    inner = INNER_TABLES if key == "training" else ()
+    fields = set(counted_fields(struct)) - set(inner)
+    allowed = set(keys_of(struct)) - set(inner)
     named = {name for entry in entries for name in entry.of}
     for name in sorted(named - allowed):
         yield Mistake(f"{key}.provenance", f"`of` names {name!r}; accepted: {', '.join(sorted(allowed))}")
@@ -84,8 +83,8 @@ def fit_mistakes(spec: PaperSpec) -> Iterator[Mistake]:
             return
     if spec.model is not None:
         yield from _shapes(spec, size)
-    if spec.training is not None and splits is not None:
-        yield from _evaluated(spec.training, splits)
+    if spec.training is not None:
+        yield from training_mistakes(spec, splits)
 
 
 def _shapes(spec: PaperSpec, size: int) -> Iterator[Mistake]:
@@ -102,18 +101,3 @@ def _shapes(spec: PaperSpec, size: int) -> Iterator[Mistake]:
             f"the network ends in shape {shapes[-1]}, but there are {len(EMOTIONS)} emotions: end it with a dense "
             f"layer of {len(EMOTIONS)} units",
         )
-
-
-def _evaluated(training: Training, splits: Sequence[str]) -> Iterator[Mistake]:
-    named = {"training.evaluate": training.evaluate}
-    if training.report == "best":
-        named["training.report_split"] = (training.report_split,)
-    if isinstance(training.schedule, ReduceOnPlateau):
-        named["training.schedule.split"] = (training.schedule.split,)
-    for key, names in named.items():
-        for name in names:
-            if name not in splits or name == "train":
-                known = ", ".join(s for s in splits if s != "train")
-                yield Mistake(key, f"no evaluated split {name!r}; the data steps leave: {known}")
-            elif key != "training.evaluate" and name not in training.evaluate:
-                yield Mistake(key, f"{name!r} is not in training.evaluate, so it has no figure each epoch")

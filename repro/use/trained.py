@@ -202,6 +202,7 @@ def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[st
     import jax
 
     from fer_jax.machine.devices import choose_devices
+    from fer_jax.train import averaging
     from fer_jax.train.checkpoint import CheckpointError, Checkpoints
     from fer_jax.train.engine import Engine
     from fer_jax.train.history import network_sha256
@@ -222,7 +223,7 @@ def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[st
     finally:
         checkpoints.close()
     assert found is not None
-    state = jax.device_get(found[0])
+    state = averaging.evaluated(network.training, jax.device_get(found[0]))
     if record.network_sha256 and network_sha256(state.params, state.batch_stats) != record.network_sha256:
         raise CheckpointError(f"{place}: holds another network than the record's (SHA-256 differs); {remedy}")
     return {"params": state.params, "batch_stats": state.batch_stats}

@@ -13,7 +13,7 @@ from fer_jax.data.faces import DataError
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.network.backends import NhwcBackend
 from fer_jax.network.model import build, init_variables, output_activation
-from fer_jax.train.optim import probabilities
+from fer_jax.train.losses import probabilities
 from fer_jax.vocabulary.layers import layer_names
 from repro.bench import contenders
 from repro.bench.workload import make_workload

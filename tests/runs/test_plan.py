@@ -126,7 +126,7 @@ def _changes(value: Any) -> list[Any]:
                 try:
                     out.append(msgspec.structs.replace(value, **{name: new}))
                 except ValueError:  # settings that must go together; each is changed in another spec
-                    assert name in {"epochs", "steps", "evaluate_every_steps"}
+                    assert name in {"epochs", "steps", "evaluate_every_steps", "gamma", "over_classes", "warmup_from"}
         return out
     if isinstance(value, tuple):
         return [(*value[:i], new, *value[i + 1 :]) for i, item in enumerate(value) for new in _changes(item)]

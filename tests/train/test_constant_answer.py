@@ -5,13 +5,16 @@ import math
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
+import scipy.optimize
 
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.constant_answer import PASSES, ConstantAnswer, constant_answer, never_learned
 from fer_jax.train.history import SeedData
 from fer_jax.train.loop import fit, fit_seeds
+from fer_jax.train.losses import class_weights, example_losses
 from fer_jax.vocabulary.settings import Loss, Sgd
 from repro.runs.records import find_records
 
@@ -48,6 +51,37 @@ def test_the_constant_answer_is_the_best_fixed_output():
         assert -np.log(output[LABELS]).mean() >= ANSWER.loss
         assert ((output - np.eye(3)[LABELS]) ** 2).mean() >= squares.loss
     assert ((shares - np.eye(3)[LABELS]) ** 2).mean() == pytest.approx(squares.loss)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"label_smoothing": 0.2},
+        {"class_weights": (1.0, 2.0, 4.0)},
+        {"class_weights": "balanced", "class_weights_mean": "weights"},
+        {"kind": "focal"},
+        {"kind": "squared_hinge"},
+        {"kind": "squared_hinge", "over_classes": "sum"},
+    ],
+    ids=str,
+)
+def test_the_least_loss_of_a_fixed_output(settings):
+    """By a search over outputs: the bound is the least loss; for the focal loss it lies above, but by little."""
+    loss = Loss(**{"kind": "cross_entropy", **settings})
+    answer = constant_answer(LABELS, loss, weighted=True)
+    weights = class_weights(loss, jnp.asarray(LABELS), 3)
+    sample = np.ones(1000) if weights is None else np.asarray(weights)[LABELS]
+    divisor = sample.sum() if loss.class_weights_mean == "weights" else len(LABELS)
+
+    def mean_loss(scores):
+        logits = jnp.broadcast_to(jnp.asarray(scores, jnp.float32), (1000, 3))
+        output = "linear" if loss.kind == "squared_hinge" else "softmax"
+        return float(np.asarray(example_losses(loss, logits, jnp.asarray(LABELS), output)) @ sample / divisor)
+
+    found = scipy.optimize.minimize(mean_loss, np.zeros(3), method="Nelder-Mead", options={"maxfev": 400}).fun
+    assert found - 1e-4 <= answer.loss <= found * (1.1 if loss.kind == "focal" else 1.001)
+    unweighted = constant_answer(LABELS, loss).loss
+    assert (unweighted == answer.loss) == (loss.class_weights is None)
 
 
 def test_above_it_is_more_than_three_standard_errors_or_a_lower_loss():

@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from fer_jax.train.plateau import LearningRate
-from fer_jax.vocabulary.settings import Constant, ReduceOnPlateau
+from fer_jax.train.plateau import LearningRate, has_stopped
+from fer_jax.vocabulary.settings import Constant, EarlyStopping, ReduceOnPlateau
 
 
 def plateau(**settings):
@@ -74,3 +74,33 @@ def test_goes_on_from_its_memory(cut):
         again.after_epoch({"validation": {"loss": value}})
         seen.append(again.value)
     assert seen == rates(plateau(), values)[cut:]
+
+
+def test_the_form_of_pytorch():
+    """torch.optim.lr_scheduler.ReduceLROnPlateau: reduces when more than `patience` evaluations were not better than
+    best * (1 - threshold). With patience 2: 1.6, 1.7 and 1.8 are waited for, then cut; the next three again."""
+    given = plateau(form="pytorch", min_delta=0.1)
+    assert rates(given, [2.0, 1.5, 1.6, 1.7, 1.8, 1.9, 1.9, 1.9]) == [1, 1, 1, 1, 0.5, 0.5, 0.5, 0.25]
+    # 1.81 is not below 2.0 * 0.9, 1.79 is
+    assert rates(plateau(form="pytorch", min_delta=0.1, patience=1), [2.0, 1.81, 1.79, 1.79]) == [1, 1, 1, 1]
+    higher = plateau(form="pytorch", metric="accuracy", min_delta=0.1, patience=1)
+    assert rates(higher, [0.5, 0.56, 0.61, 0.66, 0.67, 0.67]) == [1, 1, 1, 1, 1, 0.5]
+
+
+@pytest.mark.parametrize(
+    ("rule", "values", "stops_after"),
+    [
+        # Keras' EarlyStopping: waits for `patience` epochs in a row that are not better than the best.
+        ({"patience": 2}, [2.0, 1.5, 1.6, 1.4, 1.5, 1.45, 1.0], 6),
+        ({"patience": 3}, [2.0, 1.5, 1.6, 1.4, 1.5, 1.45, 1.0], None),
+        ({"patience": 1}, [1.0, 1.0], 2),
+        ({"patience": 1, "min_delta": 0.1}, [1.0, 0.85, 0.76], 3),
+        ({"patience": 2, "metric": "accuracy"}, [0.1, 0.3, 0.2, 0.3], 4),
+    ],
+)
+def test_early_stopping(rule, values, stops_after):
+    rule = EarlyStopping(split="validation", **{"metric": "loss", **rule})
+    history = [{"splits": {"validation": {rule.metric: value}, "test": {rule.metric: -value}}} for value in values]
+    stopped = [count for count in range(len(values) + 1) if has_stopped(rule, history[:count])]
+    assert (stopped[0] if stopped else None) == stops_after
+    assert not has_stopped(None, history)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import layer_names, output_shapes
 from repro.report.describe import settings_text
 from repro.report.sheets import setting_sources, setting_tables
@@ -94,4 +95,4 @@ def _setting(struct: msgspec.Struct, name: str) -> str:
         return f"{name} {config.tag}"
     if getattr(struct, name) is None:
         return f"{name} none"
-    return settings_text(struct, leave=tuple(other for other in struct.__struct_fields__ if other != name))
+    return settings_text(struct, leave=tuple(other for other in counted_fields(struct) if other != name))

@@ -80,8 +80,15 @@ def with_steps(spec: Spec, steps: tuple[Step, ...]) -> Spec:
     schedule = spec.training.schedule
     if isinstance(schedule, ReduceOnPlateau):
         schedule = msgspec.structs.replace(schedule, split="validation")
+    stopping = spec.training.early_stopping
+    if stopping is not None:
+        stopping = msgspec.structs.replace(stopping, split="validation")
     training = msgspec.structs.replace(
-        spec.training, evaluate=("validation",), report_split="validation", schedule=schedule
+        spec.training,
+        evaluate=("validation",),
+        report_split="validation",
+        schedule=schedule,
+        early_stopping=stopping,
     )
     return msgspec.structs.replace(spec, data=Data(steps=steps), training=training)
 

@@ -99,7 +99,7 @@ def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable
 def _best_on_test(spec: Spec) -> Spec:
     clean = corrected_spec(spec, CLEAN)
     training = msgspec.structs.replace(
-        clean.training, evaluate=("validation", "test"), report="best", report_split="test"
+        clean.training, evaluate=("validation", "test"), report="best", report_split="test", report_metric="accuracy"
     )
     return msgspec.structs.replace(clean, training=training)
 

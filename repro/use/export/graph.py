@@ -152,7 +152,7 @@ def _window(shape: Shape, window: int, stride: int, padding: str) -> dict[str, l
 
 
 def _probabilities(graph: _Graph, logits: str, output: str, temperature: float) -> None:
-    """`fer_jax.train.optim.probabilities`. Sigmoids divided by their sum are a softmax of their logarithms, and
+    """`fer_jax.train.losses.probabilities`. Sigmoids divided by their sum are a softmax of their logarithms, and
     log sigmoid(x) = -softplus(-x). This form keeps its digits if all sigmoids are near zero. It also gives the same
     result in runtimes that clip a sigmoid there (below -18, say)."""
     if output == "sigmoid":

@@ -19,7 +19,7 @@ from onnx import helper
 from fer_jax.data.steps import resized
 from fer_jax.network.backends import NhwcBackend
 from fer_jax.network.model import build, output_activation
-from fer_jax.train.optim import probabilities
+from fer_jax.train.losses import probabilities
 from fer_jax.vocabulary.layers import (
     Activation,
     BatchNorm,
