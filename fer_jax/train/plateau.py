@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax.train.batches import Stretch
-from fer_jax.train.schedules import Clock, update_rates
+from fer_jax.train.schedules import BatchClock, update_rates
 from fer_jax.vocabulary.settings import EarlyStopping, ReduceOnPlateau, Schedule
 
 
@@ -45,7 +45,7 @@ class LearningRate:
             self.waited = 0
             self.value = max(self.value * rule.factor, rule.min_learning_rate)
 
-    def of_batches(self, clock: Clock, stretch: Stretch) -> np.ndarray:
+    def of_batches(self, clock: BatchClock, stretch: Stretch) -> np.ndarray:
         """The rate at every batch of a stretch, float64 (stretch.steps,)."""
         return update_rates(self.schedule, self.value, clock, stretch)
 

@@ -24,7 +24,7 @@ from fer_jax.vocabulary.settings import Training
 
 
 @dataclass(frozen=True)
-class Clock:
+class BatchClock:
     """What a schedule must know of a run: batches of an epoch, batches of the whole run, batches of an update."""
 
     epoch: int
@@ -41,19 +41,19 @@ class Clock:
         return round(updates) * self.accumulate
 
 
-def clock_of(training: Training, rows: int) -> Clock:
+def clock_of(training: Training, rows: int) -> BatchClock:
     """The clock of a run on `rows` training samples."""
     last = stretches(training, rows)[-1]
-    return Clock(steps_per_epoch(training, rows), last.first + last.steps, training.accumulate)
+    return BatchClock(steps_per_epoch(training, rows), last.first + last.steps, training.accumulate)
 
 
-def warmup_batches(schedule: ScheduleStruct, clock: Clock) -> int:
+def warmup_batches(schedule: ScheduleStruct, clock: BatchClock) -> int:
     if schedule.warmup_updates:
         return clock.batches(schedule.warmup_updates, "updates")
     return clock.batches(schedule.warmup_epochs, "epochs")
 
 
-def update_rates(schedule: ScheduleStruct, rate: float, clock: Clock, stretch: Stretch) -> np.ndarray:
+def update_rates(schedule: ScheduleStruct, rate: float, clock: BatchClock, stretch: Stretch) -> np.ndarray:
     """The learning rate at every batch of a stretch, float64 (stretch.steps,). rate: where the schedule starts. For
     `reduce_on_plateau` it is the present rate."""
     batch = np.arange(stretch.first, stretch.first + stretch.steps)
@@ -66,7 +66,7 @@ def update_rates(schedule: ScheduleStruct, rate: float, clock: Clock, stretch: S
     return np.where(batch < warmup, rising, rates)
 
 
-def rate_behind(schedule: ScheduleStruct, rate: float, clock: Clock, batch: np.ndarray, warmup: int) -> np.ndarray:
+def rate_behind(schedule: ScheduleStruct, rate: float, clock: BatchClock, batch: np.ndarray, warmup: int) -> np.ndarray:
     """The rate at batches behind a warm-up of so many batches; what it is before them does not matter."""
     later = np.maximum(batch - warmup, 0)
     match schedule:
@@ -87,7 +87,7 @@ def rate_behind(schedule: ScheduleStruct, rate: float, clock: Clock, batch: np.n
             return np.full(len(batch), rate)
 
 
-def _long(schedule: LongSchedule, rate: float, clock: Clock, later: np.ndarray, warmup: int) -> np.ndarray:
+def _long(schedule: LongSchedule, rate: float, clock: BatchClock, later: np.ndarray, warmup: int) -> np.ndarray:
     whole = clock.batches(schedule.length, schedule.length_in) if schedule.length else clock.whole
     unit = clock.epoch if schedule.unit == "epochs" else clock.accumulate
     length = max(-(-(whole - warmup) // unit), 1)

@@ -9,7 +9,7 @@ import optax
 import pytest
 
 from fer_jax.train.batches import Stretch
-from fer_jax.train.schedules import Clock, clock_of, update_rates
+from fer_jax.train.schedules import BatchClock, clock_of, update_rates
 from fer_jax.vocabulary.settings import (
     Constant,
     Cosine,
@@ -26,7 +26,7 @@ from fer_jax.vocabulary.settings import (
     shortened,
 )
 
-CLOCK = Clock(epoch=10, whole=200)  # 20 epochs of 10 batches
+CLOCK = BatchClock(epoch=10, whole=200)  # 20 epochs of 10 batches
 EPOCH = np.arange(200) // 10
 
 
@@ -108,7 +108,7 @@ def test_one_cycle_is_that_of_pytorch():
         *(0.1433886, 0.1222524, 0.1000004, 0.0777484, 0.0566122, 0.03765167, 0.02181756, 0.009903874, 0.002507999),
         8e-07,
     ]
-    np.testing.assert_allclose(rates(OneCycle(), Clock(1, 20)), expected, rtol=1e-6)
+    np.testing.assert_allclose(rates(OneCycle(), BatchClock(1, 20)), expected, rtol=1e-6)
 
 
 SCHEDULES = [
@@ -130,7 +130,7 @@ def test_warmup_rises_by_equal_amounts_to_the_schedule_behind_it(schedule, warmu
     if isinstance(schedule, StepDecay | Piecewise):  # by the epochs of the whole training
         np.testing.assert_array_equal(warm[30:], rates(schedule)[30:])
     else:
-        np.testing.assert_allclose(warm[30:], rates(schedule, Clock(10, 170)), rtol=1e-12)
+        np.testing.assert_allclose(warm[30:], rates(schedule, BatchClock(10, 170)), rtol=1e-12)
 
 
 def test_warmup_and_cosine_are_those_of_optax():
@@ -140,11 +140,11 @@ def test_warmup_and_cosine_are_those_of_optax():
 
 def test_updates_of_several_batches():
     """Four batches an update: the rate is constant within one, and 200 batches are 50 updates."""
-    clock = Clock(10, 200, accumulate=4)
+    clock = BatchClock(10, 200, accumulate=4)
     for schedule in (DecayPerUpdate(decay=0.1), Cosine(), Exponential(factor=0.5, unit="updates"), OneCycle()):
         every = rates(schedule, clock)[::4]
         np.testing.assert_array_equal(rates(schedule, clock), np.repeat(every, 4))
-        np.testing.assert_allclose(every, rates(schedule, Clock(10, 50))[:50], rtol=1e-12)
+        np.testing.assert_allclose(every, rates(schedule, BatchClock(10, 50))[:50], rtol=1e-12)
 
 
 def training(**settings):
@@ -152,9 +152,9 @@ def training(**settings):
 
 
 def test_the_clock_of_a_run():
-    assert clock_of(training(epochs=5), 100) == Clock(4, 20)
-    assert clock_of(training(epochs=5, last_batch="drop", accumulate=2), 100) == Clock(3, 15, 2)
-    assert clock_of(training(steps=11, evaluate_every_steps=5), 100) == Clock(4, 11)
+    assert clock_of(training(epochs=5), 100) == BatchClock(4, 20)
+    assert clock_of(training(epochs=5, last_batch="drop", accumulate=2), 100) == BatchClock(3, 15, 2)
+    assert clock_of(training(steps=11, evaluate_every_steps=5), 100) == BatchClock(4, 11)
 
 
 @pytest.mark.parametrize("whole", [{"epochs": 9}, {"steps": 41, "evaluate_every_steps": 10}])
