@@ -51,7 +51,7 @@ class Dataset:
         return f"{self.name}-{self.faces.fingerprint[:8]}"
 
 
-def synthetic_counts(share: int = SYNTHETIC_SHARE) -> dict[str, tuple[int, ...]]:
+def synthetic_counts(share: float = SYNTHETIC_SHARE) -> dict[str, tuple[int, ...]]:
     """The official class proportions at 1 / `share` of the size, at least one sample per class."""
     return {usage: tuple(max(1, round(n / share)) for n in counts) for usage, counts in OFFICIAL_COUNTS.items()}
 
