@@ -57,7 +57,8 @@ def _write_npz(table: SplitTable, path: Path) -> None:
     arrays: dict[str, np.ndarray] = {"classes": np.array(EMOTIONS)}
     for split in SPLITS:
         rows = table.rows_of(split)
-        arrays |= {f"x_{split}": table.faces.images[rows], f"y_{split}": table.faces.labels[rows]}
+        labels = np.array([_label(table, row) for row in rows.tolist()], np.uint8)
+        arrays |= {f"x_{split}": table.faces.images[rows], f"y_{split}": labels}
         arrays |= {f"row_{split}": rows.astype(np.int32)}
     with placed_whole(path) as aside, aside.open("wb") as file:
         np.savez_compressed(file, allow_pickle=False, **arrays)

@@ -52,13 +52,26 @@ def test_numbers_of_samples_put_any_order_right(tmp_path, name):
     assert (found.answered == FACES.labels[found.sample]).all() and sorted(found.sample) == PRIVATE.tolist()
 
 
-def test_pixels_name_all_samples_that_have_them(tmp_path):
+@pytest.mark.parametrize("digits", [64, 16, 8])
+def test_pixels_name_all_samples_that_have_them(tmp_path, digits):
     once = {pixel_hash(FACES.images[row]): int(FACES.labels[row]) for row in PRIVATE}
-    lines = [f"{one[:16]},{label}" for one, label in once.items()]
-    found = read(write_csv(tmp_path / "p.csv", "hash,predicted", lines))
+    lines = [f"{one[:digits]},{label}" for one, label in once.items()]
+    found = read(write_csv(tmp_path / "p.csv", "pixel_hash,predicted", lines))
     assert len(once) == 39 and set(PRIVATE) <= set(found.sample)
     copies = {0, 1, SIZES[0]}  # in Training and PublicTest, which have the same pixels as samples of PrivateTest
     assert set(found.sample) - set(PRIVATE) == copies
+
+
+def test_digits_that_two_images_share_are_refused(tmp_path, monkeypatch):
+    """As if the second image of PrivateTest had the first digits of the first one."""
+    first, second = (pixel_hash(FACES.images[row]) for row in PRIVATE[:2])
+    alike = {second: first[:10] + second[10:]}
+    monkeypatch.setattr(
+        "repro.evaluation.predictions_file.pixel_hash", lambda image: alike.get(pixel_hash(image), pixel_hash(image))
+    )
+    refused(write_csv(tmp_path / "p.csv", "hash,predicted", [f"{first[:8]},happy"]), "give more digits")
+    refused(write_csv(tmp_path / "q.csv", "hash,predicted", [f"{first[:8]},happy"] * 2), "is there twice")
+    refused(write_csv(tmp_path / "r.csv", "hash,predicted", [f"{first[:12]},happy"]), "PrivateTest")
 
 
 def test_npz_by_split_or_with_numbers(tmp_path):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from click.testing import CliRunner
 from conftest import draw_tiny_faces
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS, DataError, concatenate
+from fer_jax.data.faces import EMOTIONS, UNLABELLED, DataError, concatenate
 from fer_jax.data.formats import read_faces
 from repro.cli.main import main
 from repro.splits import export
@@ -78,6 +79,19 @@ def test_torch(table, faces, tmp_path):
     held = torch.load(write_split(table, tmp_path / "x.pt", "torch"), weights_only=True)
     assert held["train"]["images"].shape == (11, 1, 48, 48) and held["train"]["labels"].dtype == torch.int64
     np.testing.assert_array_equal(held["test"]["images"][:, 0].numpy(), faces.images[table.rows_of("test")])
+
+
+@pytest.mark.parametrize("form", ["csv", "npz", "folder", "parquet", "torch"])
+def test_a_sample_without_a_label_is_refused_by_every_form_with_labels(table, tmp_path, form):
+    for package in {"parquet": ["pyarrow"], "torch": ["torch"]}.get(form, []):
+        pytest.importorskip(package)
+    labels = table.faces.labels.copy()
+    labels[20 - 1] = UNLABELLED
+    unlabelled = replace(table, faces=table.faces.changed(labels=labels))
+    with pytest.raises(DataError, match="row 19 of the dataset has no label"):
+        write_split(unlabelled, tmp_path / "x", form)
+    assert not (tmp_path / "x").exists()
+    assert write_split(unlabelled, tmp_path / "rows", "rows").exists(), "it holds no labels"
 
 
 @pytest.mark.parametrize("form", FORMS)
