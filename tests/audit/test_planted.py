@@ -88,6 +88,9 @@ def test_what_is_no_list_or_no_place_is_one_sentence(tmp_path):
     (tmp_path / "x.planted.csv").write_text("a,b\n1,2\n")
     with pytest.raises(DataError, match="no list of planted copies"):
         read_planted(tmp_path / "x.planted.csv")
-    for path, why in ((tmp_path / "x.png", "names no format"), (tmp_path / "x.planted.csv" / "x.npz", "cannot be written")):
+    for path, why in (
+        (tmp_path / "x.png", "names no format"),
+        (tmp_path / "x.planted.csv" / "x.npz", "cannot be written"),
+    ):
         with pytest.raises(DataError, match=why):
             synthesise(path, samples=100, duplicates=0.0, conflicts=0.0)
