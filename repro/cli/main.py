@@ -37,6 +37,7 @@ COMMANDS = (
     "run-all",
     "serve",
     "show",
+    "status",
     "validate",
     "webcam",
 )

@@ -2,35 +2,78 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
+from typing import Any
 
 import click
 
-from repro.cli.options import json_option, must_exist, results_option
-from repro.specs.catalog import find_paper
+from repro.cli.options import must_exist, print_json
+from repro.cli.run_options import asked_plans, choice_options, is_given
+from repro.cli.starting import sign_of_life
+from repro.specs.catalog import bundled_papers, find_paper
+from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 
 EXAMPLE = """\
 \b
 Example:
   repro plan chavan2020
-  repro plan basani2017 --json"""
+  repro plan --all --protocol all --seeds 5
+  repro plan ./my-paper.toml --all --variants --json"""
 
 
 @click.command(epilog=EXAMPLE)
-@click.argument("paper")
-@results_option
-@json_option
-def plan(paper: str, results: Path, as_json: bool) -> None:
-    """How many seeds would decide each claim, and how long they would take."""
+@click.argument("paper", required=False)
+@click.option(
+    "--all",
+    "whole",
+    is_flag=True,
+    help="List the runs that `repro run-all`, or `repro run PAPER`, with the same options would make: state, size and "
+    "time. Nothing is trained.",
+)
+@click.option("--variants", is_flag=True, help="With --all: every variant too, not only the default.")
+@choice_options
+def plan(paper: str | None, whole: bool, variants: bool, results: Path, as_json: bool, **options: Any) -> None:
+    """How many seeds would decide each claim of a paper, and how long they would take; with --all, what would run."""
+    if whole:
+        papers = [find_paper(paper, results)] if paper else list(bundled_papers())
+        jobs = [(one, name) for one in papers for name in (one.variant_names() if variants else (DEFAULT_VARIANT,))]
+        _list_runs(jobs, results, as_json, **options)
+        return
+    if paper is None:
+        raise click.UsageError("name a PAPER, or give --all for the runs of all papers")
+    if given := [name for name in ("variants", *options) if is_given(name)]:
+        words = ", ".join(f"--{'set' if name == 'settings' else name.replace('_', '-')}" for name in given)
+        raise click.UsageError(f"{words}: only with --all")
+    _list_seeds(find_paper(paper, results), results, as_json)
+
+
+def _list_seeds(loaded: LoadedSpec, results: Path, as_json: bool) -> None:
     from repro.decide.seeds_needed import plan_document, plan_to_show
     from repro.report.inputs import paper_records
     from repro.text.terminal import terminal
 
-    loaded = find_paper(paper, results)
     must_exist(results)
     runs, audits = paper_records(loaded, results)
     if as_json:
-        click.echo(json.dumps(plan_document(runs, audits), indent=2, ensure_ascii=False))
+        print_json(plan_document(runs, audits))
     else:
         click.echo(terminal(plan_to_show(runs, audits)))
+
+
+def _list_runs(
+    jobs: list[tuple[LoadedSpec, str]], results: Path, as_json: bool, device: Any, data: str | None, **choice: Any
+) -> None:
+    plans = asked_plans(jobs, **choice)
+    with sign_of_life():
+        from repro.decide.planned_runs import plan_of_runs_builtins, plan_of_runs_document, planned_runs
+        from repro.runs.batch import open_context
+        from repro.runs.records import find_records
+        from repro.text.terminal import terminal
+
+        context = open_context({choice["precision"]}, device=device, data=data, results=results, fresh=False)
+        records = [record for _, record in find_records(results)] if results.is_dir() else []
+        found = planned_runs(plans, context, records)
+    if as_json:
+        print_json(plan_of_runs_builtins(found))
+    else:
+        click.echo(terminal(plan_of_runs_document(found)))

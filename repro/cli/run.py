@@ -5,28 +5,23 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
-from click.core import ParameterSource
 
-from fer_jax.vocabulary.settings import PRECISIONS, Precision
-from repro.cli.options import device_option, json_option, results_option
+from fer_jax.vocabulary.settings import Precision
+from repro.cli.run_options import ALL, LOOKS, asked_plans, is_given, protocols_of, run_options
+from repro.cli.run_selection import SeedChoice, ShareOfRuns
 from repro.cli.starting import begin_kernels, sign_of_life
-from repro.decide.duration import Duration
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
-from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
 if TYPE_CHECKING:
     from repro.decide.question import Question
     from repro.report.verdict_card import VerdictCard
 
 EXIT_RUN_FAILED = 1
-ALL = "all"
-LOOKS = "3, 5, 8, 12 and 20"
 EXAMPLE = """\
 \b
 Example:
@@ -34,87 +29,6 @@ Example:
   repro run teta2022 --data fer2013.csv --seeds 3
   repro run ./my-paper.toml --epochs 1
   repro run teta2022 --until-decided --budget 2h"""
-
-
-def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags that `run` and `run-all` share."""
-    for option in reversed(
-        [
-            click.option(
-                "--protocol",
-                type=click.Choice([*RUNNABLE, ALL]),
-                default=AS_PUBLISHED,
-                show_default=True,
-                help="`as-published`: the paper's own data steps. `official`: train on Training, report PrivateTest. "
-                "`clean`: official without train/test overlap. "
-                "`placebo`: official with as few samples as clean. `all`: each.",
-            ),
-            click.option(
-                "--seeds",
-                type=click.IntRange(min=1),
-                default=1,
-                show_default=True,
-                help="Run seeds 0 to N-1. With --until-decided: at most N seeds.",
-            ),
-            click.option(
-                "--until-decided",
-                is_flag=True,
-                help="Add seeds until the main claim is decided: same, lower or higher. Looks after "
-                f"{LOOKS} seeds, at levels that keep the error rates although it looks several times.",
-            ),
-            click.option(
-                "--budget",
-                type=Duration(),
-                metavar="TIME",
-                help="With --until-decided: stop before the next look would take longer. 90s, 20m, 2h or 1h30m.",
-            ),
-            click.option(
-                "--seeds-at-once",
-                type=click.IntRange(min=1),
-                help="Train up to N seeds side by side in one program. Default: all on a GPU, 1 on a CPU.",
-            ),
-            device_option,
-            click.option(
-                "--precision",
-                type=click.Choice(PRECISIONS),
-                help="Precision of matrix multiplication and convolution on a GPU. Default: tensorfloat32 if the GPU "
-                "supports it. CPUs always use float32.",
-            ),
-            click.option(
-                "--data",
-                help="FER-2013: a csv, zip, tar, npz, parquet file or a folder; or the word `synthetic`. "
-                "Default: the dataset imported last, else synthetic faces.",
-            ),
-            click.option("--epochs", type=click.IntRange(min=1), help="Stop after N epochs; the record is 'partial'."),
-            click.option(
-                "--limit-train", type=click.IntRange(min=1), help="Train on N samples; the record is 'partial'."
-            ),
-            results_option,
-            click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
-            click.option(
-                "--with-network",
-                is_flag=True,
-                help="Also train runs whose record is here but whose network is not, as in a checkout. Their records "
-                "stay.",
-            ),
-            click.option(
-                "--checkpoint-every",
-                "checkpoint_every_s",
-                type=click.FloatRange(min=0),
-                help="Least seconds between checkpoints. Default: 0 on a CPU (one after each epoch), 30 on a GPU.",
-            ),
-            click.option(
-                "--keep-going",
-                is_flag=True,
-                help="Train to the end even if the network learns nothing. By default a run fails if after 10 passes "
-                "over the training samples and a fifth of its updates no epoch beats the constant answer (the most "
-                "frequent class).",
-            ),
-            json_option,
-        ]
-    ):
-        function = option(function)
-    return function
 
 
 @click.command(epilog=EXAMPLE)
@@ -133,24 +47,39 @@ def run(paper: str, variant: str, **options: Any) -> None:
 
 
 def run_jobs(
-    jobs: list[tuple[LoadedSpec, str]], *, until_decided: bool, budget: int | None, seeds: int, **options: Any
+    jobs: list[tuple[LoadedSpec, str]],
+    *,
+    until_decided: bool,
+    budget: int | None,
+    seeds: SeedChoice,
+    seed: int | None,
+    shard: ShareOfRuns | None,
+    settings: tuple[str, ...],
+    **options: Any,
 ) -> None:
-    begin_kernels(options["device"])
     if until_decided:
-        source = click.get_current_context().get_parameter_source("seeds")
-        most = None if source is ParameterSource.DEFAULT else seeds
-        _run_until_decided(jobs, budget=budget, most=most, **options)
+        if seed is not None or shard is not None or settings or not seeds.counted:
+            raise click.UsageError(
+                "--until-decided chooses seeds itself and judges the paper's settings: leave --seed, --shard, --set "
+                "and lists of seeds away; --seeds N is the most it may take"
+            )
+        begin_kernels(options["device"])
+        _run_until_decided(jobs, budget=budget, most=len(seeds.seeds) if is_given("seeds") else None, **options)
     elif budget is not None:
         raise click.UsageError("--budget needs --until-decided")
     else:
-        _run_seeds(jobs, seeds=seeds, **options)
+        begin_kernels(options["device"])
+        _run_seeds(jobs, seeds=seeds, seed=seed, shard=shard, settings=settings, **options)
 
 
 def _run_seeds(
     jobs: list[tuple[LoadedSpec, str]],
     *,
     protocol: str,
-    seeds: int,
+    seeds: SeedChoice,
+    seed: int | None,
+    shard: ShareOfRuns | None,
+    settings: tuple[str, ...],
     precision: Precision | None,
     epochs: int | None,
     limit_train: int | None,
@@ -158,28 +87,21 @@ def _run_seeds(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: arguments of `repro.runs.batch.open_context`."""
+    """setting: arguments of `repro.runs.batch.open_context`. The others are those of `asked_plans`."""
     import msgspec
 
-    from repro.runs.plan import make_plan
-    from repro.runs.records import Overrides
-
-    overrides = Overrides(epochs=epochs, limit_train=limit_train)
-    plans = [
-        make_plan(
-            loaded,
-            variant=v,
-            seed=s,
-            overrides=overrides,
-            protocol=p,
-            precision=precision,
-            keep_going=keep_going,
-        )
-        for loaded, v in jobs
-        for p in _protocols(protocol)
-        for s in range(seeds)
-    ]
-
+    plans = asked_plans(
+        jobs,
+        protocol=protocol,
+        seeds=seeds,
+        seed=seed,
+        shard=shard,
+        settings=settings,
+        precision=precision,
+        epochs=epochs,
+        limit_train=limit_train,
+        keep_going=keep_going,
+    )
     with sign_of_life():
         from repro.report.verdict_card import card_builtins, run_cards
         from repro.runs.batch import open_context, run_in
@@ -262,7 +184,7 @@ def _questions(
     """
     from repro.decide.question import question_of
 
-    asked = [(loaded, variant, one) for loaded, variant in jobs for one in _protocols(protocol)]
+    asked = [(loaded, variant, one) for loaded, variant in jobs for one in protocols_of(protocol)]
     found: list[Question] = []
     for loaded, variant, one in asked:
         try:
@@ -274,8 +196,3 @@ def _questions(
     if not found:
         raise SpecError("--until-decided: no claim that runs can decide")
     return found
-
-
-def _protocols(word: str) -> tuple[str, ...]:
-    """The protocols selected by `--protocol`."""
-    return tuple(protocol for protocol in RUNNABLE if word in (protocol, ALL))

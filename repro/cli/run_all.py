@@ -6,7 +6,8 @@ from typing import Any
 
 import click
 
-from repro.cli.run import run_jobs, run_options
+from repro.cli.run import run_jobs
+from repro.cli.run_options import run_options
 from repro.specs.catalog import bundled_papers
 from repro.specs.decode import DEFAULT_VARIANT
 

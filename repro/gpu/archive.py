@@ -6,6 +6,7 @@ import os
 import tarfile
 import zlib
 from collections.abc import Iterator
+from fnmatch import fnmatch
 from pathlib import Path
 
 from repro.gpu.jobs import REPORTS
@@ -15,7 +16,7 @@ NAME = "results"
 MOST_BYTES = 15 << 20
 MOST_PARTS = 6
 # Checkpoints are large; locks and half-written files are useless.
-LEFT_OUT = ("checkpoints", "run.lock")
+LEFT_OUT = "checkpoints", "run.lock", "claim-*.json"
 
 
 class ArchiveError(Exception):
@@ -28,8 +29,12 @@ def recorded_files(results: Path, device: str) -> Iterator[Path]:
     for folder in sorted(folders):
         for path in sorted(folder.rglob("*")):
             parts = path.relative_to(results).parts
-            if path.is_file() and not any(part in LEFT_OUT or part.startswith(".") for part in parts):
+            if path.is_file() and not any(_is_left_out(part) for part in parts):
                 yield path
+
+
+def _is_left_out(name: str) -> bool:
+    return name.startswith(".") or any(fnmatch(name, pattern) for pattern in LEFT_OUT)
 
 
 def save(out: Path, results: Path, device: str) -> list[Path]:

@@ -223,6 +223,7 @@ def _shortened(record: RunRecord) -> Inline:
             parts.append(f"{reached:,} of {planned:,} {unit}")
     if record.overrides.limit_train is not None:
         parts.append(f"only {record.overrides.limit_train:,} training rows")
+    parts += record.overrides.settings or ()
     return joined([strong("partial"), ", ".join(parts)], ": ")
 
 

@@ -4,7 +4,7 @@ pays; everything else runs one after another."""
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import groupby
 from pathlib import Path
 
@@ -16,17 +16,20 @@ from fer_jax.machine.devices import DeviceKind, choose_devices
 from fer_jax.machine.faults import fault_text
 from fer_jax.machine.precision import choose_precision
 from fer_jax.train.loop import SplitsDiffer
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Precision
 from repro import STARTED_AT
+from repro.runs.asked_runs import asked_for
+from repro.runs.claim import AGAIN_S, POLL_S
 from repro.runs.dataset import NOT_FER2013, SYNTHETIC_WARNING, Dataset, not_fer2013_warning, open_dataset
 from repro.runs.network_files import lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.progress import ProgressLine
 from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
-from repro.runs.run_store import StoredRun
-from repro.runs.runner import RunOutcome, failed_record, run, run_seeds
+from repro.runs.run_store import StoredRun, folder_of
+from repro.runs.runner import HeldRun, RunOutcome, failed_record, run_free
 from repro.specs.bounds import printable
 from repro.specs.protocols import AS_PUBLISHED
 
@@ -78,6 +81,9 @@ def run_in(
 ) -> list[RunRecord]:
     """Do all plans. If one fails, it stays visible and the others are still done. Messages go to standard error.
 
+    Several processes, on this or other machines, may do the same plans: each takes runs that no other works on, and
+    waits at the end for the others' last ones, or resumes them if their process dies.
+
     RunContext.seeds_at_once: at most so many successive plans that differ only in their seed share one program. By
     default all do on a GPU, which a small network does not fill, and none on a CPU, where nothing is gained.
     first, of: number of the first plan, and the total, for display. alone: raise an error that the user can fix
@@ -87,16 +93,56 @@ def run_in(
     if seeds_at_once is None:
         seeds_at_once = len(plans) if context.device_kind == "gpu" else 1
     batch = _Batch(context, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
-    records: list[RunRecord] = []
-    for _, alike in groupby(plans, key=_all_but_seed):
+    chunks: list[list[_Numbered]] = []
+    for _, alike in groupby(enumerate(plans, first), key=lambda numbered: _all_but_seed(numbered[1])):
         same = list(alike)
-        for start in range(0, len(same), seeds_at_once):
-            records += batch.do(same[start : start + seeds_at_once], number=first + len(records))
-    return records
+        chunks += [same[start : start + seeds_at_once] for start in range(0, len(same), seeds_at_once)]
+    with asked_for(context.results, [folder_of(plan, context) for plan in plans]):
+        return _shared_out(batch, chunks)
+
+
+def _shared_out(batch: _Batch, chunks: list[list[_Numbered]]) -> list[RunRecord]:
+    """The records of all plans, by number. A round takes what no other process works on."""
+    records: dict[int, RunRecord] = {}
+    waiting = Waiting(batch.context.say)
+    while chunks:
+        left, held = [], []
+        for chunk in chunks:
+            done, elsewhere = batch.do(chunk)
+            records |= done
+            held += elsewhere
+            left.append([numbered for numbered in chunk if numbered[0] not in done])
+        chunks = [chunk for chunk in left if chunk]
+        if chunks and len(held) == sum(map(len, left)):
+            waiting.wait(held)
+    return [records[number] for number in sorted(records)]
 
 
 def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
     return plan.spec_path, plan.sha256, plan.variant, plan.protocol, plan.overrides, plan.precision
+
+
+class Waiting:
+    """Between looks at runs that other processes work on. `say` gets for whom this process waits: when that changes,
+    and once a minute."""
+
+    def __init__(self, say: Callable[[str], None]) -> None:
+        self.say = say
+        self._said: tuple[object, float] | None = None
+
+    def wait(self, held: list[HeldRun]) -> None:
+        """Sleep until the next look is due. held: not empty."""
+        whom = [(one.plan, one.holder.host, one.holder.pid) for one in held]
+        now = time.monotonic()
+        if self._said is None or self._said[0] != whom or now - self._said[1] > AGAIN_S:
+            self._said = whom, now
+            one = held[0]
+            more = "" if len(held) == 1 else f"; and for {counted(len(held) - 1, 'more run')}"
+            self.say(f"waiting for {_name(one.plan)} seed {one.plan.seed}: {one.holder.spoken()}{more}")
+        time.sleep(POLL_S)
+
+
+_Numbered = tuple[int, RunPlan]
 
 
 class _Batch:
@@ -105,46 +151,67 @@ class _Batch:
     def __init__(self, context: RunContext, plans: int, *, alone: bool) -> None:
         self.context, self.plans, self.alone = context, plans, alone
 
-    def do(self, plans: list[RunPlan], number: int) -> list[RunRecord]:
-        """Do plans that differ only in their seed; the first is plan `number` of all."""
-        if len(plans) == 1:
-            return [self._one(plans[0], number)]
-        title = f"[{number}-{number + len(plans) - 1}/{self.plans}] {_name(plans[0])} seeds {_listed(plans)}"
+    def do(self, numbered: list[_Numbered]) -> tuple[dict[int, RunRecord], list[HeldRun]]:
+        """Do plans that differ only in their seed. Returns the records by number, and the plans that other processes
+        work on."""
+        stored = [(one, StoredRun(one[1], self.context)) for one in numbered]
+        held = [HeldRun(run.plan, holder) for _, run in stored if run.done_here() is None and (holder := run.holder())]
+        elsewhere = {one.plan.seed for one in held}
+        free = [one for one in numbered if one[1].seed not in elsewhere]
+        if not free:
+            return {}, held
+        done, more = self._one(*free[0]) if len(free) == 1 else self._side_by_side(free)
+        return done, [*held, *more]
+
+    def _side_by_side(self, numbered: list[_Numbered]) -> tuple[dict[int, RunRecord], list[HeldRun]]:
+        plans = [plan for _, plan in numbered]
+        number_of = {plan.seed: number for number, plan in numbered}
+        title = f"[{numbered[0][0]}-{numbered[-1][0]}/{self.plans}] {_name(plans[0])} seeds {_listed(plans)}"
         progress = ProgressLine(title)
         try:
             with progress:
-                outcomes = run_seeds(plans, self.context, report=progress.epoch, asked_at=_asked_at())
+                outcomes, held = run_free(plans, self.context, report=progress.epoch, asked_at=_asked_at())
         except (SplitsDiffer, UserError, OSError) as error:
-            parts, why = [[plan] for plan in plans], error
+            parts, why = [[one] for one in numbered], error
         except _DEVICE_ERRORS as error:
             half = len(plans) // 2
-            parts, why = [plans[:half], plans[half:]], error
+            parts, why = [numbered[:half], numbered[half:]], error
         else:
-            for place, outcome in enumerate(outcomes):
-                _say(self._title(plans[place], number + place), outcome, self.context.dataset)
-            return [outcome.record for outcome in outcomes]
+            for outcome in outcomes:
+                number = number_of[outcome.record.seed]
+                _say(
+                    f"[{number}/{self.plans}] {_name(plans[0])} seed {outcome.record.seed}",
+                    outcome,
+                    self.context.dataset,
+                )
+            return {number_of[outcome.record.seed]: outcome.record for outcome in outcomes}, held
         message = str(why).partition("\n")[0]
         del why  # its traceback keeps arrays alive on the device
         click.secho(f"{title}: not in one program, {len(parts)} after one another: {message}", fg="yellow", err=True)
-        records: list[RunRecord] = []
+        records: dict[int, RunRecord] = {}
+        elsewhere: list[HeldRun] = []
         for part in parts:
-            records += self.do(part, number + len(records))
-        return records
+            done, held = self.do(part)
+            records |= done
+            elsewhere += held
+        return records, elsewhere
 
-    def _one(self, plan: RunPlan, number: int) -> RunRecord:
+    def _one(self, number: int, plan: RunPlan) -> tuple[dict[int, RunRecord], list[HeldRun]]:
         title = self._title(plan, number)
         progress = ProgressLine(title)
         try:
             with progress:
-                outcome = run(plan, self.context, report=progress.epoch, asked_at=_asked_at())
+                outcomes, held = run_free([plan], self.context, report=progress.epoch, asked_at=_asked_at())
         except (UserError, OSError) as error:
             if self.alone:
                 raise
-            return self._failed(title, error, plan)
+            return {number: self._failed(title, error, plan)}, []
         except _DEVICE_ERRORS as error:
-            return self._failed(title, error, plan)
-        _say(title, outcome, self.context.dataset)
-        return outcome.record
+            return {number: self._failed(title, error, plan)}, []
+        if not outcomes:
+            return {}, held
+        _say(title, outcomes[0], self.context.dataset)
+        return {number: outcomes[0].record}, held
 
     def _title(self, plan: RunPlan, number: int) -> str:
         return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"

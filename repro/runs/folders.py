@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -24,15 +25,21 @@ def run_folder(
     precision: str | None = None,
     switches: Mapping[str, str] | None = None,
 ) -> Path:
-    """The folder of a run. A shortened run has a separate folder, so that it never replaces a full one. So has a run in
-    a `precision` that is not the device's default, and one with `switches`."""
+    """The folder of a run. A shortened or changed run has a separate folder, so that it never replaces a full one. So
+    has a run in a `precision` that is not the device's default, and one with `switches`."""
     short = "".join(
         f"-{name}{value}" for name, value in (("epochs", overrides.epochs), ("limit", overrides.limit_train)) if value
     )
+    if overrides.settings:
+        short += f"-set-{_digest(overrides.settings)}"
     other = f"-{precision}" if precision else ""
     if switches:
-        other += f"-switches-{hashlib.sha256(msgspec.json.encode(switches, order='sorted')).hexdigest()[:8]}"
+        other += f"-switches-{_digest(switches)}"
     return results / "runs" / paper / variant / device / protocol / f"{data}{short}{other}" / f"seed-{seed}"
+
+
+def _digest(values: Any) -> str:
+    return hashlib.sha256(msgspec.json.encode(values, order="sorted")).hexdigest()[:8]
 
 
 def refuse_links(results: Path, folder: Path) -> None:

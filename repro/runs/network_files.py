@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 
 from repro.runs.records import CHECKPOINTS_NAME, RunRecord, is_unfinished, read_record
@@ -55,12 +56,13 @@ def compared(kept: RunRecord, again: RunRecord) -> str:
 
 
 def training_command(record: RunRecord) -> str:
-    """The command that makes the run. It also makes the seeds before this one."""
+    """The command that makes the run."""
     bundled = {path.stem for path in paper_files()}
     paper = record.paper if record.paper in bundled else f"./{record.paper}.toml"
     words = [run_command(paper, record.variant, record.same_run_as or record.protocol)]
-    words += ["--seeds", str(record.seed + 1)] if record.seed else []
+    words += ["--seed", str(record.seed)] if record.seed else []
     for option, value in (("--epochs", record.overrides.epochs), ("--limit-train", record.overrides.limit_train)):
         words += [option, str(value)] if value else []
+    words += [word for line in record.overrides.settings or () for word in ("--set", shlex.quote(line))]
     words += ["--data", "synthetic"] if record.data.synthetic else []
     return " ".join([*words, "--device", record.device.kind])

@@ -14,6 +14,7 @@ from fer_jax.vocabulary.settings import Precision, Training, shortened
 from repro.runs.records import Overrides
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, under_protocol
+from repro.specs.setting_changes import parse_setting
 from repro.specs.spec import Claim, Curve, Data, Model, Paper, Spec
 
 
@@ -67,9 +68,13 @@ def make_plan(
     """Resolve a spec to one run. Overrides that shorten nothing are dropped, so that such a run is a full one.
 
     data_alone: the plan's network and training do not matter, and the spec may be without.
-    Raises SpecError for an unknown variant, and for a spec that lacks what the plan needs.
+    Raises SpecError for an unknown variant or setting, and for a spec that lacks what the plan needs.
     """
-    spec = under_protocol(loaded.resolve_data(variant) if data_alone else loaded.resolve(variant), protocol)
+    changes = dict(parse_setting(line) for line in overrides.settings or ())
+    resolved = loaded.resolve_data(variant) if data_alone else loaded.resolve(variant, changes)
+    if changes and settings_sha256(resolved) == settings_sha256(loaded.resolve(variant)):
+        overrides = msgspec.structs.replace(overrides, settings=msgspec.UNSET)
+    spec = under_protocol(resolved, protocol)
     if overrides.epochs is not None and overrides.epochs >= evaluations(spec.training):
         overrides = msgspec.structs.replace(overrides, epochs=None)
     return RunPlan(

@@ -95,11 +95,12 @@ class ProgressLine:
         done = entry["epoch"] - self._first + 1
         left_s = (time.perf_counter() - self._begin) / done * (progress.epochs - entry["epoch"])
         figures = ", ".join([*trained, *evaluated, speed])
-        line = f"{self.title}: {figures}, epoch {entry['epoch']}/{progress.epochs}, {_duration(left_s)} left"
+        line = f"{self.title}: {figures}, epoch {entry['epoch']}/{progress.epochs}, {clock_text(left_s)} left"
         self.console.print(line, soft_wrap=True)
 
 
-def _duration(seconds: float) -> str:
+def clock_text(seconds: float) -> str:
+    """Hours, minutes and seconds: ``0:07:31``."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"

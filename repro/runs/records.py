@@ -163,10 +163,12 @@ class Git(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Overrides(msgspec.Struct, frozen=True, kw_only=True):
-    """What the user shortened; such a run is `partial`."""
+    """What the user shortened or changed; such a run is `partial`. settings: sorted lines such as
+    `training.epochs=2`, key paths as in a variant's `set`."""
 
     epochs: int | None = None
     limit_train: int | None = None
+    settings: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
 
 
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):

@@ -20,6 +20,7 @@ from fer_jax.machine.atomic_write import placed_whole, write_atomically
 from fer_jax.machine.precision import choose_precision, default_precision
 from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
+from repro.runs.claim import Holder, RunClaim, held, holder_of, take
 from repro.runs.folders import refuse_links, run_folder
 from repro.runs.network_files import NETWORK_RECORD_NAME, compared, lacks_network
 from repro.runs.plan import RunPlan
@@ -36,7 +37,6 @@ from repro.runs.records import (
     write_record,
 )
 from repro.runs.run_context import RunContext
-from repro.runs.run_lock import run_lock
 from repro.runs.set_aside import NO_RUN, aside_folder, bring_back, make_way
 from repro.specs.protocols import ALL_PROTOCOLS
 
@@ -75,11 +75,24 @@ class StoredRun:
             switches=switches(self.context.device_kind),
         )
 
-    def lock(self) -> AbstractContextManager[None]:
-        """See `run_lock`. Raises RecordError if a link leads out of the results folder."""
+    def claim(self) -> AbstractContextManager[RunClaim]:
+        """Hold the run, and wait for another process that does. Raises RecordError if a link leads out of the results
+        folder."""
+        self._refuse_links()
+        return held(self.folder, self.context.say)
+
+    def try_claim(self) -> RunClaim | Holder:
+        """Hold the run, or the process that does. The caller releases the claim. Raises RecordError as `claim`."""
+        self._refuse_links()
+        return take(self.folder)
+
+    def holder(self) -> Holder | None:
+        """The other process that works on this run."""
+        return holder_of(self.folder, exactly=True)
+
+    def _refuse_links(self) -> None:
         for folder in (self.folder, self._aside):
             refuse_links(self.context.results, folder)
-        return run_lock(self.folder, self.context.say)
 
     # --- what is there ------------------------------------------------------------------------------------------------
 
@@ -262,7 +275,7 @@ class StoredRun:
         It becomes the run's record unless an older record is there that did not fail, or that cannot be read. Such a
         record is worth more, so the failure is written next to it.
         """
-        with self.lock():
+        with self.claim():
             try:
                 older = read_record(self.folder / RECORD_NAME).status
             except FileNotFoundError:

@@ -19,6 +19,7 @@ from fer_jax.train.history import SeedData, TrainResult
 from fer_jax.train.loop import Progress, SplitsDiffer, fit_seeds
 from fer_jax.vocabulary.layers import parameter_count
 from fer_jax.vocabulary.network import Network
+from repro.runs.claim import ClaimLost, Holder, RunClaim, holder_of
 from repro.runs.dataset import Dataset
 from repro.runs.kept_specs import keep_spec
 from repro.runs.plan import RunPlan
@@ -67,21 +68,99 @@ def run_seeds(
 
     Raises SplitsDiffer if the data steps give different seeds splits of different sizes, and what `run` raises.
     """
-    asked_at = time.perf_counter() if asked_at is None else asked_at
+    with ExitStack() as stack:
+        runs, known = _begun(plans, context)
+        wanted = (one for one in runs if one.folder not in known)
+        in_order = sorted(wanted, key=lambda one: one.folder)  # so that two processes never wait for each other
+        claims = [stack.enter_context(one.claim()) for one in in_order]
+        return _do(runs, known, claims, context, report, asked_at)
+
+
+@dataclass(frozen=True)
+class HeldRun:
+    """A plan that another process works on."""
+
+    plan: RunPlan
+    holder: Holder
+
+
+def run_free(
+    plans: list[RunPlan],
+    context: RunContext,
+    *,
+    report: Callable[[Progress], None] | None = None,
+    asked_at: float | None = None,
+) -> tuple[list[RunOutcome], list[HeldRun]]:
+    """`run_seeds` for the plans that no other process works on, and those that one does. Waits for nobody.
+
+    Raises as `run_seeds`.
+    """
+    with ExitStack() as stack:
+        runs, known = _begun(plans, context)
+        free, claims, held = [], [], []
+        for one in runs:
+            found = None if one.folder in known else one.try_claim()
+            if isinstance(found, Holder):
+                held.append(HeldRun(one.plan, found))
+                continue
+            free.append(one)
+            if found is not None:
+                stack.callback(found.release)
+                claims.append(found)
+        try:
+            return (_do(free, known, claims, context, report, asked_at) if free else []), held
+        except ClaimLost:
+            # This process slept for so long, as a laptop does, that another one took a run over. It is begun there.
+            return [], [*held, *(HeldRun(one.plan, holder_of(one.folder) or Holder()) for one in free)]
+
+
+def _begun(plans: list[RunPlan], context: RunContext) -> tuple[list[StoredRun], dict[Path, RunRecord]]:
+    """The runs, and the records of those that are done, by folder."""
     keep_spec(context.results, plans[0].paper, plans[0].spec_content)
     runs = [StoredRun(plan, context) for plan in plans]
-    known = {one.folder: record for one in runs if (record := one.done_here()) is not None}
-    with ExitStack() as held:
-        for one in sorted(runs, key=lambda one: one.folder):  # in one order: two processes never wait for each other
-            if one.folder not in known:
-                held.enter_context(one.lock())
-        known |= {one.folder: record for one in runs if one.folder not in known and (record := one.known()) is not None}
-        fit = partial(fit_seeds, checkpoint_every_s=context.checkpoint_every_s, report=report, asked_at=asked_at)
-        trained = {}
-        for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):
-            trained[one.folder] = one.finish(record, packed_predictions(result))
+    return runs, {one.folder: record for one in runs if (record := one.done_here()) is not None}
+
+
+def _do(
+    runs: list[StoredRun],
+    known: dict[Path, RunRecord],
+    claims: list[RunClaim],
+    context: RunContext,
+    report: Callable[[Progress], None] | None,
+    asked_at: float | None,
+) -> list[RunOutcome]:
+    """Runs whose record is `known`, or that this process holds by `claims`."""
+    known = known | {
+        one.folder: record for one in runs if one.folder not in known and (record := one.known()) is not None
+    }
+    fit = partial(
+        fit_seeds,
+        checkpoint_every_s=context.checkpoint_every_s,
+        report=_shared(claims, report),
+        asked_at=time.perf_counter() if asked_at is None else asked_at,
+    )
+    trained = {}
+    for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):
+        trained[one.folder] = one.finish(record, packed_predictions(result))
     records = known | trained
     return [RunOutcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
+
+
+def _shared(claims: list[RunClaim], report: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
+    """`report`, which also shows other processes how far the runs are."""
+    first: list[tuple[float, int]] = []
+
+    def call(progress: Progress) -> None:
+        epoch, now = progress.entry["epoch"], time.monotonic()
+        first.append((now, epoch))
+        begin, from_epoch = first[0]
+        per_epoch = (now - begin) / (epoch - from_epoch) if epoch > from_epoch else progress.train_s + progress.eval_s
+        for claim in claims:
+            claim.progress(epoch, progress.epochs, progress.images_per_s, per_epoch * (progress.epochs - epoch))
+        if report is not None:
+            report(progress)
+
+    return call
 
 
 def _train(

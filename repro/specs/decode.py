@@ -9,7 +9,7 @@ import copy
 import hashlib
 import math
 import tomllib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -84,15 +84,15 @@ class LoadedSpec:
     def variant_names(self) -> tuple[str, ...]:
         return (DEFAULT_VARIANT, *self.spec.variants)
 
-    def resolve(self, variant: str) -> Spec:
-        """The complete spec with the variant's settings in place.
+    def resolve(self, variant: str, changes: Mapping[str, object] | None = None) -> Spec:
+        """The complete spec with the variant's settings in place, and then `changes`, by the same key paths.
 
-        Raises SpecError for an unknown variant or a partial spec, or if the result is inconsistent.
+        Raises SpecError for an unknown variant or key path or a partial spec, or if the result is inconsistent.
         """
         if missing := missing_tables(self.spec):
             tables = " and ".join(f"[{name}]" for name in missing)
             raise SpecError(f"{self.path}: no {tables}: it cannot be run; `repro validate` says how far it goes")
-        settings = self.settings(variant)
+        settings = self.settings(variant, changes)
         assert isinstance(settings, Spec), "a complete spec is decoded as one"
         return settings
 
@@ -108,16 +108,18 @@ class LoadedSpec:
             raise SpecError(f"{self.path}: no [data]: say how the samples are divided; papers/TEMPLATE.toml shows how")
         return with_stand_in_network(settings)
 
-    def settings(self, variant: str) -> PaperSpec:
-        """The spec with the variant's settings in place, as far as the file has them. Raises SpecError."""
-        if variant == DEFAULT_VARIANT:
-            return self.spec
-        if variant not in self.spec.variants:
+    def settings(self, variant: str, changes: Mapping[str, object] | None = None) -> PaperSpec:
+        """The spec with the variant's settings in place, and then `changes`, as far as the file has them. Raises
+        SpecError."""
+        if variant not in self.variant_names():
             raise SpecError(f"{self.path}: no variant {variant!r}; this paper has: {', '.join(self.variant_names())}")
-        place = f"variants.{variant}.set"
+        of_variant = {} if variant == DEFAULT_VARIANT else self.spec.variants[variant].set
+        if not of_variant and not changes:
+            return self.spec
+        place = "--set" if changes else f"variants.{variant}.set"
         try:
             raw = copy.deepcopy({key: self.raw[key] for key in TABLES if key in self.raw})
-            for dotted, value in self.spec.variants[variant].set.items():
+            for dotted, value in (*of_variant.items(), *(changes or {}).items()):
                 _override(raw, dotted, copy.deepcopy(value))
             tables = _convert(raw)
         except _Wrong as wrong:

@@ -176,7 +176,7 @@ def test_a_figure_of_training_samples_cannot_be_asked_of_an_honest_protocol(tmp_
 
 def test_a_kill_in_the_middle_changes_nothing(tmp_path, data):
     """Killed in the second seed, after its first epochs: the second call resumes it, and ends as one call would."""
-    paper = write_tiny(tmp_path, FAR, ("epochs = 5", "epochs = 40"))
+    paper = write_tiny(tmp_path, FAR, ("epochs = 5", "epochs = 12"))
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     environment.pop("JAX_NUM_CPU_DEVICES", None)
 

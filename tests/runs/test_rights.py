@@ -55,7 +55,7 @@ def test_a_run_that_is_done_needs_no_right_to_write(tmp_path: Path, monkeypatch:
     keep_compiled_programs()  # in the tests' folder again
     assert again.exit_code == 0 and "done already" in again.stderr, again.stderr
     refused = "permission denied; name a folder that you may use, or change its permissions"
-    assert (fresh.exit_code, fresh.stderr.splitlines()[-1]) == (2, f"error: {folder / 'run.lock'}: {refused}")
+    assert (fresh.exit_code, fresh.stderr.splitlines()[-1]) == (2, f"error: {folder / 'claim-1.json'}: {refused}")
     assert shorter.exit_code == 2
     assert shorter.stderr.splitlines()[-1].startswith(f"error: {tmp_path / 'results'}")
     assert shorter.stderr.splitlines()[-1].endswith(refused)

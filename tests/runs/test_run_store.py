@@ -177,7 +177,7 @@ def test_a_run_that_is_taken_over_leaves_no_checkpoint_of_a_stale_one(tiny_paper
     assert marker_path(stale.folder).exists() and not (stale.folder / "predictions.npz").exists()
     official = under("official", tiny_paper, dataset, tmp_path)
     assert official.skipped and official.folder == stale.folder and official.record.same_run_as == "as-published"
-    assert {p.name for p in official.folder.iterdir()} == {"run.json", "predictions.npz", "run.lock"}
+    assert {p.name for p in official.folder.iterdir()} == {"run.json", "predictions.npz"}
 
 
 def test_a_run_that_was_begun_is_resumed_although_it_is_done_under_another_protocol(tiny_paper, tmp_path, dataset):

@@ -17,7 +17,7 @@ from repro.use.trained import find_trained, load_trained
 
 def content(folder: Path) -> dict[str, bytes]:
     """Every file of a run but the lock, which stays where it is."""
-    files = (path for path in folder.rglob("*") if path.is_file() and path.name != "run.lock")
+    files = (path for path in folder.rglob("*") if path.is_file())
     return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
 
 

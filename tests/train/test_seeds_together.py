@@ -29,7 +29,7 @@ def draw(tiny_faces):
     """The splits of a seed: 203 training rows in an order of the seed's own, as a data step that shuffles leaves
     them."""
 
-    def call(seed, rows=203, evaluated=(70, 45), size=None):
+    def call(seed, rows=203, evaluated=(70, 70), size=None):
         more = {"size": size} if size else {}
         train = tiny_faces(rows, **more)
         order = np.random.default_rng(seed).permutation(rows)
