@@ -26,7 +26,7 @@ def near_pairs(images: np.ndarray, train: np.ndarray, test: np.ndarray, threshol
 
     known, asked = small(images[train]), images[test]
     score = np.maximum(known @ small(asked).T, known @ small(asked[:, :, ::-1]).T)
-    return [(train[i], test[j]) for i, j in zip(*np.nonzero(score >= threshold), strict=True)]
+    return [(int(train[i]), int(test[j])) for i, j in np.argwhere(score >= threshold)]
 
 
 def accuracy_by_copy(right: np.ndarray, is_copy: np.ndarray) -> tuple[float, float]:

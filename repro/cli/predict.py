@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -74,12 +75,14 @@ def predict(
     detector = None
     if not no_detect:
         detector = open_detector(photograph_face_px=PHOTOGRAPH_FACE_PX, min_face=min_face, min_score=min_score)
-    with sign_of_life("loading the network"):
-        recogniser = open_recogniser(results, run, paper, detector, unsure_below)
-
+    from repro.use.opened import MANY
     from repro.use.recognition import predict as files
     from repro.use.recognition import rows
 
+    # Where faces are searched for, that takes longer than the network.
+    many = no_detect and sum(1 for _ in islice(files.find_pictures(paths, out), MANY)) == MANY
+    with sign_of_life("loading the network"):
+        recogniser = open_recogniser(results, run, paper, detector, unsure_below, many=many)
     found = files.recognise_files(files.find_pictures(paths, out), recogniser, whole=no_detect)
     if out is not None:
         found = files.write_copies(found, out)

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 
 def open_recogniser(
-    results: Path, run: str | None, paper: str | None, detector: Detector | None, unsure_below: float | None
+    results: Path,
+    run: str | None,
+    paper: str | None,
+    detector: Detector | None,
+    unsure_below: float | None,
+    *,
+    many: bool = False,
 ) -> Recogniser:
-    """Print to standard error which network is used, and whether its answers mean anything."""
+    """Print to standard error which network is used, and whether its answers mean anything. many: as in
+    `repro.use.opened.open_classifier`."""
     if run is not None and paper is not None:
         raise click.UsageError("--run and --paper exclude each other")
 
@@ -29,7 +36,7 @@ def open_recogniser(
     from repro.use.temperature import unsure_below as threshold
     from repro.use.trained import find_trained
 
-    classifier = open_classifier(find_trained(results, run=run, paper=paper), kept_for_next_time())
+    classifier = open_classifier(find_trained(results, run=run, paper=paper), kept_for_next_time(), many=many)
     trained, temperature = classifier.trained, classifier.temperature
     least = threshold(temperature, unsure_below)
     click.echo(f"network of {trained.folder}: {trained.describe()}", err=True)

@@ -96,6 +96,16 @@ def test_without_detection_each_picture_is_one_face_as_the_network_sees_it(resul
     assert [row["emotion"] for row in rows] == [EMOTIONS[k] for k in expected.argmax(1)]
 
 
+def test_many_pictures_are_told_to_the_one_who_opens_the_network(results: Path, folder: Path, monkeypatch) -> None:
+    asked = []
+    monkeypatch.setattr("repro.use.opened.MANY", 3)
+    monkeypatch.setattr("repro.cli.predict.open_recogniser", lambda *_, many: asked.append(many) or 1 / 0)
+    for words in (["--no-detect"], []):
+        call(predict, folder, "--results", results, *words)
+    call(predict, folder / "two.jpg", "--results", results, "--no-detect")
+    assert asked == [True, False, False]
+
+
 def test_a_threshold_of_ones_own_applies_without_a_temperature(results: Path, folder: Path) -> None:
     words = (predict, folder / "two.jpg", "--json", "--results", results)
     for given, unsure in (("1", [True, True]), ("0", [False, False])):

@@ -50,6 +50,7 @@ def test_the_second_time_the_kept_file_gives_the_same_answers(folder, value):
     assert isinstance(first.temperature, FittedTemperature if value else Uncalibrated)
     for rows in (0, 1, 5):
         np.testing.assert_allclose(second(faces[:rows]), first(faces[:rows]), atol=1e-5)
+    assert isinstance(open_classifier(folder, None, many=True), Classifier)
     assert second.trained.describe() == first.trained.describe() and second.trained.size == 48
 
 
