@@ -64,29 +64,37 @@ def product_out(a: Array, b: Array) -> Array:
 # --- convolution with all patches written out: for few channels, or strides ------------------------------------------
 
 
-def convolve_patches(x: Array, kernel: Array, stride: int, padding: tuple[AxisPadding, AxisPadding]) -> Array:
-    """Convolution as one matrix product with all k x k patches.
+def convolve_patches(
+    x: Array,
+    kernel: Array,
+    strides: tuple[int, int],
+    padding: tuple[AxisPadding, AxisPadding],
+    dilations: tuple[int, int] = (1, 1),
+) -> Array:
+    """Convolution as one matrix product with all patches.
 
-    It writes every pixel k * k times, which pays only while the channels are few (a network's first layer). JAX derives
-    the gradient.
+    It writes every pixel as often as the kernel has places, which pays only while the channels are few (a network's
+    first layer). JAX derives the gradient.
 
     Args:
         x: (channels, height, width, batch).
-        kernel: (k, k, channels, filters).
-        padding: of the height and of the width.
+        kernel: (rows, columns, channels, filters).
+        strides, padding, dilations: of the height and of the width.
 
     Returns:
         (filters, height out, width out, batch).
     """
-    size, _, channels, filters = kernel.shape
+    height, width, channels, filters = kernel.shape
     x = pad(pad(x, 1, *padding[0]), 2, *padding[1])
-    _, height, width, batch = x.shape
-    rows, columns = (height - size) // stride + 1, (width - size) // stride + 1
+    batch = x.shape[-1]
+    rows, columns = (
+        (x.shape[axis + 1] - (kernel.shape[axis] - 1) * dilations[axis] - 1) // strides[axis] + 1 for axis in (0, 1)
+    )
     # Two stages of k copies each instead of one of k * k.
-    shifted = _joined([window_positions(x, 2, j, columns, stride)[None] for j in range(size)])
-    patches = _joined([window_positions(shifted, 2, i, rows, stride)[None] for i in range(size)])
-    patches = patches.reshape(size * size * channels, rows * columns * batch)
-    y = product_in(kernel.reshape(size * size * channels, filters), patches)
+    shifted = _joined([window_positions(x, 2, j * dilations[1], columns, strides[1])[None] for j in range(width)])
+    patches = _joined([window_positions(shifted, 2, i * dilations[0], rows, strides[0])[None] for i in range(height)])
+    patches = patches.reshape(height * width * channels, rows * columns * batch)
+    y = product_in(kernel.reshape(height * width * channels, filters), patches)
     return y.reshape(filters, rows, columns, batch)
 
 
@@ -171,7 +179,7 @@ def convolve_and_pool(x: Array, kernel: Array, padding: AxisPadding, window: int
     shifted = [pad(pad(kernel, 0, a, window - 1 - a), 1, b, window - 1 - b) for a, b in places]
     patch = size + window - 1
     stacked = jnp.stack(shifted, 3).reshape(patch, patch, channels, len(places) * filters)
-    y = convolve_patches(x, stacked, window, (padding, padding))
+    y = convolve_patches(x, stacked, (window, window), (padding, padding))
     return first_maximum(y.reshape(len(places), filters, *y.shape[1:]))
 
 

@@ -1,7 +1,8 @@
-"""Max pooling whose gradient goes to the first maximum of each window, on any device and in either layout.
+"""Pooling on any device and in either layout: the height and the width are the axes 1 and 2 in both.
 
-The index of the maximum is kept instead of the map, and the gradient is a comparison with it. `jnp.max` splits the
-gradient among equals; Keras, TensorFlow and PyTorch do not.
+The gradient of a maximum goes to the first maximum of each window. The index of the maximum is kept instead of the
+map, and the gradient is a comparison with it. `jnp.max` splits the gradient among equals; Keras, TensorFlow and PyTorch
+do not.
 """
 
 from __future__ import annotations
@@ -11,7 +12,10 @@ from collections.abc import Sequence
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array, lax
+
+from fer_jax.vocabulary.layers import AvgPool, MaxPool
 
 AxisPadding = tuple[int, int]  # how many places before and after an axis
 
@@ -61,22 +65,29 @@ first_maximum.defvjp(_first_maximum_forward, _first_maximum_backward)
 _DIRECT_WINDOW = 3
 
 
-def max_pool(x: Array, window: int, stride: int, padding: tuple[AxisPadding, AxisPadding]) -> Array:
-    """Maximum over square windows; of equal values the first in row-major order takes the whole gradient.
+def max_pool_layer(x: Array, layer: MaxPool) -> Array:
+    return max_pool(x, layer.sides, layer.strides, layer.pads(x.shape[1:3]))
+
+
+def max_pool(
+    x: Array, window: tuple[int, int], stride: tuple[int, int], padding: tuple[AxisPadding, AxisPadding]
+) -> Array:
+    """Maximum over windows; of equal values the first in row-major order takes the whole gradient.
 
     Works on (channels, height, width, batch) and on (batch, height, width, channels) alike. It needs no scatter and
     no `reduce_window`. The gradient of `reduce_window` (select-and-scatter) is slow on CPU, and XLA's deterministic
     mode on GPU refuses it.
 
     Args:
+        window, stride: of the height and of the width.
         padding: places before and after the height and the width; they never win against a finite value.
     """
-    if window <= _DIRECT_WINDOW:
-        return _max_pool(x, (window, window), (stride, stride), padding)
+    if max(window) <= _DIRECT_WINDOW:
+        return _max_pool(x, window, stride, padding)
     # The first maximum in row-major order lies in the first row that holds the maximum, at its first place there.
     # So take the first maximum within each row, then the first among the rows.
-    x = _max_pool(x, (1, window), (1, stride), ((0, 0), padding[1]))
-    return _max_pool(x, (window, 1), (stride, 1), (padding[0], (0, 0)))
+    x = _max_pool(x, (1, window[1]), (1, stride[1]), ((0, 0), padding[1]))
+    return _max_pool(x, (window[0], 1), (stride[0], 1), (padding[0], (0, 0)))
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
@@ -142,3 +153,40 @@ def _shifted_shares(index: Array, cotangent: Array, window: tuple[int, int], str
 
 
 _max_pool.defvjp(_max_pool_forward, _max_pool_backward)
+
+
+# --- means ------------------------------------------------------------------------------------------------------------
+
+
+def avg_pool(x: Array, layer: AvgPool) -> Array:
+    """Mean over windows, computed in float32 at least. See `AvgPool` for what the padding counts."""
+    given, x = x.dtype, x.astype(jnp.promote_types(x.dtype, jnp.float32))
+    pads, sizes = layer.pads(x.shape[1:3]), x.shape[1:3]
+    padded = any(any(pair) for pair in pads)
+    if layer.sides == layer.strides and not padded:
+        return _mean_side_by_side(x, layer.sides).astype(given)
+    counts = [np.full(1, side, np.float32) for side in layer.sides]
+    for axis in (1, 2):
+        window, stride, (before, after) = layer.sides[axis - 1], layer.strides[axis - 1], pads[axis - 1]
+        count = (sizes[axis - 1] + before + after - window) // stride + 1
+        if padded and not layer.count_padding:
+            starts = np.arange(count) * stride - before
+            inside = np.minimum(starts + window, sizes[axis - 1]) - np.maximum(starts, 0)
+            counts[axis - 1] = inside.astype(np.float32)
+        x = pad(x, axis, before, after)
+        x = functools.reduce(jnp.add, [window_positions(x, axis, i, count, stride) for i in range(window)])
+    factor = 1 / (counts[0][:, None] * counts[1])
+    return (x * jnp.asarray(factor[None, :, :, None], x.dtype)).astype(given)
+
+
+def _mean_side_by_side(x: Array, window: tuple[int, int]) -> Array:
+    """Of windows that touch but do not overlap."""
+    first, height, width, last = x.shape
+    rows, columns = height // window[0], width // window[1]
+    x = x[:, : rows * window[0], : columns * window[1]]
+    return x.reshape(first, rows, window[0], columns, window[1], last).mean((2, 4))
+
+
+def global_mean(x: Array) -> Array:
+    """The mean of each channel: (batch, channels) or (channels, batch), as the layout has them."""
+    return x.mean((1, 2), dtype=jnp.promote_types(x.dtype, jnp.float32)).astype(x.dtype)

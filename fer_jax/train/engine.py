@@ -31,7 +31,7 @@ from fer_jax.train import averaging
 from fer_jax.train.batches import NO_ROW
 from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities
 from fer_jax.train.optim import make_optimizer
-from fer_jax.vocabulary.layers import BatchNorm, Conv
+from fer_jax.vocabulary.layers import BatchNorm, Conv, every_layer
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
@@ -111,7 +111,7 @@ class Engine:
     def kernels(self) -> str:
         """What computes convolutions and batch norm: C++, JAX or XLA; empty if the network has neither. They give the
         same but for rounding."""
-        convolves = any(isinstance(layer, Conv | BatchNorm) for layer in self.network.layers)
+        convolves = any(isinstance(layer, Conv | BatchNorm) for _, _, layer, _ in every_layer(self.network.layers))
         return self.backend.kernels() if convolves else ""
 
     # --- placing things ---------------------------------------------------------------------------------------------

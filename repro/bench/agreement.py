@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.vocabulary.layers import Dropout
+from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.network import Network
 from repro.bench.contender import Contender
 from repro.bench.workload import Workload, draw_batches
@@ -146,8 +146,8 @@ def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Loss
 
 def draws_at_random(network: Network) -> bool:
     """Whether training draws dropout masks or flips."""
-    dropout = any(isinstance(layer, Dropout) and layer.rate > 0 for layer in network.layers)
-    return dropout or bool((network.random_flip or {}).get("train", 0.0))
+    drops = any(layer.draws and layer.rate > 0 for _, _, layer, _ in every_layer(network.layers))
+    return drops or bool((network.random_flip or {}).get("train", 0.0))
 
 
 def rows_apart(rows: int) -> tuple[np.ndarray, np.ndarray]:

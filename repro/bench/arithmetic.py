@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
-from fer_jax.vocabulary.layers import Conv, Dense, Layer, output_shapes
+from fer_jax.vocabulary.layers import Layer, output_shapes
 
 FLOPS_PER_MULTIPLY_ADD = 2
 
@@ -24,16 +23,11 @@ class MultiplyAdds:
 
 def multiply_adds(layers: tuple[Layer, ...], image_size: int) -> MultiplyAdds:
     """Raises LayerError if a layer cannot take its input's shape."""
-    before: tuple[int, ...] = (image_size, image_size, 1)
-    costs = []
-    for layer, after in zip(layers, output_shapes(layers, before), strict=True):
-        if isinstance(layer, Conv):
-            costs.append(math.prod(after) * layer.kernel**2 * before[-1])
-        elif isinstance(layer, Dense):
-            costs.append(before[0] * layer.units)
-        before = after
-    forward = sum(costs)
-    return MultiplyAdds(predict=forward, train=3 * forward - (costs[0] if costs else 0))
+    shape = (image_size, image_size, 1)
+    shapes = (shape, *output_shapes(layers, shape))
+    costs = [layer.multiply_adds(before) for layer, before in zip(layers, shapes, strict=False)]
+    first = next((cost for cost in costs if cost), 0)
+    return MultiplyAdds(predict=sum(costs), train=3 * sum(costs) - first)
 
 
 def flops_per_s(images_per_s: float, multiply_adds_per_image: int) -> float:

@@ -6,7 +6,7 @@ infers or assumes is no evidence for or against a hypothesis.
 
 from __future__ import annotations
 
-from fer_jax.vocabulary.layers import Dense
+from fer_jax.vocabulary.layers import Dense, class_layer
 from fer_jax.vocabulary.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step
 from repro.explain.lineage import CHANGED, CLEANED, REPEATED, Lineage, follow_lineage
 from repro.explain.records import Evidence
@@ -104,11 +104,15 @@ class Statements:
 
     def _classes(self) -> Evidence:
         layers = self.spec.model.layers
-        outputs = [(index, layer.units) for index, layer in enumerate(layers) if isinstance(layer, Dense)]
-        entry = stated_entry(self.sources, f"model.layers[{outputs[-1][0]}]", ("units",)) if outputs else None
+        last = class_layer(layers)
+        count, entry = 0, None
+        if last is not None:
+            key = "units" if isinstance(layers[last], Dense) else "filters"
+            count = getattr(layers[last], key)
+            entry = stated_entry(self.sources, f"model.layers[{last}]", (key,))
         if entry is None:
             return Evidence(kind=KIND, fits=None, text="the paper does not say how many classes its network has")
-        return Evidence(kind=KIND, fits=False, text=f"the network has {outputs[-1][1]} outputs ({words(entry)})")
+        return Evidence(kind=KIND, fits=False, text=f"the network has {count} outputs ({words(entry)})")
 
 
 def _deciding_keys(step: Step) -> tuple[str, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
-from fer_jax.vocabulary.layers import BatchNorm, Dropout
+from fer_jax.vocabulary.layers import BatchNorm, Dropout, SpatialDropout, every_layer
 from fer_jax.vocabulary.settings import Loss
 from fer_jax.vocabulary.step_kinds import CopySplit, Normalise
 from repro.forensics.case import RUNNING, Case, grouped
@@ -151,7 +151,8 @@ def _excess(case: Case, evaluated: Claim, training: Claim) -> float:
 
 def _regularisers(case: Case, variant: str) -> list[str]:
     layers, training = case.layers(variant), case.training(variant)
-    rates = [layer.rate for layer in layers if isinstance(layer, Dropout) and layer.rate]
+    layers = [named.layer for named in every_layer(layers)]
+    rates = [layer.rate for layer in layers if isinstance(layer, Dropout | SpatialDropout) and layer.rate]
     found = [f"dropout of {max(rates):g}"] if rates else []
     if training is not None:
         loss, optimizer = training.loss, training.optimizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from fer_jax.vocabulary.layers import Conv, Dense
+from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
 from repro.forensics.case import Case, ids, where
 from repro.forensics.finding import DISTANCE, Finding, FindingOutcome, Premise, Source, weakest
@@ -54,9 +54,9 @@ def layer_sizes(case: Case, variant: str) -> Premise:
     """The sizes of the network's layers, with the weakest source among them."""
     sources = variant_sources(case.loaded, variant)
     found: list[Source] = [
-        _source(sources, f"model.layers[{index}]", tuple(k for k in _LAYER_SIZES if k in layer.__struct_fields__))
-        for index, layer in enumerate(case.layers(variant))
-        if isinstance(layer, Conv | Dense)
+        _source(sources, f"model.layers{path}", tuple(k for k in _LAYER_SIZES if k in layer.__struct_fields__))
+        for path, _, layer, _ in every_layer(case.layers(variant))
+        if "bias" in layer.__struct_fields__
     ]
     return Premise(what="the sizes of the network's layers", source=weakest(found))
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 
 import msgspec
 
-from fer_jax.vocabulary.layers import Conv, Dense, parameter_count
+from fer_jax.vocabulary.layers import Conv, Dense, changed_layers, class_layer, parameter_count
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, layer_sizes, plain
@@ -56,14 +57,16 @@ def _explained(case: Case, claim: Claim, total: int, trainable: int) -> Explanat
             explained["optimizer_slots"] = f"{slots} per trained parameter"
     layers = case.layers(claim.variant)
     size = case.image_size(claim.variant)
-    bare = tuple(msgspec.structs.replace(x, bias=False) if isinstance(x, Conv | Dense) else x for x in layers)
+    bare = changed_layers(layers, lambda x: msgspec.structs.replace(x, bias=False) if hasattr(x, "bias") else x)
     others = {"without biases": parameter_count(bare, (size, size, 1))}
     if isinstance(first := layers[0], Conv):
-        colours = 2 * first.kernel**2 * first.filters
+        colours = 2 * math.prod(first.kernel_shape(1))
         others["for colour images"] = (total + colours, trainable + colours)
-    last = max(i for i, layer in enumerate(layers) if isinstance(layer, Dense))  # every network ends in one
-    for classes in CLASSES:
-        head = msgspec.structs.replace(layers[last], units=classes)
+    last = class_layer(layers)
+    for classes in CLASSES if last is not None else ():
+        assert last is not None
+        key = "units" if isinstance(layers[last], Dense) else "filters"
+        head = msgspec.structs.replace(layers[last], **{key: classes})
         changed = (*layers[:last], head, *layers[last + 1 :])
         others[f"with {classes} classes"] = parameter_count(changed, (size, size, 1))
     fitting = [name for name, counts in others.items() if best([printed.fit(n) for n in counts]) != "no"]

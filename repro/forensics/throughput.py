@@ -10,7 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from fer_jax.vocabulary.layers import Conv, Dense, output_shapes
+from fer_jax.vocabulary.layers import multiply_adds
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import data_steps, judge, layer_sizes, plain
@@ -50,14 +50,7 @@ def check(case: Case) -> Iterator[Finding]:
 def flops_per_image(case: Case, variant: str) -> int:
     """Products and sums of the forward pass of one image; of convolutions and dense layers, which have nearly all."""
     layers, size = case.layers(variant), case.image_size(variant)
-    shapes = ((size, size, 1), *output_shapes(layers, (size, size, 1)))
-    total = 0
-    for layer, before, after in zip(layers, shapes, shapes[1:], strict=False):
-        if isinstance(layer, Conv):
-            total += layer.kernel**2 * before[-1] * after[0] * after[1] * after[2]
-        elif isinstance(layer, Dense):
-            total += before[0] * after[0]
-    return 2 * total
+    return 2 * multiply_adds(layers, (size, size, 1))
 
 
 def _images_per_second(case: Case, claim: Claim) -> float:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fer_jax.vocabulary.layers import class_layer, every_layer
 from fer_jax.vocabulary.step_kinds import moved_rows
 from repro.specs.accepted import keys_of
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
@@ -33,15 +34,15 @@ def _sources(loaded: LoadedSpec, variant: str) -> Sources:
 
 
 def _assumed_sizes(spec: Spec, sources: Sources) -> tuple[int, int]:
-    """(assumed, all) sizes of the layers, without the last layer's units, which are the classes."""
+    """(assumed, all) sizes of the layers, without the number of classes."""
     layers = spec.model.layers
-    last = max((index for index, layer in enumerate(layers) if "units" in keys_of(layer)), default=None)
+    classes = f"[{class_layer(layers)}]"
     assumed = total = 0
-    for index, layer in enumerate(layers):
+    for path, _, layer, _ in every_layer(layers):
         for key in keys_of(layer):
-            if key in SIZES and not (key == "units" and index == last):
+            if key in SIZES and not (key in ("units", "filters") and path == classes):
                 total += 1
-                assumed += _kind(key, sources.get(f"model.layers[{index}]", ())) == "assumed"
+                assumed += _kind(key, sources.get(f"model.layers{path}", ())) == "assumed"
     return assumed, total
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 
 from fer_jax.vocabulary.later_fields import counted_fields
-from fer_jax.vocabulary.layers import layer_names, output_shapes, parameter_count
+from fer_jax.vocabulary.layers import every_layer, parameter_count, shapes_by_name
 from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
 from fer_jax.vocabulary.step_kinds import check_steps, step_names
 from repro.runs.plan import settings_sha256
@@ -174,14 +174,13 @@ def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> 
     title = f"Network: {total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"
     layers = spec.model.layers if spec.model else ()
     blocks: list[Block] = []
-    for index, (name, layer, after) in enumerate(
-        zip(layer_names(layers), layers, output_shapes(layers, shape), strict=True)
-    ):
-        weights = parameter_count((layer,), shape)[0]
+    shapes = shapes_by_name(layers, shape)
+    for path, name, layer, _ in every_layer(layers):
+        before, after = shapes[name]
+        weights = layer.parameter_count(before)[0]
         count = f", {weights:,} parameters" if weights else ""
         text = f"{name}: {settings_text(layer)} -> {_shape(after)}{count}"
-        blocks += _with_sources(text, sources[f"model.layers[{index}]"], own)
-        shape = after
+        blocks += _with_sources(text, sources[f"model.layers{path}"], own)
     return Section(title, tuple(blocks))
 
 
@@ -247,7 +246,7 @@ def settings_text(struct: Any, leave: tuple[str, ...] = ()) -> str:
     parts = []
     for name in counted_fields(struct):
         value = getattr(struct, name)
-        if name in leave or value is None:
+        if name in (*leave, *getattr(struct, "lists", ())) or value is None:
             continue
         parts.append(f"{name} {setting_value(value)}")
     return ", ".join(parts) or "no settings"

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 import msgspec
 
 from fer_jax.vocabulary.later_fields import counted_fields
-from fer_jax.vocabulary.layers import layer_names
+from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.audit.leakage import LeakageAudit
@@ -181,8 +181,8 @@ def setting_tables(spec: PaperSpec) -> Iterator[tuple[str, str, msgspec.Struct]]
     steps, layers = spec.data.steps if spec.data else (), spec.model.layers if spec.model else ()
     for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True)):
         yield f"data.steps[{index}]", name, step
-    for index, (name, layer) in enumerate(zip(layer_names(layers), layers, strict=True)):
-        yield f"model.layers[{index}]", name, layer
+    for path, name, layer, _ in every_layer(layers):
+        yield f"model.layers{path}", name, layer
     training = spec.training
     if training is None:
         return
@@ -195,7 +195,7 @@ def setting_sources(struct: msgspec.Struct, entries: Sequence[Provenance]) -> di
     """The source of each setting of a table, by key. Entries without `of` cover the settings that no other entry
     names. If there are several entries, the first one counts."""
     rest = tuple(entry for entry in entries if not entry.of)
-    inner = INNER_TABLES if isinstance(struct, Training) else ()
+    inner = INNER_TABLES if isinstance(struct, Training) else getattr(struct, "lists", ())
     fields = (*counted_fields(struct), struct.__struct_config__.tag_field or "")
     names = (name for name in keys_of(struct) if name in fields and name not in inner)
     found = {name: tuple(entry for entry in entries if name in entry.of) or rest for name in names}

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from fer_jax.vocabulary.errors import UserError
-from fer_jax.vocabulary.layers import layer_names
+from fer_jax.vocabulary.layers import Layer, layer_names
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import StepError, check_steps, step_names
 from repro.specs.accepted import explain
@@ -26,7 +26,7 @@ from repro.specs.claim_checks import claim_mistakes
 from repro.specs.lines import key_lines, line_of
 from repro.specs.mistakes import MOST_MISTAKES, Decoding, Mistake, decode_all
 from repro.specs.spec import Data, Model, PaperSpec, Provenance, Spec
-from repro.specs.spec_checks import IMAGE_SIZE, fit_mistakes, provenance_mistakes, setting_structs
+from repro.specs.spec_checks import IMAGE_SIZE, fit_mistakes, provenance_mistakes, setting_structs, with_inherited
 from repro.specs.stages import TABLES, missing_tables, with_stand_in_network
 
 DEFAULT_VARIANT = "default"
@@ -164,6 +164,7 @@ def load_spec(path: Path) -> LoadedSpec:
     assert decoding.value is not None
     spec = decoding.value if missing_tables(decoding.value) else msgspec.convert(raw, Spec)
     provenance = {key: msgspec.convert(value, tuple[Provenance, ...]) for key, value in found.items()}
+    provenance = with_inherited(provenance, spec.model.layers if spec.model else ())
     return LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest(), content)
 
 
@@ -229,7 +230,8 @@ def _beyond_types(
         yield too_many
         return
     tables = {key: one for key, one in setting_structs(spec, decoding.kept).items() if key not in unread}
-    yield from provenance_mistakes(tables, provenance, frozenset(damaged))
+    inherited = with_inherited(provenance, spec.model.layers if spec.model and "model" not in damaged else ())
+    yield from provenance_mistakes(tables, inherited, frozenset(damaged))
     reserved = [name for name in spec.variants if name in RESERVED_VARIANTS]
     yield from (Mistake(f"variants.{name}", "this name is reserved; choose another") for name in reserved)
     sound = msgspec.structs.replace(spec, **{key: None for key in TABLES if key in damaged})
@@ -318,8 +320,15 @@ def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
 
 def _names_in(raw: dict[str, Any], list_path: str) -> tuple[str, ...]:
     spec = _convert(raw)
-    if list_path == "model.layers" and spec.model:
-        return layer_names(spec.model.layers)
+    if list_path.startswith("model.layers") and spec.model:
+        return layer_names(_layers_at(spec.model.layers, list_path.split(".")[2:]))
     if list_path == "data.steps" and spec.data:
         return step_names(spec.data.steps)
     raise _Wrong(f"{list_path}: only the items of {' and '.join(_SETTING_TABLES)} have names")
+
+
+def _layers_at(layers: tuple[Layer, ...], parts: Sequence[str]) -> tuple[Layer, ...]:
+    """The list at the end of a path below a list: ["residual1", "body"]."""
+    for name, key in zip(parts[::2], parts[1::2], strict=True):
+        layers = getattr(layers[layer_names(layers).index(name)], key)
+    return layers

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import msgspec
 
-from fer_jax.vocabulary.layers import layer_names
+from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.settings import INNER_TABLES
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.spec import PaperSpec, Provenance
+from repro.specs.spec_checks import with_inherited
 
 Sources = dict[str, tuple[Provenance, ...]]  # by the key path of the table: model.layers[0], training.loss
 
@@ -28,10 +29,12 @@ def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
         if setting:
             named = tuple(msgspec.structs.replace(entry, of=(setting,)) for entry in own)
             sources[table] = named + _without(sources.get(table, ()), setting)
+            held = f"{table}.{setting}["  # layers in a list that is replaced
+            sources = {key: entries for key, entries in sources.items() if not key.startswith(held)}
         else:
             sources = {key: entries for key, entries in sources.items() if not (key + "[").startswith(table + "[")}
             sources |= dict.fromkeys(_tables(spec, table), own)
-    return sources
+    return with_inherited(sources, spec.model.layers if spec.model else ())
 
 
 def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:
@@ -44,15 +47,19 @@ def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:
 def _place(spec: PaperSpec, dotted: str) -> tuple[str, str]:
     """(key path of the table or list, key in it or '' for all of it) that a dotted path of a variant sets."""
     parts = dotted.split(".")
+    steps = step_names(spec.data.steps if spec.data else ())
+    layers = every_layer(spec.model.layers if spec.model else ())
     names = {
-        "model.layers": layer_names(spec.model.layers if spec.model else ()),
-        "data.steps": step_names(spec.data.steps if spec.data else ()),
+        "model.layers": {named.name: named.path for named in layers},
+        "data.steps": {name: f"[{index}]" for index, name in enumerate(steps)},
     }
     head = ".".join(parts[:2])
     if head in names:
         if len(parts) == 2:
             return head, ""
-        return f"{head}[{names[head].index(parts[2])}]", parts[3] if len(parts) > 3 else ""
+        # The longest name: of a layer in a residual, not of the residual.
+        end = max(n for n in range(3, len(parts) + 1) if ".".join(parts[2:n]) in names[head])
+        return f"{head}{names[head]['.'.join(parts[2:end])]}", parts[end] if len(parts) > end else ""
     if parts[1] in INNER_TABLES:
         return head, parts[2] if len(parts) > 2 else ""
     return parts[0], parts[1]

@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import msgspec
+
 from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.later_fields import counted_fields
-from fer_jax.vocabulary.layers import LayerError, layer_names, output_shapes
+from fer_jax.vocabulary.layers import Layer, LayerError, every_layer, output_shapes
 from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables
 from fer_jax.vocabulary.step_kinds import StepError, check_steps
 from repro.specs.accepted import keys_of
@@ -38,10 +40,29 @@ def setting_structs(spec: PaperSpec, kept: Mapping[str, Sequence[int]] | None = 
     ):
         places = kept.get(name, range(len(items)))
         tables |= {f"{name}[{place}]": item for place, item in zip(places, items, strict=True)}
+        if name == "model.layers" and spec.model:
+            for path, _, layer, _ in every_layer(spec.model.layers):
+                top, dot, below = path.partition(".")
+                tables[f"{name}[{places[int(top[1:-1])]}]{dot}{below}"] = layer
     if spec.training is not None:
         tables["training"] = spec.training
         tables |= {f"training.{name}": table for name, table in inner_tables(spec.training).items()}
     return tables | {f"variants.{name}": variant for name, variant in spec.variants.items()}
+
+
+def with_inherited(
+    provenance: Mapping[str, Sequence[Provenance]], layers: tuple[Layer, ...]
+) -> dict[str, tuple[Provenance, ...]]:
+    """The provenance of all tables: a layer in the list of another one has that one's, unless it has its own."""
+    found = {key: tuple(entries) for key, entries in provenance.items()}
+    for path, _, _, depth in every_layer(layers):
+        if not depth or found.get(f"model.layers{path}"):
+            continue
+        above, _, held = path.rpartition(".")
+        key = held.partition("[")[0]
+        entries = (entry for entry in found.get(f"model.layers{above}", ()) if not entry.of or key in entry.of)
+        found[f"model.layers{path}"] = tuple(msgspec.structs.replace(entry, of=()) for entry in entries)
+    return found
 
 
 def provenance_mistakes(
@@ -92,8 +113,8 @@ def _shapes(spec: PaperSpec, size: int) -> Iterator[Mistake]:
     try:
         shapes = output_shapes(spec.model.layers, (size, size, 1))
     except LayerError as error:
-        name = layer_names(spec.model.layers)[error.index]
-        yield Mistake(f"model.layers[{error.index}] ({name})", str(error))
+        path = f"model.layers{error.path}"
+        yield Mistake(f"{path} ({error.name})", str(error), key=path)
         return
     if shapes[-1] != (len(EMOTIONS),):
         yield Mistake(

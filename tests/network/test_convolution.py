@@ -62,7 +62,7 @@ def test_convolve_patches(height, width, channels, batch, filters, size, stride,
     rows, columns = (same_padding(n, size, stride) if same else (0, 0) for n in (height, width))
     pads = (rows, columns)
     assert_same_function(
-        lambda x, kernel: convolution.convolve_patches(x, kernel, stride, pads),
+        lambda x, kernel: convolution.convolve_patches(x, kernel, (stride, stride), pads),
         functools.partial(reference_convolution, stride, pads),
         normal(0, channels, height, width, batch),
         normal(1, size, size, channels, filters),
@@ -129,7 +129,7 @@ def test_float32_is_kept_and_close():
     x, kernel = normal(0, 4, 12, 12, 8), normal(1, 3, 3, 4, 6)
     for ours in (
         lambda x, k: convolution.convolve_separable(x, k, (1, 1)),
-        lambda x, k: convolution.convolve_patches(x, k, 1, ((1, 1), (1, 1))),
+        lambda x, k: convolution.convolve_patches(x, k, (1, 1), ((1, 1), (1, 1))),
     ):
         y = ours(jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32))
         assert y.dtype == jnp.float32

@@ -20,11 +20,11 @@ import pytest
 from conftest import FULLY_OPTIMIZED
 
 from fer_jax.network import model, pooling
-from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend, paddings
+from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend
 from fer_jax.network.native import batch_norm as native_batch_norm
 from fer_jax.network.native import calls
 from fer_jax.network.native import convolution as native_convolution
-from fer_jax.vocabulary.layers import Dropout, pool_stride
+from fer_jax.vocabulary.layers import Dropout
 from repro.specs.catalog import find_paper
 
 PAPERS = {"basani2017": 28, "chavan2020": 48, "onghena": 48, "teta2022": 48, "zhaqsylyq": 48}  # size of the images
@@ -58,8 +58,8 @@ class Told(NhwcBackend):
     decisions: Iterator[np.ndarray] = field(default_factory=lambda: iter(()))
     gaps: list[float] = field(default_factory=list)
 
-    def stages(self, layers):
-        return ChwnBackend().stages(layers)
+    def stages(self, layers, prefix=""):
+        return ChwnBackend().stages(layers, prefix)
 
     def conv(self, x, kernel_HWIO, bias, stage):
         return self.pooled(super().conv(x, kernel_HWIO, bias, stage), stage.pool)
@@ -74,8 +74,8 @@ class Told(NhwcBackend):
     def pooled(self, x, pool):
         if pool is None:
             return x
-        window, stride = pool.window, pool_stride(pool)
-        for axis, pad in zip((1, 2), paddings(x, window, stride, pool.padding), strict=True):
+        (window, _), (stride, _) = pool.sides, pool.strides
+        for axis, pad in zip((1, 2), pool.pads(x.shape[1:3]), strict=True):
             x = pooling.pad(x, axis, *pad, value=-jnp.inf)
         rows, columns = ((size - window) // stride + 1 for size in x.shape[1:3])
         candidates = jnp.stack([

@@ -57,7 +57,7 @@ def test_max_pool(height, width, window, stride, same, values):
     rows, columns = (same_padding(n, window, stride) if same else (0, 0) for n in (height, width))
     pads = (rows, columns)
     x = np.random.default_rng(height).integers(values, size=(2, height, width, 3)).astype(np.float64)
-    y, d_x = value_and_gradient(lambda x: pooling.max_pool(x, window, stride, pads), x)
+    y, d_x = value_and_gradient(lambda x: pooling.max_pool(x, (window, window), (stride, stride), pads), x)
     cotangent = np.cos(np.arange(y.size, dtype=np.float64)).reshape(y.shape)
     expected_y, expected_d_x = pool_by_loops(x, cotangent, window, stride, pads)
     np.testing.assert_array_equal(y, expected_y)
@@ -67,6 +67,6 @@ def test_max_pool(height, width, window, stride, same, values):
 @pytest.mark.parametrize("window", [2, 4])
 def test_max_pool_does_not_hide_nan(window):
     x = jnp.zeros((1, 8, 8, 1)).at[0, 5, 2, 0].set(jnp.nan)
-    y = np.asarray(pooling.max_pool(x, window, window, ((0, 0), (0, 0))))
+    y = np.asarray(pooling.max_pool(x, (window, window), (window, window), ((0, 0), (0, 0))))
     assert np.isnan(y[0, 5 // window, 2 // window, 0])
     assert np.isnan(y).sum() == 1

@@ -17,7 +17,6 @@ from fer_jax.vocabulary.layers import (
     ordinal_names,
     output_shapes,
     parameter_count,
-    pool_stride,
     same_padding,
     window_out,
 )
@@ -45,8 +44,8 @@ def test_same_covers_every_pixel_and_pads_evenly_with_the_odd_one_behind():
 
 
 def test_a_pool_without_a_stride_moves_by_its_window():
-    assert pool_stride(MaxPool(window=3)) == 3
-    assert pool_stride(MaxPool(window=3, stride=2)) == 2
+    assert MaxPool(window=3).strides == (3, 3)
+    assert MaxPool(window=3, stride=2).strides == (2, 2)
 
 
 def test_names_count_each_kind_by_itself():

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import msgspec
 
 from fer_jax.vocabulary.later_fields import counted_fields
-from fer_jax.vocabulary.layers import layer_names, output_shapes
+from fer_jax.vocabulary.layers import shapes_by_name
 from repro.report.describe import settings_text
 from repro.report.sheets import setting_sources, setting_tables
 from repro.specs.decode import LoadedSpec
@@ -76,8 +76,8 @@ def variants_of(loaded: LoadedSpec) -> list[ShownVariant]:
 def _shapes(spec: PaperSpec) -> dict[str, str]:
     """The output shape of each layer by name: height x width x channels, or features."""
     layers, size = spec.model.layers if spec.model else (), image_size(spec)
-    shapes = output_shapes(layers, (size, size, 1))
-    return {name: " × ".join(str(n) for n in shape) for name, shape in zip(layer_names(layers), shapes, strict=True)}
+    shapes = shapes_by_name(layers, (size, size, 1))
+    return {name: " × ".join(str(n) for n in after) for name, (_, after) in shapes.items()}
 
 
 def _sources(struct: msgspec.Struct, entries: Sequence[Provenance]) -> tuple[SharedSource, ...]:

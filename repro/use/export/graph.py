@@ -1,59 +1,22 @@
-"""A network as an ONNX graph, including the preprocessing of its pixels.
-
-Maps are NCHW here, as in ONNX. Parameters arrive in the canonical form of `fer_jax.network.model` (kernels HWIO,
-features in the order height, width, channels). So kernels are transposed on writing, and maps before they are
-flattened. Paddings are explicit numbers, because runtimes interpret `SAME_UPPER` differently.
-"""
+"""A network as an ONNX graph, including the preprocessing of its pixels. `nodes.py` has the layers."""
 
 from __future__ import annotations
 
-from typing import Any, assert_never
+from typing import Any
 
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
 from fer_jax.data.faces import EMOTIONS
 from fer_jax.data.images import area_sums
 from fer_jax.network.model import hidden_layers, output_activation
-from fer_jax.vocabulary.layers import (
-    Activation,
-    BatchNorm,
-    Conv,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPool,
-    Shape,
-    layer_names,
-    ordinal_names,
-    output_shapes,
-    pool_stride,
-    same_padding,
-)
+from fer_jax.vocabulary.layers import ordinal_names
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.step_kinds import Resize
+from repro.use.export.nodes import Graph, add_layers
 
 FACES, PROBABILITIES = "faces", "probabilities"  # the names of the input and of the output
-_ACTIVATIONS = {"relu": "Relu", "elu": "Elu", "tanh": "Tanh", "sigmoid": "Sigmoid"}
-
-
-class _Graph:
-    """Nodes and constants in the order they are added; every node has the name of its output."""
-
-    def __init__(self) -> None:
-        self.nodes: list[onnx.NodeProto] = []
-        self.constants: list[onnx.TensorProto] = []
-
-    def constant(self, name: str, values: Any, dtype: type = np.float32) -> str:
-        array = np.ascontiguousarray(values, dtype)
-        self.constants.append(numpy_helper.from_array(array, name))
-        return name
-
-    def add(self, name: str, operator: str, *inputs: str, **attributes: Any) -> str:
-        self.nodes.append(helper.make_node(operator, inputs, [name], name, **attributes))
-        return name
 
 
 def network_graph(
@@ -66,16 +29,12 @@ def network_graph(
         resizes: applied to the faces first, in order; the last gives the size `network.image_size`.
         temperature: by which the logarithms of the probabilities are divided.
     """
-    graph = _Graph()
+    graph = Graph(variables)
     x, pixels = FACES, size
     for name, step in zip(ordinal_names("resize" for _ in resizes), resizes, strict=True):
         x, pixels = _shrink(graph, name, x, step, pixels), step.size
     x = _normalise(graph, x, network)
-    shape: Shape = (pixels, pixels, 1)
-    layers = hidden_layers(network.layers)
-    for name, layer, after in zip(layer_names(layers), layers, output_shapes(layers, shape), strict=True):
-        weights = {**variables["params"].get(name, {}), **variables["batch_stats"].get(name, {})}
-        x, shape = _layer(graph, name, x, layer, shape, weights), after
+    x = add_layers(graph, hidden_layers(network.layers), x, (pixels, pixels, 1))
     _probabilities(graph, x, output_activation(network.layers), temperature)
     return helper.make_graph(
         graph.nodes,
@@ -86,7 +45,7 @@ def network_graph(
     )
 
 
-def _shrink(graph: _Graph, name: str, x: str, step: Resize, size: int) -> str:
+def _shrink(graph: Graph, name: str, x: str, step: Resize, size: int) -> str:
     """`fer_jax.data.steps.resized` of faces of this size: the same sums in double precision in the same order, so that
     values at the border of two gray levels round to the same side."""
     row_taps, column_taps, factor = area_sums(size, size, step.size)
@@ -107,7 +66,7 @@ def _shrink(graph: _Graph, name: str, x: str, step: Resize, size: int) -> str:
     return graph.add(name, "Cast", x, to=TensorProto.UINT8)
 
 
-def _normalise(graph: _Graph, x: str, network: Network) -> str:
+def _normalise(graph: Graph, x: str, network: Network) -> str:
     """(pixel - subtract) / divide as the engine computes it, in maps (N, 1, height, width)."""
     x = graph.add("pixels", "Cast", x, to=TensorProto.FLOAT)
     x = graph.add("shifted", "Sub", x, graph.constant("subtract", network.subtract))
@@ -115,43 +74,7 @@ def _normalise(graph: _Graph, x: str, network: Network) -> str:
     return graph.add("maps", "Unsqueeze", x, graph.constant("channel_axis", [1], np.int64))
 
 
-def _layer(graph: _Graph, name: str, x: str, layer: Layer, shape: Shape, weights: dict[str, Any]) -> str:
-    """One layer; `shape` is its input's, (height, width, channels) or (features,)."""
-    given = {key: graph.constant(f"{name}.{key}", _turned(layer, key, value)) for key, value in weights.items()}
-    match layer:
-        case Conv(kernel=window, stride=stride):
-            inputs = [given[key] for key in ("kernel", "bias") if key in given]
-            return graph.add(name, "Conv", x, *inputs, **_window(shape, window, stride, layer.padding))
-        case MaxPool(window=window):
-            return graph.add(name, "MaxPool", x, **_window(shape, window, pool_stride(layer), layer.padding))
-        case Activation(function=function):
-            return graph.add(name, _ACTIVATIONS[function], x)
-        case BatchNorm(epsilon=epsilon):
-            inputs = [given[key] for key in ("scale", "bias", "mean", "var")]
-            return graph.add(name, "BatchNormalization", x, *inputs, epsilon=epsilon)
-        case Dropout():
-            return x  # drops in training only
-        case Flatten():
-            return graph.add(name, "Flatten", graph.add(f"{name}.nhwc", "Transpose", x, perm=[0, 2, 3, 1]))
-        case Dense():
-            return graph.add(name, "Gemm", x, *[given[key] for key in ("kernel", "bias") if key in given])
-        case _:
-            assert_never(layer)
-
-
-def _turned(layer: Layer, key: str, values: Any) -> np.ndarray:
-    """A convolution's kernel as OIHW, everything else unchanged."""
-    array = np.asarray(values)
-    return array.transpose(3, 2, 0, 1) if isinstance(layer, Conv) and key == "kernel" else array
-
-
-def _window(shape: Shape, window: int, stride: int, padding: str) -> dict[str, list[int]]:
-    pads = [same_padding(size, window, stride) if padding == "same" else (0, 0) for size in shape[:2]]
-    (top, bottom), (left, right) = pads
-    return {"kernel_shape": [window] * 2, "strides": [stride] * 2, "pads": [top, left, bottom, right]}
-
-
-def _probabilities(graph: _Graph, logits: str, output: str, temperature: float) -> None:
+def _probabilities(graph: Graph, logits: str, output: str, temperature: float) -> None:
     """`fer_jax.train.losses.probabilities`. Sigmoids divided by their sum are a softmax of their logarithms, and
     log sigmoid(x) = -softplus(-x). This form keeps its digits if all sigmoids are near zero. It also gives the same
     result in runtimes that clip a sigmoid there (below -18, say)."""

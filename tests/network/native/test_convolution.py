@@ -20,7 +20,7 @@ pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ comp
 
 def reference(x, kernel, padding, window):
     y = lax.conv_general_dilated(x, kernel, (1, 1), (padding, padding), dimension_numbers=("CHWN", "HWIO", "CHWN"))
-    return max_pool(y, window, window, ((0, 0), (0, 0))) if window > 1 else y
+    return max_pool(y, (window, window), (window, window), ((0, 0), (0, 0))) if window > 1 else y
 
 
 def value_and_gradients(function, x, kernel, dtype):

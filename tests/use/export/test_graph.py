@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import math
 
 import jax
+import layers_by_hand
 import numpy as np
 import onnx
 import onnxruntime
@@ -18,7 +18,7 @@ from onnx import helper
 
 from fer_jax.data.steps import resized
 from fer_jax.network.backends import NhwcBackend
-from fer_jax.network.model import build, output_activation
+from fer_jax.network.model import build, hidden_layers, output_activation
 from fer_jax.train.losses import probabilities
 from fer_jax.vocabulary.layers import (
     Activation,
@@ -29,7 +29,6 @@ from fer_jax.vocabulary.layers import (
     Flatten,
     LayerError,
     MaxPool,
-    layer_names,
     output_shapes,
 )
 from fer_jax.vocabulary.network import Network
@@ -48,29 +47,8 @@ def network_of(layers, size, **more):
     return Network(tuple(layers), TRAINING, size, **{"subtract": 127.0, "divide": 60.0, **more})
 
 
-def random_variables(network, seed=0):
-    """Parameters, and batch statistics, of about the size that training leaves."""
-    random, shape = np.random.default_rng(seed), (network.image_size, network.image_size, 1)
-    params, stats = {}, {}
-
-    def normal(*shape):
-        return (random.normal(0, 0.9, shape) / math.sqrt(math.prod(shape[:-1]))).astype(np.float32)
-
-    def near_one(count):
-        return random.uniform(0.5, 1.5, count).astype(np.float32)
-
-    names, shapes = layer_names(network.layers), output_shapes(network.layers, shape)
-    for name, layer, after in zip(names, network.layers, shapes, strict=True):
-        if isinstance(layer, Conv | Dense):
-            area = (layer.kernel,) * 2 if isinstance(layer, Conv) else ()
-            params[name] = {"kernel": normal(*area, shape[-1], after[-1])}
-            if layer.bias:
-                params[name]["bias"] = normal(after[-1])
-        elif isinstance(layer, BatchNorm):
-            params[name] = {"scale": near_one(after[-1]), "bias": normal(after[-1])}
-            stats[name] = {"mean": normal(after[-1]), "var": near_one(after[-1])}
-        shape = after
-    return {"params": params, "batch_stats": stats}
+def variables_of(network, seed=0):
+    return layers_by_hand.random_variables(network.layers, (network.image_size, network.image_size, 1), seed)
 
 
 def faces(rows, size, seed=0):
@@ -105,7 +83,7 @@ def test_the_probabilities_of_the_papers_networks(paper):
     resizes = tuple(step for step in spec.data.steps if isinstance(step, Resize))
     assert bool(resizes) == (PAPERS[paper] != 48)
     network = network_of(spec.model.layers, PAPERS[paper])
-    variables = random_variables(network)
+    variables = variables_of(network)
     images = faces(5, 48)
     shrunk = functools.reduce(lambda pictures, step: resized(step, pictures), resizes, images)
     pixels = (shrunk.astype(np.float32) - network.subtract) / network.divide
@@ -136,7 +114,7 @@ def test_not_one_pixel_differs_after_resizing(size, sizes, rounding):
         [faces(60, size), np.arange(256, dtype=np.uint8)[:, None, None].repeat(size, 1).repeat(size, 2)]
     )
     network = network_of((Flatten(), Dense(units=7)), sizes[-1])
-    graph = network_graph(network, random_variables(network), size, resizes)
+    graph = network_graph(network, variables_of(network), size, resizes)
     last = f"resize{len(sizes)}"
     graph.output.append(helper.make_tensor_value_info(last, onnx.TensorProto.UINT8, ["N", sizes[-1], sizes[-1]]))
     found = run(graph, images, last)
@@ -148,56 +126,12 @@ def test_not_one_pixel_differs_after_resizing(size, sizes, rounding):
 # --- any list of layers -----------------------------------------------------------------------------------------------
 
 
-def padded(x_HWC, window, stride, padding, value):
-    """With what TensorFlow's `same` adds (one window per stride, the odd pixel behind), and where windows start."""
-    starts = []
-    for axis in (0, 1):
-        size = x_HWC.shape[axis]
-        count = math.ceil(size / stride) if padding == "same" else (size - window) // stride + 1
-        missing = max((count - 1) * stride + window - size, 0) if padding == "same" else 0
-        widths = [(0, 0)] * 3
-        widths[axis] = (missing // 2, missing - missing // 2)
-        x_HWC = np.pad(x_HWC, widths, constant_values=value)
-        starts.append([i * stride for i in range(count)])
-    return x_HWC, starts
-
-
-def windows(x_HWC, window, stride, padding, value):
-    x_HWC, (rows, columns) = padded(x_HWC, window, stride, padding, value)
-    return np.array([[x_HWC[i : i + window, j : j + window] for j in columns] for i in rows])
-
-
 def by_hand(network, variables, image):
-    """One face through the layers in float64, by their definitions."""
+    """The probabilities of one face in float64, by the definitions of the layers."""
     x = ((image.astype(np.float64) - network.subtract) / network.divide)[:, :, None]
-    seen: dict[str, int] = {}
-    for layer in network.layers:
-        tag = str(layer.__struct_config__.tag)
-        seen[tag] = seen.get(tag, 0) + 1
-        weights = {}
-        for group in variables.values():
-            weights |= {k: np.asarray(v, np.float64) for k, v in group.get(f"{tag}{seen[tag]}", {}).items()}
-        match layer:
-            case Conv():
-                x = np.tensordot(windows(x, layer.kernel, layer.stride, layer.padding, 0), weights["kernel"], 3)
-                x = x + weights.get("bias", 0)
-            case MaxPool():
-                x = windows(x, layer.window, layer.stride or layer.window, layer.padding, -np.inf).max((2, 3))
-            case BatchNorm():
-                x = (x - weights["mean"]) / np.sqrt(weights["var"] + layer.epsilon) * weights["scale"] + weights["bias"]
-            case Flatten():
-                x = x.ravel()
-            case Dense():
-                x = x @ weights["kernel"] + weights.get("bias", 0)
-            case Activation(function="relu"):
-                x = np.maximum(x, 0)
-            case Activation(function="elu"):
-                x = np.where(x > 0, x, np.expm1(np.minimum(x, 0)))
-            case Activation(function="tanh"):
-                x = np.tanh(x)
-            case Activation(function="sigmoid"):
-                x = 1 / (1 + np.exp(-x))
-    if layer == Activation(function="sigmoid"):
+    x = layers_by_hand.apply(hidden_layers(network.layers), variables, x)
+    if network.layers[-1] == Activation(function="sigmoid"):
+        x = 1 / (1 + np.exp(-x))
         return x / x.sum()
     e = np.exp(x - x.max())
     return e / e.sum()
@@ -263,7 +197,7 @@ UNEVEN = (
 @example(network=network_of((*UNEVEN, Activation(function="sigmoid")), 13), seed=1, rows=1)
 @given(network=networks(), seed=st.integers(0, 3), rows=st.sampled_from([1, 5]))
 def test_any_list_of_layers_computes_what_its_definition_says(network, seed, rows):
-    variables = random_variables(network, seed)
+    variables = variables_of(network, seed)
     images = faces(rows, network.image_size, seed)
     expected = [by_hand(network, variables, image) for image in images]
     np.testing.assert_allclose(in_onnx(network, variables, images), expected, rtol=0, atol=2e-5)
@@ -281,7 +215,19 @@ def test_sigmoids_near_zero_keep_their_shares():
 def test_nothing_is_computed_for_dropout_and_names_are_those_of_the_layers():
     layers = (Conv(filters=2, kernel=3), Dropout(rate=0.5), Activation(function="relu"), Flatten(), Dense(units=7))
     network = dataclasses.replace(network_of(layers, 5), subtract=0.0)
-    graph = network_graph(network, random_variables(network), 5, ())
+    graph = network_graph(network, variables_of(network), 5, ())
     names = [node.name for node in graph.node]
     assert names[-6:] == ["conv1", "activation1", "flatten1.nhwc", "flatten1", "dense1", "probabilities"]
     assert not any("dropout" in name for name in names)
+
+
+# --- every layer of the vocabulary ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", layers_by_hand.CASES)
+def test_each_layer_computes_what_its_definition_says(name):
+    network = network_of(layers_by_hand.network_of(name), layers_by_hand.SIZE)
+    variables, images = variables_of(network), faces(3, layers_by_hand.SIZE)
+    expected = np.array([by_hand(network, variables, image) for image in images])
+    assert np.ptp(expected, 0).max() > 1e-3, "answers that would hide a difference"
+    np.testing.assert_allclose(in_onnx(network, variables, images), expected, rtol=0, atol=2e-5)

@@ -1,0 +1,113 @@
+"""How each layer of the vocabulary is applied: one table, the same for all backends, and the recursion over lists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+from jax import Array
+
+from fer_jax.network import pooling
+from fer_jax.network.backends import Backend, LayerWithPooling
+from fer_jax.network.modules import (
+    BatchNormLayer,
+    ConvLayer,
+    DenseLayer,
+    DepthwiseConvLayer,
+    DropoutLayer,
+    PerImageNorm,
+    PReluLayer,
+)
+from fer_jax.vocabulary import layers as kinds
+from fer_jax.vocabulary.layers import Layer
+
+
+@dataclass(frozen=True)
+class Pass:
+    """What every layer is given in one pass beside its input; see `model.Sequential` for the meaning."""
+
+    backend: Backend
+    train: bool
+    weight_B: Array | None
+    axis_name: str | None
+    batch_size: int | None
+
+
+def apply_layers(given: Pass, layers: tuple[Layer, ...], x: Array, prefix: str = "") -> Array:
+    """The layers one after the other, inside the compact method of a Flax module, which gets their parameters under
+    their names. prefix: of the names."""
+    for stage in given.backend.stages(layers, prefix):
+        x = APPLICATIONS[type(stage.layer)](given, stage, x)
+    return x
+
+
+def _separable(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    for part, layer in zip(("depthwise", "pointwise"), _layer(stage).parts, strict=True):
+        x = APPLICATIONS[type(layer)](given, LayerWithPooling(f"{stage.name}.{part}", layer), x)
+    return x
+
+
+def _batch_norm(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    module = BatchNormLayer(stage, given.backend, given.axis_name, name=stage.name)
+    return module(x, train=given.train, weight_B=given.weight_B)
+
+
+def _drop(each: Literal["value", "channel", "image"], given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    layer = _layer(stage)
+    module = DropoutLayer(layer, given.backend, given.axis_name, given.batch_size, each, name=stage.name)
+    return module(x, train=given.train)
+
+
+def _squeeze_excite(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    parts = _layer(stage).parts(x.shape[given.backend.channel_axis])
+    names = (f"{stage.name}.reduce", f"{stage.name}.expand")
+    reduce, expand = (
+        DenseLayer(LayerWithPooling(name, part), given.backend, name=name)
+        for name, part in zip(names, parts, strict=True)
+    )
+    weight = jax.nn.sigmoid(expand(jax.nn.relu(reduce(pooling.global_mean(x)))))
+    # (batch, channels) or (channels, batch): in both layouts the map's height and width lie between the two.
+    return x * weight[:, None, None, :].astype(x.dtype)
+
+
+def _residual(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    layer = _layer(stage)
+    body = apply_layers(given, layer.body, x, f"{stage.name}.body.")
+    shortcut = apply_layers(given, layer.shortcut, x, f"{stage.name}.shortcut.")
+    if layer.merge == "sum":
+        return body + shortcut.astype(body.dtype)
+    return jnp.concatenate([shortcut.astype(body.dtype), body], given.backend.channel_axis)
+
+
+def _layer(stage: LayerWithPooling) -> Any:
+    """The stage's layer; the table below guarantees its type."""
+    return stage.layer
+
+
+Application = Callable[[Pass, LayerWithPooling, Array], Array]
+APPLICATIONS: dict[type[kinds.LayerStruct], Application] = {
+    kinds.Conv: lambda given, stage, x: ConvLayer(stage, given.backend, name=stage.name)(x),
+    kinds.DepthwiseConv: lambda given, stage, x: DepthwiseConvLayer(stage, given.backend, name=stage.name)(x),
+    kinds.SeparableConv: _separable,
+    kinds.Dense: lambda given, stage, x: DenseLayer(stage, given.backend, name=stage.name)(x),
+    kinds.MaxPool: lambda given, stage, x: given.backend.max_pool(x, _layer(stage)),
+    kinds.AvgPool: lambda given, stage, x: pooling.avg_pool(x, _layer(stage)),
+    kinds.GlobalAvgPool: lambda given, stage, x: pooling.global_mean(x),
+    kinds.Activation: lambda given, stage, x: given.backend.activate(x, _layer(stage).function),
+    kinds.LeakyRelu: lambda given, stage, x: jnp.where(x > 0, x, x * _layer(stage).slope),
+    kinds.PRelu: lambda given, stage, x: PReluLayer(_layer(stage), given.backend, name=stage.name)(x),
+    kinds.BatchNorm: _batch_norm,
+    kinds.LayerNorm: lambda given, stage, x: PerImageNorm(_layer(stage), given.backend, name=stage.name)(x),
+    kinds.GroupNorm: lambda given, stage, x: PerImageNorm(_layer(stage), given.backend, name=stage.name)(x),
+    kinds.Dropout: partial(_drop, "value"),
+    kinds.SpatialDropout: partial(_drop, "channel"),
+    kinds.StochasticDepth: partial(_drop, "image"),
+    kinds.SqueezeExcite: _squeeze_excite,
+    kinds.RepeatChannels: lambda given, stage, x: jnp.repeat(x, _layer(stage).count, given.backend.channel_axis),
+    kinds.Flatten: lambda given, stage, x: given.backend.flatten(x),
+    kinds.Residual: _residual,
+}

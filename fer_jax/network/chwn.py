@@ -1,0 +1,149 @@
+"""The backend for CPUs: the batch innermost, and routines in C++ where there are any for a layer."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import jax
+from jax import Array
+
+from fer_jax.network import batch_norm, convolution, depthwise, pooling, winograd
+from fer_jax.network.activations import ACTIVATIONS
+from fer_jax.network.batch_norm import Rows, along
+from fer_jax.network.native import batch_norm as native_batch_norm
+from fer_jax.network.native import calls
+from fer_jax.network.native import convolution as native_convolution
+from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined
+from fer_jax.vocabulary.layers import BatchNorm, Conv, DepthwiseConv, Layer, MaxPool
+
+# Up to this many channels a k x k patch is written out; with more, gathering along the width alone is faster.
+_FEW_CHANNELS = 1
+# From this many channels on, both in and out, Winograd's 3 x 3 convolution wins back what its transforms cost.
+_MANY_CHANNELS = 64
+# `convolve_and_pool` multiplies by zeros, ((k + s - 1) / k)^2 times as much as needed for windows of s.
+_JOINED_WINDOW = 3
+
+
+def _pooled(x: Array, pool: MaxPool | None, window: int) -> Array:
+    """Pooled, unless the map was already pooled with a window larger than 1."""
+    return x if pool is None or window == pool.sides[0] else pooling.max_pool_layer(x, pool)
+
+
+@dataclass(frozen=True)
+class ChwnBackend:
+    """The batch innermost, with the routines of `convolution.py`. Fast on CPU."""
+
+    name: str = "chwn"
+    batch_axis: int = -1
+    channel_axis: int = 0
+
+    @property
+    def compiler_options(self) -> dict[str, str]:
+        return convolution.supported_compiler_options()
+
+    def kernels(self) -> str:
+        return "C++" if calls.available() else "JAX"
+
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
+        return pools_joined(pools_first(plain_stages(layers, prefix)))
+
+    def arrange(self, images_BHWC: Array) -> Array:
+        return images_BHWC.transpose(3, 1, 2, 0)
+
+    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
+        layer, pool = stage.layer, stage.pool
+        assert isinstance(layer, Conv)
+        y, pooled = _convolve(x, kernel_HWIO, layer, pool)
+        if pool is not None and not pooled:
+            y = pooling.max_pool_layer(y, pool)
+        # The maximum of values plus a bias is their maximum plus the bias, so adding it after pooling costs less.
+        return y if bias is None else y + along(y, bias, 0)
+
+    def depthwise(self, x: Array, kernel_HWCM: Array, layer: DepthwiseConv) -> Array:
+        return depthwise.convolve(x, kernel_HWCM, layer.strides, layer.dilations, layer.pads(x.shape[1:3]))
+
+    def max_pool(self, x: Array, layer: MaxPool) -> Array:
+        return pooling.max_pool_layer(x, layer)
+
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerWithPooling) -> Array:
+        window = _window_inside(x.shape[1:3], stage.pool)
+        if native_batch_norm.suits(x, window):
+            y = native_batch_norm.normalise(x, factor, offset, window)
+        else:
+            y, window = batch_norm.normalise(x, factor, offset, self.channel_axis), 1
+        return _pooled(y, stage.pool, window)
+
+    def normalise_batch(
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerWithPooling
+    ) -> tuple[Array, Array, Array]:
+        window = _window_inside(x.shape[1:3], stage.pool)
+        assert isinstance(stage.layer, BatchNorm)
+        if native_batch_norm.suits(x, window):
+            y, mean, var = native_batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, window)
+        else:
+            axes = {"channel_axis": self.channel_axis, "batch_axis": self.batch_axis}
+            y, mean, var = batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, **axes)
+            window = 1
+        return _pooled(y, stage.pool, window), mean, var
+
+    def activate(self, x: Array, function: str) -> Array:
+        return convolution.elu(x) if function == "elu" else ACTIVATIONS[function](x)
+
+    def flatten(self, x: Array) -> Array:
+        # Batch vectors move as a whole here, so that the dense kernel can keep its (height, width, channels) order.
+        return x.transpose(1, 2, 0, 3).reshape(-1, x.shape[-1])
+
+    def dense(self, x: Array, kernel_IO: Array, bias: Array | None) -> Array:
+        y = convolution.dense(x, kernel_IO)
+        return y if bias is None else y + bias[:, None]
+
+    def to_logits(self, x: Array) -> Array:
+        return x.T
+
+
+def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tuple[Array, bool]:
+    """Convolve a CHWN map by the routine that suits it. Also returns whether the pooling is already done."""
+    pads = rows, columns = layer.pads(x.shape[1:3])
+    if layer.groups > 1:
+        return _in_groups(x, kernel, layer), False
+    if layer.sides == (1, 1) and pads == ((0, 0), (0, 0)):  # what the strides skip is not needed
+        down, across = layer.strides
+        x = x[:, ::down, ::across]
+    elif not layer.is_plain or rows != columns:
+        return convolution.convolve_patches(x, kernel, layer.strides, pads, layer.dilations), False
+    size = layer.sides[0]
+    window = _window_inside([side + sum(rows) - size + 1 for side in x.shape[1:3]], pool)
+    few_channels = x.shape[0] <= _FEW_CHANNELS
+    if native_convolution.suits(x, kernel, rows, window):
+        return native_convolution.convolve(x, kernel, rows, window), window > 1
+    if size == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
+        return winograd.convolve_winograd(x, kernel, rows), False
+    if few_channels and 1 < window <= _JOINED_WINDOW:
+        return convolution.convolve_and_pool(x, kernel, rows, window), True
+    if few_channels:
+        return convolution.convolve_patches(x, kernel, (1, 1), pads), False
+    return convolution.convolve_separable(x, kernel, rows), False
+
+
+def _in_groups(x: Array, kernel: Array, layer: Conv) -> Array:
+    """Each part of the filters from its part of the channels."""
+    parts = x.reshape(layer.groups, -1, *x.shape[1:])
+    kernels = kernel.reshape(*kernel.shape[:3], layer.groups, -1)
+    pads = layer.pads(x.shape[1:3])
+    one = functools.partial(
+        convolution.convolve_patches, strides=layer.strides, padding=pads, dilations=layer.dilations
+    )
+    y = jax.vmap(one, in_axes=(0, 3))(parts, kernels)
+    return y.reshape(-1, *y.shape[2:])
+
+
+def _window_inside(sizes: Sequence[int], pool: MaxPool | None) -> int:
+    """The pooling window if all windows lie within a map of this height and width, so that no padding takes part.
+    Otherwise 1."""
+    if pool is None:
+        return 1
+    window = pool.sides[0]
+    inside = pool.padding == "valid" or all(size % window == 0 for size in sizes)
+    return window if inside else 1

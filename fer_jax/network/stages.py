@@ -1,0 +1,56 @@
+"""The layers of a list in the order in which a backend applies them, with the poolings that it applies in one step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from fer_jax.vocabulary.layers import BatchNorm, Conv, Layer, MaxPool, layer_names
+
+
+@dataclass(frozen=True)
+class LayerWithPooling:
+    """One layer of the list under its name, together with the pooling that a backend applies in the same step."""
+
+    name: str
+    layer: Layer
+    pool: MaxPool | None = None
+
+
+def plain_stages(layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
+    """The layers in their own order. prefix: of their names, for the list of a residual."""
+    return tuple(LayerWithPooling(name, layer) for name, layer in zip(layer_names(layers, prefix), layers, strict=True))
+
+
+def pools_first(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
+    """Move each activation that comes right before a pooling behind that pooling, if it rises monotonically.
+
+    Then the maximum of f(x) is f of the maximum of x. Where f is flat its gradient is zero, so it does not matter which
+    of equal values comes first. The activation then runs on a quarter of the values (for 2 x 2 windows).
+    """
+    ordered = list(stages)
+    for place in range(len(ordered) - 1):
+        if ordered[place].layer.passes_maximum and isinstance(ordered[place + 1].layer, MaxPool):
+            ordered[place], ordered[place + 1] = ordered[place + 1], ordered[place]
+    return tuple(ordered)
+
+
+def pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
+    """Join each pooling to the convolution or batch norm right before it, if its windows touch but do not overlap."""
+    joined: list[LayerWithPooling] = []
+    for stage in stages:
+        pool = stage.layer
+        if isinstance(pool, MaxPool) and _touches(pool) and joined and _takes_pool(joined[-1]):
+            joined[-1] = replace(joined[-1], pool=pool)
+        else:
+            joined.append(stage)
+    return tuple(joined)
+
+
+def _touches(pool: MaxPool) -> bool:
+    """Whether the windows are square, touch, and are padded on no side or by `same`, as the routines expect."""
+    return pool.sides == pool.strides and pool.sides[0] == pool.sides[1] and pool.padding in ("same", "valid")
+
+
+def _takes_pool(stage: LayerWithPooling) -> bool:
+    layer = stage.layer
+    return stage.pool is None and (isinstance(layer, BatchNorm) or (isinstance(layer, Conv) and layer.is_plain))
