@@ -2,9 +2,9 @@
 
 from training_mistakes import PROVENANCE, TRAINING_MISTAKES
 
-LAYERS = "accepted: {}".format(
-    ", ".join(f'"{k}"' for k in ("activation", "batch_norm", "conv", "dense", "dropout", "flatten", "max_pool"))
-)
+from fer_jax.vocabulary import layers
+
+LAYERS = "accepted: {}".format(", ".join(sorted(f'"{kind.__struct_config__.tag}"' for kind in layers.LAYERS)))
 TANH = '"model.layers.activation1.function" = "tanh"'
 SECOND_CLAIM = '[[claims]]\nid = "loss"'
 
@@ -34,8 +34,8 @@ MISTAKES = {
     "unknown key in a layer": (
         "kernel = 3",
         "kernel = 3\nkernal = 5",
-        "model.layers[0]: unknown key `kernal`; accepted: bias, bias_init, filters, kernel, kernel_init, layer, "
-        "padding, stride$",
+        "model.layers[0]: unknown key `kernal`; accepted: bias, bias_init, dilation, filters, groups, kernel, "
+        "kernel_init, layer, padding, stride$",
     ),
     "unknown layer": ('"conv"', '"convolution"', f'model.layers[0].layer: unknown value "convolution"; {LAYERS}'),
     "layer without its name": ('layer = "conv"', "", f"model.layers[0]: missing key `layer`; {LAYERS}"),
@@ -46,8 +46,9 @@ MISTAKES = {
     "too small": ("filters = 2", "filters = 0", "model.layers[0].filters: must be a whole number >= 1, not 0"),
     "unknown activation": (
         '"relu"',
-        '"swish"',
-        'model.layers[1].function: unknown value "swish"; accepted: "relu", "elu", "tanh", "sigmoid", "softmax"$',
+        '"mish"',
+        'model.layers[1].function: unknown value "mish"; accepted: "relu", "elu", "tanh", "sigmoid", "gelu", "swish", '
+        '"softmax"$',
     ),
     "unknown initialiser": (
         "kernel = 3",

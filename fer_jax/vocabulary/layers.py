@@ -64,10 +64,10 @@ __all__ = [
     "LayerStruct",
     "LeakyRelu",
     "MaxPool",
-    "NamedLayer",
     "PRelu",
     "Padding",
     "Pair",
+    "PlacedLayer",
     "RepeatChannels",
     "Residual",
     "SeparableConv",
@@ -207,7 +207,7 @@ def inner_lists(layer: LayerStruct) -> Iterator[tuple[str, tuple[Layer, ...]]]:
         yield key, getattr(layer, key)
 
 
-class NamedLayer(NamedTuple):
+class PlacedLayer(NamedTuple):
     """A layer at its place. path: ``[3].body[1]``. name: ``residual1.body.conv2``. depth: how many lists it is in below
     the network's own."""
 
@@ -217,11 +217,11 @@ class NamedLayer(NamedTuple):
     depth: int
 
 
-def every_layer(layers: tuple[Layer, ...], path: str = "", prefix: str = "", depth: int = 0) -> Iterator[NamedLayer]:
+def every_layer(layers: tuple[Layer, ...], path: str = "", prefix: str = "", depth: int = 0) -> Iterator[PlacedLayer]:
     """All layers, those of residuals too, each before the layers that it holds."""
     for index, (name, layer) in enumerate(zip(layer_names(layers, prefix), layers, strict=True)):
         place = f"{path}[{index}]"
-        yield NamedLayer(place, name, layer, depth)
+        yield PlacedLayer(place, name, layer, depth)
         for key, inner in inner_lists(layer):
             yield from every_layer(inner, f"{place}.{key}", f"{name}.{key}.", depth + 1)
 

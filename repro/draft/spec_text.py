@@ -83,7 +83,7 @@ _MODEL = """
 """
 _LAYER = """
 # [[model.layers]]
-# layer = "conv"             # or batch_norm, activation, max_pool, dropout, flatten, dense
+# layer = "conv"             # papers/TEMPLATE.toml has all layers, residuals too
 # filters = 32
 # kernel = 3
 # padding = "same"           # default "valid"

@@ -10,33 +10,49 @@ from collections.abc import Iterable, Mapping
 # By the key that names the element: words as frameworks write them, and what to write instead. The words are compared
 # without case, digits and punctuation (`plain`): Conv2D, conv_2d and conv2d are one.
 _SAME_CONV = '`layer = "conv"`'
-_SEPARABLE = f"a {_SAME_CONV} has more parameters; there is no depthwise convolution"
-_BRANCH = "nothing: a network is one list of layers, without branches"
-_SMOOTH = '`function = "elu"`, which is smooth and passes negative values too; or "relu"'
-_POOL = '`layer = "max_pool"`: there is no average pooling'
+_RESIDUAL = '`layer = "residual"` with a `body` and a `shortcut`'
+_NONE = "nothing: there is no attention and no recurrence"
+_SMOOTH = '`function = "swish"` or "gelu", which are smooth and pass negative values too'
 _CROSS = '`kind = "cross_entropy"`'
 _ROTATED = '`step = "augment_copies"` with rotations, or `step = "random_flip"`'
 _TABLES: dict[str, dict[str, str]] = {
     "layer": {
         "conv convolution": _SAME_CONV,
-        "separableconv depthwiseconv sepconv dwconv": _SEPARABLE,
+        "separableconv sepconv": '`layer = "separable_conv"`',
+        "depthwiseconv dwconv": '`layer = "depthwise_conv"`',
+        "groupedconv groupconv": f"{_SAME_CONV} with `groups`",
+        "dilatedconv dilated atrousconv": f"{_SAME_CONV} with `dilation`",
         "convtranspose deconv": _SAME_CONV,
         "linear fullyconnected fc innerproduct gemm": '`layer = "dense"`',
-        "averagepool averagepooling avgpool": _POOL,
-        "globalaveragepool globalaveragepooling gap adaptiveavgpool": f"{_POOL}; `flatten` keeps every place",
+        "averagepool averagepooling avgpool": '`layer = "avg_pool"`',
+        "globalaveragepool globalaveragepooling globalavgpool gap adaptiveavgpool": '`layer = "global_avg_pool"`',
+        "globalmaxpool globalmaxpooling adaptivemaxpool": '`layer = "max_pool"` with the window of its map',
         "maxpooling pool pooling": '`layer = "max_pool"`',
         "batchnormalization batchnormalisation bn": '`layer = "batch_norm"`',
-        "layernorm groupnorm instancenorm lrn localresponsenormalization": '`layer = "batch_norm"`',
-        "spatialdropout alphadropout dropblock": '`layer = "dropout"`',
+        "layernorm layernormalization": '`layer = "layer_norm"`',
+        "groupnorm groupnormalization": '`layer = "group_norm"`',
+        "instancenorm instancenormalization": '`layer = "group_norm"` with as many `groups` as channels',
+        "lrn localresponsenormalization": '`layer = "batch_norm"`',
+        "spatialdropout": '`layer = "spatial_dropout"`',
+        "droppath": '`layer = "stochastic_depth"`',
+        "alphadropout dropblock": '`layer = "dropout"`',
         "reshape view": '`layer = "flatten"`',
-        "relu elu tanh sigmoid softmax": '`layer = "activation"` with this `function`',
-        "leakyrelu prelu selu gelu swish silu mish": f'`layer = "activation"` with {_SMOOTH}',
-        "zeropadding pad padding": '`padding = "same"` of the next conv',
-        "add concat concatenate residual shortcut inception squeezeexcitation seblock": _BRANCH,
-        "attention transformer lstm gru rnn": _BRANCH,
+        "relu elu tanh sigmoid gelu swish softmax": '`layer = "activation"` with this `function`',
+        "leakyrelu": '`layer = "leaky_relu"`',
+        "prelu": '`layer = "prelu"`',
+        "silu": '`layer = "activation"` with `function = "swish"`',
+        "selu mish": f'`layer = "activation"` with {_SMOOTH}',
+        "zeropadding pad padding": "a number as `padding` of the next conv",
+        "add shortcut skip resblock basicblock bottleneck": _RESIDUAL,
+        "concat concatenate inception denseblock": f'{_RESIDUAL}, and `merge = "concatenate"`',
+        "squeezeexcitation seblock selayer senet": '`layer = "squeeze_excite"`',
+        "attention transformer lstm gru rnn": _NONE,
     },
     "function": {
-        "leakyrelu prelu selu gelu swish silu mish softplus hardswish": _SMOOTH,
+        "leakyrelu": '`layer = "leaky_relu"`, a layer of its own with a `slope`',
+        "prelu": '`layer = "prelu"`, a layer of its own with trained slopes',
+        "silu": '`function = "swish"`',
+        "selu mish softplus hardswish": _SMOOTH,
         "relu6": '`function = "relu"`',
         "hardsigmoid logistic": '`function = "sigmoid"`',
         "linear identity none": "no activation layer at all",

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import layers_by_hand
 import msgspec
 import narrow_papers
 import numpy as np
 import pytest
 
-from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool
+from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, Layer, MaxPool, every_layer
 from fer_jax.vocabulary.settings import Adam, Loss, Optimizer, RmsProp, Sgd, Training
 from repro.bench import contenders
 from repro.bench.workload import Workload
@@ -137,6 +138,20 @@ def test_every_mode_trains_alike(name: str, mode: str) -> None:
 def test_every_loss(kind, end, name: str) -> None:
     workload = small((*CONVOLUTIONAL, Activation(function=end)), Loss(kind=kind), Sgd(learning_rate=0.5))
     assert_same_training(name, workload, steps=2, atol=5e-6)
+
+
+DETERMINISTIC = [
+    name for name, layers in layers_by_hand.CASES.items() if not any(one.layer.draws for one in every_layer(layers))
+]
+# PyTorch lays maps out in this suite's order or, here, in another; Keras has one order.
+LAYER_MODE = {"torch": "eager", "keras": "graph"}
+
+
+@pytest.mark.parametrize("name", RIVALS)
+@pytest.mark.parametrize("case", DETERMINISTIC)
+def test_every_layer_trains_alike(case: str, name: str) -> None:
+    layers = layers_by_hand.network_of(case)
+    assert_same_training(name, small(layers), steps=2, mode=LAYER_MODE[name], atol=2e-5)
 
 
 OPTIMIZERS = {

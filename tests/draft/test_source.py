@@ -74,7 +74,7 @@ def test_an_onnx_graph(onnx_file):
         "dense 7 True",
         "activation softmax",
     ]
-    assert 'nearest: `layer = "max_pool"`' in model.layers[4].remarks[0]
+    assert 'nearest: `layer = "global_avg_pool"`' in model.layers[4].remarks[0]
 
 
 # --- Keras ------------------------------------------------------------------------------------------------------------

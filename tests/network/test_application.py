@@ -7,11 +7,9 @@ import jax.numpy as jnp
 import layers_by_hand
 import numpy as np
 import pytest
-from jax.test_util import check_grads
 
 from fer_jax.network import model
 from fer_jax.network.backends import ChwnBackend, NhwcBackend
-from fer_jax.network.native import calls
 from fer_jax.vocabulary.layers import every_layer, parameter_count
 
 CASES, SIZE = layers_by_hand.CASES, layers_by_hand.SIZE
@@ -67,22 +65,6 @@ def test_gradients_on_a_cpu_are_those_of_float64_in_the_other_layout(name):
     for ours, theirs in zip(jax.tree.leaves(found), jax.tree.leaves(expected), strict=True):
         assert ours.dtype == np.float32
         np.testing.assert_allclose(ours, theirs, rtol=0, atol=ERROR * largest)
-
-
-@pytest.mark.parametrize("routines", ["C++", "JAX"])
-@pytest.mark.parametrize("name", ["depthwise_conv", "grouped", "avg_pool", "numeric padding"])
-def test_gradients_are_slopes(name, routines, monkeypatch):
-    """Those with rules or routines of their own, against differences of the function itself."""
-    if routines == "JAX":
-        monkeypatch.setattr(calls, "available", lambda: False)
-    layers = layers_by_hand.network_of(name)
-    variables, images = given(layers)
-    network = model.build(layers, backend=ChwnBackend())
-    with jax.enable_x64(True):
-        params, x = jax.tree.map(lambda a: jnp.asarray(a, np.float64), (variables["params"], images))
-        check_grads(
-            lambda params, x: network.apply({"params": params}, x, train=True), (params, x), 1, ["rev"], rtol=1e-5
-        )
 
 
 @pytest.mark.parametrize("name", CASES)

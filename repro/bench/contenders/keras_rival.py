@@ -14,17 +14,12 @@ import keras  # pyright: ignore[reportMissingImports]
 import numpy as np
 import tensorflow as tf  # pyright: ignore[reportMissingImports]
 
-from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, pool_stride
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Adam, Loss, RmsProp, Sgd
 from repro.bench.contenders import complete_batches
-from repro.bench.contenders.stages import PROBABILITY_CLIP, NamedLayer, hidden_stages, output
+from repro.bench.contenders.keras_layers import KerasBuilder
+from repro.bench.contenders.stages import PROBABILITY_CLIP, hidden_stages, input_shape, output
 from repro.bench.workload import Workload
-
-# Keras' variable names for the names in this suite.
-_PARAMS = {"kernel": "kernel", "bias": "bias"}
-_BATCH_NORM_PARAMS = {"scale": "gamma", "bias": "beta"}
-_BATCH_STATS = {"mean": "moving_mean", "var": "moving_variance"}
 
 
 class KerasRival:
@@ -41,7 +36,8 @@ class KerasRival:
         with tf.device(self.device):
             self.images = tf.constant(workload.images)
             self.labels = tf.constant(workload.labels)
-            self.model = _build(self.network, policy)
+            self.builder = KerasBuilder(self.network.training.loss, policy)
+            self.model = _build(self.network, self.builder)
             self.optimizer = _make_optimizer(self.network)
             self.optimizer.build(self.model.trainable_variables)
             self.flip_seed = keras.random.SeedGenerator(0)
@@ -54,7 +50,7 @@ class KerasRival:
     def reset(self, seed: int) -> None:
         variables = self.workload.variables[seed]
         for variable, (kind, name, part) in self._places():
-            variable.assign(variables[kind][name][part])
+            variable.assign(np.reshape(variables[kind][name][part], variable.shape))
         settings = self.network.training.optimizer
         for variable in self.optimizer.variables:
             if variable.name == "learning_rate":
@@ -89,7 +85,8 @@ class KerasRival:
         """The current weights, in the form of `Workload.variables`."""
         tree: dict[str, Any] = {"params": {}, "batch_stats": {}}
         for variable, (kind, name, part) in self._places():
-            tree[kind].setdefault(name, {})[part] = np.asarray(variable)
+            shape = self.workload.variables[0][kind][name][part].shape
+            tree[kind].setdefault(name, {})[part] = np.asarray(variable).reshape(shape)
         return tree
 
     def _put(self, rows_SB: np.ndarray) -> Any:
@@ -98,16 +95,9 @@ class KerasRival:
             return tf.constant(complete_batches(rows_SB, self.workload.labels.size))
 
     def _places(self) -> list[tuple[Any, tuple[str, str, str]]]:
-        """Every variable of the model, and the place of its values in this suite's variables (same shapes)."""
-        found = []
-        for layer in self.model.layers:
-            normalises = isinstance(layer, keras.layers.BatchNormalization)
-            for part, name in (_BATCH_NORM_PARAMS if normalises else _PARAMS).items():
-                if (variable := getattr(layer, name, None)) is not None:
-                    found.append((variable, ("params", layer.name, part)))
-            for part, name in (_BATCH_STATS if normalises else {}).items():
-                found.append((getattr(layer, name), ("batch_stats", layer.name, part)))
-        return found
+        """Every variable of the model, and the place of its values in this suite's variables (the same shape but for
+        axes of 1)."""
+        return [(getattr(layer, variable), place) for layer, variable, place in self.builder.noted]
 
     # --- compiled functions -----------------------------------------------------------------------------------------
 
@@ -160,34 +150,9 @@ def _place(device: str, precision: str) -> str:
     return "/GPU:0"
 
 
-def _layer(stage: NamedLayer, loss: Loss, policy: Any) -> Any:
-    layer = stage.layer
-    given: dict[str, Any] = {"name": stage.name, "dtype": policy}
-    kernels = keras.regularizers.L2(loss.l2) if loss.l2 else None
-    others = keras.regularizers.L2(loss.l2) if loss.l2 and loss.l2_biases else None
-    if isinstance(layer, Conv | Dense):
-        given |= {"use_bias": layer.bias, "kernel_regularizer": kernels, "bias_regularizer": others}
-    if isinstance(layer, Conv):
-        return keras.layers.Conv2D(layer.filters, layer.kernel, layer.stride, layer.padding, **given)
-    if isinstance(layer, Dense):
-        return keras.layers.Dense(layer.units, **given)
-    if isinstance(layer, MaxPool):
-        return keras.layers.MaxPooling2D(layer.window, pool_stride(layer), layer.padding, **given)
-    if isinstance(layer, BatchNorm):
-        given |= {"gamma_regularizer": others, "beta_regularizer": others}
-        return keras.layers.BatchNormalization(momentum=layer.momentum, epsilon=layer.epsilon, **given)
-    if isinstance(layer, Dropout):
-        return keras.layers.Dropout(layer.rate, seed=0, **given)
-    if isinstance(layer, Flatten):
-        return keras.layers.Flatten(**given)
-    assert isinstance(layer, Activation)
-    return keras.layers.Activation(layer.function, **given)
-
-
-def _build(network: Network, policy: Any) -> Any:
-    size, loss = network.image_size, network.training.loss
-    layers = [_layer(stage, loss, policy) for stage in hidden_stages(network)]
-    return keras.Sequential([keras.Input((size, size, 1)), *layers])
+def _build(network: Network, builder: KerasBuilder) -> Any:
+    images = keras.Input(input_shape(network))
+    return keras.Model(images, builder.sequence(hidden_stages(network), images))
 
 
 def _make_optimizer(network: Network) -> Any:

@@ -25,22 +25,29 @@ class NamedLayer:
     after: Shape
 
 
-def hidden_stages(network: Network) -> tuple[NamedLayer, ...]:
-    """The layers up to the logits: a softmax or sigmoid at the end is left to loss and prediction.
+def input_shape(network: Network) -> Shape:
+    return network.image_size, network.image_size, 1
 
-    An activation directly before a pooling layer moves behind it, as in this suite's own backend for CPUs. All
-    activations here rise monotonically, so the result is the same for a quarter of the work. Otherwise the rivals would
-    be slower than necessary.
+
+def hidden_stages(network: Network) -> tuple[NamedLayer, ...]:
+    """The layers up to the logits: a softmax or sigmoid at the end is left to loss and prediction."""
+    layers = network.layers
+    ends = isinstance(last := layers[-1], Activation) and last.function in ("softmax", "sigmoid")
+    return list_stages(layers[:-1] if ends else layers, input_shape(network))
+
+
+def list_stages(layers: tuple[Layer, ...], shape: Shape, prefix: str = "") -> tuple[NamedLayer, ...]:
+    """One list of layers, in the order in which a rival applies them. prefix: of the names.
+
+    An activation directly before a pooling layer moves behind it, as in this suite's own backend for CPUs, if it rises
+    monotonically: the result is the same for a quarter of the work. Otherwise the rivals would be slower than
+    necessary.
     """
-    start = (network.image_size, network.image_size, 1)
-    after = output_shapes(network.layers, start)
-    stages = list(map(NamedLayer, layer_names(network.layers), network.layers, (start, *after), after))
-    ends = isinstance(last := network.layers[-1], Activation) and last.function in ("softmax", "sigmoid")
-    if ends:
-        stages.pop()
+    after = output_shapes(layers, shape)
+    stages = list(map(NamedLayer, layer_names(layers, prefix), layers, (shape, *after), after))
     for place in range(len(stages) - 1):
         activation, pool = stages[place : place + 2]
-        if isinstance(activation.layer, Activation) and isinstance(pool.layer, MaxPool):
+        if activation.layer.passes_maximum and isinstance(pool.layer, MaxPool):
             stages[place : place + 2] = pool, replace(activation, before=pool.after, after=pool.after)
     return tuple(stages)
 
