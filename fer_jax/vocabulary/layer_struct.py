@@ -71,12 +71,10 @@ class LayerStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 
     later_fields: see `fer_jax.vocabulary.later_fields`.
     lists: the fields that hold layers.
-    draws: whether it draws random numbers in training.
     """
 
     later_fields: ClassVar[tuple[str, ...]] = ()
     lists: ClassVar[tuple[str, ...]] = ()
-    draws: ClassVar[bool] = False
 
     def output_shape(self, shape: Shape) -> Shape:
         """The shape that it makes of an input's, both without the batch axis. Raises ShapeError."""
@@ -92,6 +90,11 @@ class LayerStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
         convolutions and dense layers, which have nearly all."""
         del shape
         return 0
+
+    @property
+    def draws(self) -> bool:
+        """Whether it draws random numbers in training."""
+        return False
 
     @property
     def passes_maximum(self) -> bool:

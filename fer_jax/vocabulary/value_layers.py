@@ -103,17 +103,21 @@ class GroupNorm(LayerStruct, frozen=True, kw_only=True, tag="group_norm"):
 class Dropout(LayerStruct, frozen=True, kw_only=True, tag="dropout"):
     """Inverted dropout: in training each unit is dropped with probability `rate`, the others divided by 1 - rate."""
 
-    draws: ClassVar[bool] = True
-
     rate: Rate
+
+    @property
+    def draws(self) -> bool:
+        return self.rate > 0
 
 
 class SpatialDropout(LayerStruct, frozen=True, kw_only=True, tag="spatial_dropout"):
     """Inverted dropout of whole channels of a map (Tompson et al. 2015)."""
 
-    draws: ClassVar[bool] = True
-
     rate: Rate
+
+    @property
+    def draws(self) -> bool:
+        return self.rate > 0
 
     def output_shape(self, shape: Shape) -> Shape:
         return needs_map(shape)
@@ -124,9 +128,11 @@ class StochasticDepth(LayerStruct, frozen=True, kw_only=True, tag="stochastic_de
     as the last layer of a residual's body it leaves the shortcut alone (Huang et al. 2016, who multiply in evaluation
     instead)."""
 
-    draws: ClassVar[bool] = True
-
     rate: Rate
+
+    @property
+    def draws(self) -> bool:
+        return self.rate > 0
 
 
 class RepeatChannels(LayerStruct, frozen=True, kw_only=True, tag="repeat_channels"):

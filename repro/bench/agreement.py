@@ -146,7 +146,7 @@ def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Loss
 
 def draws_at_random(network: Network) -> bool:
     """Whether training draws dropout masks or flips."""
-    drops = any(layer.draws and layer.rate > 0 for _, _, layer, _ in every_layer(network.layers))
+    drops = any(layer.draws for _, _, layer, _ in every_layer(network.layers))
     return drops or bool((network.random_flip or {}).get("train", 0.0))
 
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax.network import model
+from fer_jax.network import model, modules
 from fer_jax.network.backends import ChwnBackend, NhwcBackend
 from fer_jax.vocabulary.layers import (
     Activation,
@@ -191,7 +191,7 @@ FAN_IN, FAN_OUT = 300, 100
     ids=lambda value: value.kind if isinstance(value, Init) else None,
 )
 def test_initial_values(init, deviation, bound):
-    values = np.asarray(model.draw(init, jax.random.key(0), (400, 500), FAN_IN, FAN_OUT))
+    values = np.asarray(modules.draw(init, jax.random.key(0), (400, 500), FAN_IN, FAN_OUT))
     assert values.shape == (400, 500)
     # 200,000 draws: the deviation is known to about 0.2 %, the mean to 0.3 % of it.
     assert values.std() == pytest.approx(deviation, rel=0.01, abs=1e-7)
