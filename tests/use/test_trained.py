@@ -101,7 +101,7 @@ def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, t
     other = next(folder for folder in run_folders(results) if folder.name == "seed-1")
     copy = tmp_path / "runs" / "two"
     shutil.copytree(other, copy, ignore=shutil.ignore_patterns("checkpoints"))
-    remedy = "`repro run ./tiny.toml --seeds 2 --limit-train 200 --data synthetic --device cpu --with-network` trains"
+    remedy = "`repro run ./tiny.toml --seed 1 --limit-train 200 --data synthetic --device cpu --with-network` trains"
     with pytest.raises(RecordError, match=remedy):
         find_trained(tmp_path, run=str(copy))
     with pytest.raises(
