@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.machine.digests import file_sha256
 from repro import __version__
 from repro.runs.record_files import RecordError, read_digested
 from repro.use.classifier import Classifier, FaceClassifier, QuickClassifier
@@ -20,6 +20,7 @@ from repro.use.trained import RunNetwork, TrainedNetwork, load_trained, open_run
 # On two cores ONNX Runtime answers single faces 2 to 6 times as fast as JAX, and batches of 256 at 0.3 to 0.6 times its
 # speed (teta2022: 763 and 2,216 faces/s). JAX takes 4 s more to start, which it makes good from 4,700 faces on.
 MANY = 5_000
+_EXTERNAL = b"location"  # the key of a tensor whose numbers are in another file (onnx.proto, TensorProto.external_data)
 ONNX_NAME, ABOUT_NAME = "network.onnx", "network-onnx.json"
 
 
@@ -64,19 +65,24 @@ def _without_network(run: RunNetwork) -> Temperature | None:
 
 
 def _kept_session(run: RunNetwork, temperature: Temperature) -> Any:
-    """None if ONNX Runtime is not installed, or if there is no file of this network with this temperature."""
+    """None if ONNX Runtime is not installed, or if there is no file of this network with this temperature.
+
+    A results folder may be a stranger's, so a link is not followed, and a file that names others is not opened."""
     path = run.place / ONNX_NAME
-    if not path.is_file() or importlib.util.find_spec("onnxruntime") is None:
+    if not path.is_file() or path.is_symlink() or importlib.util.find_spec("onnxruntime") is None:
         return None
     try:
+        content = path.read_bytes()
         about = read_digested(run.place / ABOUT_NAME, KeptOnnx, "description of network.onnx", "write it again")
         expected = KeptOnnx(
-            file_sha256=file_sha256(path), network_sha256=run.record.network_sha256, temperature=temperature.value
+            file_sha256=hashlib.sha256(content).hexdigest(),
+            network_sha256=run.record.network_sha256,
+            temperature=temperature.value,
         )
     except (RecordError, OSError):
         return None
-    if about != expected:
+    if about != expected or _EXTERNAL in content:
         return None
     import onnxruntime
 
-    return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

@@ -8,13 +8,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from tiny_runs import TinyRuns, tiny_dataset
 
+from fer_jax.machine.digests import file_sha256
+from repro.runs.record_files import write_digested
 from repro.runs.records import RecordError
 from repro.use.classifier import Classifier, QuickClassifier
 from repro.use.export.onnx_file import keep_onnx
-from repro.use.opened import ABOUT_NAME, ONNX_NAME, open_classifier
+from repro.use.opened import ABOUT_NAME, ONNX_NAME, KeptOnnx, open_classifier
 from repro.use.temperature import FittedTemperature, Uncalibrated, keep_temperature
 from repro.use.trained import RunNetwork, open_run
 
@@ -72,7 +75,26 @@ def no_description(run: RunNetwork) -> None:
     (run.place / ABOUT_NAME).unlink()
 
 
-@pytest.mark.parametrize("spoil", [other_temperature, changed_file, of_another_version, no_description])
+def as_a_link(run: RunNetwork) -> None:
+    (run.place / ONNX_NAME).rename(run.place / "elsewhere.onnx")
+    (run.place / ONNX_NAME).symlink_to("elsewhere.onnx")
+
+
+def that_names_another_file(run: RunNetwork) -> None:
+    path = run.place / ONNX_NAME
+    model = onnx.load(path)
+    tensor = model.graph.initializer[-1]
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="../../../secret")
+    path.write_bytes(model.SerializeToString())
+    about = KeptOnnx(file_sha256=file_sha256(path), network_sha256=run.record.network_sha256, temperature=1.0)
+    write_digested(run.place / ABOUT_NAME, about)
+
+
+@pytest.mark.parametrize(
+    "spoil", [as_a_link, that_names_another_file, other_temperature, changed_file, of_another_version, no_description]
+)
 def test_a_kept_file_that_is_not_of_this_network_as_it_is_is_not_used_but_replaced(folder, spoil):
     open_classifier(folder, keep_onnx)
     spoil(open_run(folder))
