@@ -56,8 +56,9 @@ def serve(
     token: str | None,
     allow_remote: bool,
 ) -> None:
-    """A page in the browser: the results, and live recognition on the camera, by a network that you choose there.
-    Programs send pictures to `POST /predict` (docs/serve-api.md).
+    """A page in the browser: the results, and live recognition on the camera.
+
+    The network is chosen on the page. Programs send pictures to `POST /predict` (docs/serve-api.md).
 
     Only this computer can reach it, unless --host says otherwise; all of its users can, unless there is a token.
     Images stay in memory; none is stored or logged.

@@ -73,6 +73,7 @@ def test_the_commands_are_all_there():
         "data import",
         "data get",
         "data export",
+        "data synthesise",
     }
     assert {" ".join(path) for path in ALL_COMMANDS} == expected
 
