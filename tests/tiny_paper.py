@@ -105,6 +105,19 @@ variant = "tanh"
 """
 
 
+# An edit that puts a residual into the place of the activation.
+RESIDUAL = (
+    'layer = "activation"\nfunction = "relu"\n',
+    """layer = "residual"
+body = [
+  { layer = "activation", function = "relu" },
+  { layer = "conv", filters = 2, kernel = 3, padding = "same", provenance = [{ kind = "inferred", reason = "x" }] },
+  { layer = "residual", body = [{ layer = "batch_norm" }] },
+]
+""",
+)
+
+
 def edited(*edits: tuple[str, str]) -> str:
     """TINY with each first text, which must stand in it, replaced once by the second."""
     text = TINY

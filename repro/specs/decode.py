@@ -26,7 +26,14 @@ from repro.specs.claim_checks import claim_mistakes
 from repro.specs.lines import key_lines, line_of
 from repro.specs.mistakes import MOST_MISTAKES, Decoding, Mistake, decode_all
 from repro.specs.spec import Data, Model, PaperSpec, Provenance, Spec
-from repro.specs.spec_checks import IMAGE_SIZE, fit_mistakes, provenance_mistakes, setting_structs, with_inherited
+from repro.specs.spec_checks import (
+    IMAGE_SIZE,
+    fit_mistakes,
+    layer_tables,
+    provenance_mistakes,
+    setting_structs,
+    with_inherited,
+)
 from repro.specs.stages import TABLES, missing_tables, with_stand_in_network
 
 DEFAULT_VARIANT = "default"
@@ -164,7 +171,7 @@ def load_spec(path: Path) -> LoadedSpec:
     assert decoding.value is not None
     spec = decoding.value if missing_tables(decoding.value) else msgspec.convert(raw, Spec)
     provenance = {key: msgspec.convert(value, tuple[Provenance, ...]) for key, value in found.items()}
-    provenance = with_inherited(provenance, spec.model.layers if spec.model else ())
+    provenance = with_inherited(provenance, layer_tables(spec))
     return LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest(), content)
 
 
@@ -230,8 +237,7 @@ def _beyond_types(
         yield too_many
         return
     tables = {key: one for key, one in setting_structs(spec, decoding.kept).items() if key not in unread}
-    inherited = with_inherited(provenance, spec.model.layers if spec.model and "model" not in damaged else ())
-    yield from provenance_mistakes(tables, inherited, frozenset(damaged))
+    yield from provenance_mistakes(tables, with_inherited(provenance, tables), frozenset(damaged))
     reserved = [name for name in spec.variants if name in RESERVED_VARIANTS]
     yield from (Mistake(f"variants.{name}", "this name is reserved; choose another") for name in reserved)
     sound = msgspec.structs.replace(spec, **{key: None for key in TABLES if key in damaged})

@@ -9,7 +9,7 @@ from fer_jax.vocabulary.settings import INNER_TABLES
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.spec import PaperSpec, Provenance
-from repro.specs.spec_checks import with_inherited
+from repro.specs.spec_checks import layer_tables, with_inherited
 
 Sources = dict[str, tuple[Provenance, ...]]  # by the key path of the table: model.layers[0], training.loss
 
@@ -34,7 +34,7 @@ def variant_sources(paper: LoadedSpec, variant: str) -> Sources:
         else:
             sources = {key: entries for key, entries in sources.items() if not (key + "[").startswith(table + "[")}
             sources |= dict.fromkeys(_tables(spec, table), own)
-    return with_inherited(sources, spec.model.layers if spec.model else ())
+    return with_inherited(sources, layer_tables(spec))
 
 
 def own_sources(paper: LoadedSpec, variant: str) -> tuple[Provenance, ...]:

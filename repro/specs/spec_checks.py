@@ -3,14 +3,14 @@ No JAX here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
 
 from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.later_fields import counted_fields
-from fer_jax.vocabulary.layers import Layer, LayerError, every_layer, output_shapes
+from fer_jax.vocabulary.layers import LayerError, every_layer, output_shapes
 from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables
 from fer_jax.vocabulary.step_kinds import StepError, check_steps
 from repro.specs.accepted import keys_of
@@ -50,18 +50,24 @@ def setting_structs(spec: PaperSpec, kept: Mapping[str, Sequence[int]] | None = 
     return tables | {f"variants.{name}": variant for name, variant in spec.variants.items()}
 
 
+def layer_tables(spec: PaperSpec) -> list[str]:
+    """The key paths of all layers, each before the layers that it holds."""
+    return [f"model.layers{named.path}" for named in every_layer(spec.model.layers if spec.model else ())]
+
+
 def with_inherited(
-    provenance: Mapping[str, Sequence[Provenance]], layers: tuple[Layer, ...]
+    provenance: Mapping[str, Sequence[Provenance]], tables: Iterable[str]
 ) -> dict[str, tuple[Provenance, ...]]:
-    """The provenance of all tables: a layer in the list of another one has that one's, unless it has its own."""
+    """The provenance of all tables: a layer in the list of another one has that one's, unless it has its own. tables:
+    key paths of layers, those with lists first."""
     found = {key: tuple(entries) for key, entries in provenance.items()}
-    for path, _, _, depth in every_layer(layers):
-        if not depth or found.get(f"model.layers{path}"):
+    for table in tables:
+        above, _, held = table.rpartition(".")
+        if not above.startswith("model.layers[") or found.get(table):
             continue
-        above, _, held = path.rpartition(".")
-        key = held.partition("[")[0]
-        entries = (entry for entry in found.get(f"model.layers{above}", ()) if not entry.of or key in entry.of)
-        found[f"model.layers{path}"] = tuple(msgspec.structs.replace(entry, of=()) for entry in entries)
+        key, entries = held.partition("[")[0], found.get(above, ())
+        entries = [entry for entry in entries if key in entry.of] or [entry for entry in entries if not entry.of]
+        found[table] = tuple(msgspec.structs.replace(entry, of=()) for entry in entries)
     return found
 
 

@@ -6,7 +6,7 @@ import re
 
 import pytest
 from spec_mistakes import MISTAKES
-from tiny_paper import TINY, edited, write_tiny
+from tiny_paper import RESIDUAL, TINY, edited, write_tiny
 
 from repro.specs.decode import SpecError, load_spec
 from repro.specs.mistakes import MOST_MISTAKES
@@ -96,3 +96,35 @@ def test_a_file_of_nothing_but_mistakes_is_bounded(tmp_path):
     error = mistakes_of(path)
     assert len(error.mistakes) == MOST_MISTAKES
     assert str(error).endswith("more mistakes may follow; mend these first")
+
+
+NESTED = [
+    (
+        'filters = 2, kernel = 3, padding = "same"',
+        "filters = 2, kernel = 13",
+        ".body[1] (residual1.body.conv1)",
+        "6 x 6",
+    ),
+    ("filters = 2, kernel = 3, p", "filters = 4, kernel = 3, p", " (residual1)", "its body ends in 6 x 6 x 4 and its"),
+    ('layer = "batch_norm"', 'layer = "batch_norm", epsilon = 0', ".body[2].body[0].epsilon", "must be a number > 0.0"),
+    ('layer = "batch_norm"', 'layer = "batchnorm"', ".body[2].body[0].layer", "batch_norm"),
+    (
+        'function = "relu" },',
+        'function = "softmax" },',
+        ".body[0] (residual1.body.activation1)",
+        "only known as the last",
+    ),
+]
+
+
+@pytest.mark.parametrize(("old", "new", "place", "said"), NESTED)
+def test_a_mistake_in_a_residual_has_its_place_and_line(tmp_path, old, new, place, said):
+    path = tmp_path / "tiny.toml"
+    text = edited(RESIDUAL, ("model.layers.activation1.function", "model.layers.conv1.padding"), ('"tanh"', '"same"'))
+    text = text.replace(old, new, 1)
+    path.write_text(text)
+    (mistake,) = mistakes_of(path).mistakes
+    assert mistake.place == f"model.layers[1]{place}"
+    assert said in mistake.text
+    line = text.splitlines()[(mistake.line or 0) - 1]
+    assert new in line or (place == " (residual1)" and line == "[[model.layers]]")

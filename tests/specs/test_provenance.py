@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from tiny_paper import load_tiny
+from tiny_paper import RESIDUAL, load_tiny
 
+from fer_jax.vocabulary.layers import parameter_count
 from repro.specs.catalog import all_papers
 from repro.specs.decode import LoadedSpec
 from repro.specs.provenance import variant_sources
@@ -71,3 +72,42 @@ def test_every_table_of_every_variant_has_a_source(paper):
         sources = variant_sources(paper, variant)
         assert set(sources) == tables
         assert all(sources.values())
+
+
+# --- layers in layers -------------------------------------------------------------------------------------------------
+
+BODY, VARIANT = "model.layers[1].body", "model.layers.residual1"
+
+
+def test_layers_of_a_residual_have_its_sources_or_their_own(tmp_path):
+    paper = load_tiny(tmp_path, RESIDUAL, (TANH, f'"{VARIANT}.merge" = "sum", "{VARIANT}.body.conv1.filters" = 2'))
+    tables = ["model.layers[1]", f"{BODY}[0]", f"{BODY}[1]", f"{BODY}[2]", f"{BODY}[2].body[0]"]
+    assert sorted(key for key in paper.provenance if key.startswith("model.layers[1]")) == tables
+    kept = {key: [(e.kind, e.of) for e in paper.provenance[key]] for key in tables}
+    assert kept == {key: [("inferred", ())] if key == f"{BODY}[1]" else ASSUMED for key in tables}
+    found = kinds(paper)
+    assert found["model.layers[1]"] == [("stated", ("merge",)), *ASSUMED]
+    assert found[f"{BODY}[1]"] == [("stated", ("filters",)), ("inferred", ())]
+    assert found[f"{BODY}[0]"] == found[f"{BODY}[2].body[0]"] == ASSUMED
+
+
+def test_a_list_of_a_residual_that_a_variant_replaces(tmp_path):
+    change = f'"{VARIANT}.body" = [{{ layer = "batch_norm" }}, {{ layer = "prelu" }}]'
+    paper = load_tiny(tmp_path, RESIDUAL, (TANH, change))
+    found = kinds(paper)
+    assert {key: found[key] for key in found if key.startswith(BODY)} == {
+        f"{BODY}[{i}]": [("stated", ())] for i in range(2)
+    }
+    layers = paper.resolve("tanh").model.layers
+    assert parameter_count(layers, (8, 8, 1)) == (2 * 9 + 2 + 8 + 2 + 6 * 6 * 2 * 7 + 7, 2 * 9 + 2 + 4 + 2 + 72 * 7 + 7)
+
+
+def test_sources_of_a_list_alone(tmp_path):
+    """`of` may name `body`; then the layers in it have that source."""
+    named = '{ kind = "stated", of = ["body"], quote = "x", place = "y" }, { kind = "assumed", reason = "invented" }'
+    edit = RESIDUAL[1] + f"provenance = [{named}]\n"
+    merge = (TANH, f'"{VARIANT}.merge" = "sum"')
+    paper = load_tiny(
+        tmp_path, merge, (RESIDUAL[0] + 'provenance = [{ kind = "assumed", reason = "invented" }]\n', edit)
+    )
+    assert [(e.kind, e.of) for e in paper.provenance[f"{BODY}[0]"]] == [("stated", ())]
