@@ -13,6 +13,7 @@ from jax import Array
 
 from fer_jax.network import pooling
 from fer_jax.network.backends import Backend, LayerWithPooling
+from fer_jax.network.custom import apply_custom
 from fer_jax.network.modules import (
     BatchNormLayer,
     ConvLayer,
@@ -110,4 +111,5 @@ APPLICATIONS: dict[type[kinds.LayerStruct], Application] = {
     kinds.RepeatChannels: lambda given, stage, x: jnp.repeat(x, _layer(stage).count, given.backend.channel_axis),
     kinds.Flatten: lambda given, stage, x: given.backend.flatten(x),
     kinds.Residual: _residual,
+    kinds.Custom: lambda given, stage, x: apply_custom(_layer(stage), stage.name, x, train=given.train),
 }

@@ -97,7 +97,7 @@ class Engine:
         self.mesh = data_mesh(devices)
         self.axis = "data" if self.mesh else None
         compute_dtype = "bfloat16" if self.precision == "bfloat16" else "float32"
-        self.backend = choose_backend(device_kind(devices[0]), compute_dtype)
+        self.backend = choose_backend(device_kind(devices[0]), compute_dtype, network.layers)
         self.module = build(
             network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
         )

@@ -13,6 +13,7 @@ from typing import Annotated, ClassVar, Literal, NamedTuple, get_args
 
 import msgspec
 
+from fer_jax.vocabulary.custom_layer import Custom
 from fer_jax.vocabulary.layer_struct import (
     GLOROT,
     ZEROS,
@@ -51,6 +52,7 @@ __all__ = [
     "AvgPool",
     "BatchNorm",
     "Conv",
+    "Custom",
     "Dense",
     "DepthwiseConv",
     "Dropout",
@@ -171,6 +173,7 @@ Layer = (
     | Flatten
     | Dense
     | Residual
+    | Custom
 )
 LAYERS: tuple[type[LayerStruct], ...] = get_args(Layer)
 
@@ -279,7 +282,8 @@ def _shapes(layers: tuple[Layer, ...], shape: Shape) -> tuple[Shape, ...]:
 
 
 def parameter_count(layers: tuple[Layer, ...], input_shape: Shape) -> tuple[int, int]:
-    """(all, trainable) numbers in the network; running averages of batch norm are not trained."""
+    """(all, trainable) numbers in the network; running averages of batch norm are not trained. Those in modules of the
+    user's own (`Custom`) are not known here, and count as none."""
     total = trainable = 0
     before = input_shape
     for layer, after in zip(layers, _shapes(layers, input_shape), strict=True):

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.custom_layer import Custom, own_modules
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import every_layer, parameter_count, shapes_by_name
 from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
@@ -171,9 +172,11 @@ def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> 
     size = image_size(spec)
     shape: tuple[int, ...] = (size, size, 1)
     total, trainable = _parameters(spec)
-    title = f"Network: {total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"
+    custom = own_modules(spec.model.layers if spec.model else ())
+    least = "at least " if custom else ""
+    title = f"Network: {least}{total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"
     layers = spec.model.layers if spec.model else ()
-    blocks: list[Block] = []
+    blocks: list[Block] = [Paragraph(own_code(layer)) for layer in custom]
     shapes = shapes_by_name(layers, shape)
     for path, name, layer, _ in every_layer(layers):
         before, after = shapes[name]
@@ -182,6 +185,14 @@ def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> 
         text = f"{name}: {settings_text(layer)} -> {_shape(after)}{count}"
         blocks += _with_sources(text, sources[f"model.layers{path}"], own)
     return Section(title, tuple(blocks))
+
+
+def own_code(layer: Custom) -> str:
+    """What to know of a layer that is not the suite's."""
+    return (
+        f"Own code: {layer.module} (SHA-256 {layer.sha256[:16]}). `repro run` executes it. The suite has not checked "
+        "what it does, and counts none of its parameters here."
+    )
 
 
 def _shape(shape: tuple[int, ...]) -> str:

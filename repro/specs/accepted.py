@@ -35,6 +35,8 @@ PATTERN_WORDS = {
     r"^(?![a-z0-9_]*[^a-z0-9_])[a-z][a-z0-9_]{0,99}$": (
         "of lower-case letters, digits and '_', the first a letter, at most 100"
     ),
+    r"^[A-Za-z_][A-Za-z0-9_.]{0,200}:[A-Za-z_][A-Za-z0-9_]{0,100}$": "such as package.module:Class",
+    r"^[0-9a-f]{64}$": "of 64 digits 0 to 9 and a to f",
 }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.custom_layer import expand
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import Layer, layer_names
 from fer_jax.vocabulary.settings import Training
@@ -157,6 +158,7 @@ def load_spec(path: Path) -> LoadedSpec:
     except OSError as error:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     raw = _toml(content, path)
+    expand(raw)
     found: dict[str, Any] = {}
     _take_provenance(raw, "", found)
     decoding = decode_all(raw, PaperSpec, _STAND_INS)
@@ -291,6 +293,7 @@ class _Tables(msgspec.Struct, forbid_unknown_fields=True):
 
 
 def _convert(raw: dict[str, Any]) -> _Tables:
+    expand(raw)
     try:
         return msgspec.convert(raw, _Tables)
     except msgspec.ValidationError as error:

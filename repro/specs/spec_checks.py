@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 
 from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.custom_layer import NO_HASH, Custom, source_trouble
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import LayerError, every_layer, output_shapes
 from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables
@@ -88,7 +89,7 @@ def _sources(key: str, struct: Any, entries: Sequence[Provenance]) -> Iterator[M
         yield Mistake(key, f"no `provenance`; say where these settings come from: {KINDS}")
         return
     inner = INNER_TABLES if key == "training" else ()
-    fields = set(counted_fields(struct)) - set(inner)
+    fields = set(counted_fields(struct)) - set(inner) - set(getattr(struct, "computed", ()))
     allowed = set(keys_of(struct)) - set(inner)
     named = {name for entry in entries for name in entry.of}
     for name in sorted(named - allowed):
@@ -116,6 +117,11 @@ def fit_mistakes(spec: PaperSpec) -> Iterator[Mistake]:
 
 def _shapes(spec: PaperSpec, size: int) -> Iterator[Mistake]:
     assert spec.model is not None
+    for path, name, layer, _ in every_layer(spec.model.layers):
+        # That a file has changed since is said by the run: a kept spec must be readable wherever its modules are.
+        if isinstance(layer, Custom) and layer.sha256 == NO_HASH:
+            key = f"model.layers{path}.sha256"
+            yield Mistake(f"model.layers{path} ({name})", source_trouble(layer.module, layer.sha256), key=key)
     try:
         shapes = output_shapes(spec.model.layers, (size, size, 1))
     except LayerError as error:

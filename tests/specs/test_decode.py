@@ -3,12 +3,15 @@ accepted."""
 
 from __future__ import annotations
 
+import hashlib
 import re
 
+import msgspec
 import pytest
 from spec_mistakes import MISTAKES
 from tiny_paper import TINY, load_tiny, write_tiny
 
+from repro.runs.plan import settings_sha256
 from repro.specs.decode import SpecError, load_spec
 
 TANH = '"model.layers.activation1.function" = "tanh"'
@@ -89,3 +92,41 @@ def test_an_unknown_variant_is_told_the_known_ones(tmp_path):
 def test_the_hash_of_the_file_changes_with_every_byte(tmp_path):
     first = load_tiny(tmp_path).sha256
     assert load_tiny(tmp_path, ("Abstract", "abstract")).sha256 != first
+
+
+# --- layers of the user's own -----------------------------------------------------------------------------------------
+
+OWN = 'layer = "python:my_layers:Gate"\nsha256 = "{}"\nsettings = {{ start = 2.0 }}\n'
+ACTIVATION = 'layer = "activation"\nfunction = "relu"\n'
+
+
+def test_a_layer_of_the_users_own_is_never_executed_when_a_spec_is_read(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    source = tmp_path / "my_layers.py"
+    source.write_text("raise SystemExit('executed')")
+    found = hashlib.sha256(source.read_bytes()).hexdigest()
+    merge = (TANH, '"model.layers.python1.settings.start" = 3.0')
+    loaded = load_tiny(tmp_path, merge, (ACTIVATION, OWN.format(found)))
+    layer = loaded.resolve("default").model.layers[1]
+    assert msgspec.to_builtins(layer) == {
+        "layer": "python",
+        "module": "my_layers:Gate",
+        "sha256": found,
+        "settings": {"start": 2.0},
+        "output": (),
+    }
+    hashes = {settings_sha256(loaded.resolve(name)) for name in ("default", "tanh")}
+    edited = load_tiny(tmp_path, merge, (ACTIVATION, OWN.format("1" * 64)))  # the file of before
+    assert len(hashes | {settings_sha256(edited.resolve("default"))}) == 3
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_missing_hash_is_named(tmp_path, monkeypatch, there):
+    monkeypatch.chdir(tmp_path)
+    if there:
+        (tmp_path / "my_layers.py").write_text("")
+    edits = (TANH, '"model.layers.conv1.filters" = 3'), (ACTIVATION, 'layer = "python:my_layers:Gate"\n')
+    said = f'my_layers.py has sha256 = "{hashlib.sha256(b"").hexdigest()}"' if there else "no module my_layers"
+    with pytest.raises(SpecError, match=said) as error:
+        load_tiny(tmp_path, *edits)
+    assert "model.layers[1] (python1): " in str(error.value)

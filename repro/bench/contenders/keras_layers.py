@@ -13,7 +13,7 @@ import numpy as np
 from fer_jax.vocabulary import layers as kinds
 from fer_jax.vocabulary.layers import LayerStruct
 from fer_jax.vocabulary.settings import Loss
-from repro.bench.contenders.stages import NamedLayer, list_stages
+from repro.bench.contenders.stages import NamedLayer, list_stages, no_rival
 
 Place = tuple[str, str, str]  # of an array in the variables: params or batch_stats, the layer's name, its part
 _SCALE, _STATISTICS = {"scale": "gamma", "bias": "beta"}, {"mean": "moving_mean", "var": "moving_variance"}
@@ -279,6 +279,10 @@ def _leaky_relu(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
     return keras.layers.LeakyReLU(layer.slope, **builder.named(stage.name))(x)
 
 
+def _custom(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
+    raise no_rival(stage)
+
+
 def _dense(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
     layer: Any = stage.layer
     return builder.dense(stage.name, layer, x)
@@ -305,4 +309,5 @@ KERAS_LAYERS: dict[type[LayerStruct], Callable[[KerasBuilder, NamedLayer, Any], 
     kinds.Flatten: _plain(lambda layer: keras.layers.Flatten),
     kinds.Dense: _dense,
     kinds.Residual: _residual,
+    kinds.Custom: _custom,
 }

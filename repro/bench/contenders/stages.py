@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import Activation, Layer, MaxPool, Shape, layer_names, output_shapes
 from fer_jax.vocabulary.network import Network
 
@@ -50,6 +51,14 @@ def list_stages(layers: tuple[Layer, ...], shape: Shape, prefix: str = "") -> tu
         if activation.layer.passes_maximum and isinstance(pool.layer, MaxPool):
             stages[place : place + 2] = pool, replace(activation, before=pool.after, after=pool.after)
     return tuple(stages)
+
+
+class NoRival(UserError):
+    """A layer that no other framework can build."""
+
+
+def no_rival(stage: NamedLayer) -> NoRival:
+    return NoRival(f"{stage.name} is a module of your own: there is nothing to compare it with in other frameworks")
 
 
 def output(network: Network) -> Output:

@@ -11,7 +11,7 @@ from torch import nn  # pyright: ignore[reportMissingImports]
 
 from fer_jax.vocabulary import layers as kinds
 from fer_jax.vocabulary.layers import LayerStruct
-from repro.bench.contenders.stages import NamedLayer, list_stages
+from repro.bench.contenders.stages import NamedLayer, list_stages, no_rival
 from repro.bench.contenders.tensor_layout import TensorLayout
 from repro.bench.contenders.torch_modules import (
     BiasedBatchNorm,
@@ -231,6 +231,10 @@ def _dense(builder: TorchBuilder, stage: NamedLayer) -> nn.Module:
     return builder.linear(stage.name, stage.before[0], layer.units, layer.bias)
 
 
+def _custom(builder: TorchBuilder, stage: NamedLayer) -> nn.Module:
+    raise no_rival(stage)
+
+
 def _with_rate(module: Callable[[float], nn.Module]) -> Callable[[TorchBuilder, NamedLayer], nn.Module]:
     return lambda builder, stage: module(stage.layer.rate)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -256,4 +260,5 @@ TORCH_LAYERS: dict[type[LayerStruct], Callable[[TorchBuilder, NamedLayer], nn.Mo
     kinds.Flatten: _flatten,
     kinds.Dense: _dense,
     kinds.Residual: _residual,
+    kinds.Custom: _custom,
 }

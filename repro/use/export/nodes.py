@@ -18,6 +18,7 @@ from onnx import helper, numpy_helper
 
 from fer_jax.vocabulary import layers as kinds
 from fer_jax.vocabulary.layers import Layer, LayerStruct, Shape, layer_names, output_shapes
+from repro.use.export.errors import ExportError
 
 
 class Graph:
@@ -195,6 +196,10 @@ def _nothing(graph: Graph, name: str, x: str, layer: Any, shape: Shape) -> str:
     return x
 
 
+def _custom(graph: Graph, name: str, x: str, layer: Any, shape: Shape) -> str:
+    raise ExportError(f"{name} is a module of your own ({layer.module}), which has no form in ONNX")
+
+
 Nodes = Callable[[Graph, str, str, Any, Shape], str]
 LAYER_NODES: dict[type[LayerStruct], Nodes] = {
     kinds.Conv: _conv,
@@ -217,4 +222,5 @@ LAYER_NODES: dict[type[LayerStruct], Nodes] = {
     kinds.Flatten: _flatten,
     kinds.Dense: _dense,
     kinds.Residual: _residual,
+    kinds.Custom: _custom,
 }
