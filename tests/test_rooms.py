@@ -59,13 +59,14 @@ _IMPORTS = {
         "vocabulary machine data duplicates specs text runs statistics audit forensics judge report.figures report "
         "report.page evaluation"
     ),
+    "repro.launch": "vocabulary",
     "repro.use": "repro vocabulary machine data train specs runs statistics",
     "repro.use.recognition": "vocabulary data text use",
     "repro.use.export": "repro vocabulary data network specs runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
-        "evaluation report.figures report report.page use use.recognition use.export use.serve"
+        "evaluation report.figures report report.page launch use use.recognition use.export use.serve"
     ),
     "repro.measurements": "machine data specs text runs statistics use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",

@@ -27,6 +27,7 @@ COMMANDS = (
     "explain",
     "export",
     "forensics",
+    "launch",
     "leaderboard",
     "list",
     "new",

@@ -1,0 +1,125 @@
+"""Workers as tasks of Ray: of the cluster that RAY_ADDRESS names, else of one on this machine.
+
+A worker whose node dies is started again on another. GPUs may be fractions, so that small networks share a card.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+import tarfile
+import tempfile
+import uuid
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from repro.launch.executor import LaunchError, Resources
+from repro.launch.worker import Worker, WorkerDied
+
+RETRIES = 10
+_LEFT_BEHIND = ("checkpoints", "claim-", "aside-")  # large, or of use on that machine alone
+
+
+class RayExecutor:
+    """results: the results folder. shared: whether the nodes see it. If not, each worker takes a fixed share of the
+    runs and sends their records back; networks and checkpoints stay there and are lost."""
+
+    def __init__(self, results: Path, *, shared: bool = True) -> None:
+        self.results, self.shared = results.absolute(), shared
+
+    def start(self, command: Sequence[str], workers: int, resources: Resources) -> RayWorkers:
+        try:
+            import ray
+        except ImportError:
+            raise LaunchError(
+                '--on ray needs Ray: pip install "fer-repro[ray]" (from a checkout: pip install ".[ray]")'
+            ) from None
+        if resources.options:
+            raise LaunchError(f"--engine-option {resources.options[0]}: --on ray has none; RAY_ADDRESS names a cluster")
+        if not ray.is_initialized():
+            try:
+                ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="error")
+            except (ConnectionError, RuntimeError, ValueError) as error:
+                raise LaunchError(f"--on ray: {error}") from None
+        task = ray.remote(_work).options(
+            num_cpus=resources.cores or 1,
+            num_gpus=resources.gpus or None,
+            max_retries=RETRIES,
+            retry_exceptions=[WorkerDied],
+        )
+        token = None
+        if self.shared:
+            self.results.mkdir(parents=True, exist_ok=True)
+            token = self.results / f"aside-{uuid.uuid4().hex}"
+            token.touch()
+        shares = [None if self.shared else f"{number + 1}/{workers}" for number in range(workers)]
+        tasks = [task.remote(tuple(command), share, str(token) if token else None) for share in shares]
+        return RayWorkers(self.results, tasks, token)
+
+
+def _work(command: tuple[str, ...], share: str | None, token: str | None) -> tuple[int, bytes]:
+    """On a node: the exit code, and with a share the files of the results folder as a tar archive."""
+    if token is not None and not Path(token).exists():
+        raise LaunchError(f"{Path(token).parent}: a node of the Ray cluster does not see this folder; --no-shared-disk")
+    if share is None:
+        return Worker(command)(), b""
+    with tempfile.TemporaryDirectory(prefix="repro-ray-") as folder:
+        code = Worker((*command, "--results", folder, "--shard", share))()
+        return code, _packed(Path(folder))
+
+
+def _packed(folder: Path) -> bytes:
+    packed = io.BytesIO()
+    with tarfile.open(fileobj=packed, mode="w:gz") as archive:
+        for path in sorted(folder.rglob("*")):
+            parts = path.relative_to(folder).parts
+            if path.is_file() and not any(part.startswith(_LEFT_BEHIND) for part in parts):
+                archive.add(path, arcname="/".join(parts))
+    return packed.getvalue()
+
+
+class RayWorkers:
+    """See `executor.Workers`."""
+
+    def __init__(self, results: Path, tasks: Sequence[Any], token: Path | None) -> None:
+        self.logs = results
+        self.error = ""
+        self._tasks, self._token = list(tasks), token
+        self._ended: dict[int, str] = {}
+
+    def poll(self) -> dict[str, int]:
+        import ray
+
+        waiting = [task for number, task in enumerate(self._tasks) if number not in self._ended]
+        ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0) if waiting else ([], [])
+        for task in ready:
+            self._ended[self._tasks.index(task)] = self._result(task)
+        if len(self._ended) == len(self._tasks) and self._token is not None:
+            self._token.unlink(missing_ok=True)
+        states = {"running": len(self._tasks) - len(self._ended)}
+        for state in self._ended.values():
+            states[state] = states.get(state, 0) + 1
+        return {state: number for state, number in states.items() if number}
+
+    def _result(self, task: Any) -> str:
+        import ray
+
+        try:
+            code, packed = ray.get(task)
+        except Exception as error:  # whatever ended the task, Ray wraps it
+            self.error = str(error).strip().splitlines()[-1]
+            return "failed"
+        if packed:
+            with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
+                archive.extractall(self.logs, filter="data")
+        return "done" if code == 0 else "failed"
+
+    def cancel(self) -> None:
+        import ray
+
+        for number, task in enumerate(self._tasks):
+            if number not in self._ended:
+                ray.cancel(task)
+        if self._token is not None:
+            self._token.unlink(missing_ok=True)
