@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import example, print_json
 from repro.cli.run_options import is_given, run_options
 from repro.cli.run_selection import SeedChoice
@@ -176,7 +177,9 @@ def _finish(started: Workers, results: Path, *, as_json: bool) -> None:
     else:
         click.echo(terminal(status_document(results, found)))
     if states.get("failed"):
-        raise LaunchError(f"{states['failed']} workers failed ({getattr(started, 'error', '') or started.logs})")
+        raise LaunchError(
+            f"{counted(states['failed'], 'worker')} failed ({getattr(started, 'error', '') or started.logs})"
+        )
     if any(one.state == "failed" for one in found):
         sys.exit(1)
 

@@ -9,9 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repro.launch.executor import LaunchError, Resources
-from repro.launch.worker import Worker, stop
-
-RESTARTS = 3  # of a worker that a signal ended
+from repro.launch.worker import RESTARTS, Worker, stop
 
 
 class LocalExecutor:

@@ -6,6 +6,7 @@ A worker whose node dies is started again on another. GPUs may be fractions, so 
 from __future__ import annotations
 
 import io
+import logging
 import os
 import tarfile
 import tempfile
@@ -15,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.launch.executor import LaunchError, Resources
-from repro.launch.worker import Worker, WorkerDied
+from repro.launch.worker import Worker
 
 RETRIES = 10
 _LEFT_BEHIND = ("checkpoints", "claim-", "aside-")  # large, or of use on that machine alone
@@ -39,14 +40,13 @@ class RayExecutor:
             raise LaunchError(f"--engine-option {resources.options[0]}: --on ray has none; RAY_ADDRESS names a cluster")
         if not ray.is_initialized():
             try:
-                ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level="error")
+                ray.init(address=os.environ.get("RAY_ADDRESS"), log_to_driver=False, logging_level=logging.ERROR)
             except (ConnectionError, RuntimeError, ValueError) as error:
                 raise LaunchError(f"--on ray: {error}") from None
         task = ray.remote(_work).options(
             num_cpus=resources.cores or 1,
             num_gpus=resources.gpus or None,
             max_retries=RETRIES,
-            retry_exceptions=[WorkerDied],
         )
         token = None
         if self.shared:

@@ -6,6 +6,8 @@ is resumed by whichever worker is next. A job that was killed is not: the other 
 
 from __future__ import annotations
 
+import pickle
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -16,8 +18,8 @@ from repro.launch.worker import Worker
 MINUTES = 60
 SIGNAL_S = 60  # before the limit: a worker needs a few seconds to end
 REQUEUES = 1000  # a sweep may take many times a queue's limit
-_STATES = {"PENDING": "waiting", "REQUEUED": "waiting", "CONFIGURING": "waiting", "UNKNOWN": "waiting"}
-_STATES |= {"RUNNING": "running", "COMPLETING": "running", "READY": "running", "COMPLETED": "done"}
+LOOKS_BEFORE_LOST = 10
+_RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING")
 
 
 class SlurmWorker(Worker):
@@ -81,19 +83,46 @@ def _option(text: str) -> tuple[str, Any]:
 
 
 class SlurmWorkers:
-    """See `executor.Workers`."""
+    """See `executor.Workers`. States are those of `squeue`, and the files that jobs leave when they end: not every
+    cluster keeps accounts for `sacct`."""
 
     def __init__(self, logs: Path, jobs: Sequence[Any]) -> None:
         self.logs, self.jobs = logs, jobs
+        self._queued: dict[str, str] | None = None
+        self._missing: dict[str, int] = {}  # looks at which a job was neither queued nor had left a result
 
     def poll(self) -> dict[str, int]:
+        self._queued = self._queue() or self._queued
         states: dict[str, int] = {}
         for job in self.jobs:
-            state = _STATES.get(job.state.partition(" ")[0], "failed")
-            if state == "done" and job.paths.result_pickle.exists() and job.result() != 0:
-                state = "failed"
+            state = self._state(job)
             states[state] = states.get(state, 0) + 1
         return states
+
+    def _state(self, job: Any) -> str:
+        if self._queued is None:
+            return "waiting"
+        if (state := self._queued.get(job.job_id)) is not None:
+            return "running" if state in _RUNNING else "waiting"
+        if job.paths.result_pickle.exists():
+            outcome, value = pickle.loads(job.paths.result_pickle.read_bytes())  # written by our own job
+            return "done" if (outcome, value) == ("success", 0) else "failed"
+        self._missing[job.job_id] = self._missing.get(job.job_id, 0) + 1
+        # A file of another node may take some seconds to be seen here.
+        return "running" if self._missing[job.job_id] < LOOKS_BEFORE_LOST else "failed"
+
+    def _queue(self) -> dict[str, str] | None:
+        """The states of the jobs in the queue by their number; None if the controller does not answer."""
+        number = self.jobs[0].job_id.partition("_")[0]
+        command = ["squeue", "--noheader", "--array", f"--jobs={number}", "--format=%i %T"]
+        try:
+            asked = subprocess.run(command, capture_output=True, text=True, timeout=60)
+        except (OSError, subprocess.TimeoutExpired):
+            return None
+        if asked.returncode:
+            # It also fails for an array that ended some time ago.
+            return {} if "Invalid job id" in asked.stderr else None
+        return dict(line.split(maxsplit=1) for line in asked.stdout.splitlines() if line.strip())
 
     def cancel(self) -> None:
         for job in self.jobs:

@@ -6,11 +6,14 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 FAILED_RUNS = 1  # exit code of `repro run` if runs failed: it is no reason to try again
-STOP_S = 60.0  # that a worker has to end after Ctrl-C; then it is killed, which loses at most the present epoch
+RESTARTS = 3  # of a process that a signal ended
+STOP_S = 30.0  # that a worker has to end after Ctrl-C; then it is killed, which loses at most the present epoch
+KILL_S = 5.0
 
 
 @dataclass
@@ -39,16 +42,21 @@ class Worker:
         )
 
     def __call__(self) -> int:
-        """The exit code. Raises WorkerDied if a signal ended the process, for example for lack of memory."""
-        self._process = process = self.start()
-        try:
-            code = process.wait()
-        except BaseException:  # the engine asks this process to end, or the user does
-            stop(process)
-            raise
-        if code < 0:
-            raise WorkerDied(f"ended by {signal.Signals(-code).name}")
-        return code
+        """The exit code. A process that a signal ended, for example for lack of memory, is started again a few times.
+
+        Raises WorkerDied if signals end it every time.
+        """
+        code = -signal.SIGTERM
+        for _ in range(1 + RESTARTS):
+            self._process = process = self.start()
+            try:
+                code = process.wait()
+            except BaseException:  # the engine asks this process to end, or the user does
+                stop(process)
+                raise
+            if code >= 0:
+                return code
+        raise WorkerDied(f"ended {1 + RESTARTS} times, last by {signal.Signals(-code).name}")
 
 
 class WorkerDied(RuntimeError):
@@ -57,10 +65,20 @@ class WorkerDied(RuntimeError):
 
 def stop(process: subprocess.Popen[bytes]) -> None:
     """End a worker: first as by Ctrl-C, then by force. What it had begun can be resumed."""
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.wait(STOP_S)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+    for sign, seconds in ((signal.SIGINT, STOP_S), (signal.SIGKILL, KILL_S)):
+        deadline = time.monotonic() + seconds
+        while not _has_ended(process.pid):
+            if sign is not None:
+                os.kill(process.pid, sign)
+                sign = None
+            if time.monotonic() > deadline:
+                break
+            time.sleep(0.05)
+
+
+def _has_ended(pid: int) -> bool:
+    """Without Popen.wait: that has a lock, and this may run in a signal's handler that has interrupted its holder."""
+    try:
+        return os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    except ChildProcessError:  # ended, and waited for
+        return True
