@@ -92,7 +92,8 @@ class SlurmWorkers:
         self._missing: dict[str, int] = {}  # looks at which a job was neither queued nor had left a result
 
     def poll(self) -> dict[str, int]:
-        self._queued = self._queue() or self._queued
+        queue = self._queue()
+        self._queued = self._queued if queue is None else queue
         states: dict[str, int] = {}
         for job in self.jobs:
             state = self._state(job)

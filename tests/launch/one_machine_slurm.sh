@@ -14,6 +14,7 @@ if [ "$what" = stop ]; then
   exit 0
 fi
 
+port=$((20000 + 2 * ($$ % 10000)))  # several may run at once
 mkdir -p "$folder/state" "$folder/spool"
 # The key is for this Slurm alone, and so is the daemon that checks it.
 head -c 1024 /dev/urandom >"$folder/munge.key"
@@ -24,8 +25,8 @@ munged --key-file "$folder/munge.key" --socket "$folder/munge.socket" --pid-file
 cat >"$folder/slurm.conf" <<CONF
 ClusterName=one
 SlurmctldHost=$(hostname)(127.0.0.1)
-SlurmctldPort=16817
-SlurmdPort=16818
+SlurmctldPort=$port
+SlurmdPort=$((port + 1))
 AuthType=auth/munge
 AuthInfo=socket=$folder/munge.socket
 SlurmUser=root
