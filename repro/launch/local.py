@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from repro.launch.executor import LaunchError, Resources
-from repro.launch.worker import RESTARTS, Worker, stop
+from repro.launch.worker import RESTARTS, CommandWorker, stop
 
 
 class LocalExecutor:
@@ -35,13 +35,13 @@ class LocalExecutor:
         for number in range(workers):
             environment = {"CUDA_VISIBLE_DEVICES": cards[number]} if cards else {}
             share = cores[number * each : (number + 1) * each]
-            started.add(_Place(Worker(command, environment), share, self.logs / f"worker-{number}.log"))
+            started.add(_LocalWorker(CommandWorker(command, environment), share, self.logs / f"worker-{number}.log"))
         return started
 
 
 @dataclass
-class _Place:
-    worker: Worker
+class _LocalWorker:
+    worker: CommandWorker
     cores: Sequence[int]
     log: Path
     starts: int = 0
@@ -58,9 +58,9 @@ class LocalWorkers:
     """See `executor.Workers`."""
 
     logs: Path
-    _places: list[_Place] = field(default_factory=list)
+    _places: list[_LocalWorker] = field(default_factory=list)
 
-    def add(self, place: _Place) -> None:
+    def add(self, place: _LocalWorker) -> None:
         place.begin()
         self._places.append(place)
 
@@ -71,7 +71,7 @@ class LocalWorkers:
             states[state] = states.get(state, 0) + 1
         return states
 
-    def _state(self, place: _Place) -> str:
+    def _state(self, place: _LocalWorker) -> str:
         assert place.process is not None
         code = place.process.poll()
         if code is not None and code < 0 and place.starts <= RESTARTS:

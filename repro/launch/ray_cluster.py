@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.launch.executor import LaunchError, Resources
-from repro.launch.worker import Worker
+from repro.launch.worker import CommandWorker
 
 RETRIES = 10
 _LEFT_BEHIND = ("checkpoints", "claim-", "aside-")  # large, or of use on that machine alone
@@ -63,9 +63,9 @@ def _work(command: tuple[str, ...], share: str | None, token: str | None) -> tup
     if token is not None and not Path(token).exists():
         raise LaunchError(f"{Path(token).parent}: a node of the Ray cluster does not see this folder; --no-shared-disk")
     if share is None:
-        return Worker(command)(), b""
+        return CommandWorker(command)(), b""
     with tempfile.TemporaryDirectory(prefix="repro-ray-") as folder:
-        code = Worker((*command, "--results", folder, "--shard", share))()
+        code = CommandWorker((*command, "--results", folder, "--shard", share))()
         return code, _packed(Path(folder))
 
 

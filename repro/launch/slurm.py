@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from repro.launch.executor import LaunchError, Resources
-from repro.launch.worker import Worker
+from repro.launch.worker import CommandWorker, stop
 
 MINUTES = 60
 SIGNAL_S = 60  # before the limit: a worker needs a few seconds to end
@@ -22,14 +22,12 @@ LOOKS_BEFORE_LOST = 10
 _RUNNING = ("RUNNING", "COMPLETING", "CONFIGURING", "STAGE_OUT", "SIGNALING")
 
 
-class SlurmWorker(Worker):
+class SlurmWorker(CommandWorker):
     """A worker that submitit can put into the queue again."""
 
     def checkpoint(self) -> Any:
         """Called by submitit before the job is ended: the command resumes by itself, so nothing is handed over."""
         from submitit.helpers import DelayedSubmission
-
-        from repro.launch.worker import stop
 
         process = getattr(self, "_process", None)
         if process is not None:

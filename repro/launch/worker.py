@@ -1,4 +1,4 @@
-"""One worker: the command of a user, in a process of its own, until no run is left for it."""
+"""One worker: the command of a user, in a separate process, until no run is left for it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ KILL_S = 5.0
 
 
 @dataclass
-class Worker:
+class CommandWorker:
     """Call it to run ``python -m repro COMMAND`` and wait. It can be pickled, to be called on another machine.
 
     environment: variables that are set besides those of the calling process.
