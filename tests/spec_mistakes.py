@@ -95,7 +95,7 @@ MISTAKES = {
     "unknown key in a step": (
         "size = 8",
         "size = 8\nwidth = 9",
-        "data.steps[1]: unknown key `width`; accepted: method, rounding, size, splits, step$",
+        "data.steps[1]: unknown key `width`; accepted: form, method, rounding, size, splits, step$",
     ),
     "unknown usage": (
         '["PrivateTest"]',

@@ -150,3 +150,19 @@ def rotate(
         flat = _weighted_sum(pixels_HWN.reshape(height * width, -1), indices, weights)
         out[rows] = np.floor(flat + 0.5).astype(np.uint8).T.reshape(-1, height, width)
     return out
+
+
+def equalise_histogram(images_NHW: np.ndarray) -> np.ndarray:
+    """Each uint8 image with its gray levels spread over 0 to 255, so that they are about equally frequent: uint8, as
+    cv2.equalizeHist computes it (histogram.cpp): level v becomes round(255 * (pixels of level v and below, without
+    those of the lowest level) / (all pixels without those of the lowest level)), in single precision. An image of one
+    level stays as it is."""
+    out = np.empty_like(images_NHW)
+    for row, image in enumerate(images_NHW):
+        counts = np.bincount(image.reshape(-1), minlength=256)
+        lowest = int(np.flatnonzero(counts)[0])
+        rest = image.size - counts[lowest]
+        counts[: lowest + 1] = 0
+        levels = np.rint(np.cumsum(counts).astype(np.float32) * np.float32(255.0 / max(rest, 1))).astype(np.uint8)
+        out[row] = levels[image] if rest else image
+    return out

@@ -15,6 +15,9 @@ import numpy as np
 
 from fer_jax.data import images
 from fer_jax.data.faces import EMOTIONS, USAGES, Faces, concatenate
+from fer_jax.data.resizing import resize
+from fer_jax.vocabulary.augmentations import InputPipeline, Standardise
+from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import (
     FIRST_SPLIT,
     AugmentCopies,
@@ -23,8 +26,10 @@ from fer_jax.vocabulary.step_kinds import (
     DropSamePictures,
     DropSplit,
     DropUnrelated,
+    EqualiseHistogram,
     FlipHorizontal,
     MergeSplits,
+    Normalise,
     RenameSplit,
     RepeatClass,
     Resize,
@@ -34,7 +39,6 @@ from fer_jax.vocabulary.step_kinds import (
     SplitLast,
     Step,
     StepError,
-    follow_steps,
     step_names,
 )
 
@@ -44,15 +48,19 @@ class Prepared:
     """The splits after all steps, and what is left to do on the device.
 
     subtract, divide: the network's input is (pixel - subtract) / divide.
+    is_measured: these are statistics of the samples.
     random_flip: probability per split, for those that have one.
-    image_size: height and width in pixels.
+    pipeline: the rest of what the device does.
+    image_size: height and width of the network's input in pixels; the samples may be larger (`pipeline.stored_size`).
     log: (step name, {split: rows}) after each step.
     """
 
     splits: dict[str, Faces]
     subtract: float
     divide: float
+    is_measured: bool
     random_flip: dict[str, float]
+    pipeline: InputPipeline
     image_size: int
     log: tuple[tuple[str, dict[str, int]], ...]
 
@@ -121,10 +129,23 @@ def _augment(index: int, step: AugmentCopies, faces: Faces) -> Faces:
     return together.take(np.arange(len(together)).reshape(len(copies), len(faces)).T.ravel())
 
 
-def resized(step: Resize, images_NHW: np.ndarray) -> np.ndarray:
-    """uint8 images, shrunk by the step."""
-    means = images.resize_area(images_NHW, step.size)
-    return (np.rint(means) if step.rounding == "round" else means).astype(np.uint8)
+def with_other_pixels(step: Resize | EqualiseHistogram, images_NHW: np.ndarray) -> np.ndarray:
+    """uint8 images, resized or equalised by the step."""
+    if isinstance(step, EqualiseHistogram):
+        return images.equalise_histogram(images_NHW)
+    if step.method == "area":
+        values = images.resize_area(images_NHW, step.size)
+    else:
+        values = resize(images_NHW, step.size, step.method, step.form)
+    return np.clip(np.rint(values) if step.rounding == "round" else values, 0, 255).astype(np.uint8)
+
+
+def _statistics(images_NHW: np.ndarray) -> tuple[float, float]:
+    """(mean, deviation + 1e-6) over all pixels, from a histogram of the gray levels."""
+    levels = np.bincount(images_NHW.reshape(-1), minlength=256).astype(np.float64)
+    gray = np.arange(256)
+    mean = float(levels @ gray / levels.sum())
+    return mean, float(np.sqrt(levels @ (gray - mean) ** 2 / levels.sum())) + 1e-6
 
 
 def _without_unrelated(faces: Faces, related: np.ndarray, draw: Draw, error: Callable[[str], StepError]) -> Faces:
@@ -166,9 +187,9 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, picture
             )
         case RepeatClass(split=split):
             splits[split] = _repeat(index, step, splits[split])
-        case Resize():
+        case Resize() | EqualiseHistogram():
             for name in step.splits or tuple(splits):
-                splits[name] = splits[name].changed(images=resized(step, splits[name].images))
+                splits[name] = splits[name].changed(images=with_other_pixels(step, splits[name].images))
         case AugmentCopies(split=split):
             splits[split] = _augment(index, step, splits[split])
         case CopySplit():
@@ -216,15 +237,21 @@ def apply_steps(faces: Faces, steps: Iterable[Step], seed: int, pictures: Pictur
     if height != width:
         raise ValueError(f"the steps need square images, not {height} x {width}")
     plan, image_size = follow_steps(steps, height)
+    fixed = plan.normalise if isinstance(plan.normalise, Normalise) else Normalise(divide=1.0)
+    subtract, divide = fixed.subtract, fixed.divide
     splits, log = {FIRST_SPLIT: faces}, []
     for index, (name, step) in enumerate(zip(step_names(steps), steps, strict=True)):
         splits = _apply(index, step, splits, _permutations(seed, index, name), pictures)
+        if isinstance(step, Standardise) and step.of == "samples":
+            subtract, divide = _statistics(splits[step.from_split].images)
         log.append((name, {split: len(part) for split, part in splits.items()}))
     return Prepared(
         splits=splits,
-        subtract=plan.normalise.subtract if plan.normalise else 0.0,
-        divide=plan.normalise.divide if plan.normalise else 1.0,
+        subtract=subtract,
+        divide=divide,
+        is_measured=isinstance(plan.normalise, Standardise) and plan.normalise.of == "samples",
         random_flip={name: probability for name, (_, probability) in plan.flips.items()},
+        pipeline=plan.pipeline(),
         image_size=image_size,
         log=tuple(log),
     )

@@ -11,7 +11,7 @@ import logging
 import time
 from collections.abc import Callable
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -29,43 +29,25 @@ from fer_jax.network.model import build, init_variables, output_activation
 from fer_jax.network.native import library
 from fer_jax.train import averaging
 from fer_jax.train.batches import NO_ROW
+from fer_jax.train.inputs import Inputs, views_at
 from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities
+from fer_jax.train.mixing import mean_logits
 from fer_jax.train.optim import make_optimizer
+from fer_jax.train.states import (
+    DROPOUT_STREAM,
+    EVALUATION_AUGMENT_STREAM,
+    EVALUATION_FLIP_STREAM,
+    INIT_STREAM,
+    DeviceRows,
+    EpochFigures,
+    TrainState,
+    stream_key,
+)
 from fer_jax.vocabulary.layers import BatchNorm, Conv, every_layer
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
 _log = logging.getLogger(__name__)
-
-# One stream of random numbers per purpose, folded into the run's key before the number of the step. So any step can be
-# drawn without replaying the steps before it.
-INIT_STREAM, DROPOUT_STREAM, FLIP_STREAM, EVALUATION_FLIP_STREAM = range(4)
-
-
-class TrainState(NamedTuple):
-    """Everything that a step reads and writes. step: batches trained on so far. key: the run's key, never changed.
-    opt_state: of the optimizer, with the running mean of the parameters if there is one (`averaging`)."""
-
-    params: Any
-    batch_stats: Any
-    opt_state: Any
-    step: Array
-    key: Array
-
-
-class EpochFigures(NamedTuple):
-    """Per batch, shape (steps,): mean loss of the batch before its update, correct predictions, examples."""
-
-    loss: Array
-    correct: Array
-    examples: Array
-
-
-class DeviceRows(NamedTuple):
-    """A split on the device: images uint8 (N, H, W), labels int32 (N,)."""
-
-    images: Array
-    labels: Array
 
 
 class Engine:
@@ -102,6 +84,7 @@ class Engine:
             network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
         )
         self.output = output_activation(network.layers)
+        self.inputs = Inputs(network, self.axis, len(devices))
         self.temperature = temperature  # of the probabilities that `predict` gives; training does not see it
         self.compile_s = 0.0
         self.first_update_at: float | None = None  # by time.perf_counter
@@ -168,25 +151,6 @@ class Engine:
 
     # --- one step ---------------------------------------------------------------------------------------------------
 
-    def _images(self, data: DeviceRows, rows_B: Array, flip_B: Array | None) -> Array:
-        """Normalised float32 (B, H, W) of the given rows, mirrored according to `flip_B`."""
-        images = data.images[jnp.maximum(rows_B, 0)]
-        if flip_B is not None:
-            images = jnp.where(flip_B[:, None, None], images[:, :, ::-1], images)
-        return (images.astype(jnp.float32) - self.network.subtract) * (1.0 / self.network.divide)
-
-    def _flips(self, split: str, key: Array, size: int) -> Array | None:
-        """Which of `size` images of a split are mirrored; None if the split has no random flips."""
-        chance = (self.network.random_flip or {}).get(split, 0.0)
-        return jax.random.bernoulli(key, chance, (size,)) if chance else None
-
-    def _own_part(self, values_G: Array | None) -> Array | None:
-        """This device's share of values drawn for the whole batch, so that the number of devices does not matter."""
-        if self.axis is None or values_G is None:
-            return values_G
-        size = values_G.shape[0] // len(self.devices)
-        return jax.lax.dynamic_slice_in_dim(values_G, jax.lax.axis_index(self.axis) * size, size)
-
     def _sum(self, tree: Any) -> Any:
         return tree if self.axis is None else jax.lax.psum(tree, self.axis)
 
@@ -197,17 +161,23 @@ class Engine:
         rows_B, learning_rate = batch
         training = self.network.training
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
-        stream = partial(_stream_key, key, number=state.step)
+
+        def stream(purpose: int) -> Array:
+            return stream_key(key, purpose, number=state.step)
+
         weight_B = (rows_B != NO_ROW).astype(jnp.float32)
         examples = self._sum(weight_B.sum())
         labels_B = data.labels[jnp.maximum(rows_B, 0)]
-        loss_weight_B, divisor = weight_B, examples
+        images, other_labels_B, own_share = self.inputs.for_training(data, rows_B, stream)
+        loss_weight_B = other_weight_B = weight_B
+        divisor = examples
         if class_weight is not None:
             loss_weight_B = weight_B * class_weight[labels_B]
+            if other_labels_B is not None:
+                other_weight_B = weight_B * class_weight[other_labels_B]
             if training.loss.class_weights_mean == "weights":
-                divisor = self._sum(loss_weight_B.sum())
-        flip_G = self._flips("train", stream(FLIP_STREAM), rows_B.shape[0] * len(self.devices))
-        images = self._images(data, rows_B, self._own_part(flip_G))
+                both = own_share * loss_weight_B + (1 - own_share) * other_weight_B
+                divisor = self._sum((loss_weight_B if other_labels_B is None else both).sum())
 
         def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             logits, updated = self.module.apply(
@@ -218,12 +188,17 @@ class Engine:
                 rngs={"dropout": stream(DROPOUT_STREAM)},
                 mutable=["batch_stats"],
             )
-            losses = example_losses(training.loss, logits, labels_B, self.output)
-            data_loss = jnp.sum(losses * loss_weight_B) / divisor
+            losses = example_losses(training.loss, logits, labels_B, self.output) * loss_weight_B
+            right = logits.argmax(-1) == labels_B
+            if other_labels_B is not None:
+                others = example_losses(training.loss, logits, other_labels_B, self.output) * other_weight_B
+                losses = own_share * losses + (1 - own_share) * others
+                right = own_share * right + (1 - own_share) * (logits.argmax(-1) == other_labels_B)
+            data_loss = jnp.sum(losses) / divisor
             total = data_loss
             if training.loss.l2:
                 total = total + l2_penalty(training.loss, params) / len(self.devices)
-            correct = jnp.sum((logits.argmax(-1) == labels_B) * weight_B)
+            correct = jnp.sum(right * weight_B)
             return total, (data_loss, correct, updated.get("batch_stats", {}))
 
         (_, (data_loss, correct, batch_stats)), grads = jax.value_and_grad(loss_of, has_aux=True)(state.params)
@@ -248,15 +223,28 @@ class Engine:
         """Class probabilities (S, B, K) and losses (S, B) of every row, in evaluation mode."""
         loss, output = self.network.training.loss, self.output
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
-        # Drawn by row, so that the flips do not depend on how the rows are cut into batches.
-        flip_N = self._flips(split, _stream_key(key, EVALUATION_FLIP_STREAM, number=epoch), len(data.labels))
+        # Drawn by row, so that it does not depend on how the rows are cut into batches.
+        flip_key, augment_key = (
+            stream_key(key, purpose, number=epoch) for purpose in (EVALUATION_FLIP_STREAM, EVALUATION_AUGMENT_STREAM)
+        )
+        draws_N = self.inputs.draw(split, flip_key, augment_key, len(data.labels))
+        views = views_at(self.network, split)
 
-        def one(carry: None, rows_B: Array) -> tuple[None, tuple[Array, Array]]:
-            images = self._images(data, rows_B, None if flip_N is None else flip_N[jnp.maximum(rows_B, 0)])
+        def answers(images: Array) -> Array:
             variables = {"params": state.params, "batch_stats": state.batch_stats}
             logits: Any = self.module.apply(variables, images, train=False, weight_B=None)
-            labels_B = data.labels[jnp.maximum(rows_B, 0)]
-            losses = example_losses(loss, logits, labels_B, output)
+            return logits
+
+        def one(carry: None, rows_B: Array) -> tuple[None, tuple[Array, Array]]:
+            rows = jnp.maximum(rows_B, 0)
+            images, draws = data.images[rows], draws_N.of(rows)
+            if views is None:
+                logits = answers(self.inputs.prepare(images, draws))
+            else:
+                each = self.inputs.prepare_views(images, draws, views)
+                logits_VBK = answers(each.reshape(-1, *each.shape[2:])).reshape(*each.shape[:2], -1)
+                logits = mean_logits(logits_VBK, output, "logits" if loss.kind == "squared_hinge" else views.average)
+            losses = example_losses(loss, logits, data.labels[rows], output)
             return carry, (probabilities(logits, output, self.temperature), losses)
 
         _, out = jax.lax.scan(one, None, rows_SB)
@@ -320,8 +308,8 @@ class Engine:
         shared = _by_batch(lead + 2, axis=lead + 1)
         function = self._for_seeds(partial(self._predict, split=split), rows=False)
         function = self._shared_out(function, rows_SB.ndim, (shared, shared))
-        flipped = bool((self.network.random_flip or {}).get(split))
-        name = f"predict-{split}" if flipped else "predict"
+        name = f"predict-{split}" if self.inputs.is_drawn(split) else "predict"
+        name += "-views" if views_at(self.network, split) else ""
         number = self._everywhere(np.asarray(epoch, np.int32))
         out = self._call(name, function, (state, data, self.put_batches(rows_SB), number), donate=())
         real = rows_SB.reshape(-1) != NO_ROW
@@ -333,7 +321,3 @@ class Engine:
 def _by_batch(ndim: int, axis: int = -1) -> PartitionSpec:
     """One axis, by default the last, split over the devices."""
     return PartitionSpec(*("data" if i == axis % ndim else None for i in range(ndim)))
-
-
-def _stream_key(key: Array, stream: int, *, number: Array) -> Array:
-    return jax.random.fold_in(jax.random.fold_in(key, stream), number)

@@ -14,9 +14,9 @@ from fer_jax.machine.digests import arrays_sha256
 from fer_jax.train.batches import Stretch
 from fer_jax.train.checkpoint import CheckpointError, Checkpoints
 from fer_jax.train.constant_answer import ConstantAnswer, constant_answer, never_learned
-from fer_jax.train.engine import EpochFigures, TrainState
 from fer_jax.train.plateau import LearningRate, has_stopped
 from fer_jax.train.schedules import clock_of
+from fer_jax.train.states import EpochFigures, TrainState
 from fer_jax.vocabulary.network import Network
 
 Figures = dict[str, float]  # {"loss": ..., "accuracy": ..., "n": ...}

@@ -16,8 +16,9 @@ from fer_jax.machine.devices import device_kind
 from fer_jax.train import averaging
 from fer_jax.train.batches import Stretch, evaluation_batches, stretches, training_batches
 from fer_jax.train.checkpoint import Checkpoints
-from fer_jax.train.engine import DeviceRows, Engine, EpochFigures, TrainState
+from fer_jax.train.engine import Engine
 from fer_jax.train.history import Figures, SeedData, TrainingRun, TrainResult, confusion, history_entry
+from fer_jax.train.states import DeviceRows, EpochFigures, TrainState
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 

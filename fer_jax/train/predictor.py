@@ -10,8 +10,9 @@ import numpy as np
 from fer_jax.data.faces import EMOTIONS
 from fer_jax.machine.devices import device_kind
 from fer_jax.train.batches import evaluation_batches
-from fer_jax.train.engine import Engine, TrainState
+from fer_jax.train.engine import Engine
 from fer_jax.train.loop import EVALUATION_BATCH
+from fer_jax.train.states import TrainState
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
@@ -44,11 +45,11 @@ class Predictor:
         self._state = TrainState(params, stats, (), step, unused_key)
 
     def __call__(self, images_NHW: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (N, 7) in the order of EMOTIONS, of uint8 faces of the network's image_size.
+        """Probabilities, float32 (N, 7) in the order of EMOTIONS, of uint8 faces of the network's stored_size.
 
         Raises ValueError for another size or type.
         """
-        size = self.network.image_size
+        size = self.network.stored_size
         if images_NHW.dtype != np.uint8 or images_NHW.shape[1:] != (size, size):
             raise ValueError(
                 f"faces must be uint8 (N, {size}, {size}), not {images_NHW.dtype} {tuple(images_NHW.shape)}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fer_jax.vocabulary.augmentations import NO_PIPELINE, InputPipeline
 from fer_jax.vocabulary.layers import Layer
 from fer_jax.vocabulary.settings import Training
 
@@ -11,7 +12,7 @@ from fer_jax.vocabulary.settings import Training
 @dataclass(frozen=True)
 class Network:
     """What to train, without data: layers, pixel normalisation ((x - subtract) / divide), splits with random mirroring,
-    and the training settings."""
+    what else is done to samples on the device, and the training settings."""
 
     layers: tuple[Layer, ...]
     training: Training
@@ -19,3 +20,9 @@ class Network:
     subtract: float = 0.0
     divide: float = 1.0
     random_flip: dict[str, float] | None = None
+    pipeline: InputPipeline = NO_PIPELINE
+
+    @property
+    def stored_size(self) -> int:
+        """Pixels along a side of the samples, of which the network may get a part."""
+        return self.pipeline.stored_size or self.image_size

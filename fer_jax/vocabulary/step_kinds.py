@@ -1,6 +1,8 @@
-"""The vocabulary of data preparation: one frozen struct per step, and the arithmetic of split names and image sizes.
+"""The vocabulary of data preparation: one frozen struct per step. What is drawn again for every epoch is in
+``augmentations.py``.
 
-No JAX and no NumPy here. ``steps.py`` applies the steps to the samples.
+No JAX and no NumPy here. ``split_plan.py`` has the arithmetic of split names and image sizes, and ``steps.py`` applies
+the steps to the samples.
 
 Samples are in named splits. At first there is one, ``all``. At the end there must be ``train`` and at least one of
 ``validation`` and ``test``. A step that cuts a split consumes it; its parts may reuse the name.
@@ -9,22 +11,28 @@ Samples are in named splits. At first there is one, ``all``. At the end there mu
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.augmentations import (
+    AverageViews,
+    CutMix,
+    Mixup,
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomJitter,
+    RandomResizedCrop,
+    Standardise,
+)
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import ordinal_names
+from fer_jax.vocabulary.step_struct import PositiveInt, SplitName, StepStruct
 
-PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
-SplitName = Annotated[str, msgspec.Meta(pattern=r"^(?![a-z0-9_]*[^a-z0-9_])[a-z][a-z0-9_]{0,99}$")]
 Usages = Annotated[tuple[Literal["Training", "PublicTest", "PrivateTest"], ...], msgspec.Meta(min_length=1)]
 Emotion = Literal["angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"]
 FIRST_SPLIT = "all"
-
-
-class StepStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="step"):
-    """What all steps share."""
 
 
 class SplitByUsage(StepStruct, frozen=True, kw_only=True, tag="split_by_usage"):
@@ -75,15 +83,27 @@ class RepeatClass(StepStruct, frozen=True, kw_only=True, tag="repeat_class"):
 
 
 class Resize(StepStruct, frozen=True, kw_only=True, tag="resize"):
-    """Shrink the images of the named splits (all splits if none is named) to size x size pixels by area interpolation.
+    """Resize the images of the named splits (all splits if none is named) to size x size pixels.
 
-    rounding: how the means become integers: `truncate` as int() does, or `round` to the nearest.
+    method: `area` only shrinks, `bilinear` and `bicubic` enlarge too. form: whose: that of `opencv` (cv2.resize; a
+        smaller image is read at single places), of `pillow` (Image.resize; a smaller image is a weighted mean of all
+        pixels) or of `tensorflow` (tf.image.resize). They differ most for bicubic. `area` is OpenCV's.
+    rounding: how the values become integers: `truncate` as int() does, or `round` to the nearest.
     """
 
     size: PositiveInt
-    method: Literal["area"] = "area"
+    method: Literal["area", "bilinear", "bicubic"] = "area"
     splits: tuple[SplitName, ...] = ()
     rounding: Literal["truncate", "round"] = "round"
+    form: Literal["opencv", "pillow", "tensorflow"] = "opencv"
+    later_fields: ClassVar[tuple[str, ...]] = ("form",)
+
+
+class EqualiseHistogram(StepStruct, frozen=True, kw_only=True, tag="equalise_histogram"):
+    """Spread the gray levels of each image of the named splits (all splits if none is named) so that they are equally
+    frequent: cv2.equalizeHist."""
+
+    splits: tuple[SplitName, ...] = ()
 
 
 class TransformStruct(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True, tag_field="kind"):
@@ -192,6 +212,34 @@ Step = (
     | DropRepeats
     | Normalise
     | RandomFlip
+    | EqualiseHistogram
+    | Standardise
+    | RandomCrop
+    | RandomResizedCrop
+    | RandomAffine
+    | RandomJitter
+    | RandomErasing
+    | Mixup
+    | CutMix
+    | AverageViews
+)
+
+
+# Steps that change what samples look like, but neither which there are nor where.
+PIXEL_STEPS = (
+    Resize,
+    EqualiseHistogram,
+    Normalise,
+    RandomFlip,
+    Standardise,
+    RandomCrop,
+    RandomResizedCrop,
+    RandomAffine,
+    RandomJitter,
+    RandomErasing,
+    Mixup,
+    CutMix,
+    AverageViews,
 )
 
 
@@ -227,123 +275,3 @@ class StepError(UserError, ValueError):
 def step_names(steps: Iterable[Step]) -> tuple[str, ...]:
     """Names by kind and ordinal: shuffle1, split_fraction1, split_fraction2, ..."""
     return ordinal_names(str(step.__struct_config__.tag) for step in steps)
-
-
-class SplitPlan:
-    """What is known of the splits without their samples: names, and image sizes in pixels."""
-
-    def __init__(self, image_size: int) -> None:
-        self.index = 0
-        self.sizes = {FIRST_SPLIT: image_size}
-        self.normalise: Normalise | None = None
-        self.flips: dict[str, tuple[int, float]] = {}  # split -> (index of the step, probability)
-
-    def error(self, message: str) -> StepError:
-        return StepError(self.index, message)
-
-    def need(self, *names: str) -> None:
-        for name in names:
-            if name not in self.sizes:
-                raise self.error(f"there is no split '{name}' here; there are: {', '.join(self.sizes)}")
-
-    def add(self, size: int, *names: str) -> None:
-        for name in names:
-            if name in self.sizes:
-                raise self.error(f"there is a split '{name}' already; there are: {', '.join(self.sizes)}")
-            self.sizes[name] = size
-
-    def change_pixels(self, *names: str) -> None:
-        self.need(*names)
-        if self.normalise:
-            raise self.error("it reads pixel values and must come before `normalise`")
-
-    def follow(self, step: Step) -> None:
-        """Apply the step to the names and sizes."""
-        match step:
-            case Shuffle(split=split) | RepeatClass(split=split) | DropRepeats(split=split):
-                self.need(split)
-            case DropSamePictures(split=split, of=of) | DropUnrelated(split=split, of=of):
-                self.need(split, *of)
-                if split in of:
-                    raise self.error(f"`of` names '{split}' itself; `drop_repeats` compares a split with itself")
-            case DropSplit(split=split):
-                self.need(split)
-                del self.sizes[split]
-            case SplitByUsage(from_split=source, into=into):
-                self.need(source)
-                self.add(self.sizes.pop(source), *into)
-            case SplitFraction(from_split=source, into=into, rest=rest):
-                self.need(source)
-                if not 0 < step.fraction < 1:
-                    raise self.error(f"`fraction` must lie between 0 and 1, not be {step.fraction}")
-                self.add(self.sizes.pop(source), into, rest)
-            case SplitLast(from_split=source, into=into, rest=rest):
-                self.need(source)
-                self.add(self.sizes.pop(source), into, rest)
-            case CopySplit(from_split=source, into=into):
-                self.need(source)
-                self.add(self.sizes[source], into)
-            case RenameSplit(from_split=source, into=into):
-                self.need(source)
-                self.add(self.sizes.pop(source), into)
-            case MergeSplits(splits=splits, into=into):
-                self.need(*splits)
-                if len(set(splits)) < len(splits):
-                    raise self.error("`splits` names a split twice")
-                self.add(self._one_size([self.sizes.pop(name) for name in splits], splits), into)
-            case Resize(size=size):
-                names = step.splits or tuple(self.sizes)
-                self.change_pixels(*names)
-                for name in names:
-                    if size > self.sizes[name]:
-                        raise self.error(
-                            f"area interpolation only shrinks; '{name}' has {self.sizes[name]} pixels, not {size}"
-                        )
-                    self.sizes[name] = size
-            case AugmentCopies(split=split):
-                self.change_pixels(split)
-            case Normalise():
-                if self.normalise:
-                    raise self.error("`normalise` may be used only once")
-                self.normalise = step
-            case RandomFlip(splits=splits, probability=probability):
-                for name in splits:
-                    if name in self.flips:
-                        raise self.error(f"split '{name}' has a `random_flip` already")
-                    self.flips[name] = (self.index, probability)
-
-    def _one_size(self, sizes: list[int], names: Iterable[str]) -> int:
-        if len(set(sizes)) > 1:
-            found = ", ".join(f"'{name}' {size}" for name, size in zip(names, sizes, strict=True))
-            raise self.error(f"the splits have images of different sizes in pixels: {found}")
-        return sizes[0]
-
-    def finish(self) -> int:
-        """The size of all images, once the steps have ended as they must."""
-        if "train" not in self.sizes or not {"validation", "test"} & set(self.sizes):
-            raise self.error(
-                "the steps must end with a split 'train' and with 'validation' or 'test'; "
-                f"they end with: {', '.join(self.sizes) or 'none'}"
-            )
-        size = self._one_size(list(self.sizes.values()), self.sizes)
-        for name, (index, _) in self.flips.items():
-            self.index = index
-            self.need(name)
-        return size
-
-
-def follow_steps(steps: Iterable[Step], image_size: int) -> tuple[SplitPlan, int]:
-    plan = SplitPlan(image_size)
-    for plan.index, step in enumerate(steps):
-        plan.follow(step)
-    return plan, plan.finish()
-
-
-def check_steps(steps: Iterable[Step], image_size: int = 48) -> tuple[tuple[str, ...], int]:
-    """(names of the final splits, size of their images in pixels), found without data.
-
-    Raises StepError if a step names a missing split, makes an existing one, or asks for an impossible size, and if the
-    steps do not end with the splits that training needs.
-    """
-    plan, size = follow_steps(steps, image_size)
-    return tuple(plan.sizes), size

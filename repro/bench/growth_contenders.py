@@ -8,7 +8,8 @@ import jax
 import numpy as np
 
 from fer_jax.machine.devices import peak_memory_bytes
-from fer_jax.train.engine import Engine, TrainState
+from fer_jax.train.engine import Engine
+from fer_jax.train.states import TrainState
 from repro.bench import contenders
 from repro.bench.contender import Contender
 from repro.bench.contenders.own import Own, devices_of

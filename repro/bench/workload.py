@@ -10,8 +10,10 @@ import numpy as np
 
 from fer_jax.data.faces import UNLABELLED, DataError, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.augmentations import NO_PIPELINE, InputPipeline
+from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.network import Network
-from fer_jax.vocabulary.settings import Precision
+from fer_jax.vocabulary.settings import Adam, Precision, RmsProp, Sgd, Training
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 
 # Enough that a batch is no longer in the caches from its last use, few enough to send to every process at once.
@@ -56,6 +58,8 @@ def make_workload(
             f"{loaded.id}: the data leave {len(train)} training rows, fewer than one batch of "
             f"{spec.training.batch_size}; give more with --data"
         )
+    if only_here := _only_here(spec.training, prepared.pipeline):
+        raise DataError(f"{loaded.id}: the other frameworks of the benchmark do not have {', '.join(only_here)}")
     kept = np.linspace(0, len(train) - 1, min(rows, len(train))).astype(np.int64)
     network = Network(
         layers=spec.model.layers,
@@ -73,6 +77,21 @@ def make_workload(
         precision=precision,
         variables={seed: initial_variables(network, seed) for seed in seeds},
     )
+
+
+def _only_here(training: Training, pipeline: InputPipeline) -> list[str]:
+    """The settings that `repro.bench.contenders` does not have."""
+    found = [name for name in counted_fields(training) if name in ("accumulate", "average_weights")]
+    for name in ("loss", "optimizer"):
+        table = getattr(training, name)
+        found += [f"{name}.{key}" for key in counted_fields(table) if key in table.later_fields]
+    if training.loss.kind not in ("cross_entropy", "mean_squared_error"):
+        found.append(f"loss {training.loss.kind}")
+    if not isinstance(training.optimizer, Sgd | Adam | RmsProp):
+        found.append(f"optimizer {training.optimizer.__struct_config__.tag}")
+    if pipeline != NO_PIPELINE:
+        found.append("the random steps, views or standardisation of its data")
+    return found
 
 
 def initial_variables(network: Network, seed: int) -> dict[str, Any]:

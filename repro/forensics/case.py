@@ -14,17 +14,15 @@ from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, Faces
 from fer_jax.data.steps import apply_steps
 from fer_jax.vocabulary.layers import Layer
 from fer_jax.vocabulary.settings import Training
+from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (
+    PIXEL_STEPS,
     AugmentCopies,
     CopySplit,
     FlipHorizontal,
-    Normalise,
-    RandomFlip,
     RepeatClass,
-    Resize,
     Step,
     StepError,
-    check_steps,
 )
 from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
 from repro.specs.spec import Claim, PaperSpec
@@ -175,7 +173,7 @@ def _official_faces() -> Faces:
 
 def _without_pixels(step: Step) -> Step | None:
     """The step as far as it concerns samples, or None."""
-    if isinstance(step, Resize | Normalise | RandomFlip):
+    if isinstance(step, PIXEL_STEPS):
         return None
     if isinstance(step, AugmentCopies):
         return AugmentCopies(split=step.split, transforms=(FlipHorizontal(),) * len(step.transforms), order=step.order)

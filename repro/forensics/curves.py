@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
+from fer_jax.vocabulary.augmentations import Standardise
 from fer_jax.vocabulary.layers import BatchNorm, Dropout, SpatialDropout, every_layer
 from fer_jax.vocabulary.settings import Loss
 from fer_jax.vocabulary.step_kinds import CopySplit, Normalise
@@ -250,8 +251,8 @@ def _pixels(case: Case) -> Iterator[Finding]:
     spreads = {(claim.split, claim.variant): claim for claim in case.of("pixel_std")}
     for mean in case.of("pixel_mean"):
         spread = spreads.get((mean.split, mean.variant))
-        if spread is None:
-            continue
+        if spread is None or any(isinstance(step, Standardise) for step in case.steps(mean.variant)):
+            continue  # standardised pixels have no fixed range
         low, high, premises = _range(case, mean.variant)
         inside = low <= window(mean).high_if_cut and window(mean).low <= high
         most = math.sqrt(max(0.0, (mean.value - low) * (high - mean.value)))

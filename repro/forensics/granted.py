@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from fer_jax.vocabulary.layers import every_layer
-from fer_jax.vocabulary.step_kinds import Normalise, RandomFlip, Resize, Shuffle, step_names
+from fer_jax.vocabulary.step_kinds import PIXEL_STEPS, Shuffle, step_names
 from repro.forensics.case import Case, ids, where
 from repro.forensics.finding import DISTANCE, Finding, FindingOutcome, Premise, Source, weakest
 from repro.specs.conventions import WORDS, Convention, Explanations
@@ -14,7 +14,7 @@ from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.provenance import Sources, variant_sources
 from repro.specs.spec import Claim, RuledOut
 
-_SAME_SIZES = (Normalise, RandomFlip, Resize, Shuffle)  # steps that change no number of samples
+_SAME_SIZES = (Shuffle, *PIXEL_STEPS)  # steps that change no number of samples
 _WITHOUT_EFFECT = frozenset({"method", "rounding", "order"})  # settings that change no number of samples
 _LAYER_SIZES = ("filters", "kernel", "units", "padding", "stride", "bias")
 

@@ -7,10 +7,8 @@ from collections.abc import Iterator
 
 from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.step_kinds import (
+    PIXEL_STEPS,
     CopySplit,
-    Normalise,
-    RandomFlip,
-    Resize,
     Shuffle,
     SplitByUsage,
     SplitFraction,
@@ -179,7 +177,7 @@ def _puts_rows_into_two(steps: tuple[Step, ...]) -> bool:
 def _fractions(case: Case, variant: str) -> Iterator[Finding]:
     """A cut by a fraction shows in the printed sizes of its two parts, whatever was cut."""
     steps = case.steps(variant)
-    harmless = (Shuffle, Resize, Normalise, RandomFlip)
+    harmless = (Shuffle, *PIXEL_STEPS)
     stated = _stated(case, variant)
     for index, step in enumerate(steps):
         if not isinstance(step, SplitFraction) or not all(isinstance(s, harmless) for s in steps[index + 1 :]):

@@ -11,7 +11,8 @@ from fer_jax.vocabulary.custom_layer import Custom, own_modules
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import every_layer, parameter_count, shapes_by_name
 from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
-from fer_jax.vocabulary.step_kinds import check_steps, step_names
+from fer_jax.vocabulary.split_plan import check_steps
+from fer_jax.vocabulary.step_kinds import step_names
 from repro.runs.plan import settings_sha256
 from repro.specs.claim_tables import ClaimTable, Curve
 from repro.specs.claims import Claim

@@ -56,7 +56,9 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The dataset of a run: its samples and samples per emotion as imported. `steps` holds the sample count of each
     split after each data step. duplicates_version: version of the search (`fer_jax.duplicates.search`) that the steps
-    relied on, if any did. notes: what the import guessed, changed or left out; empty in older records."""
+    relied on, if any did. image_size: of the stored samples. standardised: mean and deviation of the samples, if the
+    network's input is (pixel - mean) / deviation. notes: what the import guessed, changed or left out; empty in older
+    records."""
 
     name: str
     fingerprint: str
@@ -67,6 +69,7 @@ class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     splits: dict[str, SplitRows]
     steps: tuple[tuple[str, dict[str, int]], ...]
     duplicates_version: int | None = None
+    standardised: tuple[float, float] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -99,7 +102,7 @@ class Ranking(msgspec.Struct, frozen=True, kw_only=True):
     auc_micro: float | None
 
 
-class Best(msgspec.Struct, frozen=True, kw_only=True):
+class Best(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The best epoch on a split that was evaluated after every epoch: that of the highest accuracy, or that of the
     least loss if the run reports such an epoch. loss: None in the first case."""
 

@@ -224,6 +224,7 @@ def network_of(plan: RunPlan, prepared: Prepared) -> Network:
         subtract=prepared.subtract,
         divide=prepared.divide,
         random_flip=prepared.random_flip,
+        pipeline=prepared.pipeline,
     )
 
 

@@ -20,7 +20,8 @@ from fer_jax.vocabulary.custom_layer import expand
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import Layer, layer_names
 from fer_jax.vocabulary.settings import Training
-from fer_jax.vocabulary.step_kinds import StepError, check_steps, step_names
+from fer_jax.vocabulary.split_plan import check_steps
+from fer_jax.vocabulary.step_kinds import StepError, step_names
 from repro.specs.accepted import explain
 from repro.specs.bounds import DEEPEST, exceeded, has_endless_key
 from repro.specs.claim_checks import claim_mistakes

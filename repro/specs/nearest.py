@@ -14,6 +14,7 @@ _RESIDUAL = '`layer = "residual"` with a `body` and a `shortcut`'
 _NONE = "nothing: there is no attention and no recurrence"
 _SMOOTH = '`function = "swish"` or "gelu", which are smooth and pass negative values too'
 _CROSS = '`kind = "cross_entropy"`'
+_AFFINE = '`step = "random_affine"`'
 _ROTATED = '`step = "augment_copies"` with rotations, or `step = "random_flip"`'
 _TABLES: dict[str, dict[str, str]] = {
     "layer": {
@@ -84,13 +85,19 @@ _TABLES: dict[str, dict[str, str]] = {
         "plateau reducelronplateau": '`schedule = "reduce_on_plateau"`',
     },
     "step": {
-        "randomrotation randomrotate rotate rotation augment augmentation": _ROTATED,
-        "randomcrop crop randomerasing erase cutout zoom shear shift mixup jitter": _ROTATED,
+        "augment augmentation": _ROTATED,
+        "randomrotation randomrotate rotate rotation zoom shear shift randomtranslation randomzoom": _AFFINE,
+        "crop centercrop": '`step = "random_crop"`',
+        "erase erasing cutout": '`step = "random_erasing"`',
+        "jitter colorjitter randombrightness randomcontrast brightness contrast": '`step = "random_jitter"`',
+        "tencrop fivecrop testtimeaugmentation tta": '`step = "average_views"`',
         "flip horizontalflip": '`step = "random_flip"`, or `step = "augment_copies"`',
         "split traintestsplit kfold stratifiedsplit stratifiedkfold": '`step = "split_fraction"`',
-        "standardise standardize rescale scale normalize": '`step = "normalise"`',
-        "oversample oversampling upsample": '`step = "repeat_class"`',
-        "histogramequalization clahe equalize": "nothing: there is no equalisation of histograms",
+        "rescale scale normalize": '`step = "normalise"`',
+        "standardize featurewisecenter samplewisecenter": '`step = "standardise"`',
+        "oversample oversampling": '`step = "repeat_class"`',
+        "histogramequalization clahe equalize equalizehist": '`step = "equalise_histogram"`',
+        "enlarge upscale upsample": '`step = "resize"` with `method = "bilinear"` or "bicubic"',
         "dedup deduplicate dropduplicates": '`step = "drop_repeats"`, or `step = "drop_same_pictures"`',
     },
     "kernel_init": {

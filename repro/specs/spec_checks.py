@@ -13,7 +13,8 @@ from fer_jax.vocabulary.custom_layer import NO_HASH, Custom, source_trouble
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import LayerError, every_layer, output_shapes
 from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables
-from fer_jax.vocabulary.step_kinds import StepError, check_steps
+from fer_jax.vocabulary.split_plan import check_steps
+from fer_jax.vocabulary.step_kinds import StepError
 from repro.specs.accepted import keys_of
 from repro.specs.mistakes import Mistake
 from repro.specs.spec import PaperSpec, Provenance

@@ -9,10 +9,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.data.steps import resized
+from fer_jax.data.steps import with_other_pixels
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Training
-from fer_jax.vocabulary.step_kinds import Resize, Step, follow_steps
+from fer_jax.vocabulary.split_plan import follow_steps
+from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Normalise, Resize, Step
 from repro.runs.network_files import holders, network_folder, network_record, training_command
 from repro.runs.records import (
     RECORD_NAME,
@@ -72,19 +73,19 @@ class TrainedNetwork(RunNetwork):
     variables: dict[str, Any]
 
     @property
-    def resizes(self) -> tuple[Resize, ...]:
-        """The steps between faces of `size` and the network, which subtracts and divides itself."""
-        return resizes_of(self.steps)
+    def pixel_steps(self) -> tuple[Resize | EqualiseHistogram, ...]:
+        """The steps between faces of `size` and the network, which crops, subtracts and divides itself."""
+        return pixel_steps_of(self.steps)
 
     def prepared(self, faces_NHW: np.ndarray) -> np.ndarray:
-        """uint8 faces (N, size, size) as input for the network, (N, image_size, image_size)."""
-        for step in self.resizes:
-            faces_NHW = resized(step, faces_NHW)
+        """uint8 faces (N, size, size) as samples of the network, (N, stored_size, stored_size)."""
+        for step in self.pixel_steps:
+            faces_NHW = with_other_pixels(step, faces_NHW)
         return faces_NHW
 
 
-def resizes_of(steps: tuple[Step, ...]) -> tuple[Resize, ...]:
-    return tuple(step for step in steps if isinstance(step, Resize))
+def pixel_steps_of(steps: tuple[Step, ...]) -> tuple[Resize | EqualiseHistogram, ...]:
+    return tuple(step for step in steps if isinstance(step, Resize | EqualiseHistogram))
 
 
 def evaluated_split(record: RunRecord) -> str | None:
@@ -174,12 +175,15 @@ def load_trained(folder: Path) -> TrainedNetwork:
     """
     run, settings = _opened(folder)
     steps, image_size = follow_steps(run.steps, run.size)
+    fixed = (steps.normalise.subtract, steps.normalise.divide) if isinstance(steps.normalise, Normalise) else (0.0, 1.0)
+    subtract, divide = run.record.data.standardised or fixed
     network = Network(
         layers=settings.model.layers,
         training=settings.training,
         image_size=image_size,
-        subtract=steps.normalise.subtract if steps.normalise else 0.0,
-        divide=steps.normalise.divide if steps.normalise else 1.0,
+        subtract=subtract,
+        divide=divide,
+        pipeline=steps.pipeline(),
     )
     variables = _read_variables(run.place, run.record, network)
     return TrainedNetwork(run.folder, run.place, run.record, run.size, run.steps, network, variables)
@@ -194,7 +198,8 @@ def _opened(folder: Path) -> tuple[RunNetwork, _UsedSettings]:
     except msgspec.ValidationError as error:
         raise RecordError(f"{folder / RECORD_NAME}: its settings are of another version ({error}); run again") from None
     steps = settings.data.steps
-    size = FER_SIZE if resizes_of(steps) else record.data.image_size
+    resizes = any(isinstance(step, Resize) for step in steps)
+    size = FER_SIZE if resizes else record.data.image_size
     return RunNetwork(folder, place, record, size, steps), settings
 
 

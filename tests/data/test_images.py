@@ -136,3 +136,17 @@ def test_rotate_in_steps_of_a_thirty_second_pixel(degrees):
 def test_flip_horizontal():
     noise = _pictures(48)["noise"][:5]
     np.testing.assert_array_equal(images.flip_horizontal(noise), np.stack([cv2.flip(image, 1) for image in noise]))
+
+
+def test_equalised_histograms_are_those_of_opencv():
+    random = np.random.default_rng(0)
+    stack = np.concatenate(
+        [
+            random.integers(30, 90, (20, 48, 48)),
+            random.normal(100, 30, (20, 48, 48)).clip(0, 255),
+            np.full((1, 48, 48), 7),
+            np.arange(48 * 48).reshape(1, 48, 48) % 2 * 200,
+        ]
+    ).astype(np.uint8)
+    expected = np.stack([cv2.equalizeHist(image) for image in stack])
+    np.testing.assert_array_equal(images.equalise_histogram(stack), expected)

@@ -6,10 +6,13 @@ import pytest
 from fer_jax.data import images
 from fer_jax.data.faces import OFFICIAL_COUNTS, USAGES, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.augmentations import RandomCrop, Standardise
+from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     CopySplit,
     DropSplit,
+    EqualiseHistogram,
     FlipHorizontal,
     MergeSplits,
     Normalise,
@@ -24,7 +27,6 @@ from fer_jax.vocabulary.step_kinds import (
     SplitLast,
     Step,
     StepError,
-    check_steps,
     step_names,
 )
 
@@ -316,3 +318,31 @@ def test_check_steps_says_what_apply_steps_does():
     prepared = apply_steps(_faces(size=48), steps, 0)
     assert (tuple(prepared.splits), prepared.image_size) == check_steps(steps)
     assert [name for name, _ in prepared.log] == list(step_names(steps))
+
+
+def test_standardise_by_the_samples_of_a_split():
+    """After resizing, of the split as it is then; the same whatever is done to other splits."""
+    faces = _faces()
+    prepared = apply_steps(faces, (BY_USAGE, Resize(size=3), Standardise()), 0)
+    pixels = prepared.splits["train"].images.astype(np.float64)
+    assert prepared.is_measured
+    assert prepared.subtract == pytest.approx(pixels.mean(), rel=1e-12)
+    assert prepared.divide == pytest.approx(pixels.std() + 1e-6, rel=1e-12)
+    own = apply_steps(faces, (BY_USAGE, Standardise(of="image")), 0)
+    assert (own.subtract, own.divide, own.is_measured, own.pipeline.standardise) == (0.0, 1.0, False, "keras")
+
+
+def test_a_crop_leaves_the_samples_alone_and_changes_the_size_of_the_input():
+    faces = _faces()
+    steps = (BY_USAGE, Resize(size=9, method="bicubic", form="pillow"), RandomCrop(size=4))
+    prepared = apply_steps(faces, steps, 0)
+    assert (prepared.image_size, prepared.pipeline.stored_size) == (4, 9)
+    assert {part.images.shape[1:] for part in prepared.splits.values()} == {(9, 9)}
+    assert check_steps(steps, 6)[1] == 4
+
+
+def test_equalise_histogram_of_some_splits():
+    faces = _faces()
+    faces = faces.changed(images=faces.images // 8 + 50)
+    prepared = apply_steps(faces, (BY_USAGE, EqualiseHistogram(splits=("train",))), 0)
+    assert prepared.splits["train"].images.max() == 255 and prepared.splits["test"].images.max() < 90

@@ -63,7 +63,7 @@ def test_every_mistake_is_said_at_once_with_its_line(tmp_path):
         ('"sgd"', '"AdaDelta"', 'nearest: `optimizer = "rmsprop"`'),
         ('"cross_entropy"', '"categorical_crossentropy"', '`kind = "cross_entropy"`'),
         ('"constant"', '"StepLR"', '`schedule = "step"`'),
-        ('step = "resize"', 'step = "random_crop"', "augment_copies"),
+        ('step = "resize"', 'step = "RandomRotation"', "random_affine"),
         ("kernel = 3", 'kernel = 3\nkernel_init = { kind = "kaiming_uniform" }', '`kind = "he_normal"`'),
     ],
 )

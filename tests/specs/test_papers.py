@@ -12,7 +12,7 @@ import pytest
 
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import output_shapes, parameter_count
-from fer_jax.vocabulary.step_kinds import check_steps
+from fer_jax.vocabulary.split_plan import check_steps
 from repro.specs.accepted import keys_of, members_of
 from repro.specs.catalog import TEMPLATE, find_paper, paper_files, papers_folder
 from repro.specs.decode import IMAGE_SIZE, LoadedSpec, load_spec

@@ -6,6 +6,7 @@ import pytest
 from fer_jax.data.faces import EMOTIONS, Faces
 from fer_jax.data.steps import apply_steps
 from fer_jax.vocabulary.settings import ReduceOnPlateau
+from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     CopySplit,
@@ -24,7 +25,6 @@ from fer_jax.vocabulary.step_kinds import (
     SplitFraction,
     SplitLast,
     StepError,
-    check_steps,
 )
 from repro.specs.catalog import all_papers, find_paper
 from repro.specs.protocols import (

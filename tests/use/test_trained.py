@@ -16,6 +16,9 @@ from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder
 from repro.runs.records import RECORD_NAME, RecordError, read_record, write_record
 from repro.use.classifier import Classifier
+from repro.use.export.errors import ExportError
+from repro.use.export.onnx_file import make_model
+from repro.use.temperature import Uncalibrated
 from repro.use.trained import find_trained, load_trained
 
 
@@ -108,3 +111,41 @@ def test_what_cannot_be_used_is_named_with_the_command_that_trains_it(results, t
         RecordError, match=r"came without their networks; `repro run ./tiny.toml .*--with-network` trains one"
     ):
         find_trained(tmp_path, paper="tiny")
+
+
+PICTURES = """
+[[data.steps]]
+step = "equalise_histogram"
+{assumed}
+[[data.steps]]
+step = "random_crop"
+size = 10
+{assumed}
+[[data.steps]]
+step = "standardise"
+{assumed}
+[[data.steps]]
+step = "average_views"
+views = "ten_crops"
+{assumed}
+"""
+
+
+def test_a_network_with_crops_views_statistics_and_averaged_weights_answers_as_its_run(tmp_path, make_tiny_paper):
+    """The statistics are those of the record, the weights the averaged ones; faces are new only in where they are from."""
+    paper = make_tiny_paper(tmp_path, epochs=2)
+    assumed = 'provenance = [{ kind = "assumed", reason = "a test" }]'
+    text = paper.read_text().replace('report = "best"', 'report = "best"\naverage_weights = 0.9')
+    before, _, after = text.partition('[[data.steps]]\nstep = "normalise"\n' + assumed)
+    paper.write_text(before + PICTURES.format(assumed=assumed) + after)
+    train(paper, tmp_path / "results")
+    (folder,) = run_folders(tmp_path / "results")
+    trained = load_trained(folder)
+    assert (trained.size, trained.network.stored_size, trained.network.image_size) == (48, 12, 10)
+    assert trained.record.data.standardised == (trained.network.subtract, trained.network.divide)
+    faces = open_dataset("synthetic").faces
+    test = faces.take(faces.usage == 2)
+    predicted = Classifier(trained)(test.images).argmax(1)
+    assert (predicted == test.labels).mean() == pytest.approx(trained.record.metrics["test"].accuracy, abs=1e-12)
+    with pytest.raises(ExportError, match=r"equalised histograms and the mean over views; use `repro predict`"):
+        make_model(trained, Uncalibrated("a test"))

@@ -163,6 +163,7 @@ def _make_optimizer(network: Network) -> Any:
         return keras.optimizers.SGD(settings.learning_rate, settings.momentum, settings.nesterov)
     if isinstance(settings, Adam):
         return keras.optimizers.Adam(settings.learning_rate, settings.b1, settings.b2, settings.epsilon)
+    assert isinstance(settings, RmsProp), "`make_workload` lets no others through"
     return keras.optimizers.RMSprop(settings.learning_rate, settings.decay, settings.momentum, settings.epsilon)
 
 

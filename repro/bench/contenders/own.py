@@ -9,7 +9,8 @@ import jax
 import numpy as np
 
 from fer_jax.machine.devices import choose_devices, peak_memory_bytes
-from fer_jax.train.engine import Engine, TrainState
+from fer_jax.train.engine import Engine
+from fer_jax.train.states import TrainState
 from repro.bench.contenders import complete_batches
 from repro.bench.workload import Workload
 

@@ -206,6 +206,7 @@ def _make_optimizer(module: TorchNetwork, training: Training, *, capturable: boo
     if isinstance(settings, Adam):
         betas = settings.b1, settings.b2
         return torch.optim.Adam(groups, rate, betas, settings.epsilon, fused=True, capturable=capturable)
+    assert isinstance(settings, RmsProp), "`make_workload` lets no others through"
     return torch.optim.RMSprop(
         groups, rate, settings.decay, settings.epsilon, momentum=settings.momentum, foreach=True, capturable=capturable
     )

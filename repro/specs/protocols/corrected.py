@@ -2,7 +2,8 @@
 
 official: the dataset's own splits. Training trains, PublicTest selects (the epoch and the learning rate, if the paper
     selects anything), PrivateTest gives the accuracy. Of the paper's steps, those that change images and those that
-    copy training samples stay. Random flips stay in training only.
+    copy training samples stay. What is drawn at random stays in training only; views are averaged over in every
+    evaluated split; statistics for a standardisation are of the training samples.
 clean: `official` with duplicates removed. Training samples that show the same image as an evaluated sample are left
     out, and so are PublicTest samples that show an image of PrivateTest. Of repeats within an evaluated split the first
     is kept. All PrivateTest samples are also predicted, as split `test_all`, so that the protocols can be compared
@@ -15,12 +16,24 @@ from __future__ import annotations
 
 import msgspec
 
+from fer_jax.vocabulary.augmentations import (
+    AverageViews,
+    CutMix,
+    Mixup,
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomJitter,
+    RandomResizedCrop,
+    Standardise,
+)
 from fer_jax.vocabulary.settings import ReduceOnPlateau
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     DropRepeats,
     DropSamePictures,
     DropUnrelated,
+    EqualiseHistogram,
     Normalise,
     RandomFlip,
     RepeatClass,
@@ -104,14 +117,26 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the parts that existed -> the part it changed
     for step in reversed(steps):
         match step:
-            case Resize(splits=splits):
+            case Resize(splits=splits) | EqualiseHistogram(splits=splits):
                 if not splits or trained & set(splits):
                     kept.append(msgspec.structs.replace(step, splits=()))
-            case RandomFlip(splits=splits):
-                if "train" in splits:
+            case (
+                RandomFlip(splits=splits)
+                | RandomCrop(splits=splits)
+                | RandomResizedCrop(splits=splits)
+                | RandomAffine(splits=splits)
+                | RandomJitter(splits=splits)
+                | RandomErasing(splits=splits)
+            ):
+                # A crop that leaves the training samples alone still decides the size of the network's input.
+                if "train" in splits or isinstance(step, RandomCrop | RandomResizedCrop):
                     kept.append(msgspec.structs.replace(step, splits=("train",)))
-            case Normalise():
+            case Normalise() | Mixup() | CutMix():
                 kept.append(step)
+            case Standardise():
+                kept.append(msgspec.structs.replace(step, from_split="train"))
+            case AverageViews():
+                kept.append(msgspec.structs.replace(step, splits=()))
             case (
                 RepeatClass(split=split) | AugmentCopies(split=split) | Shuffle(split=split) | DropRepeats(split=split)
             ):

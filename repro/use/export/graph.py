@@ -13,26 +13,37 @@ from fer_jax.data.images import area_sums
 from fer_jax.network.model import hidden_layers, output_activation
 from fer_jax.vocabulary.layers import ordinal_names
 from fer_jax.vocabulary.network import Network
-from fer_jax.vocabulary.step_kinds import Resize
+from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Resize
+from repro.use.export.errors import ExportError
 from repro.use.export.nodes import Graph, add_layers
 
 FACES, PROBABILITIES = "faces", "probabilities"  # the names of the input and of the output
 
 
 def network_graph(
-    network: Network, variables: dict[str, Any], size: int, resizes: tuple[Resize, ...], temperature: float = 1.0
+    network: Network,
+    variables: dict[str, Any],
+    size: int,
+    steps: tuple[Resize | EqualiseHistogram, ...],
+    temperature: float = 1.0,
 ) -> onnx.GraphProto:
     """From "faces", uint8 (N, size, size), to "probabilities", float32 (N, 7) in the order of EMOTIONS.
 
     Args:
         variables: ``{"params": ..., "batch_stats": ...}``, arrays in the canonical form.
-        resizes: applied to the faces first, in order; the last gives the size `network.image_size`.
+        steps: applied to the faces first, in order; the last gives the size `network.stored_size`.
         temperature: by which the logarithms of the probabilities are divided.
+
+    Raises ExportError for what a graph here does not compute: other resizing than by area, equalised histograms, images
+    standardised one by one, and means over views.
     """
+    resizes = tuple(step for step in steps if isinstance(step, Resize) and step.method == "area")
+    _check_exportable(network, len(resizes) == len(steps))
     graph = Graph(variables)
     x, pixels = FACES, size
     for name, step in zip(ordinal_names("resize" for _ in resizes), resizes, strict=True):
         x, pixels = _shrink(graph, name, x, step, pixels), step.size
+    x, pixels = _middle(graph, x, pixels, network.image_size), network.image_size
     x = _normalise(graph, x, network)
     x = add_layers(graph, hidden_layers(network.layers), x, (pixels, pixels, 1))
     _probabilities(graph, x, output_activation(network.layers), temperature)
@@ -45,9 +56,28 @@ def network_graph(
     )
 
 
+def _check_exportable(network: Network, only_shrinks: bool) -> None:
+    missing = [] if only_shrinks else ["resizing other than by area, or equalised histograms"]
+    missing += ["the standardisation of each image"] if network.pipeline.standardise else []
+    missing += ["the mean over views"] if network.pipeline.views else []
+    if missing:
+        raise ExportError(f"an ONNX file cannot hold {' and '.join(missing)}; use `repro predict` or `repro serve`")
+
+
+def _middle(graph: Graph, x: str, pixels: int, size: int) -> str:
+    """`fer_jax.train.augment.middle`: the part of the faces that a network with a random crop sees."""
+    if pixels == size:
+        return x
+    start = round((pixels - size) / 2)
+    ends = [
+        graph.constant(f"middle.{name}", [at] * 2, np.int64) for name, at in (("from", start), ("to", start + size))
+    ]
+    return graph.add("middle", "Slice", x, *ends, graph.constant("middle.axes", [1, 2], np.int64))
+
+
 def _shrink(graph: Graph, name: str, x: str, step: Resize, size: int) -> str:
-    """`fer_jax.data.steps.resized` of faces of this size: the same sums in double precision in the same order, so that
-    values at the border of two gray levels round to the same side."""
+    """`fer_jax.data.steps.with_other_pixels` of faces of this size: the same sums in double precision in the same
+    order, so that values at the border of two gray levels round to the same side."""
     row_taps, column_taps, factor = area_sums(size, size, step.size)
     x = graph.add(f"{name}.double", "Cast", x, to=TensorProto.DOUBLE)
     for along, axis, taps in (("columns", 2, column_taps), ("rows", 1, row_taps)):

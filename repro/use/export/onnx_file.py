@@ -49,7 +49,7 @@ def make_model(trained: TrainedNetwork, temperature: Temperature) -> onnx.ModelP
     Input "faces": uint8 (N, size, size), 0 black to 255 white. Output "probabilities": float32 (N, 7), in the order of
     the metadata entry "labels".
     """
-    graph = network_graph(trained.network, trained.variables, trained.size, trained.resizes, temperature.value)
+    graph = network_graph(trained.network, trained.variables, trained.size, trained.pixel_steps, temperature.value)
     model = helper.make_model(
         graph,
         producer_name=PRODUCER,
@@ -127,9 +127,12 @@ def write_onnx(path: Path, trained: TrainedNetwork, temperature: Temperature) ->
 
 
 def keep_onnx(trained: TrainedNetwork, temperature: Temperature) -> None:
-    """Write the network beside its checkpoints, for `repro.use.opened`. A folder that cannot be written to is no
-    error: the network is then opened by JAX again."""
-    content = make_model(trained, temperature).SerializeToString(deterministic=True)
+    """Write the network beside its checkpoints, for `repro.use.opened`. A folder that cannot be written to, or a
+    network that cannot be exported, is no error: the network is then opened by JAX again."""
+    try:
+        content = make_model(trained, temperature).SerializeToString(deterministic=True)
+    except ExportError:
+        return
     about = KeptOnnx(
         file_sha256=hashlib.sha256(content).hexdigest(),
         network_sha256=trained.record.network_sha256,

@@ -16,7 +16,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from fer_jax.data.steps import resized
+from fer_jax.data.steps import with_other_pixels
 from fer_jax.network.backends import NhwcBackend
 from fer_jax.network.model import build, hidden_layers, output_activation
 from fer_jax.train.losses import probabilities
@@ -85,7 +85,7 @@ def test_the_probabilities_of_the_papers_networks(paper):
     network = network_of(spec.model.layers, PAPERS[paper])
     variables = variables_of(network)
     images = faces(5, 48)
-    shrunk = functools.reduce(lambda pictures, step: resized(step, pictures), resizes, images)
+    shrunk = functools.reduce(lambda pictures, step: with_other_pixels(step, pictures), resizes, images)
     pixels = (shrunk.astype(np.float32) - network.subtract) / network.divide
     module = build(network.layers, backend=NhwcBackend())
     logits = jax.jit(functools.partial(module.apply, train=False))(variables, pixels)
@@ -119,7 +119,7 @@ def test_not_one_pixel_differs_after_resizing(size, sizes, rounding):
     graph.output.append(helper.make_tensor_value_info(last, onnx.TensorProto.UINT8, ["N", sizes[-1], sizes[-1]]))
     found = run(graph, images, last)
     np.testing.assert_array_equal(
-        found, functools.reduce(lambda pictures, step: resized(step, pictures), resizes, images)
+        found, functools.reduce(lambda pictures, step: with_other_pixels(step, pictures), resizes, images)
     )
 
 

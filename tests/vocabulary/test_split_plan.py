@@ -1,12 +1,27 @@
 """The vocabulary of data steps: decoding, names, and the faults that are found without data."""
 
+import re
+
 import msgspec
 import numpy as np
 import pytest
 
 from fer_jax.data.faces import EMOTIONS, USAGES, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.augmentations import (
+    AverageViews,
+    CutMix,
+    InputPipeline,
+    Mixup,
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomJitter,
+    RandomResizedCrop,
+    Standardise,
+)
 from fer_jax.vocabulary.layers import ordinal_names
+from fer_jax.vocabulary.split_plan import check_steps, follow_steps
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     CopySplit,
@@ -25,7 +40,6 @@ from fer_jax.vocabulary.step_kinds import (
     SplitLast,
     Step,
     StepError,
-    check_steps,
     step_names,
 )
 
@@ -54,6 +68,17 @@ WRONG_NAMES_AND_SIZES = {
     "pixels after normalise": ((LAST, Normalise(), Resize(size=3)), 2, "before `normalise`"),
     "flip unknown": ((RandomFlip(splits=("tset",)), LAST), 0, "no split 'tset' here; there are: test, train"),
     "flip twice": ((LAST, RandomFlip(), RandomFlip()), 2, "split 'train' has a `random_flip` already"),
+    "crop": ((LAST, RandomCrop(size=7)), 1, "a crop of 7 pixels is larger than the images, which have 6: lower `size`"),
+    "padded crop": ((LAST, RandomCrop(size=7, padding=2)), 1, "(`padding` is for the named splits; the others need"),
+    "two crops": ((LAST, RandomCrop(size=4), RandomResizedCrop(size=4)), 2, "there is a random crop already"),
+    "crop of a split that is not there": ((LAST, RandomCrop(size=4, splits=("all",))), 1, "no split 'all' here"),
+    "resize after a crop": ((LAST, RandomCrop(size=4), Resize(size=3)), 2, "must come before `random_crop`"),
+    "jitter after normalise": ((LAST, Normalise(), RandomJitter()), 2, "must come before `normalise`"),
+    "two standards": ((LAST, Normalise(), Standardise()), 2, "`normalise` or `standardise` may be used only once"),
+    "standard of nothing": ((LAST, Standardise(from_split="all")), 1, "no split 'all' here"),
+    "two mixings": ((LAST, Mixup(), CutMix()), 2, "`mixup` or `cutmix` may be used only once"),
+    "crops of nothing": ((LAST, AverageViews(views="ten_crops")), 1, "add `random_crop` with a size below 6"),
+    "views of train": ((LAST, AverageViews(views="flips", splits=("train",))), 1, "training samples have no views"),
     "no train": ((RenameSplit(from_split="all", into="test"),), 0, "they end with: test"),
     "no evaluation": ((Shuffle(), RenameSplit(from_split="all", into="train")), 1, "they end with: train"),
 }
@@ -116,3 +141,41 @@ def test_decoding():
 def test_decoding_refuses(row, message):
     with pytest.raises(msgspec.ValidationError, match=message):
         msgspec.convert(row, Step)
+
+
+def test_what_the_device_does_follows_from_the_steps():
+    affine, erase, views = RandomAffine(rotation=5.0), RandomErasing(), AverageViews(views="ten_crops")
+    steps = (
+        LAST,
+        Resize(size=8, method="bilinear"),
+        RandomCrop(size=5),
+        affine,
+        erase,
+        Normalise(),
+        erase,
+        views,
+        Mixup(),
+    )
+    plan, size = follow_steps(steps, 6)
+    assert size == 5 and plan.sizes == {"test": 8, "train": 8}
+    assert plan.pipeline() == InputPipeline(
+        stored_size=8, before=(RandomCrop(size=5), affine, erase), after=(erase,), mixing=Mixup(), views=views
+    )
+    assert follow_steps((LAST, Standardise(of="image", form="tensorflow")), 6)[0].pipeline() == InputPipeline(
+        standardise="tensorflow"
+    )
+    assert follow_steps((LAST, Normalise(), RandomFlip()), 6)[0].pipeline() == InputPipeline()
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"step": "random_affine", "zoom": [1.1, 0.9]}, "`zoom` must rise, not fall from 1.1 to 0.9"),
+        ({"step": "random_resized_crop", "size": 4, "scale": [0.0, 1.0]}, "> 0"),
+        ({"step": "random_erasing", "probability": 1.5}, "<= 1"),
+        ({"step": "mixup", "alpha": 0.0}, "> 0"),
+    ],
+)
+def test_settings_out_of_range(settings, message):
+    with pytest.raises(msgspec.ValidationError, match=re.escape(message)):
+        msgspec.convert(settings, Step)

@@ -1,0 +1,151 @@
+"""Random steps, mixing and views in whole runs: the same after an interruption, on several devices, side by side."""
+
+import json
+from dataclasses import replace
+
+import jax
+import numpy as np
+import pytest
+
+from fer_jax.train.batches import evaluation_batches
+from fer_jax.train.checkpoint import Checkpoints
+from fer_jax.train.engine import Engine
+from fer_jax.train.loop import SeedData, fit, fit_seeds
+from fer_jax.vocabulary.augmentations import (
+    AverageViews,
+    CutMix,
+    InputPipeline,
+    Mixup,
+    RandomAffine,
+    RandomCrop,
+    RandomErasing,
+    RandomJitter,
+)
+from fer_jax.vocabulary.settings import Loss
+
+CPU = jax.devices("cpu")
+CROP = RandomCrop(size=10, padding=1)
+PIPELINES = {
+    "crops": InputPipeline(
+        stored_size=12,
+        before=(
+            CROP,
+            RandomAffine(rotation=10.0, zoom=(0.9, 1.1), probability=0.5, splits=("train", "validation")),
+            RandomJitter(brightness=(0.7, 1.3), contrast=(0.7, 1.3)),
+        ),
+        after=(RandomErasing(splits=("train", "validation")),),
+        mixing=Mixup(),
+        views=AverageViews(views="ten_crops"),
+    ),
+    "cutmix": InputPipeline(standardise="tensorflow", mixing=CutMix(), views=AverageViews(views="flips")),
+}
+FLIPS = {"train": 0.5}
+WEIGHTED = Loss(kind="cross_entropy", class_weights=(1.0, 2.0, 1.0, 0.5, 1.0, 1.0, 1.0), class_weights_mean="weights")
+
+
+@pytest.fixture
+def splits(tiny_faces):
+    return {"train": tiny_faces(203), "validation": tiny_faces(101, usage=1), "test": tiny_faces(60, usage=2)}
+
+
+@pytest.fixture
+def network(tiny_network):
+    def make(name, **settings):
+        made = tiny_network(random_flip=FLIPS, **settings)
+        pipeline = PIPELINES[name]
+        return replace(made, pipeline=pipeline, image_size=10 if pipeline.stored_size else 12)
+
+    return make
+
+
+def figures(result):
+    per_epoch = [
+        [e["train"]["loss"], e["train"]["accuracy"], e["splits"]["validation"]["loss"]] for e in result.history
+    ]
+    return np.array([*np.ravel(per_epoch), *(m["loss"] for m in result.metrics.values())])
+
+
+@pytest.mark.parametrize("name", PIPELINES)
+def test_on_four_devices_and_beside_another_seed(network, splits, name):
+    """Batches of 30 on four devices are filled up, and the last batch is incomplete."""
+    made = network(name, batch_size=30, loss=WEIGHTED, epochs=1)
+    splits = {name: splits[name] for name in ("train", "validation")}
+    one, four = (fit(made, splits, seed=3, devices=CPU[:n]) for n in (1, 4))
+    np.testing.assert_allclose(figures(four), figures(one), atol=2e-5, rtol=0)
+    together = fit_seeds(made, [SeedData(3, splits), SeedData(4, splits)], devices=CPU[:1])
+    np.testing.assert_allclose(figures(together[0]), figures(one), atol=1e-4, rtol=0)
+    assert (figures(together[1]) != figures(together[0])).all()
+
+
+class Killed(Exception):
+    pass
+
+
+def test_interrupted_and_resumed(network, splits, tmp_path):
+    made = network("crops", epochs=2)
+    whole = fit(made, splits, seed=1, devices=CPU[:1])
+
+    def stop(progress):
+        raise Killed
+
+    checkpoints = Checkpoints(tmp_path)
+    with pytest.raises(Killed):
+        fit(made, splits, seed=1, devices=CPU[:1], checkpoints=checkpoints, report=stop)
+    checkpoints.close()
+    checkpoints = Checkpoints(tmp_path)
+    resumed = fit(made, splits, seed=1, devices=CPU[:1], checkpoints=checkpoints)
+    checkpoints.close()
+    assert json.dumps(resumed.history) == json.dumps(whole.history)
+    jax.tree.map(np.testing.assert_array_equal, resumed.state, whole.state)
+    for name in splits:
+        np.testing.assert_array_equal(resumed.predictions[name]["probability"], whole.predictions[name]["probability"])
+
+
+def test_evaluation_takes_the_middle_or_the_mean_over_views(network, splits):
+    """By answers to each crop alone, given to a network without crops."""
+    cropping = replace(network("crops").pipeline, before=(CROP,), after=())
+    made = replace(network("crops"), pipeline=cropping)
+    plain = replace(made, pipeline=InputPipeline())
+    images, labels = splits["test"].images, splits["test"].labels
+
+    def answers(which, images, split):
+        engine = Engine(which, CPU[:1])
+        data = engine.put_rows(images, labels)
+        return engine.predict(engine.init_state(0), data, evaluation_batches(60, 32), split, 1)[0]
+
+    corners = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]
+    cut = [images[:, y : y + 10, x : x + 10] for y, x in corners]
+    each = [answers(plain, pixels, "") for pixels in (*cut, *(one[..., ::-1] for one in cut))]
+    np.testing.assert_allclose(answers(made, images, "test"), np.mean(each, axis=0), atol=1e-6)
+    middle = replace(made, pipeline=replace(cropping, views=None))
+    np.testing.assert_allclose(answers(middle, images, "test"), each[4], atol=1e-6)
+    only = replace(made, pipeline=replace(cropping, views=AverageViews(views="flips", splits=("validation",))))
+    np.testing.assert_allclose(answers(only, images, "test"), each[4], atol=1e-6)
+    np.testing.assert_allclose(answers(only, images, "validation"), (each[4] + each[9]) / 2, atol=1e-6)
+
+
+def test_an_evaluated_split_is_drawn_anew_in_every_epoch(network, splits):
+    engine = Engine(replace(network("crops"), pipeline=replace(PIPELINES["crops"], views=None)), CPU[:1])
+    state, data = engine.init_state(0), engine.put_rows(splits["validation"].images, splits["validation"].labels)
+
+    def answers(split, epoch, batch):
+        return engine.predict(state, data, evaluation_batches(101, batch), split, epoch)[0]
+
+    np.testing.assert_allclose(answers("validation", 1, 32), answers("validation", 1, 101), atol=1e-6)
+    assert (answers("validation", 1, 32) != answers("validation", 2, 32)).any()
+    np.testing.assert_array_equal(answers("test", 1, 32), answers("test", 2, 32))
+
+
+@pytest.mark.parametrize("form", ["keras", "tensorflow"])
+def test_each_image_is_standardised_by_itself(network, splits, form):
+    """Also one of a single gray level, whose deviation is 0."""
+    images = splits["test"].images.copy()
+    images[0] = 90
+    made = replace(network("cutmix"), pipeline=InputPipeline(standardise=form))
+    found = Engine(made, CPU[:1]).inputs
+    prepared = np.asarray(found.prepare(images, found.draw("test", jax.random.key(0), jax.random.key(1), 60)))
+    pixels = images.astype(np.float64)
+    mean, deviation = pixels.mean((1, 2), keepdims=True), pixels.std((1, 2), keepdims=True)
+    least = deviation + 1e-6 if form == "keras" else np.maximum(deviation, 1 / 12)
+    np.testing.assert_allclose(prepared, (pixels - mean) / least, atol=1e-4)
+    assert (prepared[0] == 0).all()
