@@ -131,9 +131,10 @@ def _resize(model: DraftedModel) -> Iterator[str]:
     if model.size is None or model.size == IMAGE_SIZE:
         return
     if model.size > IMAGE_SIZE:
+        reason = f"the input of {model.about} has {model.size} x {model.size} pixels; how it is enlarged is not known"
         yield (
-            f"# NOTE: the model takes {model.size} x {model.size} pixels; images are never enlarged here, so that the\n"
-            f"# network gets {IMAGE_SIZE} x {IMAGE_SIZE}.\n"
+            f'[[data.steps]]\nstep = "resize"\nsize = {model.size}\nmethod = "bilinear"\n'
+            f'provenance = [{{ kind = "assumed", reason = {_toml(reason)} }}]\n'
         )
         return
     reason = f"the input of {model.about} has {model.size} x {model.size} pixels"

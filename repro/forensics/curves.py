@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from fer_jax.data.faces import OFFICIAL_COUNTS
-from fer_jax.vocabulary.augmentations import Standardise
+from fer_jax.vocabulary.augmentations import CutMix, Mixup, RandomCrop, RandomResizedCrop, RandomStep, Standardise
 from fer_jax.vocabulary.layers import BatchNorm, Dropout, SpatialDropout, every_layer
 from fer_jax.vocabulary.settings import Loss
 from fer_jax.vocabulary.step_kinds import CopySplit, Normalise
@@ -150,11 +150,16 @@ def _excess(case: Case, evaluated: Claim, training: Claim) -> float:
     return least / error
 
 
+_DRAWN_IN_TRAINING = (RandomStep, RandomCrop, RandomResizedCrop, Mixup, CutMix)
+
+
 def _regularisers(case: Case, variant: str) -> list[str]:
     layers, training = case.layers(variant), case.training(variant)
+    drawn = [step for step in case.steps(variant) if isinstance(step, _DRAWN_IN_TRAINING)]
     layers = [named.layer for named in every_layer(layers)]
     rates = [layer.rate for layer in layers if isinstance(layer, Dropout | SpatialDropout) and layer.rate]
     found = [f"dropout of {max(rates):g}"] if rates else []
+    found += ["random changes of the training samples"] if drawn else []
     if training is not None:
         loss, optimizer = training.loss, training.optimizer
         found += [f"L2 of {loss.l2:g}"] if loss.l2 else []

@@ -10,10 +10,12 @@ import pytest
 from tiny_paper import load_tiny
 
 from fer_jax.train.batches import stretches
+from fer_jax.vocabulary.augmentations import AverageViews, Mixup, RandomAffine, RandomCrop, RandomErasing, Standardise
 from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool
 from fer_jax.vocabulary.settings import Adam, ReduceOnPlateau, RmsProp, Sgd
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
+    EqualiseHistogram,
     FlipHorizontal,
     Normalise,
     RandomFlip,
@@ -51,6 +53,13 @@ STEPS = (
     RandomFlip(),
     Normalise(),
     SplitByUsage(into={"train": ("Training",)}),
+    EqualiseHistogram(),
+    Standardise(),
+    RandomCrop(size=9),
+    RandomAffine(),
+    RandomErasing(),
+    Mixup(),
+    AverageViews(views="flips"),
 )
 
 
@@ -117,6 +126,9 @@ def _with(spec: Spec, layers: Any, steps: Any, training: Any) -> Spec:
     )
 
 
+RANGES = {"warmup_from", "zoom", "area", "ratio"}  # a range must rise
+
+
 def _changes(value: Any) -> list[Any]:
     """Copies of a setting, each with one value in it changed."""
     if isinstance(value, msgspec.Struct):
@@ -126,7 +138,7 @@ def _changes(value: Any) -> list[Any]:
                 try:
                     out.append(msgspec.structs.replace(value, **{name: new}))
                 except ValueError:  # settings that must go together; each is changed in another spec
-                    assert name in {"epochs", "steps", "evaluate_every_steps", "gamma", "over_classes", "warmup_from"}
+                    assert name in {*("epochs", "steps", "evaluate_every_steps", "gamma", "over_classes"), *RANGES}
         return out
     if isinstance(value, tuple):
         return [(*value[:i], new, *value[i + 1 :]) for i, item in enumerate(value) for new in _changes(item)]

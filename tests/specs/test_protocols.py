@@ -1,17 +1,20 @@
 """The honest protocols: which of a paper's steps stay, and that no row stands on two sides."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from fer_jax.data.faces import EMOTIONS, Faces
 from fer_jax.data.steps import apply_steps
-from fer_jax.vocabulary.settings import ReduceOnPlateau
+from fer_jax.vocabulary.augmentations import AverageViews, Mixup, RandomAffine, RandomCrop, RandomErasing, Standardise
+from fer_jax.vocabulary.settings import EarlyStopping, ReduceOnPlateau
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     CopySplit,
     DropRepeats,
     DropUnrelated,
+    EqualiseHistogram,
     FlipHorizontal,
     MergeSplits,
     Normalise,
@@ -198,3 +201,36 @@ def test_every_variant_of_every_paper_can_be_prepared_under_every_protocol(proto
     for paper in all_papers():
         for variant in paper.variant_names():
             check_steps(under_protocol(paper.resolve(variant), protocol).data.steps)
+
+
+def test_what_is_drawn_every_epoch_stays_in_training_alone():
+    """Views and statistics are moved to the splits of the protocol; a crop that only evaluates still sets the size."""
+    steps = (
+        EqualiseHistogram(splits=("all",)),
+        SplitFraction(fraction=0.9, into="train", rest="test"),
+        Resize(size=60, method="bicubic"),
+        RandomCrop(size=40, splits=("train", "test")),
+        RandomAffine(rotation=10.0, splits=("test",)),
+        RandomErasing(splits=("train", "test")),
+        Standardise(from_split="test"),
+        Mixup(alpha=0.2),
+        AverageViews(views="ten_crops", splits=("test",)),
+    )
+    assert training_steps(steps) == (
+        EqualiseHistogram(),
+        Resize(size=60, method="bicubic"),
+        RandomCrop(size=40),
+        RandomErasing(),
+        Standardise(),
+        Mixup(alpha=0.2),
+        AverageViews(views="ten_crops"),
+    )
+
+
+def test_early_stopping_looks_at_the_validation_samples_alone():
+    spec = find_paper("chavan2020").resolve("default")
+    stopping = EarlyStopping(split="test", metric="loss", patience=3)
+    training = msgspec.structs.replace(spec.training, early_stopping=stopping, evaluate=("test",))
+    corrected = under_protocol(msgspec.structs.replace(spec, training=training), "clean")
+    assert corrected.training.early_stopping == msgspec.structs.replace(stopping, split="validation")
+    assert corrected.training.evaluate == ("validation",)

@@ -132,7 +132,7 @@ views = "ten_crops"
 
 
 def test_a_network_with_crops_views_statistics_and_averaged_weights_answers_as_its_run(tmp_path, make_tiny_paper):
-    """The statistics are those of the record, the weights the averaged ones; faces are new only in where they are from."""
+    """The statistics are those of the record, and the weights the averaged ones."""
     paper = make_tiny_paper(tmp_path, epochs=2)
     assumed = 'provenance = [{ kind = "assumed", reason = "a test" }]'
     text = paper.read_text().replace('report = "best"', 'report = "best"\naverage_weights = 0.9')
