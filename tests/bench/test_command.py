@@ -24,6 +24,7 @@ def own_environment(monkeypatch):
     monkeypatch.setattr(os, "environ", os.environ.copy())
 
 
+@pytest.mark.slow
 def test_a_comparison_from_words_to_tables(tiny_paper, tmp_path, monkeypatch):
     monkeypatch.setattr(command, "choose_rivals", lambda against: ("own",))
     data = write_csv(

@@ -45,6 +45,7 @@ def test_rows_that_do_not_fit_into_memory(monkeypatch):
     assert growth._too_large(workload, 10**7) is None
 
 
+@pytest.mark.slow
 def test_points():
     settings = GrowthSettings(
         "cpu",

@@ -174,6 +174,7 @@ def test_a_figure_of_training_samples_cannot_be_asked_of_an_honest_protocol(tmp_
     assert done.exit_code == 2 and "--until-decided needs an accuracy or a loss that runs measure" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_kill_in_the_middle_changes_nothing(tmp_path, data):
     """Killed in the second seed, after its first epochs: the second call resumes it, and ends as one call would."""
     paper = write_tiny(tmp_path, FAR, ("epochs = 5", "epochs = 12"))

@@ -123,6 +123,7 @@ def test_the_cause_is_proven_where_the_paper_prints_the_steps(paper, data, resul
     assert CLASS_SUBSET in by_name and DUPLICATES in by_name
 
 
+@pytest.mark.slow
 def test_errors_that_the_paper_does_not_tell_apart_are_all_named(paper, data, results):
     found = explain(paper(1.0), data, results)
     assert found.conclusion == "several hypotheses" and found.cause == ""

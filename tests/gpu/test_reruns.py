@@ -27,6 +27,7 @@ def tiny(tmp_path, tiny_paper, tiny_faces, monkeypatch):
     return str(paper), str(data)
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_ends_as_one_that_was_not(tiny, tmp_path):
     paper, data = tiny
     (found,) = reruns.killed(paper, tmp_path / "scratch", epochs=10, data=data, device="cpu", more=[])
@@ -34,6 +35,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(tiny, tmp_path):
     assert found["losses_apart"] == [0.0, 0.0], "bit for bit on a CPU"
 
 
+@pytest.mark.slow
 def test_the_first_epochs_on_two_devices(tiny, tmp_path, monkeypatch):
     paper, data = tiny
     (found,) = reruns.first_epoch(paper, tmp_path / "scratch", epochs=2, data=data, device="cpu", more=[])

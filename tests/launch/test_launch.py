@@ -72,6 +72,7 @@ def all_done(results):
     assert not list((results / "runs").rglob("claim-*"))
 
 
+@pytest.mark.slow
 def test_local_workers_share_the_runs_and_one_that_is_killed_is_started_again(tmp_path, start):
     process = start("--on", "local", "--workers", "2")
     killed = worker_on_a_run(tmp_path / "results", process)
@@ -84,6 +85,7 @@ def test_local_workers_share_the_runs_and_one_that_is_killed_is_started_again(tm
 
 
 @pytest.mark.skipif(not shutil.which("sbatch") or os.geteuid() != 0, reason="Debian's slurm-wlm and munge, as root")
+@pytest.mark.slow
 def test_slurm_jobs_share_the_runs_and_a_killed_process_loses_nothing(tmp_path, start):
     pytest.importorskip("submitit")
     subprocess.run([SLURM, "start", tmp_path / "slurm", "2"], check=True, timeout=120)
@@ -99,6 +101,7 @@ def test_slurm_jobs_share_the_runs_and_a_killed_process_loses_nothing(tmp_path, 
 
 @pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (extra `ray`)")
 @pytest.mark.parametrize("more", [(), ("--no-shared-disk",)], ids=["shared disk", "records sent back"])
+@pytest.mark.slow
 def test_ray_tasks_share_the_runs(tmp_path, start, more):
     process = start("--on", "ray", "--workers", "2", *more)
     if not more:

@@ -149,7 +149,7 @@ def telling_backend(monkeypatch):
 
 
 @pytest.mark.parametrize("routines", ["native", "pure JAX"])
-@pytest.mark.parametrize("paper", PAPERS)
+@pytest.mark.parametrize("paper", [p if p != "onghena" else pytest.param(p, marks=pytest.mark.slow) for p in PAPERS])
 def test_gradients(paper, routines, monkeypatch):
     if routines == "pure JAX":
         monkeypatch.setattr(calls, "available", lambda: False)

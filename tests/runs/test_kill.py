@@ -168,6 +168,7 @@ def assert_same_result(one, other):
             np.testing.assert_array_equal(arrays[name], expected_arrays[name])
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(tiny):
     whole = Command(tiny, "whole")
     whole.finish()

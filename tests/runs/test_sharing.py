@@ -40,6 +40,7 @@ def start(tmp_path, tiny_paper, tiny_faces):
     return call
 
 
+@pytest.mark.slow
 def test_each_run_is_made_once_and_one_killed_process_loses_nothing(tmp_path, start):
     assert start("alone", "alone").wait(TIMEOUT_S) == 0, (tmp_path / "alone.log").read_text()
     processes = {name: start(name) for name in ("a", "b")}

@@ -93,7 +93,7 @@ def test_a_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monk
     assert figures_of(together[0])[0] != figures_of(together[1])[0]
 
 
-@pytest.mark.parametrize("devices", [1, 4])
+@pytest.mark.parametrize("devices", [1, pytest.param(4, marks=pytest.mark.slow)])
 def test_schedule_best_epoch_and_predictions_are_each_seeds_own(tiny_network, draw, devices):
     plateau = ReduceOnPlateau(split="validation", metric="loss", factor=0.5, patience=1, min_delta=0.05)
     loss = Loss(kind="cross_entropy", l2=1e-3, l2_biases=True)
