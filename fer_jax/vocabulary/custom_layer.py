@@ -55,6 +55,14 @@ def own_modules(layers: Sequence[Any]) -> list[Custom]:
     return found
 
 
+def own_code(layer: Custom) -> str:
+    """What to know of a layer that is not the suite's."""
+    return (
+        f"Own code: {layer.module} (SHA-256 {layer.sha256[:16]}). `repro run` executes it. The suite has not checked "
+        "what it does, and counts none of its parameters."
+    )
+
+
 def source_file(module: str) -> Path | None:
     """The file that defines `package.module:Class`, where Python would find it from the working directory; None if
     there is none. Nothing is imported."""

@@ -12,7 +12,8 @@ from repro.draft.drafted import (
     DraftedModel,
     DraftError,
     activation,
-    square,
+    convolution,
+    sides,
     unsupported,
 )
 
@@ -91,20 +92,23 @@ def _add(operation: Any, layers: list[DraftedLayer]) -> None:
 
 
 def _conv(given: dict[str, Any], weights: tuple[int, ...]) -> DraftedLayer:
-    out, _, *sides = (weights[axis] for axis in given["dimension_numbers"].rhs_spec)
-    if given.get("feature_group_count", 1) != 1:
-        return unsupported("depthwiseconv", "conv_general_dilated")
-    kernel, odd = square(sides, "kernel")
-    stride, odd_too = square(list(given["window_strides"]), "stride")
-    padded = any(any(pair) for pair in given["padding"])
-    settings = {"layer": "conv", "filters": out, "kernel": kernel, "stride": stride}
-    settings |= {"padding": "same" if padded else "valid", "bias": False}
-    return DraftedLayer("conv_general_dilated", settings, (*odd, *odd_too))
+    out, inputs, *window = (weights[axis] for axis in given["dimension_numbers"].rhs_spec)
+    groups = given.get("feature_group_count", 1)
+    return convolution(
+        "conv_general_dilated",
+        filters=out,
+        channels=inputs * groups,
+        kernel=sides(window),
+        groups=groups,
+        dilation=sides(given.get("rhs_dilation", 1)),
+        stride=sides(given["window_strides"]),
+        padding="same" if any(any(pair) for pair in given["padding"]) else "valid",
+        bias=False,
+    )
 
 
 def _pool(given: dict[str, Any]) -> DraftedLayer:
-    window, odd = square([n for n in given["window_dimensions"] if n > 1] or [1], "window")
-    stride, odd_too = square([n for n in given["window_strides"] if n > 1] or [1], "stride")
+    window, stride = (sides(list(given[key])[1:3]) for key in ("window_dimensions", "window_strides"))
     padded = any(any(pair) for pair in given["padding"])
     settings = {"layer": "max_pool", "window": window, "stride": stride, "padding": "same" if padded else "valid"}
-    return DraftedLayer("reduce_window_max", settings, (*odd, *odd_too))
+    return DraftedLayer("reduce_window_max", settings)

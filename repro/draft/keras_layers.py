@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from repro.draft.drafted import DraftedLayer, DraftedModel, DraftError, activation, square, unsupported
+from repro.draft.drafted import DraftedLayer, DraftedModel, DraftError, activation, convolution, sides, unsupported
 
 LARGEST_CONFIG = 20_000_000  # bytes
 _NOTHING = ("InputLayer", "Activity", "ActivityRegularization")
@@ -81,10 +81,26 @@ def _layer(kind: str, config: Mapping[str, Any], source: str) -> DraftedLayer:
         case "Conv2D":
             return _conv(config, source)
         case "MaxPooling2D":
-            window, odd = square(config.get("pool_size", 2), "window")
-            stride, odd_too = square(config.get("strides") or window, "stride")
-            settings = {"layer": "max_pool", "window": window, "stride": stride}
-            return DraftedLayer(source, {**settings, "padding": config.get("padding", "valid")}, odd + odd_too)
+            return _pool("max_pool", config, source)
+        case "AveragePooling2D":
+            return _pool("avg_pool", config, source)
+        case "GlobalAveragePooling2D":
+            return DraftedLayer(source, {"layer": "global_avg_pool"})
+        case "DepthwiseConv2D" | "SeparableConv2D":
+            return _by_channel(kind, config, source)
+        case "LeakyReLU":
+            slope = config.get("negative_slope", config.get("alpha", 0.3))
+            return DraftedLayer(source, {"layer": "leaky_relu", "slope": slope})
+        case "PReLU":
+            one = ("it has a slope for each value; `prelu` has one for each channel",)
+            return DraftedLayer(source, {"layer": "prelu", "start": 0.0}, () if config.get("shared_axes") else one)
+        case "LayerNormalization":
+            return DraftedLayer(source, {"layer": "layer_norm", "epsilon": config.get("epsilon", 1e-3)})
+        case "GroupNormalization":
+            settings = {"groups": config.get("groups", 32), "epsilon": config.get("epsilon", 1e-3)}
+            return DraftedLayer(source, {"layer": "group_norm", **settings})
+        case "SpatialDropout2D":
+            return DraftedLayer(source, {"layer": "spatial_dropout", "rate": config.get("rate", 0.5)})
         case "Dense":
             settings = {"layer": "dense", "units": config.get("units", 0), "bias": config.get("use_bias", True)}
             init, remark = _init(config)
@@ -95,6 +111,7 @@ def _layer(kind: str, config: Mapping[str, Any], source: str) -> DraftedLayer:
             return DraftedLayer(source, {"layer": "flatten"})
         case "BatchNormalization":
             settings = {"momentum": config.get("momentum", 0.99), "epsilon": config.get("epsilon", 1e-3)}
+            settings |= {key: False for key in ("scale", "center") if config.get(key) is False}
             return DraftedLayer(source, {"layer": "batch_norm", **settings})
         case "Activation":
             return activation(str(config.get("activation")), source)
@@ -104,22 +121,46 @@ def _layer(kind: str, config: Mapping[str, Any], source: str) -> DraftedLayer:
             return unsupported(kind, source)
 
 
-def _conv(config: Mapping[str, Any], source: str) -> DraftedLayer:
-    kernel, odd = square(config.get("kernel_size", 3), "kernel")
-    stride, odd_too = square(config.get("strides", 1), "stride")
-    remarks = [*odd, *odd_too]
-    if config.get("groups", 1) != 1 or square(config.get("dilation_rate", 1), "dilation")[0] != 1:
-        remarks.append("groups and dilation are not supported")
-    init, remark = _init(config)
-    settings = {
-        "layer": "conv",
-        "filters": config.get("filters", 0),
-        "kernel": kernel,
-        "stride": stride,
+def _pool(layer: str, config: Mapping[str, Any], source: str) -> DraftedLayer:
+    window = sides(config.get("pool_size", 2))
+    settings = {"layer": layer, "window": window, "stride": sides(config.get("strides") or window)}
+    return DraftedLayer(source, {**settings, "padding": config.get("padding", "valid")})
+
+
+def _moved(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "stride": sides(config.get("strides", 1)),
         "padding": config.get("padding", "valid"),
         "bias": config.get("use_bias", True),
     }
-    return DraftedLayer(source, settings | init, (*remarks, *remark))
+
+
+def _conv(config: Mapping[str, Any], source: str) -> DraftedLayer:
+    init, remark = _init(config)
+    drafted = convolution(
+        source,
+        filters=config.get("filters", 0),
+        channels=0,  # not in the configuration: groups stay groups
+        kernel=sides(config.get("kernel_size", 3)),
+        groups=config.get("groups", 1),
+        dilation=sides(config.get("dilation_rate", 1)),
+        remarks=remark,
+        **_moved(config),
+    )
+    return DraftedLayer(source, drafted.settings | init, drafted.remarks)
+
+
+def _by_channel(kind: str, config: Mapping[str, Any], source: str) -> DraftedLayer:
+    """Depthwise and separable convolutions."""
+    separable = kind == "SeparableConv2D"
+    settings: dict[str, Any] = {"layer": "separable_conv" if separable else "depthwise_conv"}
+    settings |= {"filters": config.get("filters", 0)} if separable else {}
+    settings |= {"kernel": sides(config.get("kernel_size", 3)), **_moved(config)}
+    multiplier, dilation = config.get("depth_multiplier", 1), sides(config.get("dilation_rate", 1))
+    settings |= {"multiplier": multiplier} if multiplier != 1 else {}
+    settings |= {"dilation": dilation} if dilation != 1 and not separable else {}
+    remarks = ("its dilation is not supported",) if dilation != 1 and separable else ()
+    return DraftedLayer(source, settings, remarks)
 
 
 def _init(config: Mapping[str, Any]) -> tuple[dict[str, Any], tuple[str, ...]]:

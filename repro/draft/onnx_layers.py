@@ -11,13 +11,16 @@ from repro.draft.drafted import (
     DraftedLayer,
     DraftedModel,
     DraftError,
+    Setting,
     activation,
+    convolution,
     padding_of,
-    square,
+    sides,
     unsupported,
 )
 
-_ACTIVATIONS = ("Relu", "Elu", "Tanh", "Sigmoid", "Softmax", "LeakyRelu", "PRelu", "Selu", "Gelu", "HardSigmoid")
+_ACTIVATIONS = ("Relu", "Elu", "Tanh", "Sigmoid", "Softmax", "Selu", "Gelu", "HardSigmoid")
+_POOLS = {"MaxPool": "max_pool", "AveragePool": "avg_pool"}
 _SHAPES = ("Identity", "Transpose", "Cast", "Squeeze", "Unsqueeze", "Constant", "Shape", "Gather", "Slice")
 _SCALING = ("Sub", "Div", "Mul")  # of the pixels before the first layer
 NOT_INSTALLED = "reading an ONNX file needs onnx, which is not installed: pip install 'fer-repro[onnx]'"
@@ -83,7 +86,8 @@ def _layers(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[DraftedL
         before_first = not any(layer.settings for layer in drafted)
         if node.op_type in _SHAPES or (before_first and node.op_type in (*_SCALING, "Resize", "Reshape")):
             continue
-        if node.op_type == "Reshape" and any(one.settings.get("layer") == "flatten" for one in drafted):
+        flat = any(one.settings.get("layer") in ("flatten", "global_avg_pool") for one in drafted)
+        if node.op_type in ("Reshape", "Flatten") and flat:
             continue
         drafted.append(_layer(node, given, shapes, source))
     return tuple(drafted)
@@ -94,12 +98,19 @@ def _layer(node: Any, given: Mapping[str, Any], shapes: Mapping[str, tuple[int, 
     match node.op_type:
         case "Conv" if len(weights) == 4:
             return _conv(node, given, weights, source)
-        case "MaxPool":
-            window, odd = square(given.get("kernel_shape", [2, 2]), "window")
-            stride, odd_too = square(given.get("strides", [window]), "stride")
+        case "MaxPool" | "AveragePool":
+            window = sides(given.get("kernel_shape", [2, 2]))
+            stride = sides(given.get("strides", [1, 1]))
             padding, remark = _padding(given, window, stride)
-            settings = {"layer": "max_pool", "window": window, "stride": stride, "padding": padding}
-            return DraftedLayer(source, settings, (*odd, *odd_too, *remark))
+            settings = {"layer": _POOLS[node.op_type], "window": window, "stride": stride, "padding": padding}
+            settings |= {"count_padding": True} if given.get("count_include_pad") else {}
+            return DraftedLayer(source, settings, remark)
+        case "GlobalAveragePool":
+            return DraftedLayer(source, {"layer": "global_avg_pool"})
+        case "LeakyRelu":
+            return DraftedLayer(source, {"layer": "leaky_relu", "slope": _short(given.get("alpha", 0.01))})
+        case "PRelu":
+            return DraftedLayer(source, {"layer": "prelu"}, ("how its slopes start is not in the graph",))
         case "Gemm" if len(weights) == 2:
             units = weights[0] if given.get("transB") else weights[1]
             return DraftedLayer(source, {"layer": "dense", "units": units, "bias": len(node.input) > 2})
@@ -127,24 +138,26 @@ def _short(value: float) -> float:
 
 
 def _conv(node: Any, given: Mapping[str, Any], weights: tuple[int, ...], source: str) -> DraftedLayer:
-    kernel, odd = square(given.get("kernel_shape", weights[2:]), "kernel")
-    stride, odd_too = square(given.get("strides", [1, 1]), "stride")
+    kernel, stride = sides(given.get("kernel_shape", weights[2:])), sides(given.get("strides", [1, 1]))
     padding, remark = _padding(given, kernel, stride)
-    remarks = [*odd, *odd_too, *remark]
-    if given.get("group", 1) != 1 or square(given.get("dilations", [1, 1]), "dilation")[0] != 1:
-        return unsupported("depthwiseconv" if given.get("group", 1) != 1 else "dilated", source)
-    settings = {
-        "layer": "conv",
-        "filters": weights[0],
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-        "bias": len(node.input) > 2,
-    }
-    return DraftedLayer(source, settings, tuple(remarks))
+    groups = given.get("group", 1)
+    return convolution(
+        source,
+        filters=weights[0],
+        channels=weights[1] * groups,
+        kernel=kernel,
+        groups=groups,
+        dilation=sides(given.get("dilations", [1, 1])),
+        remarks=remark,
+        stride=stride,
+        padding=padding,
+        bias=len(node.input) > 2,
+    )
 
 
-def _padding(given: Mapping[str, Any], kernel: int, stride: int) -> tuple[str, tuple[str, ...]]:
+def _padding(
+    given: Mapping[str, Any], kernel: int | list[int], stride: int | list[int]
+) -> tuple[Setting, tuple[str, ...]]:
     auto = given.get("auto_pad", b"NOTSET")
     word = auto.decode() if isinstance(auto, bytes) else str(auto)
     if word == "SAME_UPPER":

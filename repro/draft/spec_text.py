@@ -179,6 +179,8 @@ def _toml(value: Any) -> str:
     """A value in TOML; texts escaped as in JSON, which TOML's basic strings share."""
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{key} = {_toml(one)}" for key, one in value.items()) + " }"
+    if isinstance(value, list):
+        return "[" + ", ".join(_toml(one) for one in value) + "]"
     if isinstance(value, str):
         return json.dumps(_one_line(value))
     if isinstance(value, bool):

@@ -4,16 +4,17 @@ as `relu` included), else in the order in which they were made."""
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Iterator
 from typing import Any
 
 from repro.draft.drafted import (
     DraftedLayer,
     DraftedModel,
+    Setting,
     activation,
+    convolution,
     padding_of,
-    square,
+    sides,
     unsupported,
 )
 
@@ -71,14 +72,27 @@ def _of_module(part: Any, source: str) -> DraftedLayer:
             return _conv(part, source)
         case "MaxPool2d":
             return _pool(part.kernel_size, part.stride, part.padding, part.ceil_mode, source)
+        case "AvgPool2d":
+            counts = part.count_include_pad
+            return _pool(part.kernel_size, part.stride, part.padding, part.ceil_mode, source, counts)
+        case "AdaptiveAvgPool2d" if part.output_size in (1, (1, 1)):
+            return DraftedLayer(source, {"layer": "global_avg_pool"})
+        case "LeakyReLU":
+            return DraftedLayer(source, {"layer": "leaky_relu", "slope": part.negative_slope})
+        case "PReLU":
+            one = ("it has one slope; `prelu` has one for each channel",) if part.num_parameters == 1 else ()
+            return DraftedLayer(source, {"layer": "prelu"}, one)
+        case "GroupNorm":
+            return DraftedLayer(source, {"layer": "group_norm", "groups": part.num_groups, "epsilon": part.eps})
+        case "Dropout2d":
+            return DraftedLayer(source, {"layer": "spatial_dropout", "rate": part.p})
         case "Linear":
             return DraftedLayer(source, {"layer": "dense", "units": part.out_features, "bias": part.bias is not None})
         case "BatchNorm2d" | "BatchNorm1d":
             momentum = 0.99 if part.momentum is None else round(1 - part.momentum, 6)
             return DraftedLayer(source, {"layer": "batch_norm", "momentum": momentum, "epsilon": part.eps})
-        case "Dropout" | "Dropout2d":
-            remark = ("it drops whole channels; `dropout` drops single values",) if kind == "Dropout2d" else ()
-            return DraftedLayer(source, {"layer": "dropout", "rate": part.p}, remark)
+        case "Dropout":
+            return DraftedLayer(source, {"layer": "dropout", "rate": part.p})
         case "Flatten":
             return DraftedLayer(source, {"layer": "flatten"})
         case _:
@@ -87,33 +101,34 @@ def _of_module(part: Any, source: str) -> DraftedLayer:
 
 
 def _conv(part: Any, source: str) -> DraftedLayer:
-    kernel, odd = square(part.kernel_size, "kernel")
-    stride, odd_too = square(part.stride, "stride")
-    if part.groups != 1 or square(part.dilation, "dilation")[0] != 1:
-        return unsupported("depthwiseconv" if part.groups != 1 else "dilated", source)
+    kernel, stride = sides(part.kernel_size), sides(part.stride)
+    padding: Setting
     if isinstance(part.padding, str):
         padding, remark = part.padding, ()
     else:
         padding, remark = padding_of(list(part.padding), kernel, stride)
-    settings = {
-        "layer": "conv",
-        "filters": part.out_channels,
-        "kernel": kernel,
-        "stride": stride,
-        "padding": padding,
-        "bias": part.bias is not None,
-    }
-    return DraftedLayer(source, settings, (*odd, *odd_too, *remark))
-
-
-def _pool(size: Any, stride: Any, pads: Any, ceil: bool, source: str) -> DraftedLayer:
-    window, odd = square(size, "window")
-    step, odd_too = square(stride or window, "stride")
-    sides = [pads] if isinstance(pads, int) else list(pads)
-    remark = ("the padding of a pooling window is not supported",) if any(sides) else ()
-    padding = "same" if ceil and not any(sides) and math.gcd(window, step) else "valid"
-    return DraftedLayer(
+    return convolution(
         source,
-        {"layer": "max_pool", "window": window, "stride": step, "padding": padding},
-        (*odd, *odd_too, *remark),
+        filters=part.out_channels,
+        channels=part.in_channels,
+        kernel=kernel,
+        groups=part.groups,
+        dilation=sides(part.dilation),
+        remarks=remark,
+        stride=stride,
+        padding=padding,
+        bias=part.bias is not None,
     )
+
+
+def _pool(size: Any, stride: Any, pads: Any, ceil: bool, source: str, counts: bool | None = None) -> DraftedLayer:
+    """counts: of average pooling, whether it counts its padding."""
+    window = sides(size)
+    step = sides(stride or size)
+    padding, remark = padding_of([pads] if isinstance(pads, int) else list(pads), 0, 0)
+    if ceil:
+        remark = (*remark, "it keeps incomplete windows at the border; `same` does so if nothing else is padded")
+    settings: dict[str, Setting] = {"layer": "max_pool" if counts is None else "avg_pool", "window": window}
+    settings |= {"stride": step, "padding": padding}
+    settings |= {"count_padding": True} if counts and padding != "valid" else {}
+    return DraftedLayer(source, settings, remark)

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.vocabulary.custom_layer import Custom, own_modules
+from fer_jax.vocabulary.custom_layer import own_code, own_modules
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import every_layer, parameter_count, shapes_by_name
 from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
@@ -186,14 +186,6 @@ def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> 
         text = f"{name}: {settings_text(layer)} -> {_shape(after)}{count}"
         blocks += _with_sources(text, sources[f"model.layers{path}"], own)
     return Section(title, tuple(blocks))
-
-
-def own_code(layer: Custom) -> str:
-    """What to know of a layer that is not the suite's."""
-    return (
-        f"Own code: {layer.module} (SHA-256 {layer.sha256[:16]}). `repro run` executes it. The suite has not checked "
-        "what it does, and counts none of its parameters here."
-    )
 
 
 def _shape(shape: tuple[int, ...]) -> str:

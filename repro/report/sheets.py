@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
 
+from fer_jax.vocabulary.custom_layer import own_code, own_modules
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
@@ -219,7 +220,8 @@ def _settings(loaded: LoadedSpec) -> list[Block]:
         rows.append([code(label), settings, *(count(counts[kind]) if counts[kind] else "" for kind in KINDS)])
     rows.append(["all", "", *(count(totals[kind]) for kind in KINDS)])
     columns = [Column("What"), Column("Settings"), *(Column(kind, "right") for kind in KINDS)]
-    return [Paragraph(say(SOURCES_LEGEND)), table(columns, rows)]
+    own = own_modules(loaded.spec.model.layers if loaded.spec.model else ())
+    return [*(Paragraph(own_code(layer)) for layer in own), Paragraph(say(SOURCES_LEGEND)), table(columns, rows)]
 
 
 def _assumed(loaded: LoadedSpec) -> Block:

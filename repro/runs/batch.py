@@ -17,6 +17,7 @@ from fer_jax.machine.faults import fault_text
 from fer_jax.machine.precision import choose_precision
 from fer_jax.train.loop import SplitsDiffer
 from fer_jax.vocabulary.counted import counted
+from fer_jax.vocabulary.custom_layer import own_code, own_modules
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Precision
 from repro import STARTED_AT
@@ -92,6 +93,8 @@ def run_in(
     seeds_at_once = context.seeds_at_once
     if seeds_at_once is None:
         seeds_at_once = len(plans) if context.device_kind == "gpu" else 1
+    for layer in {layer.module: layer for plan in plans for layer in own_modules(plan.spec.model.layers)}.values():
+        context.say(own_code(layer))
     batch = _Batch(context, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
     chunks: list[list[_Numbered]] = []
     for _, alike in groupby(enumerate(plans, first), key=lambda numbered: _all_but_seed(numbered[1])):

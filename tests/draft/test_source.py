@@ -17,7 +17,7 @@ from flax import nnx
 from onnx import TensorProto, helper, numpy_helper
 
 from repro.cli.main import main
-from repro.draft.drafted import DraftedLayer, DraftError
+from repro.draft.drafted import DraftedLayer, DraftError, padding_of
 from repro.draft.flax_layers import draft_flax
 from repro.draft.keras_layers import draft_keras
 from repro.draft.source import draft_model, read_model
@@ -43,7 +43,8 @@ def onnx_file(tmp_path):
         helper.make_node("BatchNormalization", ["c", "s", "s", "s", "s"], ["n"], "n", epsilon=1e-3),
         helper.make_node("Relu", ["n"], ["r"]),
         helper.make_node("MaxPool", ["r"], ["p"], kernel_shape=[2, 2], strides=[2, 2]),
-        helper.make_node("GlobalAveragePool", ["p"], ["g"], "evil\n[[claims]]"),
+        helper.make_node("Hardmax", ["p"], ["h"], "evil\n[[claims]]"),
+        helper.make_node("GlobalAveragePool", ["h"], ["g"]),
         helper.make_node("Flatten", ["g"], ["f"]),
         helper.make_node("MatMul", ["f", "m"], ["d"]),
         helper.make_node("Add", ["d", "a"], ["e"]),
@@ -69,12 +70,12 @@ def test_an_onnx_graph(onnx_file):
         "batch_norm 0.9 0.001",
         "activation relu",
         "max_pool 2 2 valid",
-        "no GlobalAveragePool evil\n[[claims]]",
-        "flatten",
+        "no Hardmax evil\n[[claims]]",
+        "global_avg_pool",
         "dense 7 True",
         "activation softmax",
     ]
-    assert 'nearest: `layer = "global_avg_pool"`' in model.layers[4].remarks[0]
+    assert "not supported" in model.layers[4].remarks[0]
 
 
 # --- Keras ------------------------------------------------------------------------------------------------------------
@@ -118,7 +119,7 @@ def test_a_keras_file_is_read_without_keras(tmp_path):
         "conv 64 5 1 valid True {'kind': 'he_normal'}",
         "activation relu",
         "max_pool 5 2 valid",
-        "no AveragePooling2D a",
+        "avg_pool 3 3 valid",
         "no Lambda l",
         "flatten",
         "dropout 0.2",
@@ -226,7 +227,7 @@ def test_torch_modules_by_their_attributes_where_forward_cannot_be_followed():
             bias=None,
         ),
         made("BatchNorm2d", momentum=0.1, eps=1e-5),
-        made("LeakyReLU"),
+        made("LeakyReLU", negative_slope=0.01),
         made("MaxPool2d", kernel_size=2, stride=2, padding=0, ceil_mode=False),
         made("Dropout2d", p=0.3),
         made("Linear", out_features=7, bias=1),
@@ -236,15 +237,49 @@ def test_torch_modules_by_their_attributes_where_forward_cannot_be_followed():
     )
     model = draft_torch(whole, "x")
     assert in_short(model.layers) == [
-        "conv 8 3 2 same False",
+        "conv 8 3 2 1 False",
         "batch_norm 0.9 1e-05",
-        "no LeakyReLU 2",
+        "leaky_relu 0.01",
         "max_pool 2 2 valid",
-        "dropout 0.3",
+        "spatial_dropout 0.3",
         "dense 7 True",
     ]
     assert model.channels == 3 and any("cannot be followed" in remark for remark in model.remarks)
-    assert "not quite 'same'" in model.layers[0].remarks[0]
+
+
+@pytest.mark.parametrize(
+    ("kind", "config", "expected"),
+    [
+        ("SeparableConv2D", {"filters": 8, "kernel_size": [3, 3]}, "separable_conv 8 3 1 valid True"),
+        ("DepthwiseConv2D", {"kernel_size": [3, 5], "depth_multiplier": 2}, "depthwise_conv [3, 5] 1 valid True 2"),
+        ("Conv2D", {"filters": 8, "kernel_size": 3, "groups": 2, "dilation_rate": [2, 2]}, "conv 8 3 1 valid True 2 2"),
+        ("GlobalAveragePooling2D", {}, "global_avg_pool"),
+        ("LeakyReLU", {"negative_slope": 0.2}, "leaky_relu 0.2"),
+        ("PReLU", {"shared_axes": [1, 2]}, "prelu 0.0"),
+        ("GroupNormalization", {"groups": 4}, "group_norm 4 0.001"),
+        ("BatchNormalization", {"scale": False}, "batch_norm 0.99 0.001 False"),
+        ("SpatialDropout2D", {"rate": 0.1}, "spatial_dropout 0.1"),
+        ("Activation", {"activation": "silu"}, "activation swish"),
+    ],
+)
+def test_layers_of_keras_by_name(kind, config, expected):
+    (layer,) = draft_keras({"layers": [{"class_name": kind, "config": config}]}, "x").layers
+    assert " ".join(str(value) for value in layer.settings.values()) == expected and not layer.remarks
+
+
+@pytest.mark.parametrize(
+    ("pads", "kernel", "stride", "padding"),
+    [
+        ([0, 0], 3, 1, "valid"),
+        ([1, 1], 3, 1, "same"),
+        ([1, 1, 1, 1], 3, 2, 1),
+        ([2, 0, 2, 0], [5, 1], 1, [2, 0]),
+        ([0, 0, 1, 1], 3, 2, "same"),
+    ],
+)
+def test_paddings_by_numbers(pads, kernel, stride, padding):
+    found, remarks = padding_of(pads, kernel, stride)
+    assert found == padding and bool(remarks) == (pads == [0, 0, 1, 1])
 
 
 # --- sources that cannot be used --------------------------------------------------------------------------------------
@@ -324,7 +359,7 @@ def test_a_file_with_the_layers_of_a_model_is_a_spec_of_these_layers(tmp_path, o
     assert "not supported" in done.stderr and "\n[[claims]]" not in done.stderr
     text = filled(out.read_text())
     assert [one["layer"] for one in tomllib.loads(text)["model"]["layers"]] == [
-        *("conv", "batch_norm", "activation", "max_pool", "flatten", "dense", "activation")
+        *("conv", "batch_norm", "activation", "max_pool", "global_avg_pool", "dense", "activation")
     ]
     assert "claims" not in tomllib.loads(text), "the name of a node is no line of the file"
     out.write_text(text)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fer_jax.vocabulary.custom_layer import Custom
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import shapes_by_name
 from repro.report.describe import settings_text
@@ -56,7 +57,8 @@ def settings_of(loaded: LoadedSpec) -> dict[str, list[ShownTable]]:
     for key, name, struct in setting_tables(spec):
         shape = shapes.get(name, "") if key.startswith("model.") else ""
         id = f"{loaded.id}-source-{key}".replace(".", "-").replace("[", "-").replace("]", "")
-        table = ShownTable(id, name, shape, _sources(struct, loaded.provenance.get(key, ())))
+        label = f"{name} (own code)" if isinstance(struct, Custom) else name
+        table = ShownTable(id, label, shape, _sources(struct, loaded.provenance.get(key, ())))
         groups[TITLES[key.split(".")[0]]].append(table)
     return groups
 
