@@ -17,7 +17,7 @@ from flax import nnx
 from onnx import TensorProto, helper, numpy_helper
 
 from repro.cli.main import main
-from repro.draft.drafted import DraftedLayer, DraftError, padding_of
+from repro.draft.drafted import DraftedLayer, DraftError
 from repro.draft.flax_layers import draft_flax
 from repro.draft.keras_layers import draft_keras
 from repro.draft.source import draft_model, read_model
@@ -245,41 +245,6 @@ def test_torch_modules_by_their_attributes_where_forward_cannot_be_followed():
         "dense 7 True",
     ]
     assert model.channels == 3 and any("cannot be followed" in remark for remark in model.remarks)
-
-
-@pytest.mark.parametrize(
-    ("kind", "config", "expected"),
-    [
-        ("SeparableConv2D", {"filters": 8, "kernel_size": [3, 3]}, "separable_conv 8 3 1 valid True"),
-        ("DepthwiseConv2D", {"kernel_size": [3, 5], "depth_multiplier": 2}, "depthwise_conv [3, 5] 1 valid True 2"),
-        ("Conv2D", {"filters": 8, "kernel_size": 3, "groups": 2, "dilation_rate": [2, 2]}, "conv 8 3 1 valid True 2 2"),
-        ("GlobalAveragePooling2D", {}, "global_avg_pool"),
-        ("LeakyReLU", {"negative_slope": 0.2}, "leaky_relu 0.2"),
-        ("PReLU", {"shared_axes": [1, 2]}, "prelu 0.0"),
-        ("GroupNormalization", {"groups": 4}, "group_norm 4 0.001"),
-        ("BatchNormalization", {"scale": False}, "batch_norm 0.99 0.001 False"),
-        ("SpatialDropout2D", {"rate": 0.1}, "spatial_dropout 0.1"),
-        ("Activation", {"activation": "silu"}, "activation swish"),
-    ],
-)
-def test_layers_of_keras_by_name(kind, config, expected):
-    (layer,) = draft_keras({"layers": [{"class_name": kind, "config": config}]}, "x").layers
-    assert " ".join(str(value) for value in layer.settings.values()) == expected and not layer.remarks
-
-
-@pytest.mark.parametrize(
-    ("pads", "kernel", "stride", "padding"),
-    [
-        ([0, 0], 3, 1, "valid"),
-        ([1, 1], 3, 1, "same"),
-        ([1, 1, 1, 1], 3, 2, 1),
-        ([2, 0, 2, 0], [5, 1], 1, [2, 0]),
-        ([0, 0, 1, 1], 3, 2, "same"),
-    ],
-)
-def test_paddings_by_numbers(pads, kernel, stride, padding):
-    found, remarks = padding_of(pads, kernel, stride)
-    assert found == padding and bool(remarks) == (pads == [0, 0, 1, 1])
 
 
 # --- sources that cannot be used --------------------------------------------------------------------------------------

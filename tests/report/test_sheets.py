@@ -11,6 +11,7 @@ from leakage_audits import audit, overlap
 from report_records import audited, cells, claim, headline, make_record, make_spec, placed
 from tiny_paper import load_tiny
 
+from fer_jax.vocabulary.later_fields import counted_fields
 from repro.forensics.finding import Finding
 from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.verdicts import Judgement, missing, sentence, word_of
@@ -182,7 +183,7 @@ def test_settings_are_counted_by_where_they_come_from(tmp_path: Path):
     keys = 8  # layer, filters, kernel, stride, padding, bias and the two initialisers
     assert conv[2:] == ["2", "", "", str(keys - 2)]
     [optimizer] = cells(section(text, "Settings and their sources"), holding="`optimizer: sgd`")
-    assert optimizer[2:] == ["", "", "", str(len(loaded.resolve("default").training.optimizer.__struct_fields__) + 1)]
+    assert optimizer[2:] == ["", "", "", str(len(counted_fields(loaded.resolve("default").training.optimizer)) + 1)]
     assumed = section(text, "What was assumed")
     [row] = cells(assumed, holding="Keras has them so")
     assert row == ["`conv1`", "all the rest", "Keras has them so"]
@@ -199,7 +200,7 @@ def test_every_setting_of_a_table_is_counted_once():
     )
     counts = source_counts(loaded.resolve("default").training, entries)
     assert counts["upstream"] == 2
-    assert counts.total() == len(loaded.resolve("default").training.__struct_fields__) - 3  # loss, optimizer, schedule
+    assert counts.total() == len(counted_fields(loaded.resolve("default").training)) - 3  # loss, optimizer, schedule
     assert not source_counts(loaded.resolve("default").training, ())
 
 
