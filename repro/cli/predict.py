@@ -67,6 +67,8 @@ def predict(
     if out is not None and out.is_dir() and os.listdir(out):
         raise click.BadParameter(f"{out} is not empty; name a new folder: no file is overwritten", param_hint="--out")
 
+    for path in paths:
+        _refuse_what_is_no_file(path)
     if no_detect and min_face is not None:
         raise click.UsageError("--no-detect and --min-face exclude each other: no face is searched for")
 
@@ -111,3 +113,19 @@ class _Count:
             self.faces += len(result.faces)
             self.failed += bool(result.error)
             yield result
+
+
+def _refuse_what_is_no_file(path: Path) -> None:
+    """An address or standard input, before anything is loaded. A file of that name is read."""
+    if path.exists():
+        return
+    first = path.parts[0] if path.parts else ""
+    if first.lower() in ("http:", "https:", "ftp:") or first.lower().startswith("data:"):
+        raise click.BadParameter(
+            f"{first}//... is an address, and nothing is fetched; download the picture and give the file",
+            param_hint="PATH",
+        )
+    if str(path) == "-":
+        raise click.BadParameter(
+            "standard input is not read; give a file, or post the picture to `repro serve`", param_hint="PATH"
+        )

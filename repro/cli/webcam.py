@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -16,24 +17,52 @@ EXAMPLE = """\
 Example:
   repro webcam
   repro webcam --camera 1 --paper zhaqsylyq
-  repro webcam --video talk.mp4 --out talk-marked.mp4"""
+  repro webcam --camera rtsp://192.168.1.20/live
+  repro webcam --video talk.mp4 --out talk-marked.mp4 --csv talk.csv"""
+
+
+class Camera(click.ParamType):
+    """A camera's number or address."""
+
+    name = "camera"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> int | str:
+        from repro.use.recognition.capture import camera_source
+
+        try:
+            return camera_source(str(value))
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
 
 
 @click.command(epilog=EXAMPLE)
-@click.option("--camera", type=click.IntRange(min=0), help="Number of the camera.  [default: 0]")
+@click.option(
+    "--camera",
+    type=Camera(),
+    metavar="NUMBER|ADDRESS",
+    help="Number of the camera, or the rtsp:// or http:// address of one on the network.  [default: 0]",
+)
 @click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="A video file in the camera's place.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     help="With --video: write every frame, marked, into this new .mp4 or .avi file; no window is opened.",
 )
+@click.option(
+    "--csv",
+    "table",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="With --video: write one line per face and frame into this new file: time in seconds, box, the seven "
+    "probabilities; no window is opened.",
+)
 @face_options("default: a thirteenth of the longer side")
 @network_options
 @unsure_option
 def webcam(
-    camera: int | None,
+    camera: int | str | None,
     video: Path | None,
     out: Path | None,
+    table: Path | None,
     min_face: int | None,
     min_score: float,
     run: str | None,
@@ -44,12 +73,13 @@ def webcam(
     """Live recognition in a window: boxes, the seven probabilities and frames per second. Ends with q or Escape.
 
     The answer is what crowd workers would have called the picture, not what a person feels. Frames stay in memory:
-    nothing is sent, and nothing is stored but what --out names.
+    nothing is sent, and nothing is stored but what --out and --csv name.
     """
     if camera is not None and video is not None:
         raise click.UsageError("--camera and --video exclude each other")
-    if out is not None and video is None:
-        raise click.UsageError("--out needs --video")
+    for option, given in (("--out", out), ("--csv", table)):
+        if given is not None and video is None:
+            raise click.UsageError(f"{option} needs --video")
 
     from repro.use.recognition.detection import LIVE_SEARCH_PX, open_detector
 
@@ -57,10 +87,13 @@ def webcam(
     with sign_of_life("loading the network"):
         recogniser = open_recogniser(results, run, paper, detector, unsure_below)
 
-    from repro.use.recognition.webcam import mark_video, watch
+    if video is not None and (out is not None or table is not None):
+        from repro.use.recognition.video import read_video
 
-    if out is not None and video is not None:
-        frames = mark_video(video, out, recogniser)
-        click.echo(f"wrote {counted(frames, 'frame')} to {out}", err=True)
-    else:
-        watch((camera or 0) if video is None else video, recogniser)
+        frames = read_video(video, recogniser, marked=out, table=table)
+        written = " and ".join(str(path) for path in (out, table) if path is not None)
+        click.echo(f"read {counted(frames, 'frame')}; wrote {written}", err=True)
+        return
+    from repro.use.recognition.webcam import watch
+
+    watch((camera or 0) if video is None else video, recogniser)

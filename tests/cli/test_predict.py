@@ -120,7 +120,7 @@ def test_a_video_becomes_a_marked_video(results: Path, tmp_path: Path) -> None:
     done = call(webcam, "--video", video, "--out", out, "--results", results)
     assert done.exit_code == 0, done.output
     assert out.stat().st_size > 10_000
-    assert f"wrote 3 frames to {out}" in done.stderr and "SYNTHETIC" in done.stderr
+    assert f"read 3 frames; wrote {out}" in done.stderr and "SYNTHETIC" in done.stderr
 
 
 def test_wrong_words_are_told_before_anything_is_read(results: Path, folder: Path) -> None:
@@ -150,5 +150,15 @@ def test_what_the_user_can_mend_is_told(results: Path, folder: Path, tmp_path: P
 @pytest.mark.parametrize("command", [predict, webcam])
 def test_help_says_what_is_stored_and_what_the_answer_means(command) -> None:
     told = " ".join(call(command, "--help").stdout.split())
-    assert "nothing is sent, and nothing is stored but what --out names" in told
+    assert "nothing is sent, and nothing is stored but what --out" in told
     assert "not what a person feels" in told
+
+
+@pytest.mark.parametrize(
+    ("path", "told"),
+    [("https://example.org/a.jpg", "nothing is fetched"), ("data:image/png;base64,AA", "nothing is fetched"),
+     ("-", "standard input is not read")],
+)  # fmt: skip
+def test_what_is_no_file_is_said_before_a_network_is_loaded(tmp_path: Path, path: str, told: str) -> None:
+    done = call(predict, path, "--results", tmp_path)
+    assert done.exit_code == 2 and told in " ".join(done.stderr.split())

@@ -1,13 +1,11 @@
-"""Videos are marked frame by frame; live, the newest frame counts, and errors reach the window that shows it."""
+"""Live, the newest frame counts, and errors reach the window that shows it."""
 
 import time
 from collections.abc import Iterator
-from itertools import count
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
-import cv2
 import numpy as np
 import pytest
 from pictures_of_faces import HEIGHT_PX, WIDTH_PX, write_video
@@ -17,7 +15,7 @@ from repro.use.recognition import webcam
 from repro.use.recognition.detection import open_detector
 from repro.use.recognition.errors import RecognitionError
 from repro.use.recognition.recogniser import RecognisedFace, Recogniser
-from repro.use.recognition.webcam import LiveFrames, mark_video
+from repro.use.recognition.webcam import LiveFrames
 
 SURE = np.array([0, 0, 0, 1, 0, 0, 0], np.float32)
 
@@ -32,72 +30,6 @@ class AlwaysHappy:
 @pytest.fixture
 def recogniser() -> Recogniser:
     return Recogniser(cast(Any, AlwaysHappy()), open_detector())
-
-
-def read_video(path: Path) -> list[np.ndarray]:
-    capture = cv2.VideoCapture(str(path))
-    frames = []
-    while (frame := webcam._next(capture)) is not None:
-        frames.append(frame)
-    return frames
-
-
-@pytest.mark.parametrize(("kind", "into"), [(".avi", ".mp4"), (".mp4", ".avi")])
-def test_every_frame_of_a_video_is_marked_and_written(
-    tmp_path: Path, recogniser: Recogniser, kind: str, into: str
-) -> None:
-    video = write_video(tmp_path / f"in{kind}", 6)
-    out = tmp_path / f"out{into}"
-    assert mark_video(video, out, recogniser) == 6
-    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([video.name, out.name])
-    plain, marked = read_video(video), read_video(out)
-    assert len(marked) == 6 and marked[0].shape == (HEIGHT_PX, WIDTH_PX, 3)
-    for number in range(6):
-        changed = np.abs(plain[number].astype(int) - marked[number]).max(2) > 100
-        columns = np.flatnonzero(changed[:120].any(0))
-        assert abs(columns.min() - (100 + 4 * number)) < 30, "the box follows the face"
-        bars = changed[120:320, 320 + 4 * number : 460]
-        assert bars.mean() > 0.05, "the seven probabilities stand beside it"
-
-
-def test_what_cannot_be_read_or_written_is_told_and_leaves_nothing(tmp_path: Path, recogniser: Recogniser) -> None:
-    video = write_video(tmp_path / "in.avi", 2)
-    (tmp_path / "text.avi").write_text("no video")
-    there = tmp_path / "there.mp4"
-    there.write_text("mine")
-    for source, out, words in (
-        (tmp_path / "absent.avi", tmp_path / "x.mp4", "no such file"),
-        (tmp_path / "text.avi", tmp_path / "x.mp4", "not a video that OpenCV can read"),
-        (video, there, "exists already"),
-        (video, video, "exists already"),
-        (video, tmp_path / "x.gif", r"\.mp4 or \.avi"),
-        (video, tmp_path / "nowhere" / "x.avi", "is the folder there"),
-    ):
-        with pytest.raises(RecognitionError, match=words):
-            mark_video(source, out, recogniser)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["in.avi", "text.avi", "there.mp4"]
-    assert there.read_text() == "mine"
-
-
-def test_a_video_that_fails_halfway_leaves_no_file(tmp_path: Path) -> None:
-    calls = count()
-
-    def fails(picture: np.ndarray) -> list[RecognisedFace]:
-        if next(calls) == 2:
-            raise ValueError("third frame")
-        return []
-
-    with pytest.raises(ValueError, match="third frame"):
-        mark_video(write_video(tmp_path / "in.avi", 4), tmp_path / "out.avi", cast(Recogniser, fails))
-    assert [path.name for path in tmp_path.iterdir()] == ["in.avi"]
-
-
-def test_a_camera_that_is_not_there_is_one_clear_error(
-    recogniser: Recogniser, capfd: pytest.CaptureFixture[str]
-) -> None:
-    with pytest.raises(RecognitionError, match=r"camera 93 is not there, .*`repro serve`"):
-        LiveFrames(93, recogniser)
-    assert capfd.readouterr().err == ""
 
 
 class Camera:
@@ -117,7 +49,7 @@ class Camera:
 
 
 def use(monkeypatch: pytest.MonkeyPatch, camera: Camera) -> None:
-    monkeypatch.setattr(webcam, "_open", lambda source: (camera, np.zeros((60, 80, 3), np.uint8)))
+    monkeypatch.setattr(webcam, "open_capture", lambda source: (camera, np.zeros((60, 80, 3), np.uint8)))
 
 
 def pictures(live: LiveFrames, seconds: float = 20) -> Iterator[Image.Image]:
