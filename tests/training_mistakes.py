@@ -55,6 +55,11 @@ TRAINING_MISTAKES = {
         '"cross_entropy"\nclass_weights = [1.0, 2.0]',
         "training.loss.class_weights: 2 weights, but there are 7 emotions: give one for each, in the order",
     ),
+    "l2 of a layer that is not there": (
+        '"cross_entropy"',
+        '"cross_entropy"\nl2 = 0.01\nl2_layers = ["conv1", "conv2"]',
+        "training.loss.l2_layers: no layer 'conv2'; the network has: conv1, activation1, flatten1, dense1$",
+    ),
     "smoothed squares": (
         '"cross_entropy"',
         '"mean_squared_error"\nlabel_smoothing = 0.1',

@@ -7,7 +7,6 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from fer_jax.train.optim import kernels_of
 from fer_jax.vocabulary.settings import Loss
 
 KERAS_CLIP = 1e-7  # tf.keras.backend.epsilon(), by which categorical_crossentropy clips probabilities
@@ -69,9 +68,10 @@ def class_weights(loss: Loss, labels_N: Array, classes: int) -> Array | None:
 
 
 def l2_penalty(loss: Loss, params: optax.Params) -> Array:
-    """l2 * sum of squares of the kernels, and of everything else if `l2_biases`."""
+    """l2 * sum of squares of the kernels, and of everything else if `l2_biases`, of all layers or of those named."""
     total = jnp.zeros(())
-    for leaf, is_kernel in zip(jax.tree.leaves(params), jax.tree.leaves(kernels_of(params)), strict=True):
-        if loss.l2_biases or is_kernel:
+    for path, leaf in jax.tree_util.tree_leaves_with_path(params):
+        layer, name = (getattr(path[place], "key", "") for place in (0, -1))
+        if (loss.l2_biases or name == "kernel") and (not loss.l2_layers or layer in loss.l2_layers):
             total = total + jnp.sum(jnp.square(leaf))
     return loss.l2 * total

@@ -86,7 +86,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         5). Averaged over the classes as Keras' squared_hinge, or with over_classes = "sum" added up as in that paper.
     l2: adds l2 * sum of squares of all kernels, and of biases (batch norm's scale and offset too) if `l2_biases`. That
         is Keras' regularizers.l2; of TensorFlow's tf.nn.l2_loss take half. For PyTorch's `weight_decay` see
-        `OptimizerStruct.weight_decay`.
+        `OptimizerStruct.weight_decay`. l2_layers: the layers that have it, by name (conv1); all if none is named.
     label_smoothing: the target is (1 - a) * one-hot + a / classes (Szegedy et al. 2016), for cross_entropy and focal.
     class_weights: one factor per class, in the order of the labels, for the losses of its samples; "balanced" takes
         samples / (classes * samples of the class), counted in `train`, as scikit-learn does. They act in training
@@ -97,6 +97,7 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     kind: Literal["cross_entropy", "mean_squared_error", "focal", "squared_hinge"]
     l2: NonNegative = 0.0
     l2_biases: bool = False
+    l2_layers: tuple[str, ...] = ()
     label_smoothing: Fraction = 0.0
     gamma: NonNegative = 2.0
     over_classes: Literal["mean", "sum"] = "mean"
@@ -105,10 +106,12 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     ) = None
     class_weights_mean: Literal["samples", "weights"] = "samples"
     later_fields: ClassVar[tuple[str, ...]] = (
-        *("label_smoothing", "gamma", "over_classes", "class_weights", "class_weights_mean"),
+        *("l2_layers", "label_smoothing", "gamma", "over_classes", "class_weights", "class_weights_mean"),
     )
 
     def __post_init__(self) -> None:
+        if self.l2_layers and not self.l2:
+            raise ValueError("`l2_layers` needs `l2`")
         if self.label_smoothing and self.kind not in ("cross_entropy", "focal"):
             raise ValueError(f"`label_smoothing` is for kind 'cross_entropy' and 'focal', not '{self.kind}'")
         if self.gamma != 2.0 and self.kind != "focal":

@@ -138,8 +138,6 @@ class SplitPlan:
             case RandomCrop() | RandomResizedCrop() | RandomAffine() | RandomJitter():
                 if self.normalise:
                     raise self.error("it works on gray levels and must come before `normalise`")
-                if isinstance(step, CROPS) and self.crop:
-                    raise self.error("there is a random crop already")
                 self.drawn.append((self.index, step, False))
             case Mixup() | CutMix():
                 if self.mixing:
@@ -151,9 +149,9 @@ class SplitPlan:
                 self.views = self.index, step
 
     @property
-    def crop(self) -> tuple[int, RandomCrop | RandomResizedCrop] | None:
-        """The step that cuts squares out of the samples, with its index."""
-        return next(((index, step) for index, step, _ in self.drawn if isinstance(step, CROPS)), None)
+    def crops(self) -> list[tuple[int, RandomCrop | RandomResizedCrop]]:
+        """The steps that cut squares out of the samples, one after the other, each with its index."""
+        return [(index, step) for index, step, _ in self.drawn if isinstance(step, CROPS)]
 
     def _resize(self, step: Resize) -> None:
         names = step.splits or tuple(self.sizes)
@@ -189,32 +187,33 @@ class SplitPlan:
 
     def _cropped(self, size: int) -> int:
         """The size of the network's input: of samples of this size, or of what is cut out of them."""
-        views, crop = self.views, self.crop
-        if crop:
-            self.index, step = crop
+        stored = size
+        for index, step in self.crops:
+            self.index = index
             if step.size > size:
-                padding = " (`padding` is for the named splits; the others need the size too)"
+                padded = isinstance(step, RandomCrop) and step.padding
+                padding = " (`padding` is for the named splits; the others need the size too)" if padded else ""
                 raise self.error(
-                    f"a crop of {step.size} pixels is larger than the images, which have {size}"
-                    f"{padding if isinstance(step, RandomCrop) and step.padding else ''}: "
+                    f"a crop of {step.size} pixels is larger than the images, which have {size}{padding}: "
                     f"lower `size`, or enlarge the images with `resize` before"
                 )
-        if views and views[1].views != "flips" and (not crop or crop[1].size == size):
-            self.index = views[0]
-            raise self.error(
-                f"views {views[1].views!r} need images that are larger than the network's input: add `random_crop` "
-                f"with a size below {size}"
-            )
-        if views and "train" in views[1].splits:
-            self.index = views[0]
-            raise self.error("training samples have no views: name splits that are evaluated")
-        return crop[1].size if crop else size
+            size = step.size
+        if self.views:
+            self.index, views = self.views
+            if "train" in views.splits:
+                raise self.error("training samples have no views: name splits that are evaluated")
+            if views.views != "flips" and size == stored:
+                raise self.error(
+                    f"views {views.views!r} need images that are larger than the network's input: add `random_crop` "
+                    f"with a size below {size}"
+                )
+        return size
 
     def pipeline(self) -> InputPipeline:
         """What the device does with the samples, once the steps have ended."""
         own = self.normalise.form if isinstance(self.normalise, Standardise) and self.normalise.of == "image" else ""
         return InputPipeline(
-            stored_size=self.sizes["train"] if self.crop else None,
+            stored_size=self.sizes["train"] if self.crops else None,
             before=tuple(step for _, step, late in self.drawn if not late),
             after=tuple(step for _, step, late in self.drawn if late and isinstance(step, RandomErasing)),
             standardise=own,

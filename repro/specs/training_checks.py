@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from fer_jax.data.faces import EMOTIONS
-from fer_jax.vocabulary.layers import Activation
-from fer_jax.vocabulary.settings import LongSchedule, ReduceOnPlateau, Training
+from fer_jax.vocabulary.layers import Activation, Layer, every_layer
+from fer_jax.vocabulary.settings import LongSchedule, Loss, ReduceOnPlateau, Training
 from repro.specs.mistakes import Mistake
 from repro.specs.spec import PaperSpec
 
@@ -24,8 +24,17 @@ def training_mistakes(spec: PaperSpec, splits: Sequence[str] | None) -> Iterator
             f"{len(weights)} weights, but there are {len(EMOTIONS)} emotions: give one for each, in the order "
             f"{', '.join(EMOTIONS)}",
         )
-    if spec.model is not None and spec.training.loss.kind == "squared_hinge":
-        last = spec.model.layers[-1] if spec.model.layers else None
+    if spec.model is not None:
+        yield from _fits_layers(spec.training.loss, spec.model.layers)
+
+
+def _fits_layers(loss: Loss, layers: tuple[Layer, ...]) -> Iterator[Mistake]:
+    names = [placed.name for placed in every_layer(layers)]
+    for name in loss.l2_layers:
+        if name not in names:
+            yield Mistake("training.loss.l2_layers", f"no layer {name!r}; the network has: {', '.join(names)}")
+    if loss.kind == "squared_hinge":
+        last = layers[-1] if layers else None
         if isinstance(last, Activation) and last.function in ("softmax", "sigmoid"):
             yield Mistake(
                 "training.loss.kind",

@@ -162,3 +162,10 @@ def test_balanced_class_weights_are_those_of_scikit_learn():
     assert class_weights(Loss(kind="cross_entropy"), labels, 5) is None
     given = class_weights(Loss(kind="cross_entropy", class_weights=(1.0, 2.0)), labels, 2)
     np.testing.assert_array_equal(given, [1, 2])
+
+
+def test_l2_of_some_layers():
+    loss = Loss(kind="cross_entropy", l2=0.5, l2_layers=("conv1",))
+    assert float(l2_penalty(loss, {**PARAMS, "dense1": {"kernel": jnp.full((2, 2), 9.0)}})) == 0.5 * 12 * 4
+    with_biases = Loss(kind="cross_entropy", l2=0.5, l2_biases=True, l2_layers=("batch_norm1",))
+    assert float(l2_penalty(with_biases, PARAMS)) == 0.5 * (3 * 25 + 3 * 49)

@@ -70,7 +70,11 @@ WRONG_NAMES_AND_SIZES = {
     "flip twice": ((LAST, RandomFlip(), RandomFlip()), 2, "split 'train' has a `random_flip` already"),
     "crop": ((LAST, RandomCrop(size=7)), 1, "a crop of 7 pixels is larger than the images, which have 6: lower `size`"),
     "padded crop": ((LAST, RandomCrop(size=7, padding=2)), 1, "(`padding` is for the named splits; the others need"),
-    "two crops": ((LAST, RandomCrop(size=4), RandomResizedCrop(size=4)), 2, "there is a random crop already"),
+    "crop of a crop": (
+        (LAST, RandomCrop(size=4), RandomResizedCrop(size=5)),
+        2,
+        "larger than the images, which have 4",
+    ),
     "crop of a split that is not there": ((LAST, RandomCrop(size=4, splits=("all",))), 1, "no split 'all' here"),
     "resize after a crop": ((LAST, RandomCrop(size=4), Resize(size=3)), 2, "must come before `random_crop`"),
     "jitter after normalise": ((LAST, Normalise(), RandomJitter()), 2, "must come before `normalise`"),
@@ -161,6 +165,8 @@ def test_what_the_device_does_follows_from_the_steps():
     assert plan.pipeline() == InputPipeline(
         stored_size=8, before=(RandomCrop(size=5), affine, erase), after=(erase,), mixing=Mixup(), views=views
     )
+    twice = follow_steps((LAST, RandomResizedCrop(size=6), RandomCrop(size=4)), 6)
+    assert (twice[1], twice[0].pipeline().stored_size) == (4, 6), "as in khaireddin2021"
     assert follow_steps((LAST, Standardise(of="image", form="tensorflow")), 6)[0].pipeline() == InputPipeline(
         standardise="tensorflow"
     )
