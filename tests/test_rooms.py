@@ -61,7 +61,7 @@ _IMPORTS = {
     ),
     "repro.launch": "vocabulary",
     "repro.use": "repro vocabulary machine data train specs runs statistics",
-    "repro.use.recognition": "vocabulary data text use",
+    "repro.use.recognition": "vocabulary machine data text use",
     "repro.use.export": "repro vocabulary data network specs runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
