@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import msgspec
 import numpy as np
 
 from fer_jax.data.faces import UNLABELLED, DataError, Faces
 from fer_jax.data.steps import apply_steps
-from fer_jax.vocabulary.augmentations import NO_PIPELINE, InputPipeline
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Adam, Precision, RmsProp, Sgd, Training
@@ -47,7 +47,11 @@ def make_workload(
 ) -> Workload:
     """The default variant of a paper on `rows` of its training rows, evenly spaced, with the paper's preprocessing.
 
-    Raises StepError if the paper's data steps cannot be applied to the faces, DataError if there are too few faces.
+    What the other frameworks would do in their own ways is left out for all: random steps besides flips, mixtures,
+    views and the standardisation of each image. Of a network with a random crop all get the middle of the images, and
+    L2 is of all kernels.
+    Raises StepError if the paper's data steps cannot be applied to the faces, DataError if there are too few faces, or
+    if only this suite has the paper's loss or optimizer.
     """
     spec = loaded.resolve(DEFAULT_VARIANT)
     labelled = faces.labels != UNLABELLED
@@ -58,28 +62,32 @@ def make_workload(
             f"{loaded.id}: the data leave {len(train)} training rows, fewer than one batch of "
             f"{spec.training.batch_size}; give more with --data"
         )
-    if only_here := _only_here(spec.training, prepared.pipeline):
+    loss = msgspec.structs.replace(spec.training.loss, l2_layers=())
+    training = msgspec.structs.replace(spec.training, loss=loss)
+    if only_here := _only_here(training):
         raise DataError(f"{loaded.id}: the other frameworks of the benchmark do not have {', '.join(only_here)}")
     kept = np.linspace(0, len(train) - 1, min(rows, len(train))).astype(np.int64)
     network = Network(
         layers=spec.model.layers,
-        training=spec.training,
+        training=training,
         image_size=prepared.image_size,
         subtract=prepared.subtract,
         divide=prepared.divide,
         random_flip=prepared.random_flip or None,
     )
+    start = round((train.images.shape[1] - prepared.image_size) / 2)
+    inside = slice(start, start + prepared.image_size)
     return Workload(
         name=loaded.id,
         network=network,
-        images=np.ascontiguousarray(train.images[kept]),
+        images=np.ascontiguousarray(train.images[kept, inside, inside]),
         labels=train.labels[kept].astype(np.int32),
         precision=precision,
         variables={seed: initial_variables(network, seed) for seed in seeds},
     )
 
 
-def _only_here(training: Training, pipeline: InputPipeline) -> list[str]:
+def _only_here(training: Training) -> list[str]:
     """The settings that `repro.bench.contenders` does not have."""
     found = [name for name in counted_fields(training) if name in ("accumulate", "average_weights")]
     for name in ("loss", "optimizer"):
@@ -89,8 +97,6 @@ def _only_here(training: Training, pipeline: InputPipeline) -> list[str]:
         found.append(f"loss {training.loss.kind}")
     if not isinstance(training.optimizer, Sgd | Adam | RmsProp):
         found.append(f"optimizer {training.optimizer.__struct_config__.tag}")
-    if pipeline != NO_PIPELINE:
-        found.append("the random steps, views or standardisation of its data")
     return found
 
 

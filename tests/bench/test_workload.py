@@ -8,6 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+from tiny_paper import load_tiny
 
 from fer_jax.data.faces import DataError
 from fer_jax.data.synthetic import draw_faces
@@ -68,3 +69,26 @@ def test_too_few_rows():
     few = draw_faces(counts={"Training": (2,) * 7, "PublicTest": (1,) * 7, "PrivateTest": (1,) * 7})
     with pytest.raises(DataError, match=r"teta2022: the data leave 14 training rows, fewer than one batch of 32"):
         make_workload(find_paper("teta2022"), few)
+
+
+CROP = '[[data.steps]]\nstep = "random_crop"\nsize = 6\nprovenance = [{ kind = "assumed", reason = "invented" }]\n\n'
+
+
+def test_of_a_network_with_a_crop_the_middle_is_timed(tmp_path, faces):
+    loaded = load_tiny(tmp_path, ("[[model.layers]]", f"{CROP}[[model.layers]]"))
+    whole, middle = (make_workload(one, faces, seeds=()) for one in (load_tiny(tmp_path), loaded))
+    assert np.array_equal(middle.images, whole.images[:, 1:7, 1:7]) and middle.network.image_size == 6
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('"sgd"', '"lion"', "the other frameworks of the benchmark do not have optimizer lion"),
+        ('"sgd"', '"sgd"\nclip_value = 0.1', "do not have optimizer.clip_value"),
+        ('"cross_entropy"', '"focal"', "do not have loss focal"),
+        ("epochs = 5", "epochs = 5\naccumulate = 2", "do not have accumulate"),
+    ],
+)
+def test_what_only_this_suite_has_is_not_compared(tmp_path, faces, old, new, said):
+    with pytest.raises(DataError, match=said):
+        make_workload(load_tiny(tmp_path, (old, new)), faces, seeds=())

@@ -20,6 +20,7 @@ from fer_jax.data.steps import with_other_pixels
 from fer_jax.network.backends import NhwcBackend
 from fer_jax.network.model import build, hidden_layers, output_activation
 from fer_jax.train.losses import probabilities
+from fer_jax.vocabulary.augmentations import InputPipeline, RandomCrop
 from fer_jax.vocabulary.layers import (
     Activation,
     BatchNorm,
@@ -121,6 +122,14 @@ def test_not_one_pixel_differs_after_resizing(size, sizes, rounding):
     np.testing.assert_array_equal(
         found, functools.reduce(lambda pictures, step: with_other_pixels(step, pictures), resizes, images)
     )
+
+
+def test_a_network_with_a_random_crop_gets_the_middle():
+    pipeline = InputPipeline(stored_size=9, before=(RandomCrop(size=6),))
+    network = network_of((Flatten(), Dense(units=7)), 6, pipeline=pipeline)
+    variables, images = variables_of(network), faces(4, 9)
+    plain = in_onnx(network_of(network.layers, 6), variables, images[:, 2:8, 2:8])  # round(1.5) = 2
+    np.testing.assert_array_equal(run(network_graph(network, variables, 9, ()), images), plain)
 
 
 # --- any list of layers -----------------------------------------------------------------------------------------------
