@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import jax
@@ -40,6 +40,7 @@ class Progress:
     """Reported after each epoch: its history entry, and the speed.
 
     For runs side by side: the means of their entries, the total number of images, and the program's own seconds.
+    histories: of each run that the epoch belongs to, by its seed: all entries so far.
     """
 
     entry: dict[str, Any]
@@ -47,6 +48,7 @@ class Progress:
     images_per_s: float
     train_s: float
     eval_s: float
+    histories: Mapping[int, Sequence[dict[str, Any]]] = field(default_factory=dict)
 
 
 def fit(
@@ -142,7 +144,8 @@ def fit_seeds(
         if report and going:
             entry = _mean([runs[k].history[-1] for k in going])
             images = sum(float(figures[k].examples.sum()) for k in moving)
-            report(Progress(entry, len(plan), images / train_s, train_s, eval_s))
+            histories = {runs[k].seed: runs[k].history for k in going}
+            report(Progress(entry, len(plan), images / train_s, train_s, eval_s, histories))
 
     return together.finish(state)
 

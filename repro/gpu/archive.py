@@ -16,7 +16,7 @@ NAME = "results"
 MOST_BYTES = 15 << 20
 MOST_PARTS = 6
 # Checkpoints are large; locks and half-written files are useless.
-LEFT_OUT = "checkpoints", "run.lock", "claim-*.json"
+LEFT_OUT = "checkpoints", "run.lock", "claim-*.json", "history.jsonl"
 
 
 class ArchiveError(Exception):

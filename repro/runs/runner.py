@@ -22,6 +22,7 @@ from fer_jax.vocabulary.layers import parameter_count
 from fer_jax.vocabulary.network import Network
 from repro.runs.claim import ClaimLost, Holder, RunClaim, holder_of
 from repro.runs.dataset import Dataset
+from repro.runs.history_file import HistoryFile
 from repro.runs.kept_specs import keep_spec
 from repro.runs.plan import RunPlan
 from repro.runs.preparation import prepare
@@ -137,7 +138,7 @@ def _do(
     fit = partial(
         fit_seeds,
         checkpoint_every_s=context.checkpoint_every_s,
-        report=_shared(claims, report),
+        report=_shared(runs, claims, report),
         asked_at=time.perf_counter() if asked_at is None else asked_at,
     )
     trained = {}
@@ -147,9 +148,12 @@ def _do(
     return [RunOutcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
 
 
-def _shared(claims: list[RunClaim], report: Callable[[Progress], None] | None) -> Callable[[Progress], None]:
-    """`report`, which also shows other processes how far the runs are."""
+def _shared(
+    runs: list[StoredRun], claims: list[RunClaim], report: Callable[[Progress], None] | None
+) -> Callable[[Progress], None]:
+    """`report`, which also shows other processes how far the runs are, and writes their histories."""
     first: list[tuple[float, int]] = []
+    files = {one.plan.seed: HistoryFile(one.folder) for one in runs}
 
     def call(progress: Progress) -> None:
         epoch, now = progress.entry["epoch"], time.monotonic()
@@ -158,6 +162,8 @@ def _shared(claims: list[RunClaim], report: Callable[[Progress], None] | None) -
         per_epoch = (now - begin) / (epoch - from_epoch) if epoch > from_epoch else progress.train_s + progress.eval_s
         for claim in claims:
             claim.progress(epoch, progress.epochs, progress.images_per_s, per_epoch * (progress.epochs - epoch))
+        for seed, history in progress.histories.items():
+            files[seed].take(history)
         if report is not None:
             report(progress)
 

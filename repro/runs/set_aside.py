@@ -14,6 +14,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from repro.runs.history_file import HISTORY_NAME
 from repro.runs.network_files import NETWORK_RECORD_NAME
 from repro.runs.predictions import PREDICTIONS_NAME
 from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RunRecord, UnreadableError, marker_path, read_record
@@ -49,7 +50,7 @@ def make_way(
     """
     marker = marker_path(folder)
     begun = marker.read_bytes() if marker.exists() else NO_RUN
-    ended = (PREDICTIONS_NAME, NETWORK_RECORD_NAME, RECORD_NAME)
+    ended = (HISTORY_NAME, PREDICTIONS_NAME, NETWORK_RECORD_NAME, RECORD_NAME)
     if begun not in (NO_RUN, own):
         _move(folder, aside_folder(folder, begun), (*ended, CHECKPOINTS_NAME), say)
         return
@@ -71,7 +72,7 @@ def make_way(
 
 def bring_back(folder: Path, aside: Path) -> None:
     """Move a run from where it was set aside into its folder. `make_way` has left there what need not be kept."""
-    for name in (CHECKPOINTS_NAME, PREDICTIONS_NAME, NETWORK_RECORD_NAME, RECORD_NAME):
+    for name in (CHECKPOINTS_NAME, HISTORY_NAME, PREDICTIONS_NAME, NETWORK_RECORD_NAME, RECORD_NAME):
         if (aside / name).exists():
             if name == CHECKPOINTS_NAME:
                 shutil.rmtree(folder / name, ignore_errors=True)

@@ -208,7 +208,7 @@ def test_two_processes_at_once_end_with_the_same_record(tiny_paper, dataset, tmp
     record = read_record(path)
     assert record.status == "done" and msgspec.json.encode(record.history) == found[0][2]
     left = {p.name for p in path.parent.iterdir()}
-    assert left == {"run.json", "predictions.npz", "checkpoints"}
+    assert left == {"run.json", "predictions.npz", "checkpoints", "history.jsonl"}
     assert set(os.listdir(path.parent / "checkpoints")) == {"last", "best", "digests.json"}
 
 

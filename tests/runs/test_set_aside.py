@@ -113,7 +113,7 @@ def test_a_kill_while_one_makes_way_loses_nothing(do, monkeypatch, unfinished):
         assert content(folder) == before and not aside.exists()
         if ended:
             break
-    assert moves == (1 if unfinished else 3)
+    assert moves == (2 if unfinished else 4)
 
 
 # --- a record without its network -------------------------------------------------------------------------------------
