@@ -58,8 +58,8 @@ def own_modules(layers: Sequence[Any]) -> list[Custom]:
 def own_code(layer: Custom) -> str:
     """What to know of a layer that is not the suite's."""
     return (
-        f"Own code: {layer.module} (SHA-256 {layer.sha256[:16]}). `repro run` executes it. The suite has not checked "
-        "what it does, and counts none of its parameters."
+        f"Own code: {layer.module} (SHA-256 {layer.sha256[:16]}). What trains or uses the network executes it. The "
+        "suite has not checked what it does, and counts none of its parameters."
     )
 
 
