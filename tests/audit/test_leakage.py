@@ -8,6 +8,7 @@ import pytest
 
 from fer_jax.data.faces import EMOTIONS, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.settings import EarlyStopping
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,
     CopySplit,
@@ -160,11 +161,14 @@ def test_random_leaks_are_counted_exactly(planted):
 
 
 def test_splits_that_steer_the_training_are_named():
-    training = msgspec.structs.replace(find_paper("onghena").resolve("default").training, report="best")
+    stopping = EarlyStopping(split="test", metric="loss", patience=3)
+    training = find_paper("onghena").resolve("default").training
+    training = msgspec.structs.replace(training, report="best", early_stopping=stopping)
     spec = msgspec.structs.replace(find_paper("onghena").resolve("default"), training=training)
     plan = RunPlan(spec, Path("a.toml"), "", "default", "as-published", 0, Overrides())
     of = audit_leakage(plan, apply_steps(faces(), spec.data.steps, 0), np.arange(ROWS), np.arange(ROWS))
     assert [(s.split, s.decides) for s in of.selections] == [
         ("validation", "which epoch's parameters are reported"),
         ("validation", "when the learning rate falls"),
+        ("test", "when training stops"),
     ]
