@@ -54,7 +54,7 @@ MISTAKES = {
         "kernel = 3",
         'kernel = 3\nkernel_init = { kind = "he" }',
         'model.layers[0].kernel_init.kind: unknown value "he"; accepted: "glorot_uniform", "he_normal", "normal", '
-        '"truncated_normal", "fan_in_normal", "pooled_fan_normal", "constant"$',
+        '"truncated_normal", "fan_in_normal", "fan_in_uniform", "pooled_fan_normal", "constant"$',
     ),
     "unknown key of an initialiser": (
         "kernel = 3",

@@ -38,8 +38,9 @@ def draw(init: Init, key: Array, shape: tuple[int, ...], fan_in: int, fan_out: i
     if init.kind == "constant":
         return jnp.full(shape, init.scale)
     size = (math.prod(shape),)  # one axis: XLA takes seconds to compile random numbers of four axes on CPU
-    if init.kind == "glorot_uniform":
-        limit = math.sqrt(6.0 / (fan_in + fan_out))
+    if init.kind in ("glorot_uniform", "fan_in_uniform"):
+        glorot = init.kind == "glorot_uniform"
+        limit = math.sqrt(6.0 / (fan_in + fan_out)) if glorot else init.scale / math.sqrt(fan_in)
         values = jax.random.uniform(key, size, minval=-limit, maxval=limit)
     elif init.kind == "he_normal":
         # As in Keras, the normal is widened so that the deviation after truncation is the rule's.

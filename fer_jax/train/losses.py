@@ -72,6 +72,12 @@ def l2_penalty(loss: Loss, params: optax.Params) -> Array:
     total = jnp.zeros(())
     for path, leaf in jax.tree_util.tree_leaves_with_path(params):
         layer, name = (getattr(path[place], "key", "") for place in (0, -1))
-        if (loss.l2_biases or name == "kernel") and (not loss.l2_layers or layer in loss.l2_layers):
+        if (loss.l2_biases or name == "kernel") and _is_of(layer, loss.l2_layers):
             total = total + jnp.sum(jnp.square(leaf))
     return loss.l2 * total
+
+
+def _is_of(name: str, layers: tuple[str, ...]) -> bool:
+    """Whether parameters of this name are of one of the layers: `residual1.body.conv1` is of `residual1`, and the two
+    kernels of a separable convolution, `separable_conv1.depthwise` and `.pointwise`, are of it."""
+    return not layers or any(f"{name}.".startswith(f"{layer}.") for layer in layers)

@@ -32,6 +32,8 @@ class Init(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     normal, truncated_normal: mean 0, standard deviation `scale` (truncated at two `scale`, as TensorFlow does, and
         not rescaled after the cut).
     fan_in_normal: N(0, 1) * scale / sqrt(fan_in).
+    fan_in_uniform: U(-l, l), l = scale / sqrt(fan_in) (PyTorch's default for the kernels and biases of its linear and
+        convolution layers: kaiming_uniform_ with a = sqrt(5)).
     pooled_fan_normal: N(0, 1) * scale / sqrt(fan_in + fan_out / pool_area), fans including the kernel's area (the
         Theano tutorials' rule for a convolution followed by pooling).
     constant: `scale` everywhere.
@@ -46,6 +48,7 @@ class Init(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         "normal",
         "truncated_normal",
         "fan_in_normal",
+        "fan_in_uniform",
         "pooled_fan_normal",
         "constant",
     ]

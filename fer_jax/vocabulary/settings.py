@@ -86,7 +86,8 @@ class Loss(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
         5). Averaged over the classes as Keras' squared_hinge, or with over_classes = "sum" added up as in that paper.
     l2: adds l2 * sum of squares of all kernels, and of biases (batch norm's scale and offset too) if `l2_biases`. That
         is Keras' regularizers.l2; of TensorFlow's tf.nn.l2_loss take half. For PyTorch's `weight_decay` see
-        `OptimizerStruct.weight_decay`. l2_layers: the layers that have it, by name (conv1); all if none is named.
+        `OptimizerStruct.weight_decay`. l2_layers: the layers that have it, by name (conv1), a residual with all of
+        its layers; all if none is named.
     label_smoothing: the target is (1 - a) * one-hot + a / classes (Szegedy et al. 2016), for cross_entropy and focal.
     class_weights: one factor per class, in the order of the labels, for the losses of its samples; "balanced" takes
         samples / (classes * samples of the class), counted in `train`, as scikit-learn does. They act in training

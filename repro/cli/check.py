@@ -170,7 +170,7 @@ def _write_page(loaded: LoadedSpec, results: Path) -> str:
     from repro.runs.record_files import write_atomically
     from repro.text.markdown import markdown
 
-    given = read_input(results, bundled_papers())
+    given = read_input(results, [*(one for one in bundled_papers() if one.id != loaded.id), loaded])
     paper = next(one for one in given.papers if one.id == loaded.id)
     path = write_atomically(results / sheet_name(loaded.id), markdown(paper_sheet(paper, given)).encode())
     _say("", f"wrote {path}")

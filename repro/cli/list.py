@@ -7,19 +7,20 @@ from pathlib import Path
 import click
 
 from repro.cli.options import example, json_option, print_json, results_option
-from repro.specs.catalog import bundled_papers, own_papers
+from repro.specs.catalog import COLLECTIONS, bundled_papers, own_papers
 
 
 @click.command("list", epilog=example("repro list", "repro list --json"))
 @results_option
 @json_option
 def list_papers(results: Path, as_json: bool) -> None:
-    """List the papers with their main claim and variants: your own in the results folder, and the bundled ones."""
+    """List the papers with their main claim and variants: your own in the results folder, the bundled ones, and the
+    bundled models that people use."""
     from repro.report.describe import paper_row, papers_to_show
     from repro.text.terminal import printable_lines, terminal_blocks
 
     own = own_papers(results)
-    papers = [*own.papers, *bundled_papers()]
+    papers = [*own.papers, *bundled_papers(*COLLECTIONS)]
     for line in own.unusable:
         click.echo(printable_lines(f"left out: {line}"), err=True)
     if as_json:

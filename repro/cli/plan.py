@@ -8,10 +8,17 @@ from typing import Any
 import click
 
 from repro.cli.options import must_exist, print_json
-from repro.cli.run_options import asked_plans, choice_options, is_given
+from repro.cli.run_options import (
+    asked_plans,
+    choice_options,
+    collection_option,
+    is_given,
+    jobs_of,
+    jobs_of_collection,
+)
 from repro.cli.starting import sign_of_life
-from repro.specs.catalog import bundled_papers, find_paper
-from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
+from repro.specs.catalog import find_paper
+from repro.specs.decode import LoadedSpec
 
 EXAMPLE = """\
 \b
@@ -31,17 +38,19 @@ Example:
     "time. Nothing is trained.",
 )
 @click.option("--variants", is_flag=True, help="With --all: every variant too, not only the default.")
+@collection_option
 @choice_options
-def plan(paper: str | None, whole: bool, variants: bool, results: Path, as_json: bool, **options: Any) -> None:
+def plan(
+    paper: str | None, whole: bool, variants: bool, collection: Any, results: Path, as_json: bool, **options: Any
+) -> None:
     """How many seeds would decide each claim of a paper, and how long they would take; with --all, what would run."""
     if whole:
-        papers = [find_paper(paper, results)] if paper else list(bundled_papers())
-        jobs = [(one, name) for one in papers for name in (one.variant_names() if variants else (DEFAULT_VARIANT,))]
+        jobs = jobs_of([find_paper(paper, results)], variants) if paper else jobs_of_collection(collection, variants)
         _list_runs(jobs, results, as_json, **options)
         return
     if paper is None:
         raise click.UsageError("name a PAPER, or give --all for the runs of all papers")
-    if given := [name for name in ("variants", *options) if is_given(name)]:
+    if given := [name for name in ("variants", "collection", *options) if is_given(name)]:
         words = ", ".join(f"--{'set' if name == 'settings' else name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"{words}: only with --all")
     _list_seeds(find_paper(paper, results), results, as_json)

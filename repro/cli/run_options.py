@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 from click.core import ParameterSource
@@ -12,7 +12,8 @@ from fer_jax.vocabulary.settings import PRECISIONS, Precision
 from repro.cli.options import device_option, json_option, results_option
 from repro.cli.run_selection import SeedChoice, Seeds, SettingChange, Shard, ShareOfRuns
 from repro.decide.duration import Duration
-from repro.specs.decode import LoadedSpec
+from repro.specs.catalog import COLLECTIONS, Collection, bundled_papers
+from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
 
 if TYPE_CHECKING:
@@ -20,6 +21,14 @@ if TYPE_CHECKING:
 
 ALL = "all"
 LOOKS = "3, 5, 8, 12 and 20"
+
+collection_option = click.option(
+    "--collection",
+    type=click.Choice([*COLLECTIONS, ALL]),
+    default="papers",
+    show_default=True,
+    help="`papers`: the papers that come with the suite. `models`: the models that people use. `all`: both.",
+)
 
 # Which runs, on what.
 _CHOICE = (
@@ -122,6 +131,17 @@ def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that `run` and `run-all` share."""
     return _with(function, (*_CHOICE, *_TRAINING, json_option))
+
+
+def jobs_of_collection(collection: Collection | Literal["all"], variants: bool) -> list[tuple[LoadedSpec, str]]:
+    """Each spec of --collection with its default variant, or with all of its variants."""
+    chosen = COLLECTIONS if collection == ALL else (collection,)
+    return jobs_of(bundled_papers(*chosen), variants)
+
+
+def jobs_of(papers: Iterable[LoadedSpec], variants: bool) -> list[tuple[LoadedSpec, str]]:
+    """Each spec with its default variant, or with all of its variants."""
+    return [(one, name) for one in papers for name in (one.variant_names() if variants else (DEFAULT_VARIANT,))]
 
 
 def _with(function: Callable[..., Any], options: Sequence[Callable[..., Any]]) -> Callable[..., Any]:

@@ -12,7 +12,7 @@ from typing import Any
 from fer_jax import TRAINING_VERSION
 from repro.runs.plan import RunPlan, make_plan
 from repro.runs.records import RECORD_NAME, Overrides
-from repro.specs.catalog import bundled_papers
+from repro.specs.catalog import COLLECTIONS, bundled_papers
 from repro.specs.decode import LoadedSpec
 
 # This folder of the results holds everything except runs and benchmarks: checks, profiles, times, logs.
@@ -45,7 +45,9 @@ class CallSettings:
 
     @cached_property
     def loaded(self) -> tuple[LoadedSpec, ...]:
-        return tuple(paper for paper in bundled_papers() if not self.papers or paper.id in self.papers)
+        if not self.papers:
+            return tuple(bundled_papers())
+        return tuple(paper for paper in bundled_papers(*COLLECTIONS) if paper.id in self.papers)
 
     @property
     def overrides(self) -> Overrides:

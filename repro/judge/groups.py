@@ -15,7 +15,7 @@ from repro.judge.usual_spread import UsualSpread, usual_spread
 from repro.runs.data_names import NOT_FER2013
 from repro.runs.plan import settings_sha256
 from repro.runs.records import Overrides, RunRecord, switch_words
-from repro.specs.catalog import is_bundled
+from repro.specs.catalog import place_in_lists
 from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import ALL_PROTOCOLS, AS_PUBLISHED, under_protocol
 
@@ -179,7 +179,7 @@ def collect(specs: Sequence[LoadedSpec], runs: Iterable[RecordedRun]) -> list[Pa
     for run in runs:
         found.setdefault(run.record.paper, []).append(run)
     loaded = {spec.id: spec for spec in specs}
-    own_first = sorted(loaded, key=lambda id: (is_bundled(id), id))
+    own_first = sorted(loaded, key=lambda id: (place_in_lists(id), id))
     ids = [*own_first, *sorted(set(found) - set(loaded))]
     return [PaperRuns(id, loaded.get(id), tuple(found.get(id, ())), usual) for id in ids]
 

@@ -14,6 +14,7 @@ from fer_jax.vocabulary.settings import INNER_TABLES, Training, inner_tables
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.runs.plan import settings_sha256
+from repro.specs.catalog import collection_of
 from repro.specs.claim_tables import ClaimTable, Curve
 from repro.specs.claims import Claim
 from repro.specs.decode import DEFAULT_VARIANT, IMAGE_SIZE, LoadedSpec
@@ -35,6 +36,8 @@ from repro.text.document import (
 )
 from repro.text.units import reported
 
+MODELS = "Models that people use, after their programs; `repro run-all --collection models` trains them."
+
 # --- list -----------------------------------------------------------------------------------------------------------
 
 
@@ -43,6 +46,7 @@ def paper_row(paper: LoadedSpec) -> dict[str, Any]:
     spec, main = paper.spec, paper.spec.headline
     return {
         "id": paper.id,
+        "collection": collection_of(paper.id),
         "title": spec.paper.title,
         "authors": list(spec.paper.authors),
         "year": spec.paper.year,
@@ -60,8 +64,12 @@ def paper_row(paper: LoadedSpec) -> dict[str, Any]:
 def papers_to_show(papers: Iterable[LoadedSpec]) -> list[Block]:
     """`repro list`."""
     blocks: list[Block] = []
+    headed = False
     for paper in papers:
         spec, main = paper.spec, paper.spec.headline
+        if not headed and collection_of(paper.id) == "models":
+            blocks.append(Paragraph(say(MODELS)))
+            headed = True
         claim = f"reports {reported(main)} on {main.split}" if main else "no claims"
         flag = f" [{main.flag}]" if main and main.flag else ""
         year = f" ({spec.paper.year})" if spec.paper.year else ", undated"

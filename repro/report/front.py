@@ -23,7 +23,7 @@ from repro.report.protocol_table import (
 )
 from repro.report.run_sections import run_sections
 from repro.report.tables import NOTHING, headline
-from repro.specs.catalog import is_bundled
+from repro.specs.catalog import place_in_lists
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.text import units
 from repro.text.document import (
@@ -208,7 +208,7 @@ def front_table(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord]) -> T
         for paper in papers
         if paper.loaded is not None and paper.id not in measured and (claim := headline(paper)) is not None
     ]
-    rows.sort(key=lambda row: is_bundled(row.paper))
+    rows.sort(key=lambda row: place_in_lists(row.paper))
     return table(FRONT_COLUMNS, rows)
 
 

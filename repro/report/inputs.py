@@ -21,7 +21,7 @@ from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.report.figures.folder import Gallery, gallery_of
 from repro.runs.rankings import with_rankings
 from repro.runs.records import RecordError, RunRecord, find_records, leave_out, scan_records
-from repro.specs.catalog import own_papers
+from repro.specs.catalog import own_papers, recorded_models
 from repro.specs.decode import LoadedSpec
 
 Found = TypeVar("Found")
@@ -66,13 +66,19 @@ class ReportInput:
 
 
 def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
-    """specs: to which the own papers of the folder are added, unless they are among them; own papers come first.
+    """specs: to which the own papers of the folder are added, and the bundled models that it has records of, unless
+    they are among them; own papers come first.
 
     A record or a spec that cannot be read stops nothing: it is listed in `unusable`.
     """
     own = own_papers(results)
     given = {spec.id for spec in specs}
-    specs = [*(spec for spec in own.papers if spec.id not in given), *specs]
+    models = recorded_models(results)
+    specs = [
+        *(spec for spec in own.papers if spec.id not in given),
+        *specs,
+        *(spec for spec in models if spec.id not in given),
+    ]
     has_bench = bench_folder(results).is_dir() or (results / BENCH_NAME).exists()
     unusable = [_within(text, results) for text in own.unusable]
 

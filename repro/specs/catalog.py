@@ -1,7 +1,9 @@
 """The available papers, and how a name on the command line becomes a spec.
 
-Bundled papers come with the suite. Own papers are files of the user. Every run keeps the file of an own paper in its
-results folder, as ``specs/<id>.toml``; from then on the paper has a name there.
+Bundled specs come with the suite, in two collections: the papers, and the models that people use, whose sources are
+programs. What runs or reports everything takes the papers; a model takes part when it is named, or once it has records.
+Own papers are files of the user. Every run keeps the file of an own paper in its results folder, as
+``specs/<id>.toml``; from then on the paper has a name there.
 """
 
 from __future__ import annotations
@@ -10,10 +12,13 @@ import re
 import stat
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal, get_args
 
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError, load_spec
 from repro.specs.protocols import AS_PUBLISHED
 
+Collection = Literal["papers", "models"]
+COLLECTIONS: tuple[Collection, ...] = get_args(Collection)
 TEMPLATE = "TEMPLATE.toml"
 RESULTS = Path("results")  # the default of --results
 KEPT_FOLDER = "specs"  # in a results folder
@@ -27,18 +32,42 @@ def papers_folder() -> Path:
     return inside if inside.is_dir() else Path(__file__).parents[2] / "papers"
 
 
-def paper_files() -> list[Path]:
-    """The spec files that come with the suite, by name."""
-    return sorted(path for path in papers_folder().glob("*.toml") if path.name != TEMPLATE)
+def paper_files(*collections: Collection) -> list[Path]:
+    """The spec files that come with the suite: those of each collection by name; of all collections by default."""
+    folders = {"papers": papers_folder(), "models": papers_folder() / "models"}
+    found = [sorted(folders[collection].glob("*.toml")) for collection in collections or COLLECTIONS]
+    return [path for paths in found for path in paths if path.name != TEMPLATE]
 
 
-def bundled_papers() -> list[LoadedSpec]:
-    return [load_spec(path) for path in paper_files()]
+def bundled_papers(*collections: Collection) -> list[LoadedSpec]:
+    """The papers that come with the suite, or the specs of these collections."""
+    return [load_spec(path) for path in paper_files(*(collections or ("papers",)))]
+
+
+def collection_of(paper: str) -> Collection | None:
+    """The collection that a spec comes with; None for an own paper."""
+    return next((one for one in COLLECTIONS if paper in {path.stem for path in paper_files(one)}), None)
 
 
 def is_bundled(paper: str) -> bool:
-    """Whether a paper of this id comes with the suite."""
-    return paper in {path.stem for path in paper_files()}
+    """Whether a spec of this id comes with the suite."""
+    return collection_of(paper) is not None
+
+
+def place_in_lists(paper: str) -> int:
+    """Sorts own papers before those that come with the suite, and models behind both."""
+    found = collection_of(paper)
+    return 0 if found is None else 1 + COLLECTIONS.index(found)
+
+
+def recorded_models(results: Path) -> list[LoadedSpec]:
+    """The bundled models that a results folder has runs, audits or explanations of."""
+    kinds = ("runs", "audit", "explain")
+    return [load_spec(path) for path in paper_files("models") if _is_recorded(results, kinds, path.stem)]
+
+
+def _is_recorded(results: Path, kinds: tuple[str, ...], paper: str) -> bool:
+    return any((results / kind / paper).is_dir() for kind in kinds)
 
 
 # --- own papers -------------------------------------------------------------------------------------------------------
@@ -97,8 +126,9 @@ def _taken(paper: str) -> str:
 
 
 def all_papers(results: Path = RESULTS) -> list[LoadedSpec]:
-    """The own papers of a results folder, then the bundled ones. Raises SpecError if a bundled one cannot be used."""
-    return [*own_papers(results).papers, *bundled_papers()]
+    """The own papers of a results folder, the bundled papers, and the bundled models that the folder has records of.
+    Raises SpecError if a bundled one cannot be used."""
+    return [*own_papers(results).papers, *bundled_papers(), *recorded_models(results)]
 
 
 def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
@@ -109,8 +139,8 @@ def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
     """
     if name.endswith(".toml") or "/" in name or "\\" in name:
         return _own_file(Path(name))
-    if is_bundled(name):
-        return load_spec(papers_folder() / f"{name}.toml")
+    if bundled := [path for path in paper_files() if path.stem == name]:
+        return load_spec(bundled[0])
     if ID.fullmatch(name) and kept_path(results, name).exists():
         return _kept(kept_path(results, name))
     own = [path.stem for path in sorted((results / KEPT_FOLDER).glob("*.toml")) if ID.fullmatch(path.stem)]
@@ -121,7 +151,8 @@ def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
 def _own_file(path: Path) -> LoadedSpec:
     """Raises SpecError for an id that a bundled paper has, unless the file is that paper's."""
     loaded = load_spec(path)
-    if is_bundled(loaded.id) and loaded.content != (papers_folder() / f"{loaded.id}.toml").read_bytes():
+    bundled = [file for file in paper_files() if file.stem == loaded.id]
+    if bundled and loaded.content != bundled[0].read_bytes():
         raise SpecError(f"{path}: {_taken(loaded.id)}")
     return loaded
 

@@ -229,7 +229,7 @@ def test_every_error_that_the_user_can_mend_has_the_base_that_commands_catch() -
 
 @pytest.mark.parametrize("kind", [RecordError, StepError])
 def test_an_error_that_the_user_can_mend_is_one_message_and_exit_code_2(kind, monkeypatch) -> None:
-    def fail() -> None:
+    def fail(*_: str) -> None:
         raise StepError(0, "it does not fit") if kind is StepError else kind("it does not fit")
 
     monkeypatch.setattr("repro.cli.list.bundled_papers", fail)

