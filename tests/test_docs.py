@@ -131,7 +131,7 @@ def test_every_command_has_a_page_that_names_its_options_and_the_index_names_it(
 def test_what_a_page_says_of_an_option_and_of_the_exit_codes():
     run = generate.pages()["run.md"]
     assert "\nrepro run PAPER [OPTIONS]\n" in run
-    assert "- `--seeds N` (at least 1; default `1`): Run seeds 0 to N-1. " in run
+    assert "- `--seeds N|LIST` (default `1`): N: seeds 0 to N-1. " in run
     assert "- `--device auto|cpu|gpu` (default `auto`): " in run
     assert "```sh\nrepro run chavan2020\n" in run and "\b" not in run
     assert "repro export RUN --onnx PATH [OPTIONS]" in generate.pages()["export.md"], "what must be given stands there"

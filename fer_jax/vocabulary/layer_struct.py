@@ -61,7 +61,7 @@ ZEROS = Init(kind="constant", scale=0.0)
 
 
 class ShapeError(ValueError):
-    """A layer cannot take a map of this shape. `inside`: of a layer with layers of its own, the path and the name below
+    """A layer cannot take a map of this shape. `inside`: of a layer that holds layers, the path and the name below
     it of the one that cannot: (".body[1]", ".body.conv2")."""
 
     def __init__(self, message: str, inside: tuple[str, str] = ("", "")) -> None:

@@ -1,6 +1,6 @@
 """The vocabulary of networks: one frozen struct per layer, their names, and the shapes of a whole list. No JAX here.
 
-A network is a list of layers, and a residual holds lists of its own. Each layer gets a name: its kind and its ordinal
+A network is a list of layers, and a residual holds further lists. Each layer gets a name: its kind and its ordinal
 within that kind in its list (``conv1``, ``conv2``, ``dense1``), behind the place of that list
 (``residual1.body.conv2``). A spec's overrides and the parameter tree use the same names.
 """

@@ -31,7 +31,7 @@ SAY_S = 30.0  # between lines if nothing changes
 EXAMPLE = example(
     "repro launch --seeds 5 --protocol all --on local --workers 4",
     "repro launch teta2022 --seeds 20 --on slurm --workers 10 --time 4h --engine-option partition=gpu --gpus 1",
-    "RAY_ADDRESS=auto repro launch --seeds 5 --on ray --workers 8 --gpus 0.25",
+    "repro launch --seeds 5 --on ray --workers 8 --gpus 0.25",
 )
 
 

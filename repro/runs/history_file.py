@@ -1,6 +1,6 @@
 """``history.jsonl`` in a run's folder: an entry per epoch, written as it happens, for trackers and for the eye.
 
-It is a copy. The record and the checkpoints stand without it, and a run that cannot write it is trained all the same.
+It is a copy. The record and the checkpoints do not need it, and a run that cannot write it is trained all the same.
 """
 
 from __future__ import annotations

@@ -50,8 +50,8 @@ _TABLES: dict[str, dict[str, str]] = {
         "attention transformer lstm gru rnn": _NONE,
     },
     "function": {
-        "leakyrelu": '`layer = "leaky_relu"`, a layer of its own with a `slope`',
-        "prelu": '`layer = "prelu"`, a layer of its own with trained slopes',
+        "leakyrelu": '`layer = "leaky_relu"`, a separate layer with a `slope`',
+        "prelu": '`layer = "prelu"`, a separate layer with trained slopes',
         "silu": '`function = "swish"`',
         "selu mish softplus hardswish": _SMOOTH,
         "relu6": '`function = "relu"`',

@@ -47,9 +47,11 @@ ALL_COMMANDS = commands(main.main)
 
 def test_the_commands_are_all_there():
     expected = {
+        "launch",
         "leaderboard",
         "list",
         "show",
+        "status",
         "validate",
         "run",
         "run-all",
@@ -204,7 +206,7 @@ def test_report_writes_and_check_tells_whether_it_still_holds(tmp_path):
 # --- errors ---------------------------------------------------------------------------------------------------------
 
 # Never reach the command line: another error takes their place on the way, a run records them, or another way is taken.
-INNER_ERRORS = {"LayerError", "ShapeError", "SplitsDiffer", "NativeError", "WorkerError", "ArchiveError"}
+INNER_ERRORS = {"LayerError", "ShapeError", "SplitsDiffer", "NativeError", "WorkerError", "WorkerDied", "ArchiveError"}
 INNER_ERRORS |= {"UnsafeFolder", "_Wrong"}
 
 
