@@ -88,10 +88,19 @@ def mini_xception() -> tuple[int, int]:
     return kernels + 4 * normalised, kernels + 2 * normalised
 
 
+def vgg19() -> tuple[int, int]:
+    """(all, trainable): sixteen convolutions with biases and batch norm on three channels, and one dense layer."""
+    filters = (3, 64, 64, 128, 128, *[256] * 4, *[512] * 8)
+    kernels = sum(conv(3, before, after) for before, after in pairwise(filters)) + dense(512, 7)
+    normalised = sum(filters[1:])
+    return kernels + 4 * normalised, kernels + 2 * normalised
+
+
 COUNTS = {
     ("serengil2018", "default"): (SERENGIL, SERENGIL),
     ("atulapra2019", "default"): (ATULAPRA, ATULAPRA),
     ("arriaga2017", "default"): mini_xception(),
+    ("wujie2018", "default"): vgg19(),
     ("chavan2020", "default"): (CHAVAN, CHAVAN),
     ("chavan2020", "fig4"): (CHAVAN_FIG4, CHAVAN_FIG4),
     ("chavan2020", "section4a"): (CHAVAN_SECTION4A, CHAVAN_SECTION4A),

@@ -14,8 +14,7 @@ from repro.specs.catalog import COLLECTIONS, bundled_papers, own_papers
 @results_option
 @json_option
 def list_papers(results: Path, as_json: bool) -> None:
-    """List the papers with their main claim and variants: your own in the results folder, the bundled ones, and the
-    bundled models that people use."""
+    """List your own papers, the bundled ones and the models that people use, with main claim and variants."""
     from repro.report.describe import paper_row, papers_to_show
     from repro.text.terminal import printable_lines, terminal_blocks
 

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from fer_jax.data.faces import Faces
+from fer_jax.data.steps import apply_steps
 from fer_jax.network.backends import ChwnBackend, NhwcBackend
 from fer_jax.train import engine as engine_module
 from fer_jax.train.checkpoint import Checkpoints
@@ -91,6 +92,31 @@ def test_a_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monk
         np.testing.assert_allclose(figures_of(found), figures_of(alone), atol=1e-4, rtol=0)
         assert [e["train"]["n"] for e in found.history] == [e["train"]["n"] for e in alone.history]
     assert figures_of(together[0])[0] != figures_of(together[1])[0]
+
+
+@pytest.mark.parametrize(
+    "model", ["atulapra2019", *(pytest.param(one, marks=pytest.mark.slow) for one in ("serengil2018", "arriaga2017"))]
+)
+def test_a_model_that_people_use_takes_two_steps(model, tiny_faces):
+    """With its own layers, made narrow, its data steps, loss, optimizer and schedule."""
+    spec = find_paper(model).resolve("default")
+    faces = tiny_faces(16, size=48)
+    usage = np.repeat([0, 1, 2], [8, 4, 4]).astype(faces.usage.dtype)
+    prepared = apply_steps(replace(faces, usage=usage), spec.data.steps, seed=0)
+    short = {"batch_size": 4}
+    short |= {"epochs": 1} if spec.training.steps is None else {"steps": 2, "evaluate_every_steps": 1}
+    network = Network(
+        spec.model.layers,
+        msgspec.structs.replace(spec.training, **short),
+        prepared.image_size,
+        prepared.subtract,
+        prepared.divide,
+        prepared.random_flip,
+        prepared.pipeline,
+    )
+    result = fit(narrow(network, 8), prepared.splits, seed=0, devices=CPU[:1])
+    assert sum(entry["train"]["n"] for entry in result.history) == 8
+    assert np.isfinite([figures["loss"] for figures in result.metrics.values()]).all()
 
 
 @pytest.mark.parametrize("devices", [1, pytest.param(4, marks=pytest.mark.slow)])
