@@ -162,7 +162,7 @@ def _windows(layer: Any, x_HWC: np.ndarray, value: float) -> np.ndarray:
             numbers = 0 if layer.padding == "valid" else layer.padding
             widths = ((numbers if isinstance(numbers, int) else numbers[axis]),) * 2
             count = (size + sum(widths) - reach) // stride + 1
-        pads = [(0, 0)] * 3
+        pads: list[tuple[int, ...]] = [(0, 0)] * 3
         pads[axis] = widths
         x_HWC = np.pad(x_HWC, pads, constant_values=value)
         places.append([[start * stride + i * step for i in range(window)] for start in range(count)])
@@ -243,3 +243,4 @@ def _one(name: str, layer: Layer, variables: Variables, x: np.ndarray) -> np.nda
         case kinds.Residual():
             body, shortcut = (apply(getattr(layer, key), variables, x, f"{name}.{key}.") for key in layer.lists)
             return body + shortcut if layer.merge == "sum" else np.concatenate([shortcut, body], -1)
+    raise NotImplementedError(f"no definition of {type(layer).__name__} in NumPy")

@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from tiny_paper import write_tiny
 
 from repro.cli.main import main
-from repro.runs.claim import take
+from repro.runs.claim import RunClaim, take
 
 
 @pytest.fixture
@@ -28,6 +28,7 @@ def test_what_is_done_running_and_to_do(call, tmp_path):
     assert call("run", "--seed", "0").exit_code == 0
     (done,) = (tmp_path / "results").rglob("run.json")
     claim = take(done.parent.with_name("seed-2"))
+    assert isinstance(claim, RunClaim)
     shown = call("plan", "--all", "--seeds", "4", "--json")
     text = call("plan", "--all", "--seeds", "4", "--protocol", "all")
     claim.release()

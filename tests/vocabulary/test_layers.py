@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from fer_jax.vocabulary.layer_struct import Padding
 from fer_jax.vocabulary.layers import (
     Activation,
     AvgPool,
@@ -175,7 +176,7 @@ def test_paths_that_do_not_meet_say_both_shapes_and_the_remedy(body, shortcut, m
     assert (error.value.path, error.value.name) == ("[0]", "residual1")
 
 
-def _conv(filters, kernel=3, stride=1, padding="same"):
+def _conv(filters: int, kernel: int = 3, stride: int = 1, padding: Padding = "same") -> Conv:
     return Conv(filters=filters, kernel=kernel, stride=stride, padding=padding, bias=False)
 
 
