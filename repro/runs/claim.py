@@ -143,10 +143,15 @@ def take(folder: Path) -> RunClaim | Holder:
             return holder_in(content)
         path = folder / f"claim-{last + 1}.json"
         try:
-            with path.open("xb") as file:
-                file.write(msgspec.json.encode(own))
+            file = path.open("xb")
         except FileExistsError:
             continue
+        try:
+            with file:
+                file.write(msgspec.json.encode(own))
+        except OSError:  # a full disk: an empty claim would hold the run for a while
+            path.unlink(missing_ok=True)
+            raise
         if last and _content(there[last]) != content:
             # The dead holder's file has gone or changed meanwhile: the run was taken and given back by another process.
             path.unlink(missing_ok=True)
