@@ -9,11 +9,12 @@ import jax
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.machine.compilation import keep_compiled_programs
 from fer_jax.network import convolution
 from fer_jax.network.backends import ChwnBackend, NhwcBackend
 from fer_jax.network.native.compiler import compiler
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import (
     Activation,
     BatchNorm,

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES, Faces
+from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.subsets import CopyPairs
 from repro.runs.dataset import Dataset
 

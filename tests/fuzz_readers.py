@@ -170,7 +170,7 @@ def main() -> int:
         command = [sys.executable, __file__, family, "--here", "--seconds", str(max(1.0, share - START_S / 4))]
         command += ["--found", str(asked.found), "--seed", str(seed)]
         try:
-            # Many times as long as it may compute: nothing here waits, but a busy machine may give a twentieth of a core.
+            # Many times as long as it may compute: a busy machine may give a twentieth of a core.
             status = subprocess.run(command, timeout=40 * (share + START_S + 2 * MOST_SECONDS)).returncode
         except subprocess.TimeoutExpired:
             status = -1

@@ -25,7 +25,7 @@ from honest_kind import (
 )
 from invented_papers import claim
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 # --- steps ----------------------------------------------------------------------------------------------------------
 

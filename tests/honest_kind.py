@@ -9,7 +9,7 @@ from typing import Any
 
 from invented_papers import printed
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS
 from repro.specs.conventions import Convention
 from repro.specs.spec import Claim
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS
 from fer_jax.vocabulary.layers import parameter_count
 from repro.specs.conventions import WORDS, Convention
 from repro.specs.decode import LoadedSpec

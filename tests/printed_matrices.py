@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.forensics import matrix_arithmetic as arithmetic
 from repro.specs.spec import ClaimTable
 

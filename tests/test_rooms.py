@@ -37,22 +37,22 @@ _IMPORTS = {
     "fer_jax.network": "vocabulary machine",
     "fer_jax.train": "vocabulary machine data network",
     "repro": "",
-    "repro.specs": "vocabulary data",
+    "repro.specs": "vocabulary",
     "repro.text": "vocabulary specs",
-    "repro.draft": "vocabulary data specs",
+    "repro.draft": "vocabulary specs",
     "repro.runs": "fer_jax repro vocabulary machine data duplicates train specs",
     "repro.splits": "vocabulary machine data duplicates specs runs",
     "repro.statistics": "",
     "repro.audit": "vocabulary machine data duplicates specs runs",
     "repro.forensics": "vocabulary data specs",
-    "repro.judge": "fer_jax vocabulary data duplicates train specs text runs statistics audit",
+    "repro.judge": "fer_jax vocabulary duplicates train specs text runs statistics audit",
     "repro.decide": "vocabulary data train specs text runs statistics audit judge",
-    "repro.explain": "fer_jax vocabulary machine data duplicates specs text runs statistics judge",
+    "repro.explain": "fer_jax vocabulary machine duplicates specs text runs statistics judge",
     "repro.bench": "fer_jax vocabulary machine data duplicates train specs text runs",
-    "repro.report.figures": "data specs text runs statistics audit judge",
+    "repro.report.figures": "vocabulary specs text runs statistics audit judge",
     "repro.evaluation": "vocabulary machine data duplicates specs text runs statistics audit judge report.figures",
     "repro.report": (
-        "vocabulary data duplicates specs text runs statistics audit forensics judge explain bench report.figures"
+        "vocabulary duplicates specs text runs statistics audit forensics judge explain bench report.figures"
     ),
     "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
     "repro.api": (
@@ -68,7 +68,7 @@ _IMPORTS = {
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
         "evaluation report.figures report report.page launch use use.recognition use.export use.serve"
     ),
-    "repro.measurements": "machine data specs text runs statistics use use.recognition cli",
+    "repro.measurements": "vocabulary machine data specs text runs statistics use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",
 }
 _FULL = {room.partition(".")[2] or room: room for room in _IMPORTS}

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_jax.data.altered import CHANGES
-from fer_jax.data.faces import EMOTIONS, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 EXACT = "same"
 # Of these at least 118 of 120 are found among synthetic faces (docs/duplicates.md), so that a list that misses many is

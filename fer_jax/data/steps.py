@@ -14,9 +14,10 @@ from functools import partial
 import numpy as np
 
 from fer_jax.data import images
-from fer_jax.data.faces import EMOTIONS, USAGES, Faces, concatenate
+from fer_jax.data.faces import Faces, concatenate
 from fer_jax.data.resizing import resize
 from fer_jax.vocabulary.augmentations import InputPipeline, Standardise
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import (
     FIRST_SPLIT,

@@ -16,7 +16,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, USAGES, Faces
+from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, USAGES
 
 SIZE_PX = 48
 LABEL_NOISE = 0.08  # share of the faces that show another emotion than their label says

@@ -20,7 +20,6 @@ import optax
 from jax import Array
 from jax.sharding import NamedSharding, PartitionSpec
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.machine.devices import data_mesh, device_kind
 from fer_jax.machine.precision import choose_precision, products_in
 from fer_jax.machine.process_settings import pin
@@ -43,6 +42,7 @@ from fer_jax.train.states import (
     TrainState,
     stream_key,
 )
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import BatchNorm, Conv, every_layer
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision

@@ -9,7 +9,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.machine.digests import arrays_sha256
 from fer_jax.train.batches import Stretch
 from fer_jax.train.checkpoint import CheckpointError, Checkpoints
@@ -17,6 +17,7 @@ from fer_jax.train.constant_answer import ConstantAnswer, constant_answer, never
 from fer_jax.train.plateau import LearningRate, has_stopped
 from fer_jax.train.schedules import clock_of
 from fer_jax.train.states import EpochFigures, TrainState
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.network import Network
 
 Figures = dict[str, float]  # {"loss": ..., "accuracy": ..., "n": ...}

@@ -7,12 +7,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.machine.devices import device_kind
 from fer_jax.train.batches import evaluation_batches
 from fer_jax.train.engine import Engine
 from fer_jax.train.loop import EVALUATION_BATCH
 from fer_jax.train.states import TrainState
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fer_jax.data.faces import USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.duplicates.search import THRESHOLD, duplicates_of, find_duplicates, picture_groups
 from fer_jax.vocabulary.errors import UserError
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.api.shown import Shown
 from repro.runs.dataset import Dataset, open_dataset
 from repro.text import units

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.duplicates.search import Pairs
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 _FACE_PX = 144  # each face on the sheet
 _GAP_PX = 8

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.duplicates.search import (
     DUPLICATES_VERSION,
     MIRRORED_MARGIN,
@@ -21,6 +21,7 @@ from fer_jax.duplicates.search import (
     find_duplicates,
     picture_groups,
 )
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.audit.ferplus import not_a_face, read_votes
 from repro.runs.dataset import Dataset
 

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 
 # The columns of fer2013new.csv after Usage and Image name.
 CHOICES = (

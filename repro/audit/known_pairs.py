@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES
 from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.audit.records import read_data_audit
 from repro.runs.records import RecordError
 

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.planted import PlantedCopy, plant_copies
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.atomic_write import placed_whole
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.runs.dataset import synthetic_counts
 
 LIST_ENDING = ".planted.csv"

@@ -12,8 +12,9 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_jax.data.cache import import_faces
-from fer_jax.data.faces import USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.formats import read_faces
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.bench.machine import peak_memory_bytes
 from repro.bench.records import ImportComparison, Timing, Way
 from repro.bench.worker import Worker, thread_environment

@@ -9,8 +9,9 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import UNLABELLED, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.fer2013 import UNLABELLED
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Adam, Precision, RmsProp, Sgd, Training

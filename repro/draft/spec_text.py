@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.draft.drafted import DraftedLayer, DraftedModel
 from repro.specs.spec_checks import IMAGE_SIZE
 

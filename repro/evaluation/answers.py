@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import NAMED_ORDERS, accuracy_in, best_order, checked_order, order_words
 from repro.evaluation.models.opened import OpenedModel

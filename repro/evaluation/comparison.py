@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import USAGES
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.audit.copies import DRAWS, Estimate, ImageBootstrap, common_samples
 from repro.audit.known_pairs import read_known_pairs
 from repro.evaluation.errors import EvaluationError

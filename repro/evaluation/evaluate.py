@@ -12,10 +12,11 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.digests import file_sha256
 from fer_jax.machine.processor import host_cores, processor_name
+from fer_jax.vocabulary.fer2013 import UNLABELLED, USAGES
 from repro.evaluation.answers import AnsweredSplits, from_model, from_predictions
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.ferplus import score_ferplus

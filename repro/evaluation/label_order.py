@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.data.formats.names import emotion_label, unknown_emotion
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.errors import EvaluationError
 
 LEFT_OUT = "contempt"  # an eighth emotion of FER+ and AffectNet, which FER-2013 does not have

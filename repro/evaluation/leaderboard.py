@@ -13,7 +13,7 @@ from statistics import fmean
 
 import numpy as np
 
-from fer_jax.data.faces import USAGES
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.audit.known_pairs import read_known_pairs
 from repro.evaluation.entries import LeaderboardEntry
 from repro.evaluation.records import (

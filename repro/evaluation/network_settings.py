@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import checked_order
 from repro.evaluation.models.opened import OpenedModel

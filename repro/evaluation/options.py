@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from fer_jax.data.faces import USAGES
 from fer_jax.data.formats.names import usage_index
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.evaluation.errors import EvaluationError
 
 

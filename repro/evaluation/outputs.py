@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import in_order_of_emotions
 

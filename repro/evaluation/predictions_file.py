@@ -15,9 +15,10 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES, Faces, pixel_hash
+from fer_jax.data.faces import Faces, pixel_hash
 from fer_jax.data.formats.names import emotion_label, unknown_emotion
 from fer_jax.data.formats.npz_file import load_arrays
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.errors import EvaluationError, words_of
 
 ROW, HASH = ("row", "index", "sample", "origin"), ("hash", "sha256", "pixel_hash")

@@ -11,8 +11,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES
 from fer_jax.machine.atomic_write import placed_whole
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.label_order import LEFT_OUT
 from repro.evaluation.outputs import OutputKind
 from repro.evaluation.preprocessing import Preprocessing, Source

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.subsets import EvaluatedSamples
 from repro.runs.class_measures import average, class_measures
 from repro.statistics import SampleShare, ShareDifference, independent_difference, share, standardised_difference

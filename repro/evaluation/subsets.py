@@ -14,8 +14,9 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.duplicates.search import duplicates_of
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.audit.copies import COPIES, TestSamples, test_samples
 from repro.audit.known_pairs import read_known_pairs
 

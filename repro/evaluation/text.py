@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from fer_jax.data.faces import EMOTIONS, USAGES
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.claim import ClaimAnswer, answer_claim, percent
 from repro.evaluation.control import AS_COPIES, SPLIT, WITHIN_EMOTIONS
 from repro.evaluation.label_order import order_words

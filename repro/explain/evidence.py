@@ -12,8 +12,8 @@ from itertools import combinations
 import msgspec
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.counted import counted
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.explain.credit import difference
 from repro.explain.hypotheses import p_text
 from repro.explain.records import Evidence

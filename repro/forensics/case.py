@@ -10,8 +10,9 @@ from typing import TypeVar
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS
 from fer_jax.vocabulary.layers import Layer
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import check_steps

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.forensics.case import Case, grouped
 from repro.forensics.counts import CROPS
 from repro.forensics.finding import Finding, Premise

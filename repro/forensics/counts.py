@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_jax.data.faces import OFFICIAL_COUNTS
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import data_steps, judge, plain, setting

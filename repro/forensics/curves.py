@@ -6,8 +6,8 @@ import math
 from collections.abc import Iterator
 from itertools import combinations
 
-from fer_jax.data.faces import OFFICIAL_COUNTS
 from fer_jax.vocabulary.augmentations import CutMix, Mixup, RandomCrop, RandomResizedCrop, RandomStep, Standardise
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from fer_jax.vocabulary.layers import BatchNorm, Dropout, SpatialDropout, every_layer
 from fer_jax.vocabulary.settings import Loss
 from fer_jax.vocabulary.step_kinds import CopySplit, Normalise

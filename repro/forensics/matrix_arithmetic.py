@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.data.faces import OFFICIAL_COUNTS
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.specs.spec import ClaimTable
 
 WHOLE = {"rows": math.nan, "fraction": 1.0, "percent": 100.0}

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.step_kinds import (
     PIXEL_STEPS,
     CopySplit,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.forensics import matrix_arithmetic as arithmetic
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding, Premise

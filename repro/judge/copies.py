@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.audit.copies import Decomposition, LabelResponse, common_samples, decompose, label_response, test_samples
 from repro.audit.known_pairs import KnownPairs, read_known_pairs
 from repro.judge.groups import Group, PaperRuns

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.train.constant_answer import STANDARD_ERRORS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.runs.records import Metrics, RunRecord
 from repro.text import units
 

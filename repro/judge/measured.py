@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.runs.class_measures import from_confusion, from_ranking
 from repro.runs.data_names import NOT_FER2013
 from repro.runs.records import Epoch, Metrics, RunRecord

@@ -20,7 +20,8 @@ import numpy as np
 from PIL import Image
 from scipy.stats import binomtest
 
-from fer_jax.data.faces import USAGES, Faces
+from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.cli.options import results_option
 from repro.measurements.scenes import BACKGROUNDS, scenes
 from repro.runs.dataset import open_dataset

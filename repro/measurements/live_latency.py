@@ -23,10 +23,10 @@ from PIL import Image
 from websockets import Origin
 from websockets.sync.client import ClientConnection, connect
 
-from fer_jax.data.faces import USAGES
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.devices import choose_devices, device_name
 from fer_jax.machine.processor import host_cores
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.cli.options import results_option
 
 SIZE_PX = (640, 480)

@@ -16,7 +16,8 @@ import click
 import numpy as np
 from scipy.stats import binomtest
 
-from fer_jax.data.faces import USAGES, Faces
+from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.measurements.scenes import BACKGROUNDS, HEIGHT_PX, PHOTOGRAPH_PX, WIDTH_PX, empty, group, photograph
 from repro.runs.dataset import open_dataset
 from repro.text.markdown import Column, table

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from fer_jax.data.faces import USAGES
 from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.vocabulary.fer2013 import USAGES
 from repro.audit.data import DataAudit, PairCounts
 from repro.text.document import Block, Cell, Column, Items, Paragraph, Section, count, say, table
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.judge.groups import GroupKey, PaperRuns, distinguish
 from repro.judge.measured_curves import MeasuredCurve, measure_curve
 from repro.runs.records import RunRecord

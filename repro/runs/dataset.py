@@ -10,11 +10,12 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data import cache
-from fer_jax.data.faces import OFFICIAL_COUNTS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.formats.official import likeness
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.runs.data_names import BY_LIKENESS, NOT_FER2013, SYNTHETIC
 
 SYNTHETIC_SEED = 0

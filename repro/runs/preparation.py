@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 
-from fer_jax.data.faces import UNLABELLED
 from fer_jax.data.steps import Prepared, apply_steps
 from fer_jax.duplicates.search import pictures_of
 from fer_jax.machine.cache_folder import cache_folder
+from fer_jax.vocabulary.fer2013 import UNLABELLED
 from fer_jax.vocabulary.step_kinds import StepError, step_names
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from fer_jax.data.faces import OFFICIAL_COUNTS
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.runs.data_names import FER2013, NOT_FER2013
 from repro.runs.record_checks import record_mistake
 from repro.runs.record_files import (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.specs.claims import CLASS_MEASURES
 from repro.specs.mistakes import Mistake
 from repro.specs.spec import Claim, ClaimTable, Curve, PaperSpec

@@ -8,8 +8,8 @@ from typing import Any
 
 import msgspec
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.custom_layer import NO_HASH, Custom, source_trouble
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import LayerError, every_layer, output_shapes
 from fer_jax.vocabulary.settings import INNER_TABLES, inner_tables

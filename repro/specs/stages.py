@@ -6,7 +6,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import Dense, Flatten
 from fer_jax.vocabulary.settings import Loss, Sgd, Training
 from repro.specs.spec import Model, PaperSpec, Spec

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import Activation, Layer, every_layer
 from fer_jax.vocabulary.settings import LongSchedule, Loss, ReduceOnPlateau, Training
 from repro.specs.mistakes import Mistake

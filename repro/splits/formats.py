@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.machine.atomic_write import folder_placed_whole, placed_whole
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.splits.table import SPLITS, SplitTable, table_csv
 
 

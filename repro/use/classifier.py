@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.use.temperature import Temperature, Uncalibrated
 from repro.use.trained import RunNetwork, TrainedNetwork
 
@@ -23,7 +23,7 @@ class FaceClassifier(Protocol):
     def temperature(self) -> Temperature: ...
 
     def __call__(self, faces_NHW: np.ndarray) -> np.ndarray:
-        """Probabilities, float32 (N, 7) in the order of `fer_jax.data.faces.EMOTIONS`, of uint8 faces (N, size,
+        """Probabilities, float32 (N, 7) in the order of `fer_jax.vocabulary.fer2013.EMOTIONS`, of uint8 faces (N, size,
         size)."""
         ...
 

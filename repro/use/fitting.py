@@ -12,7 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from fer_jax.data import cache
-from fer_jax.data.faces import USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
+from fer_jax.vocabulary.fer2013 import USAGES
 from fer_jax.vocabulary.step_kinds import SplitByUsage, Step, splits_before
 from repro.runs.data_names import SYNTHETIC
 from repro.runs.dataset import open_dataset

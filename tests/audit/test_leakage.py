@@ -6,8 +6,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.settings import EarlyStopping
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,

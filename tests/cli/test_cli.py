@@ -21,6 +21,8 @@ from repro.runs.records import RecordError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPERS = ["basani2017", "chavan2020", "onghena", "teta2022", "zhaqsylyq"]
+MODELS = ["arriaga2017", "atulapra2019", "serengil2018", "wujie2018"]
+BUNDLED = [*PAPERS, *MODELS]
 FAST_S = 0.5
 # A bare start of Python on an idle machine takes less; where it takes longer, the limit grows in proportion.
 PYTHON_START_S = 0.015
@@ -111,7 +113,7 @@ def test_list():
 def test_list_for_scripts():
     result = call("list", "--json")
     assert result.exit_code == 0 and result.stderr == ""
-    assert [row["id"] for row in json.loads(result.stdout)] == PAPERS
+    assert [row["id"] for row in json.loads(result.stdout)] == BUNDLED
 
 
 def test_show():
@@ -143,7 +145,7 @@ def test_show_and_validate_a_file_anywhere(tmp_path):
 def test_validate_all():
     result = call("validate")
     assert result.exit_code == 0
-    assert [line.partition(":")[0] for line in result.stdout.splitlines()] == PAPERS
+    assert [line.partition(":")[0] for line in result.stdout.splitlines()] == BUNDLED
 
 
 def test_validate_goes_on_after_a_wrong_file(tmp_path):
@@ -160,7 +162,7 @@ def test_validate_goes_on_after_a_wrong_file(tmp_path):
 def test_an_unknown_paper_is_told_the_known_ones(command):
     result = call(*command, "teta2021")
     assert result.exit_code == 2 and result.stdout == ""
-    assert result.stderr.startswith(f"error: no paper 'teta2021'; there are: {', '.join(PAPERS)};")
+    assert result.stderr.startswith(f"error: no paper 'teta2021'; there are: {', '.join(BUNDLED)};")
     assert result.stderr.count("\n") == 1
 
 

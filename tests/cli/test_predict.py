@@ -13,7 +13,7 @@ from conftest import PAPER
 from pictures_of_faces import picture_of_faces, write_video
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.main import main
 from repro.cli.predict import predict
 from repro.cli.webcam import webcam

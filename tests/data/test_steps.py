@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 
 from fer_jax.data import images
-from fer_jax.data.faces import OFFICIAL_COUNTS, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.steps import apply_steps
 from fer_jax.vocabulary.augmentations import RandomCrop, Standardise
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS, USAGES
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (
     AugmentCopies,

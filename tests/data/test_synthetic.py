@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.synthetic import ACTION_UNITS, BLOCK, CONFUSIONS, LABEL_NOISE, PROTOTYPES, SIZE_PX, _draw, draw_faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, USAGES
 
 SHARE = 8
 COUNTS = {usage: tuple(rows // SHARE for rows in counts) for usage, counts in OFFICIAL_COUNTS.items()}

@@ -14,11 +14,12 @@ import pytest
 from planted import Planted, plant
 from planted import rows as pairs_of
 
-from fer_jax.data.faces import OFFICIAL_COUNTS, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.duplicates import nearest
 from fer_jax.duplicates.nearest import InvertedLists
 from fer_jax.duplicates.search import Pairs, find_duplicates
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 
 SMALL_SHARE = 45  # about 800 of the official 35,887 rows
 COPIES = 20  # of each of the twelve kinds

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from PIL import Image
 from planted import Planted, plant
 
-from fer_jax.data.faces import OFFICIAL_COUNTS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.duplicates import correlation, search
 from fer_jax.duplicates.search import (
@@ -26,6 +26,7 @@ from fer_jax.duplicates.search import (
     picture_groups,
     pictures_of,
 )
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 
 CLEAN_SHARE = 24  # about 1,500 of the official 35,887 rows
 COPIES = 40  # of each of the twelve kinds

@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 from evaluated import FIRST_PRIVATE, SIZES, corner, dataset, known_pairs, three_splits, write_csv
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.evaluate import evaluate as command
 from repro.evaluation import evaluate as evaluation
 from repro.evaluation.claim import answer_claim, parse_fraction
@@ -40,7 +40,7 @@ FACES = three_splits()
 CODE = """\
 import numpy as np
 from evaluated import corner
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 def right(faces):
     return corner(faces)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from evaluated import known_pairs, three_splits
 
-from fer_jax.data.faces import EMOTIONS, USAGES
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.audit.ferplus import CHOICES
 from repro.evaluation.ferplus import score_ferplus
 from repro.evaluation.scores import Answers

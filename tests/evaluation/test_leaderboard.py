@@ -61,7 +61,7 @@ def two(tmp_path_factory):
 
 
 def evaluation_labels():
-    from fer_jax.data.faces import EMOTIONS
+    from fer_jax.vocabulary.fer2013 import EMOTIONS
 
     return EMOTIONS
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import parse_order
 from repro.evaluation.outputs import check_count, checked_outputs, kind_of, probabilities

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from evaluated import FIRST_PRIVATE, SIZES, corner, three_splits, write_csv
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.predictions_file import pixel_hash, read_predictions_file
 

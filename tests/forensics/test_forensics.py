@@ -16,7 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tiny_paper import load_tiny
 
-from fer_jax.data.faces import OFFICIAL_COUNTS
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from fer_jax.vocabulary.step_kinds import Step
 from repro.cli.forensics import forensics
 from repro.forensics import OUTCOMES, Finding, examine

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from report_records import cells
 
-from fer_jax.data.faces import UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.duplicates.search import DUPLICATES_VERSION, find_duplicates
+from fer_jax.vocabulary.fer2013 import UNLABELLED, USAGES
 from repro.audit.data import DataAudit, audit_data
 from repro.report.data_section import data_section
 from repro.runs.dataset import Dataset

@@ -7,7 +7,8 @@ import pytest
 from conftest import draw_tiny_faces
 
 from fer_jax.data import cache
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, DataError
+from fer_jax.data.faces import DataError
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS
 from repro.runs import dataset
 from repro.runs.dataset import open_dataset, synthetic_counts
 

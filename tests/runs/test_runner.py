@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from tiny_runs import CPU, Killed, stop_at, under
 
-from fer_jax.data.faces import UNLABELLED, Faces, concatenate
+from fer_jax.data.faces import Faces, concatenate
 from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.vocabulary.fer2013 import UNLABELLED
 from fer_jax.vocabulary.step_kinds import StepError
 from repro.runs import recording, run_store
 from repro.runs.dataset import Dataset

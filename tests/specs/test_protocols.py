@@ -4,9 +4,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.steps import apply_steps
 from fer_jax.vocabulary.augmentations import AverageViews, Mixup, RandomAffine, RandomCrop, RandomErasing, Standardise
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.settings import EarlyStopping, ReduceOnPlateau
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (

@@ -11,8 +11,9 @@ from click.testing import CliRunner
 from conftest import draw_tiny_faces
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, DataError, concatenate
+from fer_jax.data.faces import DataError, concatenate
 from fer_jax.data.formats import read_faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED
 from repro.cli.main import main
 from repro.splits import export
 from repro.splits.formats import FORMS, write_split

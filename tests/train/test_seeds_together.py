@@ -77,7 +77,7 @@ def test_the_papers_trained_here_have_all_kinds_of_layers():
 @pytest.mark.parametrize(("paper", "backend"), TRAINED, ids=[f"{paper}-{b.name}" for paper, b in TRAINED])
 def test_a_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monkeypatch):
     """Over the first epoch to 1e-4, with the paper's own optimizer, loss, dropout, batch norm and flips."""
-    monkeypatch.setattr(engine_module, "choose_backend", lambda kind, dtype: backend)
+    monkeypatch.setattr(engine_module, "choose_backend", lambda kind, dtype, layers: backend)
     spec = find_paper(paper).resolve("default")
     short = {"batch_size": min(spec.training.batch_size, 48)}
     short |= {"epochs": 1} if spec.training.steps is None else {"steps": 5, "evaluate_every_steps": 4}

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 from report_records import make_record, make_spec, metrics
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.main import main
 from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder

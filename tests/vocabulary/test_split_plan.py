@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.steps import apply_steps
 from fer_jax.vocabulary.augmentations import (
     AverageViews,
@@ -20,6 +20,7 @@ from fer_jax.vocabulary.augmentations import (
     RandomResizedCrop,
     Standardise,
 )
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from fer_jax.vocabulary.layers import ordinal_names
 from fer_jax.vocabulary.split_plan import check_steps, follow_steps
 from fer_jax.vocabulary.step_kinds import (

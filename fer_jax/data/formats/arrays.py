@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces, concatenate
+from fer_jax.data.faces import DataError, Faces, concatenate
 from fer_jax.data.formats.budget import Reading
 from fer_jax.data.formats.image import PIXELS, SIDE
 from fer_jax.data.formats.imported import Imported
@@ -23,6 +23,7 @@ from fer_jax.data.formats.names import (
     unknown_emotion,
     usage_index,
 )
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 
 REMEDY = "save it with numpy.savez(path, images=uint8 (N, 48, 48), labels=integers (N,), usage=0, 1, 2 or names (N,))"
 _LONGEST_TEXT = 256  # bytes per element of an array of names; the longest name in use has 11 letters

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.formats.budget import MOST_ROWS, MeantOtherwise, Reading, decoding
 from fer_jax.data.formats.csv_layout import LONGEST_LINE, CsvColumns, line_place, read_layout
 from fer_jax.data.formats.csv_pixels import SHORTEST_ROW, PlainConverter, convert_row, plain_field
@@ -24,6 +24,7 @@ from fer_jax.data.formats.names import (
     split_usages,
     unknown_emotion,
 )
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 
 # 256 KiB keep the dozen temporary arrays of a block inside a core's second-level cache; 4 MiB take twice as long.
 BLOCK_BYTES = 1 << 18

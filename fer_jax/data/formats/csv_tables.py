@@ -7,13 +7,14 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import UNLABELLED, USAGES, DataError, Faces, concatenate
+from fer_jax.data.faces import DataError, Faces, concatenate
 from fer_jax.data.formats.budget import Reading
 from fer_jax.data.formats.csv_file import read_csv
 from fer_jax.data.formats.csv_layout import CsvColumns, read_layout
 from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.names import PUBLIC_TEST, TRAINING, is_split, split_usages
 from fer_jax.data.formats.recognise import CSV, file_kind
+from fer_jax.vocabulary.fer2013 import UNLABELLED, USAGES
 
 
 def layouts(paths: list[Path]) -> tuple[dict[Path, CsvColumns], DataError | None]:

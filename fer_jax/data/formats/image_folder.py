@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, USAGES, DataError, Faces
+from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.formats.budget import LARGEST_IMAGE, Reading, regular_size
 from fer_jax.data.formats.image import SIDE, conversion_note, decode_face
 from fer_jax.data.formats.imported import Imported
@@ -32,6 +32,7 @@ from fer_jax.data.formats.names import (
 )
 from fer_jax.data.formats.official import parts_by_order
 from fer_jax.vocabulary.counted import counted
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp")
 # Leftovers of file managers and picture programs, and notes: no image was meant by them.

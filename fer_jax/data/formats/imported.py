@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.formats.official import verdict
 from fer_jax.vocabulary.counted import counted
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES
 
 _MOST_SHOWN = 20  # of the samples that were left out
 

@@ -6,7 +6,7 @@ import difflib
 import re
 from collections.abc import Iterable
 
-from fer_jax.data.faces import EMOTIONS, USAGES
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 TRAINING, PUBLIC_TEST, PRIVATE_TEST = range(len(USAGES))
 

@@ -12,8 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.formats.names import NUMBERS_NOTE, PRIVATE_TEST, PUBLIC_TEST
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES
 
 _OFFICIAL = np.array([OFFICIAL_COUNTS[usage] for usage in USAGES])
 

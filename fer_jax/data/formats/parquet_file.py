@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, DataError, Faces, concatenate
+from fer_jax.data.faces import DataError, Faces, concatenate
 from fer_jax.data.formats.budget import LARGEST_IMAGE, MeantOtherwise, Reading, decoding
 from fer_jax.data.formats.csv_pixels import convert_row, plain_field
 from fer_jax.data.formats.image import PIXELS, SIDE, conversion_note, decode_face
@@ -27,6 +27,7 @@ from fer_jax.data.formats.names import (
     usage_of,
 )
 from fer_jax.machine.memory import memory_at_most
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 _IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "pixels", "jpg", "jpeg", "png", "webp")
 _LABEL_COLUMNS = ("label", "labels", "emotion", "cls", "class")

@@ -9,12 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
-from fer_jax.data.faces import EMOTIONS, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.formats.budget import Reading, decoding, regular_size
 from fer_jax.data.formats.image import conversion_note
 from fer_jax.data.formats.image_folder import IMAGE_SUFFIXES, ImageFile, read_images, visible
 from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.names import NUMBERS_NOTE, TRAINING, emotion_label, unknown_emotion, usage_in_file_name
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 _LABEL_SUFFIXES = (".cls", ".json", ".txt")
 _LONGEST_LABEL = 4096  # bytes

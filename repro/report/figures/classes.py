@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.judge.headline_runs import HeadlineRuns
 from repro.report.figures.figure_data import AxisRow, ConfusionMatrix, Dots, FigureData, Mark
 from repro.report.figures.shown_runs import counted, end_metrics, end_split, protocol_runs, spread

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.report.figures.figure_data import Face, FaceSheet, FigureData
 from repro.report.figures.shown_runs import held_out_split
 from repro.runs.dataset import Dataset

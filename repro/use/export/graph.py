@@ -8,9 +8,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.data.images import area_sums
 from fer_jax.network.model import hidden_layers, output_activation
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import ordinal_names
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Resize

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.use.classifier import FaceClassifier
 from repro.use.recognition.detection import Box, Detector
 from repro.use.recognition.pictures import full_size
@@ -21,7 +21,7 @@ MARGIN = 0.0
 
 @dataclass(frozen=True)
 class RecognisedFace:
-    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.data.faces.EMOTIONS`. unsure: whether
+    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.vocabulary.fer2013.EMOTIONS`. unsure: whether
     the highest is below the threshold."""
 
     box: Box

@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.text.export import FORMULA
 from repro.use.recognition.predict import Recognised
 from repro.use.recognition.recogniser import RecognisedFace, Recogniser

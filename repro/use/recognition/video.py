@@ -13,8 +13,8 @@ import click
 import numpy as np
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.machine.atomic_write import placed_whole
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.use.recognition.annotate import annotated_live
 from repro.use.recognition.capture import frames_per_s, next_frame, open_capture, silent
 from repro.use.recognition.errors import RecognitionError

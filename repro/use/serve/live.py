@@ -20,8 +20,8 @@ from typing import Any
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from fer_jax.data.faces import EMOTIONS
 from fer_jax.vocabulary.errors import UserError
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.use.recognition.errors import PictureError
 from repro.use.serve.door import client_of
 from repro.use.serve.limits import Limits, TokenBucket

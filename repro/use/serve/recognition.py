@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.use.recognition.detection import LIVE_SEARCH_PX, SEARCH_PX, Box, Detector
 from repro.use.recognition.errors import PictureError
 from repro.use.recognition.pictures import open_picture

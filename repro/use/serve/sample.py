@@ -7,8 +7,8 @@ import io
 import numpy as np
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS, USAGES
 from fer_jax.data.synthetic import draw_faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 WIDTH_PX, HEIGHT_PX, FACE_PX = 640, 360, 170
 SHOWN = ("happy", "surprise", "angry")

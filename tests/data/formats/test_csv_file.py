@@ -9,11 +9,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from fer_jax.data.faces import EMOTIONS, UNLABELLED, USAGES, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.formats import csv_file, read_faces
 from fer_jax.data.formats.budget import Reading
 from fer_jax.data.formats.csv_file import PIXELS, read_csv
 from fer_jax.data.formats.csv_pixels import PlainConverter
+from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 
 REAL = Path(__file__).resolve().parents[3].parent / "shared" / "data" / "fer2013"
 

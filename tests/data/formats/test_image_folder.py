@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.formats import read_faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 
 def face(seed: int, shape: tuple[int, ...] = (48, 48)) -> np.ndarray:

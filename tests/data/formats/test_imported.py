@@ -4,8 +4,9 @@ import json
 
 import numpy as np
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.formats.imported import Imported, describe, differences, summary
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, USAGES
 
 
 def official() -> Faces:

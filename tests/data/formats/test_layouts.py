@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from faces_of_strangers import encoded, face, pixel_text, split_of, write_images
 
-from fer_jax.data.faces import EMOTIONS, USAGES, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.formats import read_faces
 from fer_jax.data.formats.imported import Imported
+from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 
 def usages(imported: Imported) -> list[int]:

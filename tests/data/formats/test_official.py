@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED, Faces
+from fer_jax.data.faces import Faces
 from fer_jax.data.formats.official import in_official_order, likeness, parts_by_order, verdict
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED
 
 ALPHABETICAL = sorted(EMOTIONS)
 

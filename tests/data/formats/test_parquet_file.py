@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.formats import read_faces
 from fer_jax.data.formats.parquet_file import split_name
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 pyarrow = pytest.importorskip("pyarrow", reason="the extra 'parquet' is not installed")
 parquet = pytest.importorskip("pyarrow.parquet")

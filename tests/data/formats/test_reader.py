@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_jax.data.faces import UNLABELLED, DataError
+from fer_jax.data.faces import DataError
 from fer_jax.data.formats import read_faces
+from fer_jax.vocabulary.fer2013 import UNLABELLED
 
 PIXELS = [" ".join(str(v) for v in np.random.default_rng(i).integers(0, 256, 2304)) for i in range(4)]
 FULL = f"emotion,pixels,Usage\n3,{PIXELS[0]},Training\n4,{PIXELS[1]},PrivateTest\n".encode()

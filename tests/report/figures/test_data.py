@@ -10,7 +10,7 @@ import pytest
 from report_records import GPU, claim, data, headline, make_record, make_spec
 from tiny_paper import load_tiny
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.judge.headline_runs import headline_runs
 from repro.judge.measured import measure

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 from report_records import headline, make_record, make_spec
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.report.figures.drawing import draw
 from repro.report.figures.figure_data import (
     AxisRow,

@@ -8,8 +8,8 @@ import pytest
 from PIL import Image
 from report_records import headline, make_record, make_spec
 
-from fer_jax.data.faces import EMOTIONS, OFFICIAL_COUNTS, USAGES
 from fer_jax.data.synthetic import draw_faces
+from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, USAGES
 from repro.report.figures.figure_data import FaceSheet
 from repro.report.figures.folder import write_mistakes
 from repro.report.figures.mistakes import COUNT, confident_mistakes, mistake_figures

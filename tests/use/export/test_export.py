@@ -14,7 +14,7 @@ from click.testing import CliRunner
 from conftest import PAPER, draw_tiny_faces
 from PIL import Image
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.export import export
 from repro.cli.main import main
 from repro.runs.records import RecordError

@@ -12,7 +12,7 @@ import onnxruntime
 import pytest
 from report_records import data, make_record, make_spec
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import Dense, Flatten
 from fer_jax.vocabulary.network import Network
 from repro import __version__

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from pictures_of_faces import HEIGHT_PX, WIDTH_PX, write_video
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.use.recognition.capture import next_frame
 from repro.use.recognition.detection import open_detector
 from repro.use.recognition.errors import RecognitionError

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from serve_process import ask, trained_results
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.measurements.live_latency import as_jpeg, one_face
 from repro.runs.records import RecordError
 from repro.use.recognition.detection import open_detector

@@ -15,7 +15,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 from serve_process import TIMEOUT_S, Server, running, trained_results
 
-from fer_jax.data.faces import EMOTIONS
+from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.measurements.live_latency import as_jpeg, ask, conversation, one_face
 from repro.use.serve.sample import SHOWN, sample_jpeg
 from repro.use.temperature import FittedTemperature, keep_temperature
