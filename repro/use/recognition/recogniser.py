@@ -21,8 +21,8 @@ MARGIN = 0.0
 
 @dataclass(frozen=True)
 class RecognisedFace:
-    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.vocabulary.fer2013.EMOTIONS`. unsure: whether
-    the highest is below the threshold."""
+    """box: its position. probabilities: float32 (7,), in the order of `fer_jax.vocabulary.fer2013.EMOTIONS`. unsure:
+    whether the highest is below the threshold."""
 
     box: Box
     probabilities: np.ndarray
