@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -56,6 +58,30 @@ class TinyRuns:
 
     def stored(self, **settings: Any) -> StoredRun:
         return StoredRun(self.plan(**settings), RunContext(self.dataset, CPU, self.results))
+
+
+def fill_folder(
+    folder: Path, tiny_paper: Callable[..., Path], tiny_faces: Callable[..., Faces], **settings: Any
+) -> None:
+    """The tiny paper with these settings, and ``tiny.npz`` with 501, 101 and 101 faces, for real processes."""
+    tiny_paper(drawn=True, **settings)
+    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
+    np.savez(folder / "tiny.npz", images=faces.images, labels=faces.labels, usage=faces.usage)
+
+
+def process_environment() -> dict[str, str]:
+    """For ``python -m repro`` of this tree, on one CPU device."""
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1]), "JAX_PLATFORMS": "cpu"}
+    environment.pop("JAX_NUM_CPU_DEVICES", None)
+    return environment
+
+
+def digest(tree: Any) -> str:
+    """Of all arrays in a tree, bit for bit."""
+    hashed = hashlib.sha256()
+    for leaf in jax.tree.leaves(tree):
+        hashed.update(np.asarray(leaf).tobytes())
+    return hashed.hexdigest()
 
 
 class Killed(Exception):

@@ -28,7 +28,19 @@ from fer_jax.vocabulary.layer_struct import (
 _Few = Annotated[int, msgspec.Meta(ge=1, le=1_000)]
 
 
-class Conv(WindowStruct, frozen=True, kw_only=True, tag="conv"):
+class _Convolution(WindowStruct, frozen=True, kw_only=True):
+    """A convolution: its `kernel` moves by `stride`. The fields are those of each kind, in its own order."""
+
+    @property
+    def sides(self) -> Pair:
+        return both(self.kernel)  # pyright: ignore[reportAttributeAccessIssue]
+
+    @property
+    def strides(self) -> Pair:
+        return both(self.stride)  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Conv(_Convolution, frozen=True, kw_only=True, tag="conv"):
     """2-D convolution (cross-correlation); `same` pads as TensorFlow does, a number on each side as PyTorch does.
 
     groups: channels and filters fall into as many parts, and each part of the filters sees its part of the channels
@@ -46,14 +58,6 @@ class Conv(WindowStruct, frozen=True, kw_only=True, tag="conv"):
     bias_init: Init = ZEROS
     groups: PositiveInt = 1
     dilation: Sides = 1
-
-    @property
-    def sides(self) -> Pair:
-        return both(self.kernel)
-
-    @property
-    def strides(self) -> Pair:
-        return both(self.stride)
 
     @property
     def dilations(self) -> Pair:
@@ -85,7 +89,7 @@ class Conv(WindowStruct, frozen=True, kw_only=True, tag="conv"):
         return rows * columns * math.prod(self.kernel_shape(shape[-1]))
 
 
-class DepthwiseConv(WindowStruct, frozen=True, kw_only=True, tag="depthwise_conv"):
+class DepthwiseConv(_Convolution, frozen=True, kw_only=True, tag="depthwise_conv"):
     """Each channel by itself is convolved with `multiplier` kernels (the outputs of a channel lie side by side). As
     many groups as channels, and the defaults of Keras."""
 
@@ -97,14 +101,6 @@ class DepthwiseConv(WindowStruct, frozen=True, kw_only=True, tag="depthwise_conv
     kernel_init: Init = GLOROT
     bias_init: Init = ZEROS
     dilation: Sides = 1
-
-    @property
-    def sides(self) -> Pair:
-        return both(self.kernel)
-
-    @property
-    def strides(self) -> Pair:
-        return both(self.stride)
 
     @property
     def dilations(self) -> Pair:
@@ -125,7 +121,7 @@ class DepthwiseConv(WindowStruct, frozen=True, kw_only=True, tag="depthwise_conv
         return math.prod(self.output_shape(shape)) * math.prod(self.sides)
 
 
-class SeparableConv(WindowStruct, frozen=True, kw_only=True, tag="separable_conv"):
+class SeparableConv(_Convolution, frozen=True, kw_only=True, tag="separable_conv"):
     """A depthwise convolution and a 1x1 convolution of what it makes (Chollet 2017), without anything in between; the
     bias is the second's. The parameters are those of the two: separable_conv1.depthwise, separable_conv1.pointwise."""
 
@@ -138,14 +134,6 @@ class SeparableConv(WindowStruct, frozen=True, kw_only=True, tag="separable_conv
     depthwise_init: Init = GLOROT
     pointwise_init: Init = GLOROT
     bias_init: Init = ZEROS
-
-    @property
-    def sides(self) -> Pair:
-        return both(self.kernel)
-
-    @property
-    def strides(self) -> Pair:
-        return both(self.stride)
 
     @property
     def parts(self) -> tuple[DepthwiseConv, Conv]:

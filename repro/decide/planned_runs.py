@@ -11,11 +11,11 @@ from typing import Any
 from fer_jax.vocabulary.layers import parameter_count
 from repro.decide.duration import duration_text
 from repro.decide.time_estimate import TimeEstimate, recorded_time
-from repro.runs.plan import RunPlan
+from repro.runs.plan import RunPlan, seeds_text
 from repro.runs.records import RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
-from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
+from repro.specs.protocols import RUNNABLE
 from repro.specs.spec_checks import image_size
 from repro.text.document import Cell, Column, Document, Inline, Paragraph, count, table
 
@@ -52,7 +52,7 @@ def planned_runs(plans: Sequence[RunPlan], context: RunContext, records: Iterabl
     """The plans by settings, in the order given. records: of the results folder, for the times of earlier runs."""
     known = list(records)
     found = []
-    for _, alike in groupby(plans, key=_all_but_seed):
+    for _, alike in groupby(plans, key=lambda plan: plan.all_but_seed):
         same = list(alike)
         fingerprint = context.dataset.faces.fingerprint
         exact = recorded_time(same[0], context.device_kind, fingerprint, known)
@@ -77,10 +77,6 @@ def _of_another_protocol(
     return TimeEstimate(statistics.fmean(alike), "other protocols") if alike else None
 
 
-def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
-    return plan.spec_path, plan.sha256, plan.variant, plan.protocol, plan.overrides, plan.precision
-
-
 def _state(run: StoredRun) -> str:
     if run.done_here() is not None:
         return "done"
@@ -101,7 +97,7 @@ def plan_of_runs_document(found: Sequence[PlannedRuns]) -> Document:
     rows = [
         (
             _name(one.plan),
-            _seeds(one),
+            seeds_text(one.states),
             _now(one),
             count(one.parameters),
             _time(one.estimate.seconds if one.estimate else None, one.exact),
@@ -147,16 +143,7 @@ def plan_of_runs_builtins(found: Sequence[PlannedRuns]) -> list[dict[str, Any]]:
 
 
 def _name(plan: RunPlan) -> str:
-    protocol = "" if plan.protocol == AS_PUBLISHED else f" {plan.protocol}"
-    changed = "".join(f" {line}" for line in plan.overrides.settings or ())
-    return f"{plan.paper} {plan.variant}{protocol}{changed}"
-
-
-def _seeds(one: PlannedRuns) -> str:
-    seeds = sorted(one.states)
-    if seeds == list(range(seeds[0], seeds[-1] + 1)) and len(seeds) > 1:
-        return f"{seeds[0]} to {seeds[-1]}"
-    return ", ".join(map(str, seeds))
+    return plan.name + "".join(f" {line}" for line in plan.overrides.settings or ())
 
 
 def _now(one: PlannedRuns) -> str:

@@ -27,7 +27,7 @@ def status_document(results: Path, found: Sequence[RunStatus]) -> Document:
     together = [one for one in found if one.state in (*_FINISHED, "waiting")]
     if together:
         rows = [
-            (state, name, seeds_text(one.seed for one in alike))
+            (state, name, ranges_text(one.seed for one in alike))
             for (state, name), alike in groupby(_in_order(together), key=lambda one: (one.state, one.name))
         ]
         blocks.append(table([*map(Column, ("", "Runs", "Seeds"))], rows))
@@ -49,7 +49,7 @@ def status_builtins(found: Iterable[RunStatus]) -> list[dict[str, Any]]:
     return shown
 
 
-def seeds_text(seeds: Iterable[int]) -> str:
+def ranges_text(seeds: Iterable[int]) -> str:
     """Seeds in ranges: ``0 to 4, 7``."""
     parts: list[list[int]] = []
     for seed in sorted(seeds):

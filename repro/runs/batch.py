@@ -25,14 +25,13 @@ from repro.runs.asked_runs import asked_for
 from repro.runs.claim import AGAIN_S, POLL_S
 from repro.runs.dataset import NOT_FER2013, SYNTHETIC_WARNING, Dataset, not_fer2013_warning, open_dataset
 from repro.runs.network_files import lacks_network
-from repro.runs.plan import RunPlan
+from repro.runs.plan import RunPlan, seeds_text
 from repro.runs.progress import ProgressLine
 from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun, folder_of
 from repro.runs.runner import HeldRun, RunOutcome, failed_record, run_free
 from repro.specs.bounds import printable
-from repro.specs.protocols import AS_PUBLISHED
 
 # For example too little memory. Both XLA's compiler and its devices raise this error. Its base RuntimeError would also
 # catch NotImplementedError and RecursionError, which are bugs.
@@ -97,7 +96,7 @@ def run_in(
         context.say(own_code(layer))
     batch = _Batch(context, of or len(plans), alone=len(plans) == 1 if alone is None else alone)
     chunks: list[list[_Numbered]] = []
-    for _, alike in groupby(enumerate(plans, first), key=lambda numbered: _all_but_seed(numbered[1])):
+    for _, alike in groupby(enumerate(plans, first), key=lambda numbered: numbered[1].all_but_seed):
         same = list(alike)
         chunks += [same[start : start + seeds_at_once] for start in range(0, len(same), seeds_at_once)]
     with asked_for(context.results, [folder_of(plan, context) for plan in plans]):
@@ -121,10 +120,6 @@ def _shared_out(batch: _Batch, chunks: list[list[_Numbered]]) -> list[RunRecord]
     return [records[number] for number in sorted(records)]
 
 
-def _all_but_seed(plan: RunPlan) -> tuple[object, ...]:
-    return plan.spec_path, plan.sha256, plan.variant, plan.protocol, plan.overrides, plan.precision
-
-
 class Waiting:
     """Between looks at runs that other processes work on. `say` gets for whom this process waits: when that changes,
     and once a minute."""
@@ -141,7 +136,7 @@ class Waiting:
             self._said = whom, now
             one = held[0]
             more = "" if len(held) == 1 else f"; and for {counted(len(held) - 1, 'more run')}"
-            self.say(f"waiting for {_name(one.plan)} seed {one.plan.seed}: {one.holder.spoken()}{more}")
+            self.say(f"waiting for {one.plan.name} seed {one.plan.seed}: {one.holder.spoken()}{more}")
         time.sleep(POLL_S)
 
 
@@ -157,8 +152,8 @@ class _Batch:
     def do(self, numbered: list[_Numbered]) -> tuple[dict[int, RunRecord], list[HeldRun]]:
         """Do plans that differ only in their seed. Returns the records by number, and the plans that other processes
         work on."""
-        stored = [(one, StoredRun(one[1], self.context)) for one in numbered]
-        held = [HeldRun(run.plan, holder) for _, run in stored if run.done_here() is None and (holder := run.holder())]
+        stored = [StoredRun(plan, self.context) for _, plan in numbered]
+        held = [HeldRun(run.plan, holder) for run in stored if (holder := run.holder()) and run.done_here() is None]
         elsewhere = {one.plan.seed for one in held}
         free = [one for one in numbered if one[1].seed not in elsewhere]
         if not free:
@@ -169,7 +164,8 @@ class _Batch:
     def _side_by_side(self, numbered: list[_Numbered]) -> tuple[dict[int, RunRecord], list[HeldRun]]:
         plans = [plan for _, plan in numbered]
         number_of = {plan.seed: number for number, plan in numbered}
-        title = f"[{numbered[0][0]}-{numbered[-1][0]}/{self.plans}] {_name(plans[0])} seeds {_listed(plans)}"
+        seeds = seeds_text(plan.seed for plan in plans)
+        title = f"[{numbered[0][0]}-{numbered[-1][0]}/{self.plans}] {plans[0].name} seeds {seeds}"
         progress = ProgressLine(title)
         try:
             with progress:
@@ -183,7 +179,7 @@ class _Batch:
             for outcome in outcomes:
                 number = number_of[outcome.record.seed]
                 _say(
-                    f"[{number}/{self.plans}] {_name(plans[0])} seed {outcome.record.seed}",
+                    f"[{number}/{self.plans}] {plans[0].name} seed {outcome.record.seed}",
                     outcome,
                     self.context.dataset,
                 )
@@ -217,7 +213,7 @@ class _Batch:
         return {number: outcomes[0].record}, held
 
     def _title(self, plan: RunPlan, number: int) -> str:
-        return f"[{number}/{self.plans}] {_name(plan)} seed {plan.seed}"
+        return f"[{number}/{self.plans}] {plan.name} seed {plan.seed}"
 
     def _failed(self, title: str, error: Exception, plan: RunPlan) -> RunRecord:
         record = failed_record(plan, self.context, error)
@@ -230,15 +226,6 @@ class _Batch:
         text = fault_text(error) if isinstance(error, OSError) else str(error)
         click.secho(f"{title}: FAILED: {text}{kept}", fg="red", err=True)
         return record
-
-
-def _name(plan: RunPlan) -> str:
-    protocol = "" if plan.protocol == AS_PUBLISHED else f" {plan.protocol}"
-    return f"{plan.paper} {plan.variant}{protocol}"
-
-
-def _listed(plans: list[RunPlan]) -> str:
-    return f"{plans[0].seed} to {plans[-1].seed}"
 
 
 def _say(title: str, outcome: RunOutcome, dataset: Dataset) -> None:

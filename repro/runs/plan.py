@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -44,6 +45,17 @@ class RunPlan:
         return self.spec.paper.id
 
     @property
+    def name(self) -> str:
+        """Paper, variant and protocol in words; as published, the protocol is left out."""
+        protocol = "" if self.protocol == AS_PUBLISHED else f" {self.protocol}"
+        return f"{self.paper} {self.variant}{protocol}"
+
+    @property
+    def all_but_seed(self) -> tuple[object, ...]:
+        """Equal for plans that differ only in their seed."""
+        return self.spec_path, self.sha256, self.variant, self.protocol, self.overrides, self.precision
+
+    @property
     def training(self) -> Training:
         """The training settings, shortened if the user gave --epochs."""
         epochs, training = self.overrides.epochs, self.spec.training
@@ -52,6 +64,14 @@ class RunPlan:
     @property
     def sha256(self) -> str:
         return settings_sha256(self.spec)
+
+
+def seeds_text(seeds: Iterable[int]) -> str:
+    """Seeds in one range, ``0 to 4``, or one by one, ``0, 3, 7``."""
+    listed = sorted(seeds)
+    if len(listed) > 1 and listed == list(range(listed[0], listed[-1] + 1)):
+        return f"{listed[0]} to {listed[-1]}"
+    return ", ".join(map(str, listed))
 
 
 def make_plan(

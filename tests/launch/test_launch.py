@@ -11,11 +11,10 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from click.testing import CliRunner
+from tiny_runs import fill_folder, process_environment
 
-from fer_jax.data.faces import concatenate
 from repro.cli.main import main
 from repro.launch.executor import LaunchError, Resources
 from repro.launch.local import LocalExecutor
@@ -32,13 +31,10 @@ SLURM = Path(__file__).with_name("one_machine_slurm.sh")
 @pytest.fixture
 def command(tmp_path, tiny_paper, tiny_faces):
     """The words of a launch of the tiny paper, and its environment."""
-    tiny_paper(drawn=True, epochs=8, size=16, units=64, batch_size=8, learning_rate=0.006)
-    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
-    np.savez(tmp_path / "tiny.npz", images=faces.images, labels=faces.labels, usage=faces.usage)
+    shape = {"epochs": 8, "size": 16, "units": 64, "batch_size": 8, "learning_rate": 0.006}
+    fill_folder(tmp_path, tiny_paper, tiny_faces, **shape)
     words = ["./tiny.toml", "--seeds", str(SEEDS), "--device", "cpu", "--data", "tiny.npz", "--results", "results"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    environment.pop("JAX_NUM_CPU_DEVICES", None)
-    return words, environment
+    return words, process_environment()
 
 
 @pytest.fixture

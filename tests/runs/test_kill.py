@@ -15,8 +15,8 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from tiny_runs import fill_folder, process_environment
 
-from fer_jax.data.faces import concatenate
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.engine import Engine
 from fer_jax.vocabulary.network import Network
@@ -36,8 +36,7 @@ class Command:
 
     def __init__(self, folder, results):
         self.folder, self.results = folder, folder / results
-        self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-        self.environment.pop("JAX_NUM_CPU_DEVICES", None)
+        self.environment = process_environment()
 
     def start(self, *more):
         arguments = ["./tiny.toml", "--device", "cpu", "--data", "tiny.npz", "--results", str(self.results), *more]
@@ -127,9 +126,7 @@ def write_of_the_first(command):
 @pytest.fixture
 def tiny(tmp_path, tiny_paper, tiny_faces):
     """A paper and a dataset for which an epoch takes a few tenths of a second."""
-    tiny_paper(drawn=True, epochs=EPOCHS, **SETTINGS)
-    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
-    np.savez(tmp_path / "tiny.npz", images=faces.images, labels=faces.labels, usage=faces.usage)
+    fill_folder(tmp_path, tiny_paper, tiny_faces, epochs=EPOCHS, **SETTINGS)
     return tmp_path
 
 

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import re
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
+from tiny_runs import fill_folder, process_environment
 
-from fer_jax.data.faces import concatenate
 from repro.runs.claim import holder_of
 from repro.runs.records import find_records
 from repro.runs.status import run_statuses
@@ -25,11 +23,9 @@ TIMEOUT_S = 300
 @pytest.fixture
 def start(tmp_path, tiny_paper, tiny_faces):
     """Start `repro run` of the tiny paper with all seeds; its messages go to the file ``NAME.log``."""
-    tiny_paper(drawn=True, epochs=8, size=16, units=64, batch_size=8, learning_rate=0.006)
-    faces = concatenate([tiny_faces(n, size=48, usage=u) for u, n in enumerate((501, 101, 101))])
-    np.savez(tmp_path / "tiny.npz", images=faces.images, labels=faces.labels, usage=faces.usage)
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
-    environment.pop("JAX_NUM_CPU_DEVICES", None)
+    shape = {"epochs": 8, "size": 16, "units": 64, "batch_size": 8, "learning_rate": 0.006}
+    fill_folder(tmp_path, tiny_paper, tiny_faces, **shape)
+    environment = process_environment()
 
     def call(name, results="shared"):
         words = ["run", "./tiny.toml", "--seeds", str(SEEDS), "--device", "cpu", "--data", "tiny.npz"]

@@ -9,7 +9,7 @@ from report_records import make_record, make_spec
 from results_folders import write_results
 
 from repro.cli.main import main
-from repro.report.run_status import seeds_text, status_document
+from repro.report.run_status import ranges_text, status_document
 from repro.runs.asked_runs import asked_for
 from repro.runs.claim import RunClaim, take
 from repro.runs.status import run_statuses
@@ -58,7 +58,7 @@ def test_every_state(tmp_path):
 
 
 def test_seeds_are_named_in_ranges():
-    assert seeds_text([4, 0, 1, 2, 7, 8]) == "0 to 2, 4, 7, 8"
+    assert ranges_text([4, 0, 1, 2, 7, 8]) == "0 to 2, 4, 7, 8"
 
 
 def test_no_results_folder_and_no_runs(tmp_path):

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 import pytest
+from tiny_runs import Killed, stop_at
 
 from fer_jax.train.batches import evaluation_batches
 from fer_jax.train.checkpoint import Checkpoints
@@ -77,20 +78,13 @@ def test_on_four_devices_and_beside_another_seed(network, splits, name):
     assert (figures(together[1]) != figures(together[0])).all()
 
 
-class Killed(Exception):
-    pass
-
-
 def test_interrupted_and_resumed(network, splits, tmp_path):
     made = network("crops", epochs=2)
     whole = fit(made, splits, seed=1, devices=CPU[:1])
 
-    def stop(progress):
-        raise Killed
-
     checkpoints = Checkpoints(tmp_path)
     with pytest.raises(Killed):
-        fit(made, splits, seed=1, devices=CPU[:1], checkpoints=checkpoints, report=stop)
+        fit(made, splits, seed=1, devices=CPU[:1], checkpoints=checkpoints, report=stop_at(1))
     checkpoints.close()
     checkpoints = Checkpoints(tmp_path)
     resumed = fit(made, splits, seed=1, devices=CPU[:1], checkpoints=checkpoints)

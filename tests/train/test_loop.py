@@ -1,6 +1,5 @@
 """The training loop: the same on any number of devices, the same again, the same after an interruption."""
 
-import hashlib
 import json
 from types import SimpleNamespace
 
@@ -8,6 +7,7 @@ import jax
 import msgspec
 import numpy as np
 import pytest
+from tiny_runs import Killed, digest, stop_at
 
 from fer_jax.train import loop
 from fer_jax.train.checkpoint import Checkpoints
@@ -23,13 +23,6 @@ CPU = jax.devices("cpu")
 def splits(tiny_faces):
     """203 training rows: the last batch of 32 or 30 is incomplete; 101 and 260: neither is a multiple of a batch."""
     return {"train": tiny_faces(203), "validation": tiny_faces(101, usage=1), "test": tiny_faces(260, usage=2)}
-
-
-def digest(tree):
-    hashed = hashlib.sha256()
-    for leaf in jax.tree.leaves(tree):
-        hashed.update(np.asarray(leaf).tobytes())
-    return hashed.hexdigest()
 
 
 def losses(result):
@@ -141,10 +134,6 @@ def test_steps_are_evaluated_in_stretches(tiny_network, splits):
 PLATEAU = ReduceOnPlateau(split="validation", metric="loss", factor=0.5, patience=1, min_delta=0.05)
 
 
-class Killed(Exception):
-    pass
-
-
 @pytest.mark.parametrize("report", ["last", "best"])
 def test_interrupted_after_every_epoch(tiny_network, splits, tmp_path, report):
     """Schedule, best epoch and history go on where they stood."""
@@ -154,13 +143,6 @@ def test_interrupted_after_every_epoch(tiny_network, splits, tmp_path, report):
     assert len(set(rates)) > 1, "the schedule must change the rate for this test to mean anything"
     if report == "best":
         assert whole.reported_epoch < 6, "the best epoch must not be the last for this test to mean anything"
-
-    def stop_at(epoch):
-        def told(progress):
-            if progress.entry["epoch"] == epoch:
-                raise Killed
-
-        return told
 
     for epoch in (1, 2, 5):
         checkpoints = Checkpoints(tmp_path)

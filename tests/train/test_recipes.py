@@ -1,12 +1,12 @@
 """Settings of today's recipes in whole runs: the same after an interruption, on several devices, and side by side."""
 
-import hashlib
 import json
 
 import jax
 import msgspec
 import numpy as np
 import pytest
+from tiny_runs import Killed, digest, stop_at
 
 from fer_jax.data.faces import Faces
 from fer_jax.train import averaging
@@ -51,26 +51,8 @@ def splits(tiny_faces):
     return {"train": tiny_faces(203), "validation": tiny_faces(101, usage=1), "test": tiny_faces(60, usage=2)}
 
 
-def digest(tree):
-    hashed = hashlib.sha256()
-    for leaf in jax.tree.leaves(tree):
-        hashed.update(np.asarray(leaf).tobytes())
-    return hashed.hexdigest()
-
-
-class Killed(Exception):
-    pass
-
-
 def interrupted(network, splits, folder, epochs):
     """The run, killed after each of these epochs and resumed."""
-
-    def stop_at(epoch):
-        def told(progress):
-            if progress.entry["epoch"] == epoch:
-                raise Killed
-
-        return told
 
     for epoch in epochs:
         checkpoints = Checkpoints(folder)

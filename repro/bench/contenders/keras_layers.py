@@ -56,6 +56,10 @@ class KerasBuilder:
             bias_regularizer=self.penalty(False),
             **self.named(name),
         )
+        return self.weighted(made, name, layer, x)
+
+    def weighted(self, made: Any, name: str, layer: Any, x: Any) -> Any:
+        """What a Keras layer with a kernel, and perhaps a bias, makes of x."""
         y = made(x)
         self.note(made, name, {"kernel": "kernel"} | ({"bias": "bias"} if layer.bias else {}))
         return y
@@ -97,9 +101,7 @@ def _conv(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
         bias_regularizer=builder.penalty(False),
         **builder.named(stage.name),
     )
-    y = made(x)
-    builder.note(made, stage.name, {"kernel": "kernel"} | ({"bias": "bias"} if layer.bias else {}))
-    return y
+    return builder.weighted(made, stage.name, layer, x)
 
 
 def _depthwise(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
@@ -116,9 +118,7 @@ def _depthwise(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
         bias_regularizer=builder.penalty(False),
         **builder.named(stage.name),
     )
-    y = made(x)
-    builder.note(made, stage.name, {"kernel": "kernel"} | ({"bias": "bias"} if layer.bias else {}))
-    return y
+    return builder.weighted(made, stage.name, layer, x)
 
 
 def _separable(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
@@ -152,7 +152,6 @@ def _max_pool(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
 def _avg_pool(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
     layer: Any = stage.layer
     if layer.padding == "same" and layer.count_padding:
-        stage = NamedLayer(stage.name, layer, stage.before, stage.after)
         pads = ((0, 0), *layer.pads(stage.before), (0, 0))
         x = keras.layers.Lambda(lambda y: keras.ops.pad(y, pads), name=f"{stage.name}.padding")(x)
         padding = "valid"
