@@ -31,7 +31,7 @@ class RayExecutor:
 
     def start(self, command: Sequence[str], workers: int, resources: Resources) -> RayWorkers:
         try:
-            import ray
+            import ray  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise LaunchError(
                 '--on ray needs Ray: pip install "fer-repro[ray]" (from a checkout: pip install ".[ray]")'
@@ -89,7 +89,7 @@ class RayWorkers:
         self._ended: dict[int, str] = {}
 
     def poll(self) -> dict[str, int]:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         waiting = [task for number, task in enumerate(self._tasks) if number not in self._ended]
         ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0) if waiting else ([], [])
@@ -103,7 +103,7 @@ class RayWorkers:
         return {state: number for state, number in states.items() if number}
 
     def _result(self, task: Any) -> str:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         try:
             code, packed = ray.get(task)
@@ -116,7 +116,7 @@ class RayWorkers:
         return "done" if code == 0 else "failed"
 
     def cancel(self) -> None:
-        import ray
+        import ray  # pyright: ignore[reportMissingImports]
 
         for number, task in enumerate(self._tasks):
             if number not in self._ended:

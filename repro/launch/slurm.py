@@ -27,7 +27,7 @@ class SlurmWorker(CommandWorker):
 
     def checkpoint(self) -> Any:
         """Called by submitit before the job is ended: the command resumes by itself, so nothing is handed over."""
-        from submitit.helpers import DelayedSubmission
+        from submitit.helpers import DelayedSubmission  # pyright: ignore[reportMissingImports]
 
         process = getattr(self, "_process", None)
         if process is not None:
@@ -44,7 +44,7 @@ class SlurmExecutor:
 
     def start(self, command: Sequence[str], workers: int, resources: Resources) -> SlurmWorkers:
         try:
-            import submitit
+            import submitit  # pyright: ignore[reportMissingImports]
         except ImportError:
             raise LaunchError(
                 '--on slurm needs submitit: pip install "fer-repro[slurm]" (from a checkout: pip install ".[slurm]")'
