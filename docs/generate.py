@@ -250,7 +250,7 @@ def results_table() -> str:
     from repro.specs.catalog import bundled_papers
 
     given = read_input(ROOT / "results", bundled_papers())
-    return narrowed(overview_table([paper for paper in given.papers if paper.loaded], given.all_audits))
+    return narrowed(overview_table([paper for paper in given.without_models if paper.loaded], given.all_audits))
 
 
 def narrowed(table: Table) -> str:

@@ -82,7 +82,7 @@ def report(
         raise click.UsageError("--format and --out need --paper")
     from repro.report.figures.folder import NOT_INSTALLED, figures_available
     from repro.report.folder import check_report, write_input
-    from repro.report.front import front_table
+    from repro.report.front import front_tables
     from repro.report.inputs import read_input
     from repro.text.terminal import terminal_blocks
 
@@ -108,7 +108,7 @@ def report(
         click.echo(f"wrote {path}")
     if not figures_available():
         click.echo(NOT_INSTALLED, err=True)
-    click.echo(f"\n{terminal_blocks([front_table(given.papers, given.all_audits)])}")
+    click.echo(f"\n{terminal_blocks(front_tables(given))}")
     if mistakes:
         _write_mistakes(results, data)
     if html:

@@ -1,4 +1,8 @@
-"""The usual spread of single runs over all papers, from which small groups borrow strength."""
+"""The usual spread of single runs over all papers, from which small groups borrow strength.
+
+Runs of the bundled models are left out: everybody trains other models, and a verdict on a paper must not
+depend on which. Verdicts on models borrow the spread of the papers too.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +12,7 @@ from functools import cached_property
 
 from repro.judge.dead_runs import dead_run
 from repro.runs.records import RunRecord, switch_words
+from repro.specs.catalog import paper_files
 from repro.specs.protocols import CLEAN, OFFICIAL, PLACEBO, REPORTED_SPLIT
 from repro.statistics import Prior, estimate_prior
 from repro.statistics.scale import EXTREME
@@ -38,11 +43,14 @@ class UsualSpread:
 
 
 def usual_spread(records: Iterable[RunRecord]) -> UsualSpread:
-    """From records of any papers. Shortened and failed runs and synthetic faces are not used."""
+    """From records of any papers. Shortened and failed runs, synthetic faces and models are not used."""
+    models = {path.stem for path in paper_files("models")}
     found: dict[tuple[object, ...], dict[int, float]] = {}
     for record in records:
         end = record.metrics.get(REPORTED_SPLIT)
         if record.protocol not in FIXED or record.status != "done" or record.data.synthetic or end is None:
+            continue
+        if record.paper in models:
             continue
         if 1 - EXTREME <= end.accuracy <= EXTREME and not dead_run(record):
             found.setdefault(_settings(record), {}).setdefault(record.seed, end.accuracy)

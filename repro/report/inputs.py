@@ -21,7 +21,7 @@ from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.report.figures.folder import Gallery, gallery_of
 from repro.runs.rankings import with_rankings
 from repro.runs.records import RecordError, RunRecord, find_records, leave_out, scan_records
-from repro.specs.catalog import own_papers, recorded_models
+from repro.specs.catalog import is_model, own_papers, recorded_models
 from repro.specs.decode import LoadedSpec
 
 Found = TypeVar("Found")
@@ -49,6 +49,16 @@ class ReportInput:
     def papers(self) -> list[PaperRuns]:
         return collect(self.specs, self.runs)
 
+    @cached_property
+    def without_models(self) -> list[PaperRuns]:
+        """The papers, and runs without a spec. What compares all papers with each other takes these."""
+        return [paper for paper in self.papers if not is_model(paper.id)]
+
+    @cached_property
+    def models(self) -> list[PaperRuns]:
+        """The bundled models that there are records of."""
+        return [paper for paper in self.papers if is_model(paper.id)]
+
     @property
     def all_audits(self) -> tuple[AuditRecord, ...]:
         return sum(self.audits.values(), ())
@@ -62,7 +72,7 @@ class ReportInput:
 
     @cached_property
     def gallery(self) -> Gallery:
-        return gallery_of(self.papers, self.all_audits, self.copies)
+        return gallery_of(self.papers, self.without_models, self.all_audits, self.copies)
 
 
 def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:

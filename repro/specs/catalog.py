@@ -49,6 +49,11 @@ def collection_of(paper: str) -> Collection | None:
     return next((one for one in COLLECTIONS if paper in {path.stem for path in paper_files(one)}), None)
 
 
+def is_model(paper: str) -> bool:
+    """Whether a spec of this id is one of the bundled models."""
+    return collection_of(paper) == "models"
+
+
 def is_bundled(paper: str) -> bool:
     """Whether a spec of this id comes with the suite."""
     return collection_of(paper) is not None

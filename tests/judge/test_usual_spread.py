@@ -36,8 +36,9 @@ def test_groups_are_of_one_setting_on_fixed_samples():
         group(0.96, 0.98, 0.99, settings="c"),
         group(0.5, settings="c"),
         group(0.50, 0.51, 0.52, settings="a"),
+        group(0.1, 0.5, 0.9, settings="c", paper="serengil2018"),
     ],
-    ids=["as published", "suspect", "partial", "synthetic", "above 95 %", "one run", "the same runs again"],
+    ids=["as published", "suspect", "partial", "synthetic", "above 95 %", "one run", "the same runs again", "a model"],
 )
 def test_other_runs_change_nothing(others):
     assert usual_spread([*USED, *others]).groups == usual_spread(USED).groups

@@ -15,6 +15,7 @@ from repro.specs.catalog import (
     bundled_papers,
     collection_of,
     find_paper,
+    is_model,
     own_papers,
     paper_argument,
     paper_files,
@@ -36,6 +37,7 @@ def test_models_come_behind_the_papers_and_only_if_they_are_asked_for():
     assert [one.id for one in bundled_papers("models")] == models
     assert find_paper(models[0]).path == papers_folder() / "models" / f"{models[0]}.toml"
     assert [collection_of(name) for name in ("teta2022", models[0], "mine")] == ["papers", "models", None]
+    assert is_model(models[0]) and not is_model("teta2022")
     assert sorted(["teta2022", models[0], "mine"], key=place_in_lists) == ["mine", "teta2022", models[0]]
 
 

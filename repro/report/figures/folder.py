@@ -66,10 +66,17 @@ def figures_available() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def gallery_of(papers: Sequence[PaperRuns], audits: Sequence[AuditRecord], copies: Sequence[CopiesFinding]) -> Gallery:
-    """All figures to show. papers: with their runs, in order. audits: the current ones, of any papers."""
-    papers = [paper for paper in papers if paper.loaded is not None]
-    figures = [accuracy_figure(papers, audits), copies_figure(copies), times_figure(papers)]
+def gallery_of(
+    papers: Sequence[PaperRuns],
+    compared: Sequence[PaperRuns],
+    audits: Sequence[AuditRecord],
+    copies: Sequence[CopiesFinding],
+) -> Gallery:
+    """All figures to show. papers: with their runs, in order. compared: those that the figures of all papers show.
+    audits: the current ones, of any papers."""
+    papers, compared = ([one for one in some if one.loaded is not None] for some in (papers, compared))
+    shown = [one for one in copies if one.paper in {paper.id for paper in compared}]
+    figures = [accuracy_figure(compared, audits), copies_figure(shown), times_figure(compared)]
     missing: list[str] = []
     for paper in papers:
         drawn, waiting = _of_paper(paper)

@@ -20,7 +20,7 @@ from repro.bench.table import BENCH_NAME, bench_document
 from repro.report.data_section import TITLE as DATA_TITLE
 from repro.report.figure_section import FIGURES_TITLE
 from repro.report.folder import REPORT_NAME, documents, sheet_name
-from repro.report.front import PAPERS_TITLE, STRANGERS_TITLE, by_gap, finding, front_table
+from repro.report.front import MODELS_TITLE, PAPERS_TITLE, STRANGERS_TITLE, by_gap, finding, front_table
 from repro.report.inputs import ReportInput, read_input
 from repro.report.page.html import Html, slug
 from repro.report.page.plot import strips
@@ -153,9 +153,10 @@ def _main_page(given: ReportInput, base: str, bench: str) -> str:
         "page.html.j2",
         folder,
         html=html,
-        found=finding(given.papers, audits),
-        strips=strips(by_gap([paper for paper in given.papers if paper.loaded], audits)),
-        table=front_table(given.papers, audits),
+        found=finding(given.without_models, audits),
+        strips=strips(by_gap([paper for paper in given.without_models if paper.loaded], audits)),
+        table=front_table(given.without_models, audits),
+        models=front_table(given.models, audits) if given.models else None,
         legend=say(LEGEND),
         shared=[named[title] for title in (FIGURES_TITLE, DATA_TITLE) if title in named],
         strangers=named.get(STRANGERS_TITLE),
@@ -163,6 +164,7 @@ def _main_page(given: ReportInput, base: str, bench: str) -> str:
         bench=bench,
         runs=_by_paper(runs),
         PAPERS_TITLE=PAPERS_TITLE,
+        MODELS_TITLE=MODELS_TITLE,
     )
 
 
