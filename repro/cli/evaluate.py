@@ -69,9 +69,23 @@ def _preprocessing_options(function: Any) -> Any:
 @click.option("--batch", type=click.IntRange(1, 4096), default=64, show_default=True, help="Faces per call.")
 @click.option("--data", "source", help="FER-2013 in any form. Default: the dataset imported last.")
 @results_option
-@click.option("--no-record", is_flag=True, help="Write nothing.")
+@click.option("--no-record", is_flag=True, help="Keep no record.")
+@click.option(
+    "--html",
+    type=click.Path(path_type=Path, dir_okay=False),
+    metavar="FILE",
+    help="Also write one HTML page that needs no network.",
+)
 @json_option
-def evaluate(model: str, source: str | None, results: Path, no_record: bool, as_json: bool, **options: Any) -> None:
+def evaluate(
+    model: str,
+    source: str | None,
+    results: Path,
+    no_record: bool,
+    html: Path | None,
+    as_json: bool,
+    **options: Any,
+) -> None:
     """Judge a trained network, or predictions, on FER-2013, without training.
 
     MODEL is an ONNX, Keras (.keras, .h5, .hdf5), TFLite, torch.export (.pt2) or TorchScript file, or module:function,
@@ -83,20 +97,30 @@ def evaluate(model: str, source: str | None, results: Path, no_record: bool, as_
     from repro.evaluation.evaluate import evaluate_dataset
     from repro.evaluation.record_folder import write_folder
     from repro.evaluation.records import evaluation_folder
+    from repro.evaluation.reliability import FIGURE_NAME
     from repro.evaluation.text import evaluation_document
     from repro.runs.dataset import SYNTHETIC_WARNING, open_dataset
     from repro.text.export import as_builtins
     from repro.text.terminal import terminal
+
+    if html is not None:
+        from repro.report.page.document import (
+            write_single,
+        )  # fails here, not after the work, if its packages are missing
 
     request = _request(model, options)
     dataset = open_dataset(source)
     if dataset.faces.synthetic:
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
     record, answers = evaluate_dataset(request, dataset, results, lambda words: click.echo(f"{words} ...", err=True))
+    folder = evaluation_folder(results, record.name)
     if not no_record:
-        folder = evaluation_folder(results, record.name)
         record = write_folder(folder, record, answers)
         click.echo(f"wrote {folder}", err=True)
+    if html is not None:
+        figure = not no_record and (folder / f"{FIGURE_NAME}.svg").exists()
+        write_single(html, evaluation_document(record, figure=figure), folder)
+        click.echo(f"wrote {html}", err=True)
     if as_json:
         import msgspec
 

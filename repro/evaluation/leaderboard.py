@@ -62,17 +62,29 @@ class LeaderboardRow:
 
 
 @dataclass(frozen=True)
+class EpochChoice:
+    """PrivateTest's accuracy of one run: at its last epoch, at the best one on PublicTest (the first of equals), and at
+    the best one on PrivateTest itself."""
+
+    last: float
+    best_on_public: float
+    best_on_private: float
+
+    @property
+    def gain(self) -> float:
+        """What selecting on PrivateTest adds to an honest selection."""
+        return self.best_on_private - self.best_on_public
+
+
+@dataclass(frozen=True)
 class SelectedEpoch:
-    """PrivateTest's accuracy of the same runs at three epochs, mean over the seeds. protocol: of the runs. outdated:
-    the spec or the protocol has changed since, which does not matter to what one run shows of its epochs."""
+    """Three epochs of the same runs. protocol: of the runs. outdated: the spec or the protocol has changed since, which
+    does not matter to what one run shows of its epochs. runs: one per seed."""
 
     paper: str
     protocol: str
     outdated: bool
-    seeds: int
-    last: float
-    best_on_public: float
-    best_on_private: float
+    runs: tuple[EpochChoice, ...]
 
 
 @dataclass(frozen=True)
@@ -227,16 +239,13 @@ def _selections(paper: PaperRuns) -> Iterable[SelectedEpoch]:
     for group in _full(paper):
         measured = [found for record in group.records if (found := _epochs(record)) is not None]
         if group.key.protocol in SELECTABLE and measured and len(measured) == len(group.runs):
-            last, public, private = (fmean(values) for values in zip(*measured, strict=True))
-            key = group.key
-            yield SelectedEpoch(paper.id, key.protocol, key.outdated, len(measured), last, public, private)
+            yield SelectedEpoch(paper.id, group.key.protocol, group.key.outdated, tuple(measured))
 
 
-def _epochs(record: RunRecord) -> tuple[float, float, float] | None:
-    """PrivateTest's accuracy at the last epoch, at the best on PublicTest (the first of equals), and its own best."""
+def _epochs(record: RunRecord) -> EpochChoice | None:
     entries = [entry.splits for entry in record.history]
     if not entries or not all({VALIDATION, REPORTED_SPLIT} <= splits.keys() for splits in entries):
         return None
     test = [splits[REPORTED_SPLIT].accuracy for splits in entries]
     validation = [splits[VALIDATION].accuracy for splits in entries]
-    return test[-1], test[validation.index(max(validation))], max(test)
+    return EpochChoice(test[-1], test[validation.index(max(validation))], max(test))

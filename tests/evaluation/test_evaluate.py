@@ -285,9 +285,14 @@ def test_a_claim_that_only_the_copies_reach_does_not_hold(tmp_path):
 # --- the command ------------------------------------------------------------------------------------------------------
 
 
-def test_the_command_writes_a_record_and_prints_json(tmp_path, monkeypatch):
+@pytest.fixture
+def drawn(monkeypatch):
+    """The command on the drawn faces."""
     monkeypatch.setattr("repro.runs.dataset.open_dataset", lambda source: dataset())
     monkeypatch.setattr(evaluation, "copy_pairs", lambda faces, results: known_pairs())
+
+
+def test_the_command_writes_a_record_and_prints_json(tmp_path, drawn):
     words = ["own_network:right", "--results", str(tmp_path / "r"), "--claim", "98%", "--json", "--name", "own"]
     done = CliRunner().invoke(command, words, catch_exceptions=False)
     assert done.exit_code == 0
@@ -295,3 +300,22 @@ def test_the_command_writes_a_record_and_prints_json(tmp_path, monkeypatch):
     assert found["record"]["name"] == "own" and found["document"]["title"] == "own on PrivateTest"
     assert read_evaluation(tmp_path / "r" / "evaluations" / "own").claim is not None
     assert "which is your own code" in done.stderr
+
+
+@pytest.mark.parametrize("record", [True, False])
+def test_the_html_page_says_what_the_terminal_says_with_its_plot_inside(tmp_path, drawn, record):
+    words = ["own_network:right", "--results", str(tmp_path / "r"), "--html", "page.html", "--claim", "98%"]
+    words += ["--name", "own"] if record else ["--no-record"]
+    done = CliRunner().invoke(command, words, catch_exceptions=False)
+    assert done.exit_code == 0 and "wrote page.html" in done.stderr
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    for said in (
+        "This network gives the claimed value",
+        "with a copy in training",
+        "balanced accuracy",
+        "Preprocessing",
+        "Content-Security-Policy",
+    ):
+        assert said in page
+    assert ("data:image/svg+xml;base64," in page) == record, "the plot is in the folder of the record"
+    assert (tmp_path / "r").exists() == record

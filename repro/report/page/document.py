@@ -135,7 +135,7 @@ def write_page(path: Path, results: Path, specs: Sequence[LoadedSpec]) -> list[P
     page = _main_page(given, base, quote(beside.name) if given.bench else "")
     written = [write_atomically(path, page.encode())]
     if given.bench:
-        text = _bench_page(bench_document(given.bench), given, base, quote(path.name))
+        text = _single(bench_document(given.bench), given.results, base, BENCH_ID, quote(path.name))
         written.append(write_atomically(beside, text.encode()))
     return written
 
@@ -168,11 +168,19 @@ def _main_page(given: ReportInput, base: str, bench: str) -> str:
     )
 
 
-def _bench_page(document: Document, given: ReportInput, base: str, back: str) -> str:
-    folder = Folder(given.results, base, "", frozenset())
+def write_single(path: Path, document: Document, folder: Path) -> Path:
+    """Write one document as a page of the same look. folder: that its figures and links are relative to."""
+    base = Path(os.path.relpath(folder, path.parent)).as_posix()
+    text = _single(document, folder, "" if base == "." else f"{quote(base)}/", slug(document.title))
+    return write_atomically(path, text.encode())
+
+
+def _single(document: Document, results: Path, base: str, id: str, back: str = "") -> str:
+    """id: the prefix of its sections. back: the address of the page that leads here."""
+    folder = Folder(results, base, "", frozenset())
     # Its links lead to the records, not to this page.
     html = Html(lambda target: target if "://" in target else base + quote(target), folder.image)
-    return _render("bench.html.j2", folder, html=html, document=document, back=back)
+    return _render("single.html.j2", folder, html=html, document=document, back=back, id=id)
 
 
 def _paper_page(spec: LoadedSpec, page: Document, html: Html) -> PaperPage:
