@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from repro.cli.options import device_option, example, json_option, results_option
+from repro.cli.recogniser import ready_for_use
 from repro.cli.starting import begin_kernels, sign_of_life
 from repro.cli.validate import stage_lines
 from repro.decide.duration import duration_text
@@ -69,7 +70,7 @@ def check(paper: str, yes: bool, seeds: int, data: str | None, device: Any, resu
         with sign_of_life():
             from repro.runs.batch import open_context
 
-            context = open_context({None}, device=device, data=data, results=results, fresh=False)
+            context = open_context({None}, device=device, data=data, results=results, fresh=False, ready=ready_for_use())
         dataset = context.dataset
         document["audit"] = _audit(loaded, variant, dataset, results)
         if loaded.is_complete:

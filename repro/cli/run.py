@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from fer_jax.vocabulary.settings import Precision
+from repro.cli.recogniser import ready_for_use
 from repro.cli.run_options import ALL, LOOKS, asked_plans, is_given, protocols_of, run_options
 from repro.cli.run_selection import SeedChoice, ShareOfRuns
 from repro.cli.starting import begin_kernels, sign_of_life
@@ -106,7 +107,7 @@ def _run_seeds(
         from repro.report.verdict_card import card_builtins, run_cards
         from repro.runs.batch import open_context, run_in
 
-        context = open_context({precision}, **setting)
+        context = open_context({precision}, ready=ready_for_use(), **setting)
     records = run_in(context, plans)
     cards = run_cards({loaded.id: loaded for loaded, _ in jobs}, plans, records, context.dataset, context.results)
     _show_cards(cards)
@@ -151,7 +152,7 @@ def _run_until_decided(
         from repro.report.verdict_card import card_builtins, verdict_card
         from repro.runs.batch import open_context
 
-        opened = open_context({precision}, results=results, **setting)
+        opened = open_context({precision}, results=results, ready=ready_for_use(), **setting)
         judge = judge_in(results)
     courses = until_decided(questions, opened, judge, looks=looks, budget_s=budget, began=began, json=as_json)
     cards = [

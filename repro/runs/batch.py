@@ -3,6 +3,7 @@ pays; everything else runs one after another."""
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Callable, Iterable
 from itertools import groupby
@@ -55,6 +56,7 @@ def open_context(
     seeds_at_once: int | None = None,
     checkpoint_every_s: float | None = None,
     with_network: bool = False,
+    ready: Callable[[Path], None] | None = None,
 ) -> RunContext:
     """Devices and dataset, with a warning on standard error if the faces are synthetic.
 
@@ -69,7 +71,9 @@ def open_context(
         click.secho(f"WARNING: {SYNTHETIC_WARNING}", fg="yellow", err=True)
     elif dataset.name == NOT_FER2013:
         click.secho(f"WARNING: {not_fer2013_warning(dataset)}", fg="yellow", err=True)
-    return RunContext(dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once, with_network, _say_line)
+    return RunContext(
+        dataset, devices, results, fresh, checkpoint_every_s, seeds_at_once, with_network, _say_line, ready
+    )
 
 
 def _say_line(text: str) -> None:
@@ -178,11 +182,7 @@ class _Batch:
         else:
             for outcome in outcomes:
                 number = number_of[outcome.record.seed]
-                _say(
-                    f"[{number}/{self.plans}] {plans[0].name} seed {outcome.record.seed}",
-                    outcome,
-                    self.context.dataset,
-                )
+                self._ended(f"[{number}/{self.plans}] {plans[0].name} seed {outcome.record.seed}", outcome)
             return {number_of[outcome.record.seed]: outcome.record for outcome in outcomes}, held
         message = str(why).partition("\n")[0]
         del why  # its traceback keeps arrays alive on the device
@@ -209,8 +209,16 @@ class _Batch:
             return {number: self._failed(title, error, plan)}, []
         if not outcomes:
             return {}, held
-        _say(title, outcomes[0], self.context.dataset)
+        self._ended(title, outcomes[0])
         return {number: outcomes[0].record}, held
+
+    def _ended(self, title: str, outcome: RunOutcome) -> None:
+        _say(title, outcome, self.context.dataset)
+        new = not outcome.skipped and outcome.record.status == "done" and not self.context.dataset.faces.synthetic
+        if new and self.context.ready is not None:
+            # The run is recorded: what fails now is done by the first command that uses the network.
+            with contextlib.suppress(UserError, OSError, *_DEVICE_ERRORS):
+                self.context.ready(outcome.folder)
 
     def _title(self, plan: RunPlan, number: int) -> str:
         return f"[{number}/{self.plans}] {plan.name} seed {plan.seed}"

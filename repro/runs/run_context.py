@@ -17,7 +17,8 @@ class RunContext:
     """devices: of one kind; they share each batch. results: the folder that holds `runs`. fresh: ignore existing
     results and train from scratch. checkpoint_every_s (as in `fer_jax.train.loop.fit`) and seeds_at_once: None for the
     device's default. with_network: also train a run whose record is here and whose network is not. say: called with
-    one line for the user, for example that a run of earlier settings is kept aside."""
+    one line for the user, for example that a run of earlier settings is kept aside. ready: called with the folder of
+    every complete run that was trained on real faces, to prepare its network for use."""
 
     dataset: Dataset
     devices: list[jax.Device]
@@ -27,6 +28,7 @@ class RunContext:
     seeds_at_once: int | None = None
     with_network: bool = False
     say: Callable[[str], None] = field(default=lambda text: None, compare=False)
+    ready: Callable[[Path], None] | None = field(default=None, compare=False)
 
     @property
     def device_kind(self) -> str:

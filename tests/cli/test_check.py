@@ -74,6 +74,8 @@ def test_with_yes_the_runs_are_made_and_judged(tmp_path, check):
         ("official", "done"),
         ("clean", "done"),
     ]
+    kept = {path.parents[1] for path in (tmp_path / "results").rglob("network.onnx")}
+    assert kept == {path.parent for path in (tmp_path / "results").rglob("run.json")}, "each is ready for its first use"
     again = check(path, "--seeds", "1")
     assert "0 of 3 runs are missing." in again.stderr and "`repro check" not in again.stderr
     page = (tmp_path / "results/tiny.md").read_text()
