@@ -129,7 +129,7 @@ def test_at_a_terminal_it_says_the_time_and_asks(tmp_path, check_data, monkeypat
     shown = at_a_terminal(monkeypatch, typed, lambda: command._runs(loaded, "default", context, seeds=1, yes=False))
     assert "3 of 3 runs are missing, about 90s (as measured)." in shown and "Train them now? [y/N]:" in shown
     assert [plan.protocol for plan in trained] == (["as-published", "official", "clean"] if trains else [])
-    assert ("Not trained: `repro check tiny --yes` trains them." in shown) == (trains is False)
+    assert (f"Not trained: `repro check {loaded.path} --yes` trains them." in shown) == (trains is False)
 
 
 def test_mistakes_are_all_said_and_nothing_is_written(tmp_path, check):
