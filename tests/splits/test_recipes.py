@@ -46,9 +46,39 @@ def test_pandas(table):
     assert names["test"].emotion.tolist() == table.faces.labels[18:].tolist()
 
 
-def test_npz(table):
-    names = recipe("npz")
-    assert names["x_train"].shape == (11, 48, 48, 1) and names["x_train"].max() <= 1 and len(names["y_train"]) == 11
+def test_keras(table):
+    names = recipe("keras")
+    assert names["x_train"].shape == (11, 48, 48, 1) and names["x_train"].dtype == np.float32
+    assert (
+        names["x_train"].max() <= 1 and names["y_train"].tolist() == table.faces.labels[table.rows_of("train")].tolist()
+    )
+    names["data"].close()
+    keras = pytest.importorskip("keras")
+    network = keras.Sequential([keras.layers.Flatten(), keras.layers.Dense(7, activation="softmax")])
+    network.compile("sgd", "sparse_categorical_crossentropy")
+    assert np.isfinite(network.fit(names["x_train"], names["y_train"], verbose=0).history["loss"])
+
+
+def test_torch(table):
+    torch = pytest.importorskip("torch")
+    write_split(table, Path("fer2013-clean.pt"), "torch")
+    train = recipe("torch")["train"]
+    assert len(train) == 11
+    images, labels = next(iter(torch.utils.data.DataLoader(train, batch_size=11)))
+    assert images.shape == (11, 1, 48, 48) and images.dtype == torch.float32 and images.max() <= 1
+    assert labels.tolist() == table.faces.labels[table.rows_of("train")].tolist()
+
+
+def test_datasets(table, monkeypatch):
+    for package in ("datasets", "pyarrow"):
+        pytest.importorskip(package)
+    monkeypatch.setenv("HF_DATASETS_CACHE", str(Path("cache").resolve()))
+    write_split(table, Path("clean"), "parquet")
+    names = recipe("datasets")
+    assert names["train"]["row"][:] == table.rows_of("train").tolist()
+    assert names["test"]["label"][:] == table.faces.labels[table.rows_of("test")].tolist()
+    np.testing.assert_array_equal(np.asarray(names["train"][0]["image"]), table.faces.images[0])
+    assert names["train"].features["label"].names[3] == "happy"
 
 
 def test_hash(table):
