@@ -229,7 +229,7 @@ MISTAKES = {
         "claims[0]: an accuracy is a fraction from 0 to 1, not 60.0: 61 % is 0.61$",
     ),
     "a negative loss": ('"loss"\nvalue = ', '"loss"\nvalue = -', "claims[1]: a claim of quantity `loss` is never"),
-    "text for a value": ("value = 0.6", 'value = "60 %"', 'claims[0].value: must be a number, not "60 %"'),
+    "text for a value": ("value = 0.6", 'value = "60 odd %"', 'claims[0].value: must be a number, not "60 odd %"'),
     "value that is no number": ("value = 0.6", "value = nan", "claims[0].value: must be a finite number, not nan"),
     "claim of a split that is not there": (
         'split = "test"',

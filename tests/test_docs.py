@@ -11,6 +11,7 @@ import click
 import pytest
 from click.testing import CliRunner
 
+from fer_jax.vocabulary.settings import AdamW, Cosine
 from repro.cli.main import main
 from repro.forensics import examine
 from repro.runs.records import read_record
@@ -199,9 +200,11 @@ def test_every_call_can_be_typed(line):
 @pytest.fixture
 def example(tmp_path):
     text = (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
-    block, *_ = re.findall(r"```toml\n(.+?)\n```", text, re.S)
+    block, further, *_ = re.findall(r"```toml\n(.+?)\n```", text, re.S)
+    lines = [line for line in block.splitlines() if line.strip()]
+    assert len(lines) < 40 and max(map(len, lines)) <= 120
     path = tmp_path / "my-paper.toml"
-    path.write_text(block, encoding="utf-8")
+    path.write_text(f"{block}\n{further}", encoding="utf-8")
     return path
 
 
@@ -209,7 +212,7 @@ def test_the_curve_and_the_matrix_of_the_page_fit_its_example(example):
     blocks = re.findall(r"```toml\n(.+?)\n```", (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8"), re.S)
     example.write_text("\n\n".join(blocks), encoding="utf-8")
     loaded = find_paper(str(example))
-    assert (len(blocks), len(loaded.spec.curves), len(loaded.spec.tables)) == (3, 1, 1)
+    assert (len(blocks), len(loaded.spec.curves), len(loaded.spec.tables)) == (4, 1, 1)
     checks = {f.check: f.outcome for f in examine(loaded) if "confusion" in f.claims}
     assert "which samples a confusion matrix is of" in checks and "impossible" not in checks.values()
 
@@ -218,7 +221,7 @@ def test_the_example_quotes_its_document(example):
     page = (ROOT / "docs" / "add-a-paper.md").read_text(encoding="utf-8")
     document = " ".join(line.removeprefix("> ") for line in page.splitlines() if line.startswith("> "))
     quotes = re.findall(r'quote = "([^"]+)"', example.read_text(encoding="utf-8"))
-    assert len(quotes) >= 8
+    assert len(quotes) >= 7
     assert [quote for quote in quotes if quote not in document] == []
 
 
@@ -238,4 +241,9 @@ def test_the_example_trains(example, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     (path,) = results.rglob("run.json")
     record = read_record(path)
-    assert (record.paper, record.status, record.parameters) == ("my-paper", "partial", 8 * 26 + 11 * 11 * 8 * 7 + 7)
+    assert (record.paper, record.status, record.parameters) == ("my-paper", "partial", 18_647)
+    training = find_paper(str(example)).resolve("default").training
+    assert (training.optimizer.learning_rate, training.loss.label_smoothing) == (0.003, 0.1)
+    assert isinstance(training.optimizer, AdamW) and isinstance(training.schedule, Cosine)
+    names = [layer.__struct_config__.tag for layer in find_paper(str(example)).spec.model.layers]
+    assert names.count("residual") == 2 and record.data.steps[1][0] == "random_crop1"

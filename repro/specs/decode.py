@@ -23,10 +23,13 @@ from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import StepError, step_names
 from repro.specs.accepted import explain
+from repro.specs.blocks import write_out_blocks
 from repro.specs.bounds import DEEPEST, exceeded, has_endless_key
 from repro.specs.claim_checks import claim_mistakes
 from repro.specs.lines import key_lines, line_of
 from repro.specs.mistakes import MOST_MISTAKES, Decoding, Mistake, decode_all
+from repro.specs.printed_values import read_printed_values
+from repro.specs.sources import of_whole_tables, setting_names, whole_table_mistakes, with_inherited
 from repro.specs.spec import Data, Model, PaperSpec, Provenance, Spec
 from repro.specs.spec_checks import (
     IMAGE_SIZE,
@@ -34,7 +37,6 @@ from repro.specs.spec_checks import (
     layer_tables,
     provenance_mistakes,
     setting_structs,
-    with_inherited,
 )
 from repro.specs.stages import TABLES, missing_tables, with_stand_in_network
 
@@ -160,6 +162,8 @@ def load_spec(path: Path) -> LoadedSpec:
         raise SpecError(f"{path}: cannot be read: {error.strerror}") from None
     raw = _toml(content, path)
     expand(raw)
+    read_printed_values(raw)
+    wrong_blocks = write_out_blocks(raw)
     found: dict[str, Any] = {}
     _take_provenance(raw, "", found)
     decoding = decode_all(raw, PaperSpec, _STAND_INS)
@@ -167,14 +171,14 @@ def load_spec(path: Path) -> LoadedSpec:
     of_types = [
         one for one in decoding.mistakes if not any(one.place and e.place.startswith(one.place) for e in endless)
     ]
-    if mistakes := [*endless, *of_types, *_beyond_types(decoding, raw, found, path)]:
+    if mistakes := [*endless, *wrong_blocks, *of_types, *_beyond_types(decoding, raw, found, path)]:
         lines = key_lines(content.decode("utf-8-sig"))
         placed = [replace(one, line=line_of(one.key or one.place, lines)) for one in mistakes]
         raise _error(path, sorted(placed, key=lambda one: one.line or 0))
     assert decoding.value is not None
     spec = decoding.value if missing_tables(decoding.value) else msgspec.convert(raw, Spec)
     provenance = {key: msgspec.convert(value, tuple[Provenance, ...]) for key, value in found.items()}
-    provenance = with_inherited(provenance, layer_tables(spec))
+    provenance = with_inherited(of_whole_tables(provenance, setting_names(spec)), layer_tables(spec))
     return LoadedSpec(spec, path, raw, provenance, hashlib.sha256(content).hexdigest(), content)
 
 
@@ -240,7 +244,10 @@ def _beyond_types(
         yield too_many
         return
     tables = {key: one for key, one in setting_structs(spec, decoding.kept).items() if key not in unread}
-    yield from provenance_mistakes(tables, with_inherited(provenance, tables), frozenset(damaged))
+    names = setting_names(spec, decoding.kept)
+    yield from whole_table_mistakes(provenance, names, frozenset(damaged))
+    sources = with_inherited(of_whole_tables(provenance, names), tables)
+    yield from provenance_mistakes(tables, sources, frozenset(damaged))
     reserved = [name for name in spec.variants if name in RESERVED_VARIANTS]
     yield from (Mistake(f"variants.{name}", "this name is reserved; choose another") for name in reserved)
     sound = msgspec.structs.replace(spec, **{key: None for key in TABLES if key in damaged})
@@ -295,6 +302,8 @@ class _Tables(msgspec.Struct, forbid_unknown_fields=True):
 
 def _convert(raw: dict[str, Any]) -> _Tables:
     expand(raw)
+    if mistakes := write_out_blocks(raw):
+        raise _Wrong(str(mistakes[0]))
     try:
         return msgspec.convert(raw, _Tables)
     except msgspec.ValidationError as error:

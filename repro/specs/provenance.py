@@ -8,8 +8,9 @@ from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.settings import INNER_TABLES
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
+from repro.specs.sources import with_inherited
 from repro.specs.spec import PaperSpec, Provenance
-from repro.specs.spec_checks import layer_tables, with_inherited
+from repro.specs.spec_checks import layer_tables
 
 Sources = dict[str, tuple[Provenance, ...]]  # by the key path of the table: model.layers[0], training.loss
 

@@ -3,10 +3,8 @@ No JAX here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
-
-import msgspec
 
 from fer_jax.vocabulary.custom_layer import NO_HASH, Custom, source_trouble
 from fer_jax.vocabulary.fer2013 import EMOTIONS
@@ -55,22 +53,6 @@ def setting_structs(spec: PaperSpec, kept: Mapping[str, Sequence[int]] | None = 
 def layer_tables(spec: PaperSpec) -> list[str]:
     """The key paths of all layers, each before the layers that it holds."""
     return [f"model.layers{named.path}" for named in every_layer(spec.model.layers if spec.model else ())]
-
-
-def with_inherited(
-    provenance: Mapping[str, Sequence[Provenance]], tables: Iterable[str]
-) -> dict[str, tuple[Provenance, ...]]:
-    """The provenance of all tables: a layer in the list of another one has that one's, unless it has its own. tables:
-    key paths of layers, those with lists first."""
-    found = {key: tuple(entries) for key, entries in provenance.items()}
-    for table in tables:
-        above, _, held = table.rpartition(".")
-        if not above.startswith("model.layers[") or found.get(table):
-            continue
-        key, entries = held.partition("[")[0], found.get(above, ())
-        entries = [entry for entry in entries if key in entry.of] or [entry for entry in entries if not entry.of]
-        found[table] = tuple(msgspec.structs.replace(entry, of=()) for entry in entries)
-    return found
 
 
 def provenance_mistakes(
