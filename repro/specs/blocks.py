@@ -1,4 +1,4 @@
-"""Residual blocks by their names: `block = "basic"` with `filters` in place of the lists that it stands for. No JAX.
+"""Residual blocks by their names: `block = "basic"` with `filters` in place of its lists. No JAX.
 
 They are written out when a file is read, so that a spec, its identity and its pages have nothing but layers.
 """

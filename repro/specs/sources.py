@@ -30,11 +30,11 @@ def setting_names(spec: PaperSpec, kept: Mapping[str, Sequence[int]] | None = No
 def of_whole_tables(
     provenance: Mapping[str, Sequence[Provenance]], names: Mapping[str, str]
 ) -> dict[str, tuple[Provenance, ...]]:
-    """The provenance with that of [data], [model] and [training] handed down to what has none of its own.
+    """The provenance with that of [data], [model] and [training] handed down to what has no other.
 
     An entry of such a table names in `of` the parts that it is about, as variants do: `conv1`, or `conv1.filters` for
     one setting. An entry without `of` is about all parts that no other entry names; that of [training] only if none of
-    its tables has a provenance of its own, so that one that was forgotten there is found.
+    its tables has another, so that a forgotten one is found.
     """
     found = {key: tuple(entries) for key, entries in provenance.items() if key not in ("data", "model")}
     if "training" in found:
