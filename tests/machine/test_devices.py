@@ -4,9 +4,9 @@ import logging
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import jax
-import numpy as np
 import pytest
 
 from fer_jax.machine.devices import (
@@ -53,15 +53,12 @@ def test_a_mesh_only_for_several():
     assert mesh is not None and dict(mesh.shape) == {"data": 4}
 
 
-def test_peak_memory_is_in_bytes_and_keeps_the_peak():
-    cpu = choose_devices("cpu")[:1]
-    before = peak_memory_bytes(cpu)
-    assert 20e6 < before < 1e12
-    block = np.ones(before // 8 + 10_000_000)  # more than was ever held, in float64
-    with_block = peak_memory_bytes(cpu)
-    assert with_block >= block.nbytes
-    del block
-    assert peak_memory_bytes(cpu) >= with_block
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux keeps a second count to compare with")
+def test_peak_memory_is_in_bytes():
+    """`ru_maxrss`, in units that differ between systems, beside the high-water mark that the kernel gives in kB."""
+    status = Path("/proc/self/status").read_text()
+    high_water = int(status.split("VmHWM:")[1].split()[0]) << 10
+    assert 0.99 * high_water < peak_memory_bytes(choose_devices("cpu")[:1]) < 100 * high_water
 
 
 @pytest.mark.parametrize("kind", ["auto", "cpu", "gpu"])
