@@ -269,6 +269,15 @@ def test_the_table_of_five_columns_is_cards_on_a_telephone(chromium: Browser, ad
     assert row.evaluate("row => getComputedStyle(row).display") == "block"
     lefts = row.evaluate("row => [...row.cells].map(cell => cell.getBoundingClientRect().left)")
     assert len(set(lefts)) == 1, "the cells stand below one another"
+    cell = row.locator("td").nth(1)
+    before = cell.evaluate("e => e.offsetHeight")
+    text = (
+        "e => { const all = document.createRange(); all.selectNodeContents(e); return all.getBoundingClientRect().x; }"
+    )
+    left = cell.evaluate(text)
+    cell.evaluate("e => { e.dataset.label = 'a label of several lines '.repeat(6); }")
+    assert cell.evaluate("e => e.offsetHeight") > 2 * before, "a long label makes room for itself"
+    assert cell.evaluate(text) == left, "beside the value"
     context.close()
 
 
