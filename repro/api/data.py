@@ -114,8 +114,9 @@ def audit_split(
 ) -> SplitAudit:
     """Find samples of `test` that show an image of `train`. A sample that is in both counts as an exact copy.
 
-    train, test: rows of the dataset, or the name of an official split ("Training", "PublicTest", "PrivateTest"). The
-    search of a whole dataset is kept in the cache. Raises UserError for rows outside the dataset and unknown names.
+    train, test: samples of the dataset, by their place in it, or the name of an official split ("Training",
+    "PublicTest", "PrivateTest"). The search of a whole dataset is kept in the cache. Raises UserError for places
+    outside the dataset and unknown names.
     """
     faces = data if isinstance(data, Faces) else data.faces
     rows = [_rows(faces, split, name) for split, name in ((train, "train"), (test, "test"))]
@@ -168,7 +169,7 @@ def _rows(faces: Faces, split: Sequence[int] | np.ndarray | str, name: str) -> n
     if rows.dtype == bool and rows.shape == (len(faces),):
         return np.flatnonzero(rows)
     if rows.ndim != 1 or (len(rows) and (rows.dtype.kind not in "iu" or rows.min() < 0 or rows.max() >= len(faces))):
-        raise UserError(f"{name}: rows from 0 to {len(faces) - 1:,} are needed, or the name of a split")
+        raise UserError(f"{name}: samples from 0 to {len(faces) - 1:,} are needed, or the name of a split")
     if len(np.unique(rows)) < len(rows):
         raise UserError(f"{name}: a row is named twice")
     return rows

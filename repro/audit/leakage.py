@@ -152,7 +152,7 @@ def _separating_step(split: str, steps: tuple[Step, ...]) -> str:
         evaluated, trained = splits_before(evaluated, steps[index]), splits_before(trained, steps[index])
         if evaluated & trained:
             return step_names(steps)[index]
-    raise AssertionError(f"'{split}' and 'train' have no split in common, but all rows begin in one")
+    raise AssertionError(f"'{split}' and 'train' have no split in common, but all samples begin in one")
 
 
 def _partners(keys: np.ndarray, train_keys: np.ndarray) -> np.ndarray:

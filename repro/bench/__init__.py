@@ -1,1 +1,1 @@
-"""`repro bench`: how fast this suite trains and predicts beside other frameworks, on the same machine and rows."""
+"""`repro bench`: how fast this suite trains and predicts beside other frameworks, on the same machine and samples."""

@@ -157,7 +157,7 @@ def rows_apart(rows: int) -> tuple[np.ndarray, np.ndarray]:
     Raises ValueError for fewer than 16 rows.
     """
     if rows < 2 * HELD_OUT_SHARE:
-        raise ValueError(f"{rows} rows are too few to hold some out")
+        raise ValueError(f"{rows} samples are too few to hold some out")
     apart = np.arange(0, rows, HELD_OUT_SHARE)
     batch = min(HELD_OUT_BATCH, len(apart))
     held_out = apart[: min(len(apart), MOST_HELD_OUT) // batch * batch].reshape(-1, batch)

@@ -1,4 +1,4 @@
-"""The interface that every compared framework implements: the same operations on the same rows."""
+"""The interface that every compared framework implements: the same operations on the same samples."""
 
 from __future__ import annotations
 

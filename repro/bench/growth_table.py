@@ -15,7 +15,7 @@ TITLES = {
     "seeds": "Seeds at once",
 }
 NOTES = {
-    "images": "Beyond the rows that there are, faces are repeated under other noise.",
+    "images": "Beyond the samples that there are, faces are repeated under other noise.",
     "devices": "On a CPU the devices are virtual and share its cores, so this is what sharing a batch costs there.",
     "seeds": "Images per second of all seeds together.",
 }

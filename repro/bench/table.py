@@ -44,7 +44,7 @@ This suite beside other frameworks on the same machine, measured by `repro bench
 [bench/](bench/)."""
 
 METHOD = """\
-Every contender runs in its own process, with the same network, starting weights, rows, precision and number of
+Every contender runs in its own process, with the same network, starting weights, samples, precision and number of
 threads, its data on the device before the clock starts. First each rival must learn as this suite does. Then every
 mode of every rival is scouted, and the best one (and what comes within 10 % of it) meets ours in alternating rounds:
 ours, the rival, ours, ... A round's ratio is ours divided by the rival's right after it, in images per second with the
@@ -257,7 +257,7 @@ def import_blocks(record: BenchRecord) -> tuple[Block, ...]:
             met = "met" if way.seconds < targets().import_.cached_s else strong("missed")
             target = (f"under {targets().import_.cached_s:g} s, ", met)
         rows.append([*_way_cells(way, record, against), target])
-    words = f"{record.data.rows:,} rows, {imported.file_bytes / 2**20:,.1f} MiB, each time in a fresh process."
+    words = f"{record.data.rows:,} samples, {imported.file_bytes / 2**20:,.1f} MiB, each time in a fresh process."
     return Paragraph((words, _synthetic(record))), table((*WAY_COLUMNS, Column("Target")), rows)
 
 
@@ -272,14 +272,14 @@ def audit_blocks(record: BenchRecord) -> tuple[Block, ...]:
         found = count(way.pairs), Cell(f"{way.pairs_of_ours:,} ({share:.0%})", way.pairs_of_ours)
         rows.append([*_way_cells(way, record, audited.own), *found])
     words = (
-        f"{record.data.rows:,} rows, nothing cached, each time in a fresh process, with what it compiles. Ours also "
+        f"{record.data.rows:,} samples, nothing cached, each time in a fresh process, with what it compiles. Ours also "
         "finds mirrored and shifted copies; the others do not look for them."
     )
     return Paragraph((words, _synthetic(record))), table(columns, rows)
 
 
 WAY_COLUMNS = (
-    *(Column("Way"), Column("Seconds", "right"), Column("Rows/s", "right"), Column("Memory, MiB", "right")),
+    *(Column("Way"), Column("Seconds", "right"), Column("Samples/s", "right"), Column("Memory, MiB", "right")),
     Column("Times ours", "right"),
 )
 

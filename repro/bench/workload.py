@@ -60,7 +60,7 @@ def make_workload(
     train = prepared.splits["train"]
     if len(train) < spec.training.batch_size:
         raise DataError(
-            f"{loaded.id}: the data leave {len(train)} training rows, fewer than one batch of "
+            f"{loaded.id}: the data leave {len(train)} training samples, fewer than one batch of "
             f"{spec.training.batch_size}; give more with --data"
         )
     loss = msgspec.structs.replace(spec.training.loss, l2_layers=())
@@ -118,7 +118,7 @@ def draw_batches(rows: int, batch_size: int, steps: int, seed: int = 0) -> np.nd
     Raises ValueError if there are no rows.
     """
     if rows < 1:
-        raise ValueError("no rows to draw batches from")
+        raise ValueError("no samples to draw batches from")
     random = np.random.default_rng([0xBE7C, seed])
     needed = steps * batch_size
     orders = [random.permutation(rows).astype(np.int32) for _ in range(-(-needed // rows))]

@@ -46,7 +46,7 @@ def status_text() -> str:
         mark = "default" if entry.is_default else ""
         damage = f", {entry.damage}" if entry.damage else ""
         megabytes = entry.size_bytes / 1e6
-        size = f"{entry.rows:,} rows, {megabytes:.0f} MB"
+        size = f"{entry.rows:,} samples, {megabytes:.0f} MB"
         lines.append(f"{entry.fingerprint[:12]}  {size}, {entry.form} from {entry.source}{damage}  {mark}")
     if not any(entry.is_default for entry in found):
         lines.append(NO_DATA)

@@ -54,7 +54,7 @@ _CLAIMS = """
 # place = "Table 1"
 """
 _DATA = """
-# --- data: the steps in their order, mistakes included; all rows start in one split, `all` ---
+# --- data: the steps in their order, mistakes included; all samples start in one split, `all` ---
 # Where the paper says which samples it tested on, quote it: { kind = "stated", quote = "...", place = "..." }
 """
 _RANDOM = """\

@@ -217,7 +217,7 @@ def check_paper(paper: str, data: str, device: str, sizes: Sizes, out: Path) -> 
 @click.option("--data", required=True)
 @click.option("--device", type=click.Choice(["gpu", "cpu"]), default="gpu")
 @click.option("--out", type=click.Path(path_type=Path), required=True)
-@click.option("--tiny", is_flag=True, help="Fewer rows and steps.")
+@click.option("--tiny", is_flag=True, help="Fewer samples and steps.")
 def main(paper: str, data: str, device: str, out: Path, tiny: bool) -> None:
     """Check one paper's network on a device; exit 1 where a check failed."""
     raise SystemExit(0 if check_paper(paper, data, device, TINY if tiny else Sizes(), out) else 1)

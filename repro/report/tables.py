@@ -23,7 +23,8 @@ QUANTITY_NAMES = {
     "f1": "F1",
     "auc": "AUC",
     "rank": "place among the emotions",
-    "predicted_rows": "predicted rows",
+    "rows": "samples",
+    "predicted_rows": "predicted samples",
     "true_positives": "true positives",
     "pixel_mean": "pixel mean",
     "pixel_std": "pixel standard deviation",
@@ -222,7 +223,7 @@ def _shortened(record: RunRecord) -> Inline:
         if planned is not None and reached < planned:
             parts.append(f"{reached:,} of {planned:,} {unit}")
     if record.overrides.limit_train is not None:
-        parts.append(f"only {record.overrides.limit_train:,} training rows")
+        parts.append(f"only {record.overrides.limit_train:,} training samples")
     parts += record.overrides.settings or ()
     return joined([strong("partial"), ", ".join(parts)], ": ")
 

@@ -10,8 +10,8 @@ from decimal import Decimal
 from repro.specs.spec import Claim
 
 DISPLAY_SCALE = {"fraction": 100.0}
-DISPLAY_UNIT = {"fraction": "%", "1": "", "rank": ""}
-DIFFERENCE_UNIT = {"fraction": "points", "1": "", "rank": "places"}
+DISPLAY_UNIT = {"fraction": "%", "1": "", "rank": "", "rows": "samples"}  # a row of the dataset is a sample
+DIFFERENCE_UNIT = {"fraction": "points", "1": "", "rank": "places", "rows": "samples"}
 FINEST_ADDED_DIGIT = 3  # a value printed to more places than this gets no further digit
 
 

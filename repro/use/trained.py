@@ -58,7 +58,7 @@ class RunNetwork:
         text = f"{record.paper} {record.variant}, protocol {record.protocol}, seed {record.seed}"
         split = evaluated_split(record)
         if split is not None:
-            text += f": {record.metrics[split].accuracy:.1%} of {record.metrics[split].n:,} {split} rows"
+            text += f": {record.metrics[split].accuracy:.1%} of {record.metrics[split].n:,} {split} samples"
         if record.data.synthetic:
             text += "; trained on SYNTHETIC faces: its answers about real ones mean nothing"
         return text

@@ -88,9 +88,9 @@ def test_rows_and_a_sample_in_both(dataset):
     ("train", "message"),
     [
         ("Test", "train: no split 'Test'; there are: Training, PublicTest, PrivateTest"),
-        ([12], "train: rows from 0 to 11 are needed"),
-        ([-1], "train: rows from 0 to 11 are needed"),
-        ([0.5], "train: rows from 0 to 11 are needed"),
+        ([12], "train: samples from 0 to 11 are needed"),
+        ([-1], "train: samples from 0 to 11 are needed"),
+        ([0.5], "train: samples from 0 to 11 are needed"),
         ([1, 1], "train: a row is named twice"),
     ],
 )

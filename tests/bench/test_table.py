@@ -206,7 +206,7 @@ def test_growth():
     text = render_bench([make_record(what="growth", growth=growth)])
     assert rows(text, "### How cost grows") == [["8", "1,500", "4,000", "300", "2.0", ""]]
     assert "| 1,000,000 | — | — | — | needs 9 GiB, 5 GiB are free |" in text
-    assert "Devices" not in text and "Batches of 32. Beyond the rows" in text
+    assert "Devices" not in text and "Batches of 32. Beyond the samples" in text
 
 
 def test_nothing_measured_makes_no_file(tmp_path):

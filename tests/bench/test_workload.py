@@ -67,7 +67,7 @@ def test_weights_are_those_of_a_run(faces):
 
 def test_too_few_rows():
     few = draw_faces(counts={"Training": (2,) * 7, "PublicTest": (1,) * 7, "PrivateTest": (1,) * 7})
-    with pytest.raises(DataError, match=r"teta2022: the data leave 14 training rows, fewer than one batch of 32"):
+    with pytest.raises(DataError, match=r"teta2022: the data leave 14 training samples, fewer than one batch of 32"):
         make_workload(find_paper("teta2022"), few)
 
 

@@ -138,7 +138,7 @@ def test_a_partial_run_says_what_was_shortened_and_shows_no_difference():
     text = report_text([spec], placed(make_record(spec, status="partial", epochs=2, overrides=short)))
     (row,) = main_rows(text)
     assert row[3:5] == ["50.0 % (n = 1)", "—"]
-    assert row[-1] == "**partial**: 2 of 4 epochs, only 1,000 training rows"
+    assert row[-1] == "**partial**: 2 of 4 epochs, only 1,000 training samples"
     assert cells(section(text, "## Claims", "## "), holding="`epoch1`")[0][4] == "not reached: partial run"
     text = report_text([spec], placed(make_record(spec, status="partial", epochs=2, overrides=Overrides(epochs=2))))
     assert cells(section(text, "## Claims", "## "), holding="`epoch1`")[0][4:6] == [
@@ -227,9 +227,9 @@ def test_claims_beside_what_was_measured():
     assert rows["`hours`"][3:6] == ["0.5 h", "0.00 h (n = 1)", "-0.50 h"]
     assert rows["`faster`"][3:7] == ["5.0", "5.50 (n = 1 cpu, 1 gpu)", "+0.50", "cpu / gpu"]
     assert rows["`rows`"][3:] == [
-        "28,809 rows",
-        "28,709 rows (n = 2)",
-        "-100 rows",
+        "28,809 samples",
+        "28,709 samples (n = 2)",
+        "-100 samples",
         "cpu, gpu",
         "p. 1 \0 2",
     ]

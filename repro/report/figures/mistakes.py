@@ -59,7 +59,7 @@ def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset
         if chosen is None:
             left_out.append(f"{name}: no probabilities of {split} were kept, which large runs leave out")
         elif not chosen.wrong:
-            left_out.append(f"{name}: no mistake among {chosen.rows:,} rows of {split}")
+            left_out.append(f"{name}: no mistake among {chosen.rows:,} samples of {split}")
         else:
             found[name] = _figure(name, record, split, chosen)
     return list(found.values()), left_out

@@ -58,7 +58,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "Error", record.error + at
     for split, metrics in record.metrics.items():
         accuracy = units.percentage(metrics.accuracy, None)
-        yield f"Accuracy, {split}", f"{accuracy} of {metrics.n:,} rows; loss {metrics.loss:.4f}"
+        yield f"Accuracy, {split}", f"{accuracy} of {metrics.n:,} samples; loss {metrics.loss:.4f}"
     yield "Epochs", f"{len(record.history)}; the figures are of epoch {record.reported_epoch}"
     if record.same_run_as:
         yield "Protocol", f"{record.protocol}; the same run as {record.same_run_as}"
@@ -79,7 +79,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def _splits(record: RunRecord) -> str:
-    return ", ".join(f"{name} {split.rows:,} rows" for name, split in record.data.splits.items())
+    return ", ".join(f"{name} {split.rows:,} samples" for name, split in record.data.splits.items())
 
 
 def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:

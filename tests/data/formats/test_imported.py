@@ -30,9 +30,9 @@ def test_one_row_less_and_one_without_label_are_two_differences_and_more() -> No
     labels[0] = UNLABELLED  # an angry Training row
     changed = Faces(faces.images, labels, faces.usage, faces.origin).take(np.arange(35_886))  # the last: neutral
     assert differences(changed) == [
-        "Training angry: 3,994 rows, official 3,995 (-1)",
-        "PrivateTest neutral: 625 rows, official 626 (-1)",
-        "Training: 1 rows without a label",
+        "Training angry: 3,994 samples, official 3,995 (-1)",
+        "PrivateTest neutral: 625 samples, official 626 (-1)",
+        "Training: 1 samples without a label",
     ]
 
 

@@ -19,7 +19,7 @@ def facts(record: RunRecord, results: Path = Path("nowhere")) -> dict[str, str]:
 def test_a_run_tells_its_figures_its_machine_and_its_times():
     record = make_record(make_spec(claims=(headline(),)), accuracy=0.5, command="repro run someone2020")
     told = facts(record)
-    assert told["Accuracy, test"] == "50.0 % of 100 rows; loss 1.0000"
+    assert told["Accuracy, test"] == "50.0 % of 100 samples; loss 1.0000"
     assert told["Device"] == "cpu: Test CPU, 2 cores of the host"
     assert told["Load average"] == "0.1 before the start, 2.0 before the end, on 2 cores"
     assert told["Time"].startswith("44.0 s in all: ") and "training 40.0 s" in told["Time"]
