@@ -102,6 +102,7 @@ def test_an_option_that_changes_numbers_is_overruled(names, numbers, default, op
     assert numbers() == default
 
 
+@pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
 def test_the_harmless_options_are_harmless(numbers, default, option):
     """All that are on or off, set to the other value together."""

@@ -43,12 +43,11 @@ def trained_on(network, splits, devices):
 FLIPS = {"train": 0.5, "validation": 0.5}
 
 
-def test_one_two_and_four_devices(tiny_network, splits):
+def test_one_and_four_devices(tiny_network, splits):
     """Convolution, batch norm, dropout, random flips, L2, an incomplete last batch, splits of any size."""
     loss = Loss(kind="cross_entropy", l2=1e-3, l2_biases=True)
     network = tiny_network(convolutional=True, random_flip=FLIPS, loss=loss)
-    one, two, four = (losses(trained_on(network, splits, n)) for n in (1, 2, 4))
-    np.testing.assert_allclose(two, one, atol=1e-5, rtol=0)
+    one, four = (losses(trained_on(network, splits, n)) for n in (1, 4))
     np.testing.assert_allclose(four, one, atol=1e-5, rtol=0)
 
 
