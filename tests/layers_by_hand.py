@@ -68,6 +68,18 @@ CASES: dict[str, tuple[Layer, ...]] = {
     ),
     "squeeze_excite": (_conv(4), kinds.SqueezeExcite(ratio=2), kinds.SqueezeExcite(ratio=16, bias=False)),
     "repeat_channels": (kinds.RepeatChannels(count=3), _conv(2)),
+    "repeat_channels with statistics": (
+        kinds.RepeatChannels(count=3, subtract=(0.5, 0.4, -0.1), divide=(0.2, 0.3, 2.0)),
+        _conv(2),
+    ),
+    "pad_channels": (
+        _conv(3),
+        kinds.Residual(
+            body=(_conv(6, stride=2, padding="same"),),
+            shortcut=(kinds.AvgPool(window=2, padding="same"), kinds.PadChannels(channels=6)),
+        ),
+        kinds.PadChannels(channels=7, side="behind"),
+    ),
     "residual": (_conv(3), _block(4, 2), kinds.Residual(body=(RELU, _conv(4, padding="same"))), RELU),
     "residual that concatenates": (_conv(3), _block(4, 2, "concatenate"), RELU),
     "residual in a residual": (
@@ -235,7 +247,12 @@ def _one(name: str, layer: Layer, variables: Variables, x: np.ndarray) -> np.nda
             few = np.maximum(_dense(x.mean((0, 1)), _weights(variables, f"{name}.reduce")), 0)
             return x * FUNCTIONS["sigmoid"](_dense(few, _weights(variables, f"{name}.expand")))
         case kinds.RepeatChannels():
-            return np.concatenate([x] * layer.count, -1)
+            repeated = np.concatenate([x] * layer.count, -1)
+            return (repeated - np.array(layer.subtract or (0,))) / np.array(layer.divide or (1,))
+        case kinds.PadChannels():
+            missing = layer.channels - x.shape[-1]
+            front = missing // 2 if layer.side == "both" else 0
+            return np.pad(x, [(0, 0), (0, 0), (front, missing - front)])
         case kinds.Flatten():
             return x.ravel()
         case kinds.Dense():

@@ -84,6 +84,24 @@ def _residual(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
     return jnp.concatenate([shortcut.astype(body.dtype), body], given.backend.channel_axis)
 
 
+def _repeat_channels(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    layer, axis = _layer(stage), given.backend.channel_axis
+    x = jnp.repeat(x, layer.count, axis)
+    if not layer.shifts:
+        return x
+    along = [1] * x.ndim
+    along[axis] = layer.count
+    factor, offset = (jnp.asarray(values, x.dtype).reshape(along) for values in layer.factor_and_offset)
+    return x * factor + offset
+
+
+def _pad_channels(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    axis = given.backend.channel_axis
+    pads = [(0, 0)] * x.ndim
+    pads[axis] = _layer(stage).pads(x.shape[axis])
+    return jnp.pad(x, pads)
+
+
 def _layer(stage: LayerWithPooling) -> Any:
     """The stage's layer; the table below guarantees its type."""
     return stage.layer
@@ -108,7 +126,8 @@ APPLICATIONS: dict[type[kinds.LayerStruct], Application] = {
     kinds.SpatialDropout: partial(_drop, "channel"),
     kinds.StochasticDepth: partial(_drop, "image"),
     kinds.SqueezeExcite: _squeeze_excite,
-    kinds.RepeatChannels: lambda given, stage, x: jnp.repeat(x, _layer(stage).count, given.backend.channel_axis),
+    kinds.RepeatChannels: _repeat_channels,
+    kinds.PadChannels: _pad_channels,
     kinds.Flatten: lambda given, stage, x: given.backend.flatten(x),
     kinds.Residual: _residual,
     kinds.Custom: lambda given, stage, x: apply_custom(_layer(stage), stage.name, x, train=given.train),

@@ -36,6 +36,7 @@ from fer_jax.vocabulary.value_layers import (
     GroupNorm,
     LayerNorm,
     LeakyRelu,
+    PadChannels,
     PRelu,
     RepeatChannels,
     SpatialDropout,
@@ -67,6 +68,7 @@ __all__ = [
     "LeakyRelu",
     "MaxPool",
     "PRelu",
+    "PadChannels",
     "Padding",
     "Pair",
     "PlacedLayer",
@@ -170,6 +172,7 @@ Layer = (
     | StochasticDepth
     | SqueezeExcite
     | RepeatChannels
+    | PadChannels
     | Flatten
     | Dense
     | Residual

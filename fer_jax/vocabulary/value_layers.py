@@ -136,15 +136,64 @@ class StochasticDepth(LayerStruct, frozen=True, kw_only=True, tag="stochastic_de
 
 
 class RepeatChannels(LayerStruct, frozen=True, kw_only=True, tag="repeat_channels"):
-    """The one channel of a gray image `count` times, for networks that were made for colour images."""
+    """The one channel of a gray image `count` times, for networks that were made for colour images.
+
+    subtract, divide: one number per channel, each channel is (x - subtract) / divide: torchvision's Normalize with the
+        means and deviations of colour images. By default nothing is subtracted, and nothing divided.
+    """
+
+    later_fields: ClassVar[tuple[str, ...]] = ("subtract", "divide")
 
     count: Annotated[int, msgspec.Meta(ge=2, le=1_000)] = 3
+    subtract: Annotated[tuple[float, ...], msgspec.Meta(max_length=1_000)] = ()
+    divide: Annotated[tuple[Annotated[float, msgspec.Meta(gt=0.0)], ...], msgspec.Meta(max_length=1_000)] = ()
+
+    def __post_init__(self) -> None:
+        for name, values in (("subtract", self.subtract), ("divide", self.divide)):
+            if len(values) not in (0, self.count):
+                raise ValueError(f"`{name}` needs a number for each of {self.count} channels, not {len(values)}")
+
+    @property
+    def shifts(self) -> bool:
+        """Whether the channels differ."""
+        return bool(self.subtract or self.divide)
+
+    @property
+    def factor_and_offset(self) -> tuple[tuple[float, ...], tuple[float, ...]]:
+        """Of each channel: channel = factor * x + offset."""
+        factors = tuple(1.0 / value for value in self.divide or (1.0,) * self.count)
+        offsets = tuple(-a * b for a, b in zip(self.subtract or (0.0,) * self.count, factors, strict=True))
+        return factors, offsets
 
     def output_shape(self, shape: Shape) -> Shape:
         height, width, channels = needs_map(shape)
         if channels != 1:
             raise ShapeError(f"repeats the channel of a gray image, but its map has {channels}")
         return height, width, self.count
+
+
+class PadChannels(LayerStruct, frozen=True, kw_only=True, tag="pad_channels"):
+    """Channels of zeros up to `channels` of them: the shortcut without parameters of He et al. 2016 (option A), behind
+    an avg_pool that brings the map to the body's size.
+
+    side: `both` puts as many in front of the channels as behind them (of an odd number one more behind), `behind` all
+        behind.
+    """
+
+    channels: PositiveInt
+    side: Literal["both", "behind"] = "both"
+
+    def output_shape(self, shape: Shape) -> Shape:
+        height, width, channels = needs_map(shape)
+        if channels > self.channels:
+            raise ShapeError(f"pads up to {self.channels} channels, but its map has {channels}")
+        return height, width, self.channels
+
+    def pads(self, channels: int) -> tuple[int, int]:
+        """Channels of zeros in front and behind."""
+        missing = self.channels - channels
+        front = missing // 2 if self.side == "both" else 0
+        return front, missing - front
 
 
 class Flatten(LayerStruct, frozen=True, kw_only=True, tag="flatten"):

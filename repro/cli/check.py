@@ -70,7 +70,9 @@ def check(paper: str, yes: bool, seeds: int, data: str | None, device: Any, resu
         with sign_of_life():
             from repro.runs.batch import open_context
 
-            context = open_context({None}, device=device, data=data, results=results, fresh=False, ready=ready_for_use())
+            context = open_context(
+                {None}, device=device, data=data, results=results, fresh=False, ready=ready_for_use()
+            )
         dataset = context.dataset
         document["audit"] = _audit(loaded, variant, dataset, results)
         if loaded.is_complete:

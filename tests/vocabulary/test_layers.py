@@ -18,6 +18,7 @@ from fer_jax.vocabulary.layers import (
     GroupNorm,
     LayerError,
     MaxPool,
+    PadChannels,
     PRelu,
     RepeatChannels,
     Residual,
@@ -220,6 +221,7 @@ def test_networks_that_others_count():
         (SeparableConv(filters=5, kernel=3, bias=False), (9, 8, 4), (7, 6, 5, 9 * 4 + 4 * 5)),
         (AvgPool(window=3, stride=2, padding="same"), (9, 8, 4), (5, 4, 4, 0)),
         (RepeatChannels(), (9, 8, 1), (9, 8, 3, 0)),
+        (PadChannels(channels=7), (9, 8, 4), (9, 8, 7, 0)),
         (SqueezeExcite(ratio=4), (9, 8, 16), (9, 8, 16, 16 * 4 + 4 + 4 * 16 + 16)),
         (PRelu(), (9, 8, 4), (9, 8, 4, 4)),
         (BatchNorm(scale=False), (9, 8, 4), (9, 8, 4, 4 + 8)),
@@ -252,6 +254,7 @@ def test_products_are_counted_by_hand():
         ),
         (MaxPool(window=2, padding=2), "would make windows that hold no pixel"),
         (RepeatChannels(), "the channel of a gray image, but its map has 4"),
+        (PadChannels(channels=3), "pads up to 3 channels, but its map has 4"),
     ],
 )
 def test_settings_that_cannot_be(layer, message):

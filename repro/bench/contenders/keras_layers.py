@@ -270,7 +270,23 @@ def _plain(make: Callable[[Any], Callable[..., Any]]) -> Callable[[KerasBuilder,
 
 
 def _repeat(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
-    return keras.layers.Concatenate(**builder.named(stage.name))([x] * stage.after[-1])
+    layer: Any = stage.layer
+    if not layer.shifts:
+        return keras.layers.Concatenate(**builder.named(stage.name))([x] * stage.after[-1])
+    channels = [
+        keras.layers.Rescaling(factor, offset, **builder.named(f"{stage.name}.channel{index}"))(x)
+        for index, (factor, offset) in enumerate(zip(*layer.factor_and_offset, strict=True))
+    ]
+    return keras.layers.Concatenate(**builder.named(stage.name))(channels)
+
+
+def _pad_channels(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
+    """Zeros beside the columns of the map with its columns and channels exchanged."""
+    layer: Any = stage.layer
+    pads = ((0, 0), layer.pads(stage.before[-1]))
+    x = keras.layers.Permute((1, 3, 2), **builder.named(f"{stage.name}.columns_last"))(x)
+    x = keras.layers.ZeroPadding2D(pads, data_format="channels_last", **builder.named(f"{stage.name}.zeros"))(x)
+    return keras.layers.Permute((1, 3, 2), **builder.named(stage.name))(x)
 
 
 def _leaky_relu(builder: KerasBuilder, stage: NamedLayer, x: Any) -> Any:
@@ -305,6 +321,7 @@ KERAS_LAYERS: dict[type[LayerStruct], Callable[[KerasBuilder, NamedLayer, Any], 
     kinds.StochasticDepth: _drop,
     kinds.SqueezeExcite: _squeeze_excite,
     kinds.RepeatChannels: _repeat,
+    kinds.PadChannels: _pad_channels,
     kinds.Flatten: _plain(lambda layer: keras.layers.Flatten),
     kinds.Dense: _dense,
     kinds.Residual: _residual,

@@ -19,6 +19,7 @@ from repro.bench.contenders.torch_modules import (
     GlobalMean,
     MeanOfPixels,
     PerPlaceNorm,
+    TorchPadChannels,
     TorchRepeatChannels,
     TorchResidual,
     TorchSqueezeExcite,
@@ -235,6 +236,11 @@ def _custom(builder: TorchBuilder, stage: NamedLayer) -> nn.Module:
     raise no_rival(stage)
 
 
+def _own(stage: NamedLayer) -> Any:
+    """The stage's layer; the table below guarantees its type."""
+    return stage.layer
+
+
 def _with_rate(module: Callable[[float], nn.Module]) -> Callable[[TorchBuilder, NamedLayer], nn.Module]:
     return lambda builder, stage: module(stage.layer.rate)  # pyright: ignore[reportAttributeAccessIssue]
 
@@ -256,7 +262,8 @@ TORCH_LAYERS: dict[type[LayerStruct], Callable[[TorchBuilder, NamedLayer], nn.Mo
     kinds.SpatialDropout: _with_rate(nn.Dropout2d),
     kinds.StochasticDepth: _with_rate(TorchStochasticDepth),
     kinds.SqueezeExcite: _squeeze_excite,
-    kinds.RepeatChannels: lambda builder, stage: TorchRepeatChannels(stage.after[-1]),
+    kinds.RepeatChannels: lambda builder, stage: TorchRepeatChannels(_own(stage)),
+    kinds.PadChannels: lambda builder, stage: TorchPadChannels(_own(stage).pads(stage.before[-1])),
     kinds.Flatten: _flatten,
     kinds.Dense: _dense,
     kinds.Residual: _residual,

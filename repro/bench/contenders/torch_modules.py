@@ -8,7 +8,7 @@ import torch  # pyright: ignore[reportMissingImports]
 from torch import Tensor, nn  # pyright: ignore[reportMissingImports]
 from torch.nn import functional as F  # pyright: ignore[reportMissingImports]
 
-from fer_jax.vocabulary.layers import BatchNorm
+from fer_jax.vocabulary.layers import BatchNorm, RepeatChannels
 from repro.bench.contenders.stages import NamedLayer
 
 
@@ -104,14 +104,31 @@ class TorchSqueezeExcite(nn.Module):
 
 
 class TorchRepeatChannels(nn.Module):
-    """The gray channel several times."""
+    """The gray channel several times, each with its own factor and offset if there are any."""
 
-    def __init__(self, count: int) -> None:
+    factor: Tensor
+    offset: Tensor
+
+    def __init__(self, layer: RepeatChannels) -> None:
         super().__init__()
-        self.count = count
+        self.count, self.shifts = layer.count, layer.shifts
+        for name, values in zip(("factor", "offset"), layer.factor_and_offset, strict=True):
+            self.register_buffer(name, torch.tensor(values).reshape(1, -1, 1, 1), persistent=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        return x.repeat(1, self.count, 1, 1)
+        x = x.repeat(1, self.count, 1, 1)
+        return x * self.factor + self.offset if self.shifts else x
+
+
+class TorchPadChannels(nn.Module):
+    """Channels of zeros in front of the map's and behind them."""
+
+    def __init__(self, pads: tuple[int, int]) -> None:
+        super().__init__()
+        self.pads = pads
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.pad(x, (0, 0, 0, 0, *self.pads))
 
 
 class FlattenChannelsInnermost(nn.Module):

@@ -190,6 +190,23 @@ def _residual(graph: Graph, name: str, x: str, layer: Any, shape: Shape) -> str:
     return graph.add(name, "Concat", shortcut, body, axis=1)
 
 
+def _repeat_channels(graph: Graph, name: str, x: str, layer: Any, shape: Shape) -> str:
+    del shape
+    if not layer.shifts:
+        return graph.add(name, "Concat", *[x] * layer.count, axis=1)
+    factor, offset = (
+        graph.constant(f"{name}.{part}", np.reshape(values, (1, layer.count, 1, 1)))
+        for part, values in zip(("factor", "offset"), layer.factor_and_offset, strict=True)
+    )
+    return graph.add(name, "Add", graph.add(f"{name}.scaled", "Mul", x, factor), offset)
+
+
+def _pad_channels(graph: Graph, name: str, x: str, layer: Any, shape: Shape) -> str:
+    front, behind = layer.pads(shape[-1])
+    pads = graph.constant(f"{name}.pads", [0, front, 0, 0, 0, behind, 0, 0], np.int64)
+    return graph.add(name, "Pad", x, pads, mode="constant")
+
+
 def _nothing(graph: Graph, name: str, x: str, layer: Any, shape: Shape) -> str:
     """It drops in training only."""
     del graph, name, layer, shape
@@ -218,7 +235,8 @@ LAYER_NODES: dict[type[LayerStruct], Nodes] = {
     kinds.SpatialDropout: _nothing,
     kinds.StochasticDepth: _nothing,
     kinds.SqueezeExcite: _squeeze_excite,
-    kinds.RepeatChannels: lambda graph, name, x, layer, shape: graph.add(name, "Concat", *[x] * layer.count, axis=1),
+    kinds.RepeatChannels: _repeat_channels,
+    kinds.PadChannels: _pad_channels,
     kinds.Flatten: _flatten,
     kinds.Dense: _dense,
     kinds.Residual: _residual,
