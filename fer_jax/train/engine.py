@@ -80,11 +80,14 @@ class Engine:
         self.axis = "data" if self.mesh else None
         compute_dtype = "bfloat16" if self.precision == "bfloat16" else "float32"
         self.backend = choose_backend(device_kind(devices[0]), compute_dtype, network.layers)
+        self.inputs = Inputs(network, self.axis, len(devices))
         self.module = build(
-            network.layers, backend=self.backend, axis_name=self.axis, batch_size=network.training.batch_size
+            network.layers,
+            backend=self.backend,
+            axis_name=self.axis,
+            batch_size=network.training.batch_size * self.inputs.crops,
         )
         self.output = output_activation(network.layers)
-        self.inputs = Inputs(network, self.axis, len(devices))
         self.temperature = temperature  # of the probabilities that `predict` gives; training does not see it
         self.compile_s = 0.0
         self.first_update_at: float | None = None  # by time.perf_counter
@@ -157,8 +160,10 @@ class Engine:
     def _step(
         self, data: DeviceRows, class_weight: Array | None, state: TrainState, batch: tuple[Array, Array]
     ) -> tuple[TrainState, EpochFigures]:
-        """One batch: its rows, and the learning rate. Rows numbered NO_ROW have weight 0."""
-        rows_B, learning_rate = batch
+        """One batch: its rows, and the learning rate. Rows numbered NO_ROW have weight 0. B counts crops of samples, if
+        the network trains on several of each."""
+        own_rows, learning_rate = batch
+        rows_B = self.inputs.repeated(own_rows)
         training = self.network.training
         key = jax.random.wrap_key_data(state.key, impl="threefry2x32")
 
@@ -168,7 +173,7 @@ class Engine:
         weight_B = (rows_B != NO_ROW).astype(jnp.float32)
         examples = self._sum(weight_B.sum())
         labels_B = data.labels[jnp.maximum(rows_B, 0)]
-        images, other_labels_B, own_share = self.inputs.for_training(data, rows_B, stream)
+        images, other_labels_B, own_share = self.inputs.for_training(data, own_rows, stream)
         loss_weight_B = other_weight_B = weight_B
         divisor = examples
         if class_weight is not None:

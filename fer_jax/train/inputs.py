@@ -13,7 +13,7 @@ from fer_jax.train.augment import draw_count, middle, transformed
 from fer_jax.train.batches import NO_ROW
 from fer_jax.train.mixing import draw_mixture, mixed, views_of
 from fer_jax.train.states import AUGMENT_STREAM, FLIP_STREAM, MIXING_STREAM, DeviceRows
-from fer_jax.vocabulary.augmentations import AverageViews, DrawnStep
+from fer_jax.vocabulary.augmentations import AverageViews, DrawnStep, TrainOnCrops
 from fer_jax.vocabulary.network import Network
 
 
@@ -45,12 +45,21 @@ class Inputs:
     def _flip_chance(self, split: str) -> float:
         return (self.network.random_flip or {}).get(split, 0.0)
 
-    def draw(self, split: str, flip_key: Array, key: Array, count: int) -> Draws:
-        """For `count` samples of a split. The draws of the first ones do not depend on how many there are."""
+    @property
+    def crops(self) -> int:
+        """Crops that a training sample becomes, each of which is one of the loss."""
+        return self.pipeline.train_crops.count if self.pipeline.train_crops else 1
+
+    def draw(self, split: str, flip_key: Array, key: Array, count: int, crops: int = 1) -> Draws:
+        """For `count` samples of a split. The draws of the first ones do not depend on how many there are. crops: of
+        each sample, for which the steps behind the normalisation are drawn one by one."""
         chance = self._flip_chance(split)
         flips = jax.random.bernoulli(flip_key, chance, (count,)) if chance else None
+        early = len(self.pipeline.before)
         steps = tuple(
-            jax.random.uniform(jax.random.fold_in(key, index), (count, draw_count(step)))
+            jax.random.uniform(
+                jax.random.fold_in(key, index), (count if index < early else count * crops, draw_count(step))
+            )
             if split in step.splits
             else None
             for index, step in enumerate(self.steps)
@@ -72,26 +81,39 @@ class Inputs:
     def for_training(
         self, data: DeviceRows, rows_B: Array, stream: Callable[[int], Array]
     ) -> tuple[Array, Array | None, Array]:
-        """The network's input for this device's rows of a batch; if samples are mixed also the labels of the others,
-        and the share of the samples themselves. stream: the key of a purpose."""
-        draws_G = self.draw("train", stream(FLIP_STREAM), stream(AUGMENT_STREAM), rows_B.shape[0] * self.devices)
-        images = self.prepare(data.images[jnp.maximum(rows_B, 0)], self.own_part(draws_G))
+        """The network's input for this device's rows of a batch, each as often as it has crops; if samples are mixed
+        also the labels of the others, and the share of the samples themselves. stream: the key of a purpose."""
+        count = rows_B.shape[0] * self.devices
+        draws_G = self.draw("train", stream(FLIP_STREAM), stream(AUGMENT_STREAM), count, self.crops)
+        images = self.prepare(data.images[jnp.maximum(rows_B, 0)], self.own_part(draws_G), self.pipeline.train_crops)
         if self.pipeline.mixing is None:
             return images, None, jnp.ones(())
+        rows_B = self.repeated(rows_B)
         rows_G = rows_B if self.axis is None else jax.lax.all_gather(rows_B, self.axis, tiled=True)
         key, size = stream(MIXING_STREAM), self.network.image_size
         mixture = draw_mixture(self.pipeline.mixing, key, rows_G != NO_ROW, size)
         order_B = self.own_part(mixture.order)
         other_rows = jnp.maximum(rows_G[order_B], 0)
-        # Another device may have prepared the other sample. The same draws give the same image.
-        prepared = self.axis is None
-        others = images[order_B] if prepared else self.prepare(data.images[other_rows], draws_G.of(order_B))
+        # Another device may have prepared the other sample. The same draws give the same image. Crops are exchanged.
+        if self.axis is None:
+            others = images[order_B]
+        elif self.crops > 1:
+            others = jax.lax.all_gather(images, self.axis, tiled=True)[order_B]
+        else:
+            others = self.prepare(data.images[other_rows], draws_G.of(order_B))
         return mixed(mixture, images, others), data.labels[other_rows], mixture.share
 
-    def prepare(self, images_BHW: Array, draws: Draws) -> Array:
-        """Stored images, uint8 (B, H, W), as the network gets them: float32 (B, image_size, image_size)."""
+    def repeated(self, values_B: Array) -> Array:
+        """Values of training samples for each of their crops, (B * crops,)."""
+        return values_B if self.crops == 1 else jnp.repeat(values_B, self.crops)
+
+    def prepare(self, images_BHW: Array, draws: Draws, crops: TrainOnCrops | None = None) -> Array:
+        """Stored images, uint8 (B, H, W), as the network gets them: float32 (B, image_size, image_size). With `crops`
+        those of a sample one after the other, (B * crops, ...)."""
         images, late = self._early(images_BHW, draws)
         size = self.network.image_size
+        if crops is not None:
+            return self._late(jnp.swapaxes(views_of(crops, images, size), 0, 1).reshape(-1, size, size), late)
         return self._late(middle(images, size) if images.shape[1] > size else images, late)
 
     def prepare_views(self, images_BHW: Array, draws: Draws, views: AverageViews) -> Array:

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fer_jax.train.augment import middle
-from fer_jax.vocabulary.augmentations import AverageViews, CutMix, Mixing
+from fer_jax.vocabulary.augmentations import AverageViews, CutMix, Mixing, TrainOnCrops
 
 
 class Mixture(NamedTuple):
@@ -48,7 +48,7 @@ def mixed(mixture: Mixture, images_BHW: Array, others_BHW: Array) -> Array:
 # --- test time ------------------------------------------------------------------------------------------------------
 
 
-def views_of(views: AverageViews, images_BHW: Array, size: int) -> Array:
+def views_of(views: AverageViews | TrainOnCrops, images_BHW: Array, size: int) -> Array:
     """(V, B, size, size): upper left, upper right, lower left, lower right, middle; then their mirror images."""
     if views.views == "flips":
         found = [middle(images_BHW, size)]

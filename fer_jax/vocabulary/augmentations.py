@@ -148,6 +148,21 @@ class AverageViews(StepStruct, frozen=True, kw_only=True, tag="average_views"):
     average: Literal["probabilities", "logits"] = "probabilities"
 
 
+class TrainOnCrops(StepStruct, frozen=True, kw_only=True, tag="train_on_crops"):
+    """In training a sample becomes several crops of size x size pixels, each a sample of the batch and of the loss:
+    torchvision's FiveCrop or TenCrop in the transforms of the training set, with the label repeated. The batch size
+    and the order count samples. Steps in front change the sample, `random_erasing` behind `normalise` and `mixup` each
+    crop. All other splits get the middle of the image, unless `average_views` names them."""
+
+    views: Literal["five_crops", "ten_crops"]
+    size: PositiveInt
+
+    @property
+    def count(self) -> int:
+        """Crops of a sample."""
+        return 5 if self.views == "five_crops" else 10
+
+
 class Standardise(StepStruct, frozen=True, kw_only=True, tag="standardise"):
     """(pixel - mean) / deviation, in place of `normalise`; deviations of all pixels, divided by their number.
 
@@ -182,6 +197,7 @@ class InputPipeline:
     standardise: Literal["", "keras", "tensorflow"] = ""
     mixing: Mixing | None = None
     views: AverageViews | None = None
+    train_crops: TrainOnCrops | None = None
 
 
 NO_PIPELINE = InputPipeline()

@@ -18,6 +18,7 @@ from fer_jax.vocabulary.augmentations import (
     RandomJitter,
     RandomResizedCrop,
     Standardise,
+    TrainOnCrops,
 )
 from fer_jax.vocabulary.step_kinds import (
     FIRST_SPLIT,
@@ -57,6 +58,7 @@ class SplitPlan:
         self.drawn: list[tuple[int, DrawnStep, bool]] = []  # (index of the step, step, whether it follows `normalise`)
         self.mixing: Mixing | None = None
         self.views: tuple[int, AverageViews] | None = None
+        self.train_crops: tuple[int, TrainOnCrops] | None = None
 
     def error(self, message: str) -> StepError:
         return StepError(self.index, message)
@@ -76,8 +78,9 @@ class SplitPlan:
         self.need(*names)
         if self.normalise:
             raise self.error("it reads pixel values and must come before `normalise`")
-        if self.drawn:
-            name = step_names([step for _, step, _ in self.drawn])[0].rstrip("0123456789")
+        late = [*(step for _, step, _ in self.drawn), *([self.train_crops[1]] if self.train_crops else [])]
+        if late:
+            name = step_names(late)[0].rstrip("0123456789")
             raise self.error(
                 f"it changes the stored samples and must come before `{name}`, which draws anew every epoch"
             )
@@ -138,7 +141,15 @@ class SplitPlan:
             case RandomCrop() | RandomResizedCrop() | RandomAffine() | RandomJitter():
                 if self.normalise:
                     raise self.error("it works on gray levels and must come before `normalise`")
+                if self.train_crops:
+                    raise self.error("it must come before `train_on_crops`, whose crops are not changed one by one")
                 self.drawn.append((self.index, step, False))
+            case TrainOnCrops():
+                if self.train_crops:
+                    raise self.error("`train_on_crops` may be used only once")
+                if self.normalise:
+                    raise self.error("it works on gray levels and must come before `normalise`")
+                self.train_crops = self.index, step
             case Mixup() | CutMix():
                 if self.mixing:
                     raise self.error("`mixup` or `cutmix` may be used only once")
@@ -149,9 +160,10 @@ class SplitPlan:
                 self.views = self.index, step
 
     @property
-    def crops(self) -> list[tuple[int, RandomCrop | RandomResizedCrop]]:
+    def crops(self) -> list[tuple[int, RandomCrop | RandomResizedCrop | TrainOnCrops]]:
         """The steps that cut squares out of the samples, one after the other, each with its index."""
-        return [(index, step) for index, step, _ in self.drawn if isinstance(step, CROPS)]
+        found = [(index, step) for index, step, _ in self.drawn if isinstance(step, CROPS)]
+        return [*found, *([self.train_crops] if self.train_crops else [])]
 
     def _resize(self, step: Resize) -> None:
         names = step.splits or tuple(self.sizes)
@@ -219,6 +231,7 @@ class SplitPlan:
             standardise=own,
             mixing=self.mixing,
             views=self.views[1] if self.views else None,
+            train_crops=self.train_crops[1] if self.train_crops else None,
         )
 
 

@@ -25,6 +25,7 @@ from fer_jax.vocabulary.augmentations import (
     RandomJitter,
     RandomResizedCrop,
     Standardise,
+    TrainOnCrops,
 )
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.layers import ordinal_names
@@ -222,6 +223,7 @@ Step = (
     | Mixup
     | CutMix
     | AverageViews
+    | TrainOnCrops
 )
 
 
@@ -240,6 +242,7 @@ PIXEL_STEPS = (
     Mixup,
     CutMix,
     AverageViews,
+    TrainOnCrops,
 )
 
 

@@ -18,19 +18,17 @@ import msgspec
 
 from fer_jax.vocabulary.custom_layer import expand
 from fer_jax.vocabulary.errors import UserError
-from fer_jax.vocabulary.layers import Layer, layer_names
-from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import check_steps
-from fer_jax.vocabulary.step_kinds import StepError, step_names
-from repro.specs.accepted import explain
+from fer_jax.vocabulary.step_kinds import StepError
 from repro.specs.blocks import write_out_blocks
 from repro.specs.bounds import DEEPEST, exceeded, has_endless_key
 from repro.specs.claim_checks import claim_mistakes
 from repro.specs.lines import key_lines, line_of
 from repro.specs.mistakes import MOST_MISTAKES, Decoding, Mistake, decode_all
+from repro.specs.overrides import WrongSetting, converted, override
 from repro.specs.printed_values import read_printed_values
 from repro.specs.sources import of_whole_tables, setting_names, whole_table_mistakes, with_inherited
-from repro.specs.spec import Data, Model, PaperSpec, Provenance, Spec
+from repro.specs.spec import PaperSpec, Provenance, Spec
 from repro.specs.spec_checks import (
     IMAGE_SIZE,
     fit_mistakes,
@@ -44,7 +42,6 @@ DEFAULT_VARIANT = "default"
 MOST_VARIANTS, MOST_NUMBERS = 100, 1000  # of a spec; some checks compare each with each
 RESERVED_VARIANTS = (DEFAULT_VARIANT, "all")  # `--variant all` runs each
 LARGEST_SPEC = 2_000_000  # bytes; the longest bundled one has 80,000
-_SETTING_TABLES = ("data.steps", "model.layers")
 # In place of tables that every spec needs, to look at the rest of one that lacks them.
 _STAND_INS = {
     "format": 1,
@@ -131,18 +128,14 @@ class LoadedSpec:
         try:
             raw = copy.deepcopy({key: self.raw[key] for key in TABLES if key in self.raw})
             for dotted, value in (*of_variant.items(), *(changes or {}).items()):
-                _override(raw, dotted, copy.deepcopy(value))
-            tables = _convert(raw)
-        except _Wrong as wrong:
+                override(raw, dotted, copy.deepcopy(value))
+            tables = converted(raw)
+        except WrongSetting as wrong:
             raise _error(self.path, [Mistake(place, str(wrong))]) from None
         spec = msgspec.structs.replace(self.spec, **{key: getattr(tables, key) for key in TABLES})
         if mistakes := [Mistake(place, str(one)) for one in fit_mistakes(spec)]:
             raise _error(self.path, mistakes)
         return spec
-
-
-class _Wrong(Exception):
-    """A variant's setting that cannot be; the message has its key path."""
 
 
 def load_spec(path: Path) -> LoadedSpec:
@@ -287,67 +280,3 @@ def _splits(spec: PaperSpec) -> tuple[str, ...] | None:
         return check_steps(spec.data.steps, IMAGE_SIZE)[0]
     except StepError:
         return None
-
-
-# --- variants --------------------------------------------------------------------------------------------------------
-
-
-class _Tables(msgspec.Struct, forbid_unknown_fields=True):
-    """The tables of settings: all that a variant changes."""
-
-    data: Data | None = None
-    model: Model | None = None
-    training: Training | None = None
-
-
-def _convert(raw: dict[str, Any]) -> _Tables:
-    expand(raw)
-    if mistakes := write_out_blocks(raw):
-        raise _Wrong(str(mistakes[0]))
-    try:
-        return msgspec.convert(raw, _Tables)
-    except msgspec.ValidationError as error:
-        raise _Wrong(explain(error, raw, _Tables)) from None
-
-
-def _override(raw: dict[str, Any], dotted: str, value: Any) -> None:
-    """Put `value` at a dotted path; layers and steps are addressed by name (conv1, shuffle2)."""
-    node: Any = raw
-    parts = dotted.split(".")
-    if parts[0] not in TABLES or len(parts) == 1:
-        raise _Wrong(f"{dotted}: not a setting; accepted: paths below {', '.join(TABLES)}")
-    if parts[0] not in raw:
-        raise _Wrong(f"{dotted}: the file has no [{parts[0]}]")
-    for depth, part in enumerate(parts):
-        at = ".".join(parts[: depth + 1])
-        last = depth == len(parts) - 1
-        key: Any = part
-        if isinstance(node, list):
-            names = _names_in(raw, ".".join(parts[:depth]))
-            if part not in names:
-                raise _Wrong(f"{at}: no such name; accepted: {', '.join(names)}")
-            key = names.index(part)
-        elif not isinstance(node, dict):
-            raise _Wrong(f"{at}: {'.'.join(parts[:depth])} is a value and holds no keys")
-        if last:
-            node[key] = value
-            return
-        if isinstance(node, dict) and part not in node:
-            raise _Wrong(f"{at}: no such table; accepted: {', '.join(node)}")
-        node = node[key]
-
-
-def _names_in(raw: dict[str, Any], list_path: str) -> tuple[str, ...]:
-    spec = _convert(raw)
-    if list_path.startswith("model.layers") and spec.model:
-        return layer_names(_layers_at(spec.model.layers, list_path.split(".")[2:]))
-    if list_path == "data.steps" and spec.data:
-        return step_names(spec.data.steps)
-    raise _Wrong(f"{list_path}: only the items of {' and '.join(_SETTING_TABLES)} have names")
-
-
-def _layers_at(layers: tuple[Layer, ...], parts: Sequence[str]) -> tuple[Layer, ...]:
-    """The list at the end of a path below a list: ["residual1", "body"]."""
-    for name, key in zip(parts[::2], parts[1::2], strict=True):
-        layers = getattr(layers[layer_names(layers).index(name)], key)
-    return layers

@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import jax
+import msgspec
 import numpy as np
 import pytest
 from tiny_runs import Killed, stop_at
@@ -21,6 +22,7 @@ from fer_jax.vocabulary.augmentations import (
     RandomCrop,
     RandomErasing,
     RandomJitter,
+    TrainOnCrops,
 )
 from fer_jax.vocabulary.settings import Loss
 
@@ -37,6 +39,13 @@ PIPELINES = {
         after=(RandomErasing(splits=("train", "validation")),),
         mixing=Mixup(),
         views=AverageViews(views="ten_crops"),
+    ),
+    "many crops": InputPipeline(
+        stored_size=12,
+        before=(RandomAffine(shift_x=0.2, shift_y=0.2, form="torchvision", probability=0.5),),
+        after=(RandomErasing(),),
+        mixing=Mixup(),
+        train_crops=TrainOnCrops(views="five_crops", size=10),
     ),
     "cutmix": InputPipeline(standardise="tensorflow", mixing=CutMix(), views=AverageViews(views="flips")),
 }
@@ -66,7 +75,10 @@ def figures(result):
     return np.array([*np.ravel(per_epoch), *(m["loss"] for m in result.metrics.values())])
 
 
-@pytest.mark.parametrize("name", [pytest.param("crops", marks=pytest.mark.slow), "cutmix"])
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param("crops", marks=pytest.mark.slow), pytest.param("many crops", marks=pytest.mark.slow), "cutmix"],
+)
 def test_on_four_devices_and_beside_another_seed(network, splits, name):
     """Batches of 30 on four devices are filled up, and the last batch is incomplete."""
     made = network(name, batch_size=30, loss=WEIGHTED, epochs=1)
@@ -143,3 +155,32 @@ def test_each_image_is_standardised_by_itself(network, splits, form):
     least = deviation + 1e-6 if form == "keras" else np.maximum(deviation, 1 / 12)
     np.testing.assert_allclose(prepared, (pixels - mean) / least, atol=1e-4)
     assert (prepared[0] == 0).all()
+
+
+def test_a_step_on_crops_is_a_step_on_a_batch_of_crops(network, splits):
+    """The same update as that of a network of the crops' size on ten times the samples, cut and mirrored by hand."""
+    images, labels = splits["train"].images[:6], splits["train"].labels[:6]
+    crops = TrainOnCrops(views="ten_crops", size=10)
+    made = replace(
+        network("crops", batch_size=8), random_flip={}, pipeline=InputPipeline(stored_size=12, train_crops=crops)
+    )
+    plain = replace(made, pipeline=InputPipeline(), training=msgspec.structs.replace(made.training, batch_size=80))
+    corners = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]
+    cut = np.stack([images[:, y : y + 10, x : x + 10] for y, x in corners], 1)
+    each = np.concatenate([cut, cut[..., ::-1]], 1).reshape(-1, 10, 10)
+
+    def after_one_update(which, images, labels, size):
+        engine = Engine(which, CPU[:1])
+        rows = np.full((1, size), -1, np.int32)
+        rows[0, : len(images)] = np.arange(len(images))
+        state, figures = engine.run_epoch(
+            engine.init_state(0), engine.put_rows(images, labels), rows, np.float32([0.1])
+        )
+        return jax.device_get((state.params, figures))
+
+    (ours, figures), (theirs, others) = (
+        after_one_update(made, images, labels, 8),
+        after_one_update(plain, each, np.repeat(labels, 10), 80),
+    )
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), ours, theirs)
+    assert figures.examples == others.examples == 60

@@ -19,6 +19,7 @@ from fer_jax.vocabulary.augmentations import (
     RandomJitter,
     RandomResizedCrop,
     Standardise,
+    TrainOnCrops,
 )
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from fer_jax.vocabulary.layers import ordinal_names
@@ -54,6 +55,7 @@ FACES = Faces(
 LAST = SplitLast(count=10, into="test", rest="train")
 
 # name: (steps, index of the step at fault, part of the message)
+TRAIN_CROPS = TrainOnCrops(views="ten_crops", size=4)
 WRONG_NAMES_AND_SIZES = {
     "unknown": ((BY_USAGE, Shuffle(split="valid")), 1, "no split 'valid' here; there are: train, validation, test"),
     "consumed": ((LAST, Shuffle()), 1, "no split 'all' here; there are: test, train"),
@@ -83,6 +85,15 @@ WRONG_NAMES_AND_SIZES = {
     "standard of nothing": ((LAST, Standardise(from_split="all")), 1, "no split 'all' here"),
     "two mixings": ((LAST, Mixup(), CutMix()), 2, "`mixup` or `cutmix` may be used only once"),
     "crops of nothing": ((LAST, AverageViews(views="ten_crops")), 1, "add `random_crop` with a size below 6"),
+    "crops of training samples twice": ((LAST, TRAIN_CROPS, TRAIN_CROPS), 2, "may be used only once"),
+    "jitter of crops": ((LAST, TRAIN_CROPS, RandomJitter()), 2, "must come before `train_on_crops`"),
+    "crops behind normalise": ((LAST, Normalise(), TRAIN_CROPS), 2, "must come before `normalise`"),
+    "resize behind crops": ((LAST, TRAIN_CROPS, Resize(size=3)), 2, "must come before `train_on_crops`"),
+    "crops larger than the images": (
+        (LAST, RandomCrop(size=3), TRAIN_CROPS),
+        2,
+        "a crop of 4 pixels is larger than the images, which have 3",
+    ),
     "views of train": ((LAST, AverageViews(views="flips", splits=("train",))), 1, "training samples have no views"),
     "no train": ((RenameSplit(from_split="all", into="test"),), 0, "they end with: test"),
     "no evaluation": ((Shuffle(), RenameSplit(from_split="all", into="train")), 1, "they end with: train"),

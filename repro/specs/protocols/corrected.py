@@ -26,6 +26,7 @@ from fer_jax.vocabulary.augmentations import (
     RandomJitter,
     RandomResizedCrop,
     Standardise,
+    TrainOnCrops,
 )
 from fer_jax.vocabulary.settings import ReduceOnPlateau
 from fer_jax.vocabulary.step_kinds import (
@@ -131,7 +132,7 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
                 # A crop that leaves the training samples alone still decides the size of the network's input.
                 if "train" in splits or isinstance(step, RandomCrop | RandomResizedCrop):
                     kept.append(msgspec.structs.replace(step, splits=("train",)))
-            case Normalise() | Mixup() | CutMix():
+            case Normalise() | Mixup() | CutMix() | TrainOnCrops():
                 kept.append(step)
             case Standardise():
                 kept.append(msgspec.structs.replace(step, from_split="train"))
