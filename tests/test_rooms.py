@@ -60,13 +60,15 @@ _IMPORTS = {
         "report.page evaluation"
     ),
     "repro.launch": "vocabulary",
+    "repro.sweep": "fer_jax vocabulary machine specs text runs statistics judge decide",
+    "repro.trackers": "vocabulary runs",
     "repro.use": "repro vocabulary machine data train specs runs statistics",
     "repro.use.recognition": "vocabulary machine data text use",
     "repro.use.export": "repro vocabulary data network specs runs use",
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
-        "evaluation report.figures report report.page launch use use.recognition use.export use.serve"
+        "evaluation report.figures report report.page launch sweep trackers use use.recognition use.export use.serve"
     ),
     "repro.measurements": "vocabulary machine data specs text runs statistics use use.recognition cli",
     "repro.gpu": "fer_jax vocabulary machine duplicates network train specs text runs bench",

@@ -76,7 +76,7 @@ class RecordedRuns(Shown):
         places: dict[tuple[object, ...], dict[str, Sequence[RunRecord]]] = {}
         labels: dict[tuple[object, ...], str] = {}
         for group in full:
-            done = [record for record in group.records if record.status != "failed"]
+            done = [record for record in group.records if record.has_result]
             if done:
                 at = (group.variant, place(group.key), group.overrides)
                 labels[at] = place_label(group.key)

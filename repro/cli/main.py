@@ -30,6 +30,7 @@ COMMANDS = (
     "launch",
     "leaderboard",
     "list",
+    "log",
     "new",
     "plan",
     "predict",
@@ -39,6 +40,7 @@ COMMANDS = (
     "serve",
     "show",
     "status",
+    "sweep",
     "validate",
     "webcam",
 )

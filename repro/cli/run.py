@@ -14,7 +14,7 @@ from fer_jax.vocabulary.settings import Precision
 from repro.cli.recogniser import ready_for_use
 from repro.cli.run_options import ALL, LOOKS, asked_plans, is_given, protocols_of, run_options
 from repro.cli.run_selection import SeedChoice, ShareOfRuns
-from repro.cli.starting import begin_kernels, sign_of_life
+from repro.cli.starting import begin_kernels, open_run_context, sign_of_life
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
 
@@ -88,7 +88,7 @@ def _run_seeds(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: arguments of `repro.runs.batch.open_context`. The others are those of `asked_plans`."""
+    """setting: arguments of `open_run_context`. The others are those of `asked_plans`."""
     import msgspec
 
     plans = asked_plans(
@@ -105,9 +105,9 @@ def _run_seeds(
     )
     with sign_of_life():
         from repro.report.verdict_card import card_builtins, run_cards
-        from repro.runs.batch import open_context, run_in
+        from repro.runs.batch import run_in
 
-        context = open_context({precision}, ready=ready_for_use(), **setting)
+        context = open_run_context({precision}, ready=ready_for_use(), **setting)
     records = run_in(context, plans)
     cards = run_cards({loaded.id: loaded for loaded, _ in jobs}, plans, records, context.dataset, context.results)
     _show_cards(cards)
@@ -135,7 +135,7 @@ def _run_until_decided(
     as_json: bool,
     **setting: Any,
 ) -> None:
-    """setting: arguments of `repro.runs.batch.open_context` besides `results`."""
+    """setting: arguments of `open_run_context` besides `results`."""
     began = time.monotonic()
     if epochs is not None or limit_train is not None:
         raise click.UsageError("--until-decided judges full runs: leave --epochs and --limit-train away")
@@ -150,9 +150,8 @@ def _run_until_decided(
     with sign_of_life():
         from repro.decide.trainer import document, until_decided
         from repro.report.verdict_card import card_builtins, verdict_card
-        from repro.runs.batch import open_context
 
-        opened = open_context({precision}, results=results, ready=ready_for_use(), **setting)
+        opened = open_run_context({precision}, results=results, ready=ready_for_use(), **setting)
         judge = judge_in(results)
     courses = until_decided(questions, opened, judge, looks=looks, budget_s=budget, began=began, json=as_json)
     cards = [

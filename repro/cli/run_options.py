@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import click
 from click.core import ParameterSource
@@ -15,6 +15,7 @@ from repro.decide.duration import Duration
 from repro.specs.catalog import COLLECTIONS, Collection, bundled_papers
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, RUNNABLE
+from repro.trackers.names import TrackerName
 
 if TYPE_CHECKING:
     from repro.runs.plan import RunPlan
@@ -30,8 +31,7 @@ collection_option = click.option(
     help="`papers`: the papers that come with the suite. `models`: the models that people use. `all`: both.",
 )
 
-# Which runs, on what.
-_CHOICE = (
+_WHICH = (
     click.option(
         "--protocol",
         type=click.Choice([*RUNNABLE, ALL]),
@@ -66,6 +66,8 @@ _CHOICE = (
         help="Change a setting of the spec, such as training.optimizer.learning_rate=1e-3 or "
         "model.layers.conv1.filters=64. May be repeated. The record is 'partial': it is not the paper's run.",
     ),
+)
+_ON_WHAT = (
     device_option,
     click.option(
         "--precision",
@@ -82,8 +84,7 @@ _CHOICE = (
     click.option("--limit-train", type=click.IntRange(min=1), help="Train on N samples; the record is 'partial'."),
     results_option,
 )
-# How they are trained.
-_TRAINING = (
+_UNTIL = (
     click.option(
         "--until-decided",
         is_flag=True,
@@ -96,12 +97,14 @@ _TRAINING = (
         metavar="TIME",
         help="With --until-decided: stop before the next look would take longer. 90s, 20m, 2h or 1h30m.",
     ),
-    click.option(
-        "--seeds-at-once",
-        type=click.IntRange(min=1),
-        help="Train up to N seeds side by side in one program. Default: all on a GPU, 1 on a CPU.",
-    ),
-    click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch."),
+)
+_SEEDS_AT_ONCE = click.option(
+    "--seeds-at-once",
+    type=click.IntRange(min=1),
+    help="Train up to N seeds side by side in one program. Default: all on a GPU, 1 on a CPU.",
+)
+_FRESH = click.option("--fresh", is_flag=True, help="Ignore existing results and train from scratch.")
+_HOW = (
     click.option(
         "--with-network",
         is_flag=True,
@@ -120,17 +123,29 @@ _TRAINING = (
         "over the training samples and a fifth of its updates no epoch beats the constant answer (the most "
         "frequent class).",
     ),
+    click.option(
+        "--log",
+        type=click.Choice(get_args(TrackerName)),
+        multiple=True,
+        help="Send every epoch to a tracker as it ends; may be repeated. W&B writes offline unless WANDB_MODE says "
+        "otherwise. An extra of the same name installs it.",
+    ),
 )
 
 
 def choice_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that choose runs; --json is the last."""
-    return _with(function, (*_CHOICE, json_option))
+    return _with(function, (*_WHICH, *_ON_WHAT, json_option))
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """The flags that `run` and `run-all` share."""
-    return _with(function, (*_CHOICE, *_TRAINING, json_option))
+    return _with(function, (*_WHICH, *_ON_WHAT, *_UNTIL, _SEEDS_AT_ONCE, _FRESH, *_HOW, json_option))
+
+
+def sweep_run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of `run` that a sweep has too, because they do not choose runs."""
+    return _with(function, (*_ON_WHAT, _SEEDS_AT_ONCE, *_HOW, json_option))
 
 
 def jobs_of_collection(collection: Collection | Literal["all"], variants: bool) -> list[tuple[LoadedSpec, str]]:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import click
 
 from fer_jax.network.native import library
+from fer_jax.vocabulary.settings import Precision
 from repro.runs.heartbeat import Heartbeat
+from repro.trackers.names import TrackerName, installed
 
 # Made by the drivers of NVIDIA and AMD. Only JAX knows whether it can use the device.
 _GPU_FILES = ("/dev/nvidiactl", "/dev/kfd")
@@ -22,6 +26,19 @@ def begin_kernels(device: str) -> None:
 def sign_of_life(stage: str = "loading JAX and the data") -> Heartbeat:
     """Around what takes seconds, in words: no long silence on standard error."""
     return Heartbeat(_say, stage)
+
+
+def open_run_context(precisions: Iterable[Precision | None], *, log: tuple[TrackerName, ...], **setting: Any) -> Any:
+    """`repro.runs.batch.open_context`, with the trackers of --log. Raises TrackerError if one is not installed."""
+    from dataclasses import replace
+
+    from repro.runs.batch import open_context
+    from repro.trackers.tracker import trackers
+
+    for name in log:
+        installed(name)
+    context = open_context(precisions, **setting)
+    return replace(context, observers=trackers(log, context.results, context.say))
 
 
 def _say(text: str) -> None:

@@ -12,7 +12,7 @@ from repro.runs.progress import clock_text
 from repro.runs.status import STATES, RunStatus
 from repro.text.document import Block, Column, Document, Paragraph, strong, table
 
-_FINISHED = ("done", "partial")
+_FINISHED = ("done", "partial", "pruned")
 
 
 def status_document(results: Path, found: Sequence[RunStatus]) -> Document:

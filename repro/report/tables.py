@@ -237,7 +237,7 @@ def _end_split(claim: Claim | None, group: Group) -> str:
 def _end_accuracy(first: str, records: Sequence[RunRecord]) -> tuple[str, Cell] | None:
     """(what, how much): accuracy at the end, on this split if the runs have it, else on test or validation."""
     for split in dict.fromkeys((first, "test", "validation")):
-        values = [r.metrics[split].accuracy for r in records if r.status != "failed" and split in r.metrics]
+        values = [r.metrics[split].accuracy for r in records if r.has_result and split in r.metrics]
         if values:
             return f"accuracy, {split}", Cell(units.percentage_of(values), statistics.fmean(values))
     return None

@@ -129,7 +129,7 @@ def run_cards(
 
     cards = []
     for (paper, variant, _), pairs in groupby(zip(plans, records, strict=True), key=group):
-        done = [(plan, record) for plan, record in pairs if record.status != "failed"]
+        done = [(plan, record) for plan, record in pairs if record.has_result]
         if done:
             card = by_records(paper, variant)
             cards.append(with_runs(card, [plan for plan, _ in done], [record for _, record in done], dataset))

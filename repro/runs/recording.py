@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import datetime
 import io
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -129,6 +131,25 @@ def ended_record(
         kernels=result.kernels,
         network_sha256="" if result.error else network_sha256(result.state.params, result.state.batch_stats),
         seeds_at_once=seeds_at_once,
+        finished=_now(),
+    )
+
+
+def pruned_record(
+    asked: RunRecord, context: RunContext, prepared: Prepared, history: Sequence[dict[str, Any]], why: str
+) -> RunRecord:
+    """`asked` for a run that was stopped as a trial of a sweep. history: at least one entry."""
+    epochs = msgspec.convert(history, tuple[Epoch, ...])
+    return msgspec.structs.replace(
+        asked,
+        status="pruned",
+        error=why,
+        data=_data_record(context.dataset, prepared, asked.data.duplicates_version),
+        history=epochs,
+        reported_epoch=epochs[-1].epoch,
+        metrics=epochs[-1].splits or {"train": epochs[-1].train},
+        peak_memory_bytes=peak_memory_bytes(context.devices),
+        load_average=(asked.load_average[0], load_average()),
         finished=_now(),
     )
 

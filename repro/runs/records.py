@@ -32,7 +32,7 @@ RECORD_NAME = "run.json"
 FAILURE_NAME = "failed.json"
 _REMEDY = "run again, or run with --fresh"
 CHECKPOINTS_NAME = "checkpoints"
-Status = Literal["done", "failed", "partial"]
+Status = Literal["done", "failed", "partial", "pruned"]
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -177,6 +177,8 @@ class Overrides(msgspec.Struct, frozen=True, kw_only=True):
 class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     """One run of one paper's variant with one seed. A key is never renamed within a RECORD_FORMAT.
 
+    status: `pruned` for a trial of a sweep that was stopped because it lagged behind others; `error` says why,
+    `metrics` are of its last epoch, and its times are not recorded.
     load_average: of the machine over the minute before the start and before the end. The load at the start comes from
     other processes. If a load is well above the cores that the run itself uses, the times are too long.
     matmul_precision: of convolutions and dense layers: float32, tensorfloat32 or bfloat16. seeds_at_once: seeds
@@ -235,6 +237,11 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
     versions: dict[str, str]
     git: Git
     command: str
+
+    @property
+    def has_result(self) -> bool:
+        """Whether it went as far as it was asked to."""
+        return self.status in ("done", "partial")
 
 
 def switch_words(switches: Mapping[str, str]) -> str:

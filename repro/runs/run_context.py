@@ -10,6 +10,7 @@ import jax
 
 from fer_jax.machine.devices import device_kind
 from repro.runs.dataset import Dataset
+from repro.runs.observer import RunObserver
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,8 @@ class RunContext:
     results and train from scratch. checkpoint_every_s (as in `fer_jax.train.loop.fit`) and seeds_at_once: None for the
     device's default. with_network: also train a run whose record is here and whose network is not. say: called with
     one line for the user, for example that a run of earlier settings is kept aside. ready: called with the folder of
-    every complete run that was trained on real faces, to prepare its network for use."""
+    every complete run that was trained on real faces, to prepare its network for use. observers: see every epoch of
+    every run that is trained (`repro.runs.observer`)."""
 
     dataset: Dataset
     devices: list[jax.Device]
@@ -29,6 +31,7 @@ class RunContext:
     with_network: bool = False
     say: Callable[[str], None] = field(default=lambda text: None, compare=False)
     ready: Callable[[Path], None] | None = field(default=None, compare=False)
+    observers: tuple[RunObserver, ...] = ()
 
     @property
     def device_kind(self) -> str:

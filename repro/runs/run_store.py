@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import msgspec
 
@@ -22,6 +22,7 @@ from fer_jax.machine.process_settings import switches
 from fer_jax.train.checkpoint import Checkpoints
 from repro.runs.claim import Holder, RunClaim, held, holder_of, take
 from repro.runs.folders import refuse_links, run_folder
+from repro.runs.identity import run_identity
 from repro.runs.network_files import NETWORK_RECORD_NAME, compared, lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.predictions import PREDICTIONS_NAME
@@ -63,7 +64,7 @@ class StoredRun:
     def identity(self) -> bytes:
         """The properties that make two runs the same, as canonical JSON. Checkpoints on users' disks carry it."""
         plan, device = self.plan, self.context.devices[0]
-        return _identity(
+        return run_identity(
             spec_sha256=plan.sha256,
             overrides=plan.overrides,
             fingerprint=self.context.dataset.faces.fingerprint,
@@ -146,10 +147,12 @@ class StoredRun:
             return "stale", None
         if self._identity_of(record) != self.identity:
             return "stale", record
+        if record.status == "pruned":  # its checkpoints are gone, or there would be a marker
+            return "absent", None
         return ("failed" if record.status == "failed" else "done"), record
 
     def _identity_of(self, record: RunRecord) -> bytes:
-        return _identity(
+        return run_identity(
             spec_sha256=record.spec_sha256,
             overrides=record.overrides,
             fingerprint=record.data.fingerprint,
@@ -267,7 +270,12 @@ class StoredRun:
             record = read_record(self.folder / RECORD_NAME)
         except (FileNotFoundError, RecordError):
             return None
-        return record if record.status != "failed" and self._identity_of(record) == self.identity else None
+        return record if record.has_result and self._identity_of(record) == self.identity else None
+
+    def prune(self, record: RunRecord) -> None:
+        """Write the record of a run that is stopped as a trial of a sweep. It stays resumable: training it to the end
+        replaces this record. Called by the holder of the run."""
+        write_record(self.folder, record)
 
     def fail(self, record: RunRecord) -> Path:
         """Write the record of a run that could not be carried out, so that it stays visible, and return its path.
@@ -340,11 +348,3 @@ def folder_of(plan: RunPlan, context: RunContext) -> Path:
 def _other_precision(precision: str, context: RunContext) -> str | None:
     """The precision if it is not the device's default."""
     return None if precision == default_precision(context.devices[0]) else precision
-
-
-def _identity(**parts: Any) -> bytes:
-    """`duplicates_version` is omitted if no step compares images, `precision` if it is the default, `switches` if there
-    are none. Identities then equal those of runs from before these keys existed."""
-    later = ("duplicates_version", "precision", "switches")
-    said = {name: part for name, part in parts.items() if name not in later or part}
-    return msgspec.json.encode(said, order="sorted")

@@ -24,9 +24,10 @@ from repro.runs.claim import ClaimLost, Holder, RunClaim, holder_of
 from repro.runs.dataset import Dataset
 from repro.runs.history_file import HistoryFile
 from repro.runs.kept_specs import keep_spec
+from repro.runs.observer import ObservedRun, RunPruned
 from repro.runs.plan import RunPlan
 from repro.runs.preparation import prepare
-from repro.runs.recording import asked_record, ended_record, packed_predictions
+from repro.runs.recording import asked_record, ended_record, packed_predictions, pruned_record
 from repro.runs.records import RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
@@ -138,22 +139,26 @@ def _do(
     fit = partial(
         fit_seeds,
         checkpoint_every_s=context.checkpoint_every_s,
-        report=_shared(runs, claims, report),
+        report=_shared(runs, claims, context, report),
         asked_at=time.perf_counter() if asked_at is None else asked_at,
     )
     trained = {}
     for one, record, result in _train([one for one in runs if one.folder not in known], context, fit):
         trained[one.folder] = one.finish(record, packed_predictions(result))
+        for observer in context.observers:
+            observer.ended(_observed(one), trained[one.folder])
     records = known | trained
     return [RunOutcome(records[one.folder], one.folder, skipped=one.folder in known) for one in runs]
 
 
 def _shared(
-    runs: list[StoredRun], claims: list[RunClaim], report: Callable[[Progress], None] | None
+    runs: list[StoredRun], claims: list[RunClaim], context: RunContext, report: Callable[[Progress], None] | None
 ) -> Callable[[Progress], None]:
-    """`report`, which also shows other processes how far the runs are, and writes their histories."""
+    """`report`, which also shows other processes how far the runs are, writes their histories, and lets the observers
+    see them."""
     first: list[tuple[float, int]] = []
     files = {one.plan.seed: HistoryFile(one.folder) for one in runs}
+    observed = {one.plan.seed: _observed(one) for one in runs}
 
     def call(progress: Progress) -> None:
         epoch, now = progress.entry["epoch"], time.monotonic()
@@ -166,8 +171,19 @@ def _shared(
             files[seed].take(history)
         if report is not None:
             report(progress)
+        try:
+            for seed, history in progress.histories.items():
+                for observer in context.observers:
+                    observer.epoch(observed[seed], history)
+        except RunPruned as stopped:
+            stopped.histories = progress.histories
+            raise
 
     return call
+
+
+def _observed(run: StoredRun) -> ObservedRun:
+    return ObservedRun(run.plan, run.folder, run.folder.relative_to(run.context.results / "runs").as_posix())
 
 
 def _train(
@@ -188,13 +204,22 @@ def _train(
             SeedData(plan.seed, prepared.splits, kept)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
         ]
-        results = fit(
-            network,
-            given,
-            devices=context.devices,
-            precision=plans[0].precision,
-            stop_failed=not plans[0].keep_going,
-        )
+        try:
+            results = fit(
+                network,
+                given,
+                devices=context.devices,
+                precision=plans[0].precision,
+                stop_failed=not plans[0].keep_going,
+            )
+        except RunPruned as stopped:
+            for one, start, (prepared, _) in zip(runs, asked, timed, strict=True):
+                if history := stopped.histories.get(one.plan.seed):
+                    record = pruned_record(start, context, prepared, history, str(stopped))
+                    one.prune(record)
+                    for observer in context.observers:
+                        observer.ended(_observed(one), record)
+            raise
     counted = parameter_count(network.layers, (network.image_size, network.image_size, 1))
     done = []
     for one, start, (prepared, prepare_s), result in zip(runs, asked, timed, results, strict=True):

@@ -15,9 +15,9 @@ from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RecordError, RunRe
 from repro.runs.set_aside import is_set_aside
 
 # running: a living process works on it. waiting: a living process was asked for it. stopped: begun, and no process
-# works on it; the same command resumes it. unreadable: its record is none.
-State = Literal["running", "waiting", "stopped", "failed", "unreadable", "partial", "done"]
-STATES: tuple[State, ...] = ("running", "waiting", "stopped", "failed", "unreadable", "partial", "done")
+# works on it; the same command resumes it. unreadable: its record is none. pruned: stopped as a trial of a sweep.
+State = Literal["running", "waiting", "stopped", "failed", "unreadable", "pruned", "partial", "done"]
+STATES: tuple[State, ...] = ("running", "waiting", "stopped", "failed", "unreadable", "pruned", "partial", "done")
 _SEED = re.compile(r"seed-(\d{1,9})")
 
 
@@ -73,12 +73,12 @@ def _status(runs: Path, place: Path, asked: bool) -> RunStatus | None:
         return RunStatus(place, "running", holder.epoch or _last_epoch(folder), holder=holder)
     if error:
         return RunStatus(place, "unreadable", error=error)
-    if record is None or begun:
+    if record is None or (begun and record.status != "pruned"):
         if asked:
             return RunStatus(place, "waiting", _last_epoch(folder))
         return RunStatus(place, "stopped", _last_epoch(folder)) if begun else None
     epoch = record.history[-1].epoch if record.history else 0
-    return RunStatus(place, record.status, epoch, record, error=record.error if record.status == "failed" else "")
+    return RunStatus(place, record.status, epoch, record, error=record.error)
 
 
 def _record(folder: Path) -> tuple[RunRecord | None, str]:

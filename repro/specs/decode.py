@@ -25,6 +25,7 @@ from repro.specs.bounds import DEEPEST, exceeded, has_endless_key
 from repro.specs.claim_checks import claim_mistakes
 from repro.specs.lines import key_lines, line_of
 from repro.specs.mistakes import MOST_MISTAKES, Decoding, Mistake, decode_all
+from repro.specs.nearest import hint
 from repro.specs.overrides import WrongSetting, converted, override
 from repro.specs.printed_values import read_printed_values
 from repro.specs.sources import of_whole_tables, setting_names, whole_table_mistakes, with_inherited
@@ -120,7 +121,9 @@ class LoadedSpec:
         """The spec with the variant's settings in place, and then `changes`, as far as the file has them. Raises
         SpecError."""
         if variant not in self.variant_names():
-            raise SpecError(f"{self.path}: no variant {variant!r}; this paper has: {', '.join(self.variant_names())}")
+            names = self.variant_names()
+            has = f"{', '.join(names)}{hint(variant, names)}"
+            raise SpecError(f"{self.path}: no variant {variant!r}; this paper has: {has}")
         of_variant = {} if variant == DEFAULT_VARIANT else self.spec.variants[variant].set
         if not of_variant and not changes:
             return self.spec

@@ -132,3 +132,9 @@ def close_spelling(word: str, accepted: Iterable[str]) -> str:
     if same := [one for one in accepted if one.lower() == word.lower()]:
         return same[0]
     return next(iter(difflib.get_close_matches(word, accepted, n=1, cutoff=0.7)), "")
+
+
+def hint(word: str, accepted: Iterable[str]) -> str:
+    """`; did you mean conv1?` at the end of an error; empty if no accepted word is close."""
+    meant = close_spelling(word, accepted)
+    return f"; did you mean {meant}?" if meant else ""

@@ -13,6 +13,7 @@ from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.accepted import explain
 from repro.specs.blocks import write_out_blocks
+from repro.specs.nearest import hint
 from repro.specs.spec import Data, Model
 from repro.specs.stages import TABLES
 
@@ -46,7 +47,9 @@ def override(raw: dict[str, Any], dotted: str, value: Any) -> None:
     node: Any = raw
     parts = dotted.split(".")
     if parts[0] not in TABLES or len(parts) == 1:
-        raise WrongSetting(f"{dotted}: not a setting; accepted: paths below {', '.join(TABLES)}")
+        raise WrongSetting(
+            f"{dotted}: not a setting; accepted: paths below {', '.join(TABLES)}{hint(parts[0], TABLES)}"
+        )
     if parts[0] not in raw:
         raise WrongSetting(f"{dotted}: the file has no [{parts[0]}]")
     for depth, part in enumerate(parts):
@@ -56,7 +59,7 @@ def override(raw: dict[str, Any], dotted: str, value: Any) -> None:
         if isinstance(node, list):
             names = _names_in(raw, ".".join(parts[:depth]))
             if part not in names:
-                raise WrongSetting(f"{at}: no such name; accepted: {', '.join(names)}")
+                raise WrongSetting(f"{at}: no such name; accepted: {', '.join(names)}{hint(part, names)}")
             key = names.index(part)
         elif not isinstance(node, dict):
             raise WrongSetting(f"{at}: {'.'.join(parts[:depth])} is a value and holds no keys")
@@ -64,7 +67,7 @@ def override(raw: dict[str, Any], dotted: str, value: Any) -> None:
             node[key] = value
             return
         if isinstance(node, dict) and part not in node:
-            raise WrongSetting(f"{at}: no such table; accepted: {', '.join(node)}")
+            raise WrongSetting(f"{at}: no such table; accepted: {', '.join(node)}{hint(part, node)}")
         node = node[key]
 
 
