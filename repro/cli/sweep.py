@@ -21,7 +21,7 @@ from repro.sweep.dimension import SamplerName
 
 if TYPE_CHECKING:
     from repro.runs.run_context import RunContext
-    from repro.sweep.search import Search
+    from repro.sweep.search import SettingSearch
 
 EXAMPLE = example(
     "repro sweep teta2022 --set training.optimizer.learning_rate=1e-4,1e-3,1e-2",
@@ -42,7 +42,8 @@ EXAMPLE = example(
 @click.option("--trials", type=int, help="Settings to try. Default: the whole grid. A higher number later continues.")
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Whose settings are changed.")
 @click.option("--protocol", type=click.Choice(RUNNABLE), default=OFFICIAL, show_default=True,
-              help="Of every trial. Under `official` and `clean`, PublicTest chooses, PrivateTest is reported.")  # fmt: skip
+              help="Of every trial. Under `official` and `clean`, PublicTest chooses and PrivateTest is "
+              "reported.")  # fmt: skip
 @click.option(
     "--select",
     metavar="SPLIT",
@@ -101,7 +102,7 @@ _OF_SWEEP = {"paper", "engine", "workers", "as_json", "only_plan", *ENGINE_OPTIO
 _OF_FILE = {"sampler": "--sampler", "variant": "--variant", "protocol": "--protocol", "select": "--select"}
 
 
-def _search(word: str, options: dict[str, Any]) -> Search:
+def _search(word: str, options: dict[str, Any]) -> SettingSearch:
     """The search of the flags, or of a sweep file, of which only --trials and what says how to train may differ."""
     from repro.sweep.dimension import parse_dimension
     from repro.sweep.files import find_sweep_file, read_sweep_file
@@ -137,7 +138,7 @@ def _search(word: str, options: dict[str, Any]) -> Search:
     )
 
 
-def _show_plan(search: Search, context: RunContext, *, as_json: bool, on_error: bool) -> None:
+def _show_plan(search: SettingSearch, context: RunContext, *, as_json: bool, on_error: bool) -> None:
     from repro.decide.planned_runs import planned_runs
     from repro.runs.records import find_records
     from repro.sweep.text import plan_builtins, plan_document
@@ -155,7 +156,7 @@ def _show_plan(search: Search, context: RunContext, *, as_json: bool, on_error: 
         click.echo(terminal(plan_document(search, planned, trials)), err=on_error)
 
 
-def _finish(search: Search, context: RunContext, *, as_json: bool) -> None:
+def _finish(search: SettingSearch, context: RunContext, *, as_json: bool) -> None:
     """Write the record, show it, and exit 1 if no trial has a result."""
     import msgspec
 

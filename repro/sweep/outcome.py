@@ -14,13 +14,13 @@ from repro.runs.run_context import RunContext
 from repro.runs.run_store import folder_of
 from repro.specs.decode import SpecError
 from repro.sweep.records import SWEEP_FORMAT, BestSetting, SweepRecord, SweepVerdict, TrialRecord
-from repro.sweep.search import Search, selection_leak
-from repro.sweep.trials import Trial
+from repro.sweep.search import SettingSearch, selection_leak
+from repro.sweep.trials import SweepTrial
 from repro.sweep.verdict import against_claim, against_own_setting
 
 
 def sweep_record(
-    search: Search, context: RunContext, trials: Sequence[Trial], known: Iterable[RunRecord]
+    search: SettingSearch, context: RunContext, trials: Sequence[SweepTrial], known: Iterable[RunRecord]
 ) -> SweepRecord:
     """known: records of the results folder, of any paper, for the verdicts."""
     records = list(known)
@@ -67,7 +67,7 @@ def sweep_record(
 
 
 def _verdicts(
-    search: Search,
+    search: SettingSearch,
     context: RunContext,
     best: BestSetting,
     tried: int,
@@ -85,7 +85,7 @@ def _verdicts(
     return tuple(found)
 
 
-def _own_runs(search: Search, context: RunContext, known: list[RunRecord]) -> list[RunRecord]:
+def _own_runs(search: SettingSearch, context: RunContext, known: list[RunRecord]) -> list[RunRecord]:
     """Runs of the paper's own setting, as the sweep would make them, with any seed: at most one per seed."""
     (plan, *_) = search.plans(search.own_setting())
     precision = choose_precision(plan.precision, context.devices[0])
@@ -102,7 +102,7 @@ def _own_runs(search: Search, context: RunContext, known: list[RunRecord]) -> li
     return [alike[seed] for seed in sorted(alike)]
 
 
-def _is_whole(search: Search, trial: Trial) -> bool:
+def _is_whole(search: SettingSearch, trial: SweepTrial) -> bool:
     """Whether it has all values; one whose process died at its very beginning has not."""
     return all(one.key in trial.values for one in search.dimensions)
 
@@ -120,7 +120,7 @@ def _records(plans: list[RunPlan], context: RunContext) -> list[RunRecord]:
     return found
 
 
-def _trial_record(search: Search, context: RunContext, trial: Trial) -> TrialRecord:
+def _trial_record(search: SettingSearch, context: RunContext, trial: SweepTrial) -> TrialRecord:
     whole = _is_whole(search, trial)
     setting = search.setting(trial.values) if whole else search.own_setting()
     try:

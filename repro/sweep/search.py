@@ -44,7 +44,7 @@ class Setting:
 
 
 @dataclass(frozen=True)
-class Search:
+class SettingSearch:
     """A sweep as asked for. select: the split whose accuracy chooses. reported: the split that the chosen setting is
     reported on. seeds: runs of each setting, whose mean counts. trials: None for the whole grid."""
 
@@ -153,8 +153,8 @@ def make_search(
     trials: int | None,
     select: str | None,
     **more: Any,
-) -> Search:
-    """A checked search. more: the other fields of `Search`.
+) -> SettingSearch:
+    """A checked search. more: the other fields of `SettingSearch`.
 
     Raises SweepError and SpecError for whatever cannot be searched, before anything is trained.
     """
@@ -173,7 +173,7 @@ def make_search(
         raise SweepError(f"--trials {trials}: from 1 to {MOST_TRIALS:,}")
     spec = under_protocol(loaded.resolve(variant), protocol)
     chosen, reported = _splits(spec, protocol, select, claim_for(loaded.spec, variant))
-    search = Search(loaded, variant, protocol, dimensions, sampler, chosen, reported, trials=trials, **more)
+    search = SettingSearch(loaded, variant, protocol, dimensions, sampler, chosen, reported, trials=trials, **more)
     if sampler == "grid" and search.grid_size > MOST_TRIALS:
         raise SweepError(f"a grid of {search.grid_size:,} settings; at most {MOST_TRIALS:,}")
     if sampler == "grid" and trials is not None and trials > search.grid_size:
@@ -218,7 +218,7 @@ def _usages(spec: Spec) -> dict[str, set[str]]:
     return found
 
 
-def selection_leak(search: Search) -> str:
+def selection_leak(search: SettingSearch) -> str:
     """Why the chosen setting's accuracy is too high, in words; empty if the samples that chose are not reported."""
     claim = search.claim
     if search.protocol == AS_PUBLISHED:

@@ -10,8 +10,8 @@ from fer_jax.vocabulary.counted import counted
 from repro.decide.duration import duration_text
 from repro.decide.planned_runs import PlannedRuns
 from repro.sweep.records import SweepRecord, TrialRecord
-from repro.sweep.search import Search, selection_leak
-from repro.sweep.trials import Trial
+from repro.sweep.search import SettingSearch, selection_leak
+from repro.sweep.trials import SweepTrial
 from repro.text import units
 from repro.text.document import Block, Cell, Column, Document, Inline, Items, Paragraph, count, strong, table
 
@@ -19,7 +19,7 @@ _MOST_ROWS = 200
 _AGAINST = {"own setting": "Against the paper's own setting", "claim": "Against the paper's number"}
 
 
-def plan_document(search: Search, planned: PlannedRuns, trials: Sequence[Trial]) -> Document:
+def plan_document(search: SettingSearch, planned: PlannedRuns, trials: Sequence[SweepTrial]) -> Document:
     """What a sweep will make. planned: runs of the paper's own setting, for the time. trials: those that were begun."""
     ended = sum(one.state != "running" for one in trials)
     left = search.most_trials - ended
@@ -50,7 +50,7 @@ def plan_document(search: Search, planned: PlannedRuns, trials: Sequence[Trial])
     return Document(f"Sweep of {search.loaded.id}", tuple(blocks))
 
 
-def plan_builtins(search: Search, planned: PlannedRuns, trials: Sequence[Trial]) -> dict[str, Any]:
+def plan_builtins(search: SettingSearch, planned: PlannedRuns, trials: Sequence[SweepTrial]) -> dict[str, Any]:
     """`repro sweep --plan --json`: seconds of one run of the paper's own setting, null if unknown."""
     return {
         "paper": search.loaded.id,
@@ -71,7 +71,7 @@ def _names(keys: tuple[str, ...], key: str) -> str:
     return "" if keys == (key,) else ", ".join(keys)
 
 
-def _chosen_words(search: Search) -> str:
+def _chosen_words(search: SettingSearch) -> str:
     chosen, reported = search.part(search.select), search.part(search.reported)
     return f"The accuracy on {chosen} chooses; {reported} is reported for the best setting alone."
 

@@ -22,7 +22,7 @@ from typing import Any, Literal
 from repro.runs.claim import RunClaim, held, holder_of, take
 from repro.sweep.dimension import Dimension
 from repro.sweep.errors import SweepError
-from repro.sweep.search import Search
+from repro.sweep.search import SettingSearch
 
 # running: a process works on it, or did when it died.
 TrialState = Literal["running", "done", "pruned", "failed"]
@@ -33,7 +33,7 @@ _STATES: dict[str, TrialState] = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL"
 
 
 @dataclass(frozen=True)
-class Trial:
+class SweepTrial:
     """number: from 0. values: by the dimensions' keys. curve: accuracy on the samples that choose, by epoch, of the
     first seed. value: the mean over the seeds at their end; None until then, and for a trial that was pruned."""
 
@@ -62,7 +62,7 @@ class SharedTrials:
     Raises SweepError if Optuna is not installed, and OSError if the folder cannot be written to.
     """
 
-    def __init__(self, search: Search, folder: Path, say: Callable[[str], None]) -> None:
+    def __init__(self, search: SettingSearch, folder: Path, say: Callable[[str], None]) -> None:
         self.search, self.folder, self.say = search, folder, say
         self._optuna = optuna_module()
         folder.mkdir(parents=True, exist_ok=True)
@@ -83,7 +83,7 @@ class SharedTrials:
             claim = self._take(trial.number)
             return None if claim is None else self._worked(trial, claim)
 
-    def all(self) -> list[Trial]:
+    def all(self) -> list[SweepTrial]:
         """Every trial that was begun, by number."""
         trials = [one for one in self._study.get_trials(deepcopy=False) if one.state.name != "WAITING"]
         return [_trial(one) for one in sorted(trials, key=lambda one: one.number)]
@@ -185,7 +185,7 @@ class WorkedTrial:
         self.leave()
 
 
-def read_trials(folder: Path) -> list[Trial]:
+def read_trials(folder: Path) -> list[SweepTrial]:
     """The trials of a sweep's folder as they are now, by number; writes nothing. Empty if there is no journal."""
     optuna = optuna_module()
     if not (folder / JOURNAL).is_file():
@@ -241,7 +241,7 @@ def _suggest(trial: Any, one: Dimension) -> Any:
     return trial.suggest_float(one.key, one.low, one.high, log=one.log)
 
 
-def _trial(frozen: Any) -> Trial:
+def _trial(frozen: Any) -> SweepTrial:
     state = _STATES.get(frozen.state.name, "running")
     value = frozen.value if state == "done" else None
-    return Trial(frozen.number, state, dict(frozen.params), dict(frozen.intermediate_values), value)
+    return SweepTrial(frozen.number, state, dict(frozen.params), dict(frozen.intermediate_values), value)

@@ -21,12 +21,12 @@ from repro.specs.protocols import AS_PUBLISHED
 from repro.specs.spec import Claim
 from repro.statistics import MIN_RUNS, Design, Samples, Target, decide
 from repro.sweep.records import SweepVerdict
-from repro.sweep.search import Search, selection_leak
+from repro.sweep.search import SettingSearch, selection_leak
 from repro.text import units
 
 
 def against_own_setting(
-    search: Search, best: float, tries: int, own: Sequence[RunRecord], usual: UsualSpread
+    search: SettingSearch, best: float, tries: int, own: Sequence[RunRecord], usual: UsualSpread
 ) -> SweepVerdict:
     """Is the best of `tries` settings better than the paper's own, on the samples that chose?
 
@@ -56,7 +56,7 @@ def against_own_setting(
 
 
 def against_claim(
-    search: Search, claim: Claim, tries: int, runs: Sequence[RunRecord], paper: PaperRuns
+    search: SettingSearch, claim: Claim, tries: int, runs: Sequence[RunRecord], paper: PaperRuns
 ) -> SweepVerdict:
     """Does the best setting give the paper's number on the reported split?
 
@@ -85,6 +85,6 @@ def against_claim(
     return answer(f"open: {missing(claim, made)}" if word == "open" else word, said, made.p_differs)
 
 
-def _design(search: Search, split: str, rows: int) -> Design:
+def _design(search: SettingSearch, split: str, rows: int) -> Design:
     drawn = drawn_splits(search.spec.data.steps)
     return Design(Samples.REDRAWN if split in drawn else Samples.FIXED_OWN, rows, rows)

@@ -15,20 +15,20 @@ from repro.runs.observer import ObservedRun, RunPruned
 from repro.runs.records import RunRecord
 from repro.runs.run_context import RunContext
 from repro.specs.decode import SpecError
-from repro.sweep.search import Search
+from repro.sweep.search import SettingSearch
 from repro.sweep.trials import SharedTrials, WorkedTrial
 
 POLL_S = 1.0  # between looks at trials that other processes work on
 
 
-def sweep_folder(search: Search, context: RunContext) -> Path:
+def sweep_folder(search: SettingSearch, context: RunContext) -> Path:
     """Of this search on these data and this kind of device."""
     digest = search.digest(context.dataset.faces.fingerprint, context.device_kind)
     name = f"{search.name}-{digest}" if search.name else digest
     return context.results / "sweeps" / search.loaded.id / name
 
 
-def work(search: Search, context: RunContext) -> None:
+def work(search: SettingSearch, context: RunContext) -> None:
     """Make trials until all that were asked for have ended, those of other processes included.
 
     Raises what `run_in` raises for a bug; a trial that a user's mistake ends is a failed one.
@@ -52,7 +52,7 @@ def work(search: Search, context: RunContext) -> None:
         time.sleep(POLL_S)
 
 
-def _carry_out(search: Search, context: RunContext, worked: WorkedTrial) -> None:
+def _carry_out(search: SettingSearch, context: RunContext, worked: WorkedTrial) -> None:
     setting = search.setting(worked.values)
     context.say(f"trial {worked.number + 1} of {search.most_trials}: {setting.text}")
     try:
@@ -85,7 +85,7 @@ def _carry_out(search: Search, context: RunContext, worked: WorkedTrial) -> None
 class _Watch:
     """Notes the accuracies of the first seed, and stops a trial that lags. See `RunObserver`."""
 
-    search: Search
+    search: SettingSearch
     worked: WorkedTrial
 
     def epoch(self, run: ObservedRun, history: Sequence[dict[str, Any]]) -> None:

@@ -36,7 +36,7 @@ class RunLog(Protocol):
         ...
 
 
-class Tracker(Protocol):
+class RunTracker(Protocol):
     """A place that keeps copies of runs. A run that is begun again replaces what an earlier process sent of it, or
     appears as a second run with the same name."""
 

@@ -10,14 +10,14 @@ from typing import Any
 
 from repro.runs.observer import ObservedRun
 from repro.runs.records import Epoch, RunRecord
-from repro.trackers.logged_run import LoggedRun, RunLog, Tracker, end_values, epoch_values, planned, recorded
+from repro.trackers.logged_run import LoggedRun, RunLog, RunTracker, end_values, epoch_values, planned, recorded
 from repro.trackers.mlflow_log import MlflowTracker
 from repro.trackers.names import TrackerName
 from repro.trackers.tensorboard_log import TensorboardTracker
 from repro.trackers.trackio_log import TrackioTracker
 from repro.trackers.wandb_log import WandbTracker
 
-_TRACKERS: dict[TrackerName, Callable[[Path], Tracker]] = {
+_TRACKERS: dict[TrackerName, Callable[[Path], RunTracker]] = {
     "tensorboard": TensorboardTracker,
     "wandb": WandbTracker,
     "mlflow": MlflowTracker,
@@ -37,7 +37,7 @@ class TrackerObserver:
     standard error, because standard output holds the answer of the command.
     """
 
-    def __init__(self, name: str, tracker: Tracker, say: Callable[[str], None]) -> None:
+    def __init__(self, name: str, tracker: RunTracker, say: Callable[[str], None]) -> None:
         self.name, self.failed = name, False
         self._tracker, self._say = tracker, say
         self._open: dict[str, tuple[RunLog, int]] = {}  # by place: the run, and how many epochs it has
