@@ -68,6 +68,8 @@ def against_claim(
     def answer(word: str, reason: str, p: float | None = None) -> SweepVerdict:
         return SweepVerdict(against="claim", word=word, reason=reason, tries=claimed, n=len(runs), p=p)
 
+    if search.epochs is not None or search.limit_train is not None:
+        return answer("none", "the runs were shortened by --epochs or --limit-train")
     if leak := selection_leak(search):
         return answer("none", f"{leak}; the best of {counted(tries, 'setting')} would be compared with it")
     metrics = [record.metrics[search.reported] for record in runs]
