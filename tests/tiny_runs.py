@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_jax.data.faces import Faces, concatenate
 from repro.runs.dataset import Dataset
+from repro.runs.observer import RunObserver
 from repro.runs.plan import RunPlan, make_plan
 from repro.runs.records import Overrides
 from repro.runs.run_context import RunContext
@@ -44,11 +45,18 @@ class TinyRuns:
         devices: Any = CPU,
         data: Dataset | None = None,
         with_network: bool = False,
+        observers: tuple[RunObserver, ...] = (),
         **settings: Any,
     ) -> RunOutcome:
         """What the user sees is added to `said`."""
         context = RunContext(
-            data or self.dataset, devices, self.results, fresh, with_network=with_network, say=self.said.append
+            data or self.dataset,
+            devices,
+            self.results,
+            fresh,
+            with_network=with_network,
+            say=self.said.append,
+            observers=observers,
         )
         return run(self.plan(**settings), context, report=report)
 

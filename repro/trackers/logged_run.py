@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 import msgspec
 
+from fer_jax.vocabulary.later_fields import counted
 from repro.runs.plan import RunPlan
 from repro.runs.records import Epoch, RunRecord
 
@@ -46,7 +47,7 @@ class RunTracker(Protocol):
 def planned(place: str, plan: RunPlan) -> LoggedRun:
     """A run that is being trained."""
     words = {"variant": plan.variant, "protocol": plan.protocol, "seed": plan.seed}
-    return _logged(place, plan.paper, words, plan.overrides.settings or (), msgspec.to_builtins(plan.spec.training))
+    return _logged(place, plan.paper, words, plan.overrides.settings or (), counted(plan.spec.training))
 
 
 def recorded(place: str, record: RunRecord) -> LoggedRun:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import redirect_stdout
 from pathlib import Path
@@ -70,7 +71,8 @@ class TrackerObserver:
         if self.failed:
             return
         try:
-            with redirect_stdout(sys.stderr):
+            with redirect_stdout(sys.stderr), warnings.catch_warnings():
+                warnings.simplefilter("ignore")  # of the tracker's packages: nothing that a user could change
                 send()
         except Exception as error:  # any: a copy is not worth a run
             self.failed = True
