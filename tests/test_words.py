@@ -25,8 +25,8 @@ HABITS = {
     r"\bwhere there is (?:one|none)\b": "if there is",
     r"\bis (?:had|taken for granted)\b": "use an active verb",
 }
-# An outcome of a check, the name in older records, and a figure of speech of statistics.
-MEANT = re.compile(r"\*?cannot\s+tell\b|^tell\*|\"the data set\"|stand-alone")
+# An outcome of a check, a method of Optuna, the name in older records, and a figure of speech of statistics.
+MEANT = re.compile(r"\*?cannot\s+tell\b|study\.tell\(|^tell\*|\"the data set\"|stand-alone")
 FOLDERS = ("fer_jax", "repro", "docs")
 SUFFIXES = {".py", ".md", ".cc", ".h", ".toml", ".html", ".js", ".css"}
 

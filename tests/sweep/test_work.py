@@ -153,7 +153,9 @@ def test_tpe_draws_where_earlier_trials_were_good(search, context):
         assert worked is not None
         worked.done(1 - abs(worked.values["training.optimizer.learning_rate"] - 0.2))
     rates = [one.values["training.optimizer.learning_rate"] for one in read_trials(folder)]
-    assert sum(abs(rate - 0.2) < 0.1 for rate in rates[20:]) >= 12, "of 20; 4 are expected at random"
+    assert sum(abs(rate - 0.2) < 0.1 for rate in rates[20:]) >= 9, (
+        "of 20; 4 are expected at random, 9 or more once in 100"
+    )
 
 
 def test_a_trial_below_the_median_is_pruned_and_its_record_says_so(search, context):
