@@ -60,7 +60,7 @@ def same(found, wanted):
 def events(path):
     """The scalars of an event file: TFRecords of a length, its checksum, an event and its checksum."""
     from tensorboardX.crc32c import crc32c  # pyright: ignore[reportMissingImports]
-    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportMissingImports]
+    from tensorboardX.proto.event_pb2 import Event  # pyright: ignore[reportMissingImports, reportAttributeAccessIssue]
 
     def masked(data):
         checksum = crc32c(data)
