@@ -96,11 +96,67 @@ def vgg19() -> tuple[int, int]:
     return kernels + 4 * normalised, kernels + 2 * normalised
 
 
+def khaireddin() -> tuple[int, int]:
+    """(all, trainable): eight convolutions with biases and batch norm, in pairs; 2 x 2 x 512 features; 29.9 million."""
+    filters = (1, 64, 64, 128, 128, 256, 256, 512, 512)
+    kernels = sum(conv(3, before, after) for before, after in pairwise(filters))
+    kernels += dense(2 * 2 * 512, 4096) + dense(4096, 4096) + dense(4096, 7)
+    normalised = sum(filters[1:])
+    return kernels + 4 * normalised, kernels + 2 * normalised
+
+
+def cifar_resnet18() -> tuple[int, int]:
+    """(all, trainable): one gray channel; four stages of two blocks; no biases but those of the last layer. PyTorch
+    counts 11,171,271 trainable parameters."""
+    kernels, normalised = 9 * 64, 64
+    for before, after in pairwise((64, 64, 128, 256, 512)):
+        kernels += 9 * before * after + 3 * 9 * after * after
+        normalised += 4 * after
+        if before != after:
+            kernels, normalised = kernels + before * after, normalised + after
+    kernels += dense(512, 7)
+    return kernels + 4 * normalised, kernels + 2 * normalised
+
+
+def resemotenet() -> tuple[int, int]:
+    """(all, trainable): three colour channels, convolutions with biases; the squeeze to a sixteenth without."""
+    kernels = sum(conv(3, before, after) for before, after in pairwise((3, 64, 128, 256))) + 2 * 256 * 16
+    normalised = 64 + 128 + 256
+    for before, after in pairwise((256, 512, 1024, 2048)):
+        kernels += conv(3, before, after) + conv(3, after, after) + conv(1, before, after)
+        normalised += 3 * after
+    kernels += sum(dense(before, after) for before, after in pairwise((2048, 1024, 512, 256, 7)))
+    return kernels + 4 * normalised, kernels + 2 * normalised
+
+
+def tflearn_resnet32() -> tuple[int, int]:
+    """(all, trainable): fifteen pre-activation blocks of 16, 32 and 64 filters with biases; bare shortcuts."""
+    filters = (16, *[16] * 5, *[32] * 5, *[64] * 5)
+    kernels = conv(3, 1, 16) + dense(64, 7)
+    kernels += sum(conv(3, before, after) + conv(3, after, after) for before, after in pairwise(filters))
+    normalised = sum(before + after for before, after in pairwise(filters)) + 64
+    return kernels + 4 * normalised, kernels + 2 * normalised
+
+
+def tang(first: int, second: int, kernel: int = 5) -> tuple[int, int]:
+    side = ((48 - kernel + 1) // 2 - kernel + 1) // 2
+    count = conv(kernel, 1, first) + conv(kernel, first, second)
+    count += dense(side * side * second, 3072) + dense(3072, 7)
+    return count, count
+
+
 COUNTS = {
     ("serengil2018", "default"): (SERENGIL, SERENGIL),
     ("atulapra2019", "default"): (ATULAPRA, ATULAPRA),
     ("arriaga2017", "default"): mini_xception(),
     ("wujie2018", "default"): vgg19(),
+    ("khaireddin2021", "default"): khaireddin(),
+    ("lethesec2021", "default"): cifar_resnet18(),
+    ("resemotenet2024", "default"): resemotenet(),
+    ("safreita2017", "default"): tflearn_resnet32(),
+    ("tang2013", "default"): tang(32, 64),
+    ("tang2013", "wide"): tang(64, 128),
+    ("tang2013", "small_kernels"): tang(32, 64, 3),
     ("chavan2020", "default"): (CHAVAN, CHAVAN),
     ("chavan2020", "fig4"): (CHAVAN_FIG4, CHAVAN_FIG4),
     ("chavan2020", "section4a"): (CHAVAN_SECTION4A, CHAVAN_SECTION4A),

@@ -28,15 +28,13 @@ from repro.evaluation.scores import SubsetScore, split_score
 from repro.evaluation.subsets import TRAINING, CopyPairs, evaluated_samples
 from repro.judge.groups import Group, PaperRuns, RecordedRun, collect
 from repro.judge.main_claim import headline
+from repro.judge.selected_epochs import SelectedEpoch, selected_epochs
 from repro.runs.record_files import RecordError
-from repro.runs.records import RunRecord, find_records
+from repro.runs.records import find_records
 from repro.specs.decode import LoadedSpec
-from repro.specs.protocols import BEST_EPOCH_ON_TEST, OFFICIAL, PLACEBO, REPORTED_SPLIT
+from repro.specs.protocols import OFFICIAL
 
 PRIVATE_TEST = USAGES[2]
-VALIDATION = "validation"
-# Protocols whose `validation` is PublicTest and whose `test` is PrivateTest.
-SELECTABLE = (OFFICIAL, PLACEBO, BEST_EPOCH_ON_TEST)
 
 
 @dataclass(frozen=True)
@@ -59,32 +57,6 @@ class LeaderboardRow:
     @property
     def clean_accuracy(self) -> float | None:
         return fmean(one.accuracy for one in self.clean) if self.clean else None
-
-
-@dataclass(frozen=True)
-class EpochChoice:
-    """PrivateTest's accuracy of one run: at its last epoch, at the best one on PublicTest (the first of equals), and at
-    the best one on PrivateTest itself."""
-
-    last: float
-    best_on_public: float
-    best_on_private: float
-
-    @property
-    def gain(self) -> float:
-        """What selecting on PrivateTest adds to an honest selection."""
-        return self.best_on_private - self.best_on_public
-
-
-@dataclass(frozen=True)
-class SelectedEpoch:
-    """Three epochs of the same runs. protocol: of the runs. outdated: the spec or the protocol has changed since, which
-    does not matter to what one run shows of its epochs. runs: one per seed."""
-
-    paper: str
-    protocol: str
-    outdated: bool
-    runs: tuple[EpochChoice, ...]
 
 
 @dataclass(frozen=True)
@@ -134,7 +106,7 @@ def leaderboard(
         rows.append(row)
     rows.sort(key=lambda row: (row.clean_accuracy is None, -(row.clean_accuracy or 0), row.id))
     named = {entry.paper for entry in entries.values()}
-    selections = [one for id in sorted(named & papers.keys()) for one in _selections(papers[id])]
+    selections = [one for id in sorted(named & papers.keys()) for one in selected_epochs(papers[id])]
     return Leaderboard(tuple(rows), tuple(selections)), mistakes
 
 
@@ -232,20 +204,3 @@ def _full(paper: PaperRuns) -> Iterable[Group]:
     """Groups of full runs on FER-2013."""
     done = (group for group in paper.groups if all(record.status == "done" for record in group.records))
     return (group for group in done if group.is_fer2013)
-
-
-def _selections(paper: PaperRuns) -> Iterable[SelectedEpoch]:
-    """Of groups whose runs evaluated both test splits after every epoch."""
-    for group in _full(paper):
-        measured = [found for record in group.records if (found := _epochs(record)) is not None]
-        if group.key.protocol in SELECTABLE and measured and len(measured) == len(group.runs):
-            yield SelectedEpoch(paper.id, group.key.protocol, group.key.outdated, tuple(measured))
-
-
-def _epochs(record: RunRecord) -> EpochChoice | None:
-    entries = [entry.splits for entry in record.history]
-    if not entries or not all({VALIDATION, REPORTED_SPLIT} <= splits.keys() for splits in entries):
-        return None
-    test = [splits[REPORTED_SPLIT].accuracy for splits in entries]
-    validation = [splits[VALIDATION].accuracy for splits in entries]
-    return EpochChoice(test[-1], test[validation.index(max(validation))], max(test))

@@ -5,15 +5,15 @@ from __future__ import annotations
 import difflib
 import json
 from pathlib import Path
-from statistics import stdev
 
 from fer_jax.machine.atomic_write import write_atomically
 from repro.evaluation.claim import percent
 from repro.evaluation.entries import FOLDER
-from repro.evaluation.leaderboard import PRIVATE_TEST, Leaderboard, LeaderboardRow, SelectedEpoch
+from repro.evaluation.leaderboard import Leaderboard, LeaderboardRow
 from repro.evaluation.record_folder import PAGE_NAME, page_text
 from repro.evaluation.records import FOLDER as EVALUATIONS
 from repro.evaluation.records import evaluation_folder, read_evaluation
+from repro.judge.selected_epochs import SelectedEpoch, selection_blocks
 from repro.text import units
 from repro.text.document import (
     Block,
@@ -120,26 +120,7 @@ def _size(count: int) -> str:
 def _selection(selections: tuple[SelectedEpoch, ...]) -> list[Block]:
     if not selections:
         return [Paragraph("No run of these papers evaluated both test splits after every epoch.")]
-    heads = ("Last epoch", "Best on PublicTest", "Best on PrivateTest", "Gain by selecting on PrivateTest")
-    rows: list[list[Cell | Inline]] = []
-    for one in selections:
-        choices = [[getattr(run, name) for run in one.runs] for name in ("last", "best_on_public", "best_on_private")]
-        protocol = f"{one.protocol} (earlier settings)" if one.outdated else one.protocol
-        rows.append([one.paper, protocol, *map(_accuracy, choices), _gain([run.gain for run in one.runs])])
-    words = (
-        f"The same runs at three epochs: accuracy on {PRIVATE_TEST}. An epoch that is selected on {PRIVATE_TEST} "
-        "makes the accuracy there too high; the gain compares each run with itself. Runs under `suspect-` protocols "
-        "train on the clean samples and evaluate clean ones."
-    )
-    columns = [Column("Paper"), Column("Protocol"), *(Column(head, "right") for head in heads)]
-    return [Paragraph(say(words)), table(columns, rows)]
-
-
-def _gain(gains: list[float]) -> Cell:
-    """Points; of several seeds the mean and the standard deviation of the differences within each run."""
-    mean = sum(gains) / len(gains)
-    spread = f" ± {units.number(100 * stdev(gains), 1)}" if len(gains) > 1 else ""
-    return Cell(f"{units.signed(100 * mean, 1)}{spread} points", mean)
+    return selection_blocks(selections)
 
 
 def _sources(found: Leaderboard) -> list[Block]:

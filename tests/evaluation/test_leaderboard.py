@@ -17,17 +17,15 @@ from repro.evaluation import leaderboard as board
 from repro.evaluation.entries import read_entries, read_entry
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.evaluate import EvaluationRequest, evaluate_dataset
-from repro.evaluation.leaderboard import EpochChoice, Leaderboard, SelectedEpoch, leaderboard
+from repro.evaluation.leaderboard import SelectedEpoch, leaderboard
 from repro.evaluation.leaderboard_page import (
     check_leaderboard,
-    leaderboard_document,
     leaderboard_files,
     write_leaderboard,
 )
 from repro.evaluation.record_folder import write_folder
 from repro.evaluation.records import EVALUATION_NAME, evaluation_folder, read_evaluation, write_digested
 from repro.specs.catalog import all_papers
-from repro.text.markdown import markdown
 
 ROOT = Path(__file__).resolve().parents[2]
 FACES = three_splits()
@@ -170,34 +168,6 @@ def test_the_command_exits_with_1_if_the_page_is_stale(two, known):
     assert CliRunner().invoke(command, [*words, "--check"]).exit_code == 0
     (results / "LEADERBOARD.csv").write_text("")
     assert CliRunner().invoke(command, [*words, "--check"]).exit_code == 1
-
-
-def test_the_gain_of_selecting_on_the_test_samples_is_of_one_run():
-    epochs = [(0.50, 0.40), (0.60, 0.45), (0.60, 0.48), (0.55, 0.52)]  # PublicTest, PrivateTest
-    from types import SimpleNamespace as Made
-
-    def splits(public, private):
-        return {"validation": Made(accuracy=public), "test": Made(accuracy=private)}
-
-    record = Made(history=[Made(splits=splits(*one)) for one in epochs])
-    assert board._epochs(record) == EpochChoice(0.52, 0.45, 0.52)  # pyright: ignore[reportArgumentType]
-    assert board._epochs(Made(history=[Made(splits={"test": None})])) is None  # pyright: ignore[reportArgumentType]
-
-
-@pytest.mark.parametrize(
-    ("runs", "cells"),
-    [
-        ([EpochChoice(0.52, 0.45, 0.52)], ["52.0 %", "45.0 %", "52.0 %", "+7.0 points"]),
-        (
-            [EpochChoice(0.50, 0.45, 0.52), EpochChoice(0.52, 0.47, 0.52)],
-            # Sample deviation of 50 and 52 is 1.4, and of the gains 7 and 5 too.
-            ["51.0 ± 1.4 % (n = 2)", "46.0 ± 1.4 % (n = 2)", "52.0 ± 0.0 % (n = 2)", "+6.0 ± 1.4 points"],
-        ),
-    ],
-)
-def test_the_three_epochs_of_several_seeds_are_a_mean_and_a_deviation(runs, cells):
-    page = leaderboard_document(Leaderboard((), (SelectedEpoch("one", "official", False, tuple(runs)),)))
-    assert f"| one | official | {' | '.join(cells)} |" in markdown(page)
 
 
 def test_every_committed_entry_is_of_a_paper_or_of_a_record_that_is_there():

