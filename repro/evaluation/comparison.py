@@ -84,9 +84,9 @@ def read_contestant(words: str, results: Path, split: str) -> Contestant:
     if split != USAGES[2]:
         raise EvaluationError(f"{words}: runs are compared on {USAGES[2]} alone")
     records = [(path.parent, read_record(path)) for path in runs]
-    done = [(place, record) for place, record in records if record.status != "failed"]
+    done = [(place, record) for place, record in records if record.has_result]
     if not done:
-        raise EvaluationError(f"{words}: all of its runs failed")
+        raise EvaluationError(f"{words}: all of its runs failed or were pruned")
     record = done[0][1]
     name = f"{record.paper} {record.variant}, {record.protocol}"
     answers: dict[int | None, Answers] = {one.seed: run_answers(place, one) for place, one in done}

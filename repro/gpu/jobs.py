@@ -135,7 +135,7 @@ def records_of(plans: Sequence[RunPlan], settings: CallSettings) -> list[dict[st
 
 
 def _recorded(plan: RunPlan, settings: CallSettings) -> dict[str, Any] | None:
-    """The record of exactly this run in the default precision of the device, if it did not fail."""
+    """The record of exactly this run in the default precision of the device, if it went as far as it was asked to."""
     place = settings.results / "runs" / plan.paper / plan.variant / settings.device / plan.protocol
     for path in sorted(place.glob(f"*/seed-{plan.seed}/{RECORD_NAME}")):
         try:
@@ -146,6 +146,6 @@ def _recorded(plan: RunPlan, settings: CallSettings) -> dict[str, Any] | None:
         found = {"epochs": None, "limit_train": None, **record.get("overrides", {})}
         same = record.get("spec_sha256") == plan.sha256 and record.get("training_version") == TRAINING_VERSION
         precise = not path.parent.parent.name.endswith(("-float32", "-bfloat16"))
-        if same and precise and found == wanted and record["status"] != "failed":
+        if same and precise and found == wanted and record["status"] in ("done", "partial"):
             return record
     return None

@@ -29,6 +29,7 @@ TrialState = Literal["running", "done", "pruned", "failed"]
 JOURNAL = "journal.log"
 STUDY = "sweep"
 STARTUP_TRIALS = 5  # that end before any is pruned; Optuna's default
+FIRST_PRUNED = 2  # the first epoch after which a trial may be pruned: one epoch alone shows little
 _STATES: dict[str, TrialState] = {"COMPLETE": "done", "PRUNED": "pruned", "FAIL": "failed"}
 
 
@@ -203,7 +204,7 @@ def _study(optuna: Any, folder: Path, sampler: Any) -> Any:
         storage=_storage(optuna, folder),
         direction="maximize",
         sampler=sampler,
-        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=1),
+        pruner=optuna.pruners.MedianPruner(n_startup_trials=STARTUP_TRIALS, n_warmup_steps=FIRST_PRUNED),
         load_if_exists=True,
     )
 

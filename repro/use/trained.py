@@ -117,7 +117,7 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
         return usable[0]
     text = f" of {paper}" if paper else ""
     remedy = f"repro run {paper or 'teta2022'}"
-    if known := [(path, record) for path, record in found if paper in (None, record.paper) and record.metrics]:
+    if known := [(path, record) for path, record in found if paper in (None, record.paper) and record.has_result]:
         text += "; the records that are there came without their networks"
         # Of equals the first seed: the command also trains those before it.
         _, cheapest = max(known, key=lambda one: (_rank(one)[:-1], -one[1].seed))
@@ -133,7 +133,7 @@ def trained_runs(results: Path) -> list[tuple[Path, RunRecord]]:
 
 
 def _with_networks(found: list[tuple[Path, RunRecord]]) -> list[tuple[Path, RunRecord]]:
-    here = [(folder, record) for folder, record in found if record.metrics and network_folder(folder, record)]
+    here = [(folder, record) for folder, record in found if record.has_result and network_folder(folder, record)]
     return sorted(here, key=_rank, reverse=True)
 
 

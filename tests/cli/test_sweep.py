@@ -66,6 +66,37 @@ def test_without_optuna_the_extra_is_named(folder, monkeypatch):
     assert done.exit_code == 2 and 'pip install "fer-repro[sweep]"' in done.stderr
 
 
+def test_a_sweep_says_what_it_will_do_and_what_it_found_and_logs_its_runs(
+    tmp_path, tiny_paper, tiny_faces, monkeypatch
+):
+    pytest.importorskip("optuna")
+    pytest.importorskip("tensorboardX")
+    fill_folder(tmp_path, tiny_paper, tiny_faces, epochs=2)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, words("--set", f"{RATE}=0.05,0.0001", "--log", "tensorboard", "--json"))
+    assert done.exit_code == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "The accuracy on validation (PublicTest) chooses; test (PrivateTest) is reported" in said
+    assert "2 of 2 trials to do; no run of this network was made here yet" in said and "[2/2] tiny" in said
+    found = json.loads(done.stdout)
+    assert (found["settings_tried"], found["selected_on"], found["leakage"]) == (2, "validation", "")
+    assert [one["against"] for one in found["verdicts"]] == ["own setting"], "the paper has no claim"
+    events = list((tmp_path / "results" / "tensorboard").rglob("events.*"))
+    assert {path.parent.relative_to(tmp_path / "results" / "tensorboard").as_posix() for path in events} == {
+        run for one in found["trials"] for run in one["runs"]
+    }
+    again = CliRunner().invoke(main, words("--set", f"{RATE}=0.05,0.0001"))
+    shown = " ".join(again.output.split())
+    assert again.exit_code == 0 and "0 of 2 trials to do" in shown and "the best of 2 settings tried" in shown
+
+
+def test_a_tracker_that_is_not_installed_is_an_error_before_anything_is_trained(folder, monkeypatch):
+    monkeypatch.setattr("importlib.util.find_spec", lambda package: None)
+    done = CliRunner().invoke(main, ["run", *words()[1:], "--log", "mlflow"])
+    assert done.exit_code == 2 and 'pip install "fer-repro[mlflow]"' in done.stderr
+    assert not (folder / "results").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("on", [(), ("--on", "local", "--workers", "2")], ids=["two commands", "--on local"])
 def test_two_processes_share_the_trials_and_one_that_is_killed_loses_nothing(folder, on):

@@ -7,6 +7,7 @@ from report_records import cells, data, headline, make_record, make_spec, metric
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.judge.groups import settings_now
+from repro.runs.records import Overrides
 
 
 def section(text: str, start: str, end: str) -> str:
@@ -52,3 +53,12 @@ def test_a_record_taken_over_from_another_protocol_says_so():
     text = report_text([spec], placed(make_record(spec, same_run_as="official")))
     (row,) = cells(section(text, "## Runs", "## "), holding="seed-0")
     assert row[2] == "done, the same run as official"
+
+
+def test_a_pruned_trial_is_a_row_and_no_measurement():
+    spec = make_spec(claims=(headline(),))
+    short = Overrides(settings=("training.batch_size=8",))
+    pruned = make_record(spec, accuracy=0.123, status="pruned", error="pruned: below the median", overrides=short)
+    text = report_text([spec], placed(make_record(spec, accuracy=0.6), pruned))
+    row = cells(section(text, "## Runs", "## "), holding="pruned")
+    assert len(row) == 1 and "12.3 %" not in section(text, "## The papers", "## Runs")
