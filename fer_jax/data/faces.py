@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
@@ -58,7 +59,7 @@ class Faces:
             array = getattr(self, name)
             if array.dtype != dtype or len(array) != n:
                 raise ValueError(
-                    f"Faces.{name}: expected {n} rows of {np.dtype(dtype)}, got {array.shape} {array.dtype}"
+                    f"Faces.{name}: expected {counted(n, 'row')} of {np.dtype(dtype)}, got {array.shape} {array.dtype}"
                 )
         if self.images.ndim != 3:
             raise ValueError(f"Faces.images: expected shape (N, H, W), got {self.images.shape}")

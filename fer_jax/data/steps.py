@@ -17,6 +17,7 @@ from fer_jax.data import images
 from fer_jax.data.faces import Faces, concatenate
 from fer_jax.data.resizing import resize
 from fer_jax.vocabulary.augmentations import InputPipeline, Standardise
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import (
@@ -181,7 +182,9 @@ def _apply(index: int, step: Step, splits: dict[str, Faces], draw: Draw, picture
         case SplitLast(count=count):
             faces = splits.pop(step.from_split)
             if count >= len(faces):
-                raise StepError(index, f"cannot cut {count} samples off '{step.from_split}': it has {len(faces)}")
+                raise StepError(
+                    index, f"cannot cut {counted(count, 'sample')} off '{step.from_split}': it has {len(faces)}"
+                )
             splits[step.into], splits[step.rest] = (
                 faces.take(np.arange(len(faces) - count, len(faces))),
                 faces.take(np.arange(len(faces) - count)),

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.settings import Training
 
@@ -45,13 +46,13 @@ def stretches(training: Training, rows: int) -> list[Stretch]:
     each = steps_per_epoch(training, rows)
     if each == 0:
         raise TooFewSamples(
-            f"{rows} training samples are fewer than one batch of {training.batch_size}, which is dropped"
+            f"{counted(rows, 'training sample')} are fewer than one batch of {training.batch_size}, which is dropped"
         )
     if training.epochs is not None:
         return [Stretch(e + 1, e * each, each) for e in range(training.epochs)]
     assert training.steps is not None and training.evaluate_every_steps is not None
     if training.order == "offset_modulo" and rows <= training.batch_size:
-        raise TooFewSamples(f"{rows} training samples are not more than one batch of {training.batch_size}")
+        raise TooFewSamples(f"{counted(rows, 'training sample')} are not more than one batch of {training.batch_size}")
     cuts = [0, *range(1, training.steps + 1, training.evaluate_every_steps)]
     if cuts[-1] != training.steps:
         cuts.append(training.steps)

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.optimizers import Fraction, NonNegative, PositiveFloat
 
 PositiveInt = Annotated[int, msgspec.Meta(ge=1, le=1_000_000)]
@@ -89,7 +90,9 @@ class Piecewise(ScheduleStruct, frozen=True, kw_only=True, tag="piecewise"):
 
     def __post_init__(self) -> None:
         if len(self.at) != len(self.factors):
-            raise ValueError(f"`at` has {len(self.at)} entries and `factors` {len(self.factors)}; give one for each")
+            raise ValueError(
+                f"`at` has {counted(len(self.at), 'entry')} and `factors` {len(self.factors)}; give one for each"
+            )
         if list(self.at) != sorted(set(self.at)):
             raise ValueError("`at` must rise")
         super().__post_init__()

@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.layer_struct import (
     GLOROT,
     ZEROS,
@@ -93,7 +94,7 @@ class GroupNorm(LayerStruct, frozen=True, kw_only=True, tag="group_norm"):
 
     def output_shape(self, shape: Shape) -> Shape:
         if shape[-1] % self.groups:
-            raise ShapeError(f"{shape[-1]} channels do not fall into {self.groups} equal groups")
+            raise ShapeError(f"{counted(shape[-1], 'channel')} do not fall into {self.groups} equal groups")
         return shape
 
     def parameter_count(self, shape: Shape) -> tuple[int, int]:
@@ -186,7 +187,7 @@ class PadChannels(LayerStruct, frozen=True, kw_only=True, tag="pad_channels"):
     def output_shape(self, shape: Shape) -> Shape:
         height, width, channels = needs_map(shape)
         if channels > self.channels:
-            raise ShapeError(f"pads up to {self.channels} channels, but its map has {channels}")
+            raise ShapeError(f"pads up to {counted(self.channels, 'channel')}, but its map has {channels}")
         return height, width, self.channels
 
     def pads(self, channels: int) -> tuple[int, int]:

@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.duplicates.search import THRESHOLD, duplicates_of, find_duplicates, picture_groups
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.fer2013 import USAGES
 from repro.api.shown import Shown
@@ -73,7 +74,7 @@ class SplitAudit(Shown):
         ]
         found = (
             f"{len(self.leaked):,} of {self.n_test:,} test images ({units.percentage(self.share, None)}) are also "
-            f"among the {self.n_train:,} training images."
+            f"among the {counted(self.n_train, 'training image')}."
         )
         columns = (Column("Test images in training"), Column("Images", "right"), Column("Share", "right"))
         return (Paragraph(found), table(columns, rows))

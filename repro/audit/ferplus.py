@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data.faces import DataError, Faces
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 
 # The columns of fer2013new.csv after Usage and Image name.
@@ -46,7 +47,7 @@ def read_votes(path: Path, faces: Faces) -> np.ndarray:
         what = f"has no column {missing[0]!r}" if missing else "has no rows"
         raise DataError(f"{path}: {what}, so these are not the votes of FER+; {_REMEDY}")
     if len(rows) != len(faces):
-        raise DataError(f"{path}: {len(rows):,} rows of votes for {len(faces):,} faces; {_REMEDY}")
+        raise DataError(f"{path}: {counted(len(rows), 'row')} of votes for {counted(len(faces), 'face')}; {_REMEDY}")
     for at, (row, usage) in enumerate(zip(rows, faces.usage.tolist(), strict=True)):
         if row["Usage"] != USAGES[usage]:
             raise DataError(f"{path}: line {at + 2}: Usage {row['Usage']!r}, the face is in {USAGES[usage]}; {_REMEDY}")

@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.layers import every_layer
 from fer_jax.vocabulary.network import Network
 from repro.bench.contender import Contender
@@ -87,7 +88,7 @@ class LearningCheck:
 
     def summary(self, name: str) -> str:
         """One line about one rival, with all values behind the verdict."""
-        parts = [f"{self.steps} updates, n = {len(self.seeds)} seeds"]
+        parts = [f"{counted(self.steps, 'update')}, n = {counted(len(self.seeds), 'seed')}"]
         for what, compared in (("held-out loss", self.held_out), ("training loss", self.training)):
             own, rival = compared.likeness[OWN], compared.likeness[name]
             parts.append(
@@ -157,7 +158,7 @@ def rows_apart(rows: int) -> tuple[np.ndarray, np.ndarray]:
     Raises ValueError for fewer than 16 rows.
     """
     if rows < 2 * HELD_OUT_SHARE:
-        raise ValueError(f"{rows} samples are too few to hold some out")
+        raise ValueError(f"{counted(rows, 'sample')} are too few to hold some out")
     apart = np.arange(0, rows, HELD_OUT_SHARE)
     batch = min(HELD_OUT_BATCH, len(apart))
     held_out = apart[: min(len(apart), MOST_HELD_OUT) // batch * batch].reshape(-1, batch)

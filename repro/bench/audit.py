@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from fer_jax.duplicates.search import almost_constant, find_duplicates
+from fer_jax.vocabulary.counted import counted
 from repro.bench.machine import peak_memory_bytes
 from repro.bench.records import AuditComparison, AuditWay, Timing
 from repro.bench.worker import Worker, thread_environment
@@ -103,7 +104,7 @@ def compare_audits(images: np.ndarray, *, rounds: int, threads: int, say: Callab
         for way, done in searches.items():
             with Worker(Searcher, (way, images), label=way, variables=thread_environment(threads, "cpu")) as worker:
                 done.append(worker.call("search"))
-            say(f"  round {number}/{rounds}: {way}: {done[-1].seconds:.2f} s, {len(done[-1].keys):,} pairs")
+            say(f"  round {number}/{rounds}: {way}: {done[-1].seconds:.2f} s, {counted(len(done[-1].keys), 'pair')}")
     ours = searches[OWN][0].keys
     own, *others = (_way(name, done, len(images), ours) for name, done in searches.items())
     return AuditComparison(own=own, others=tuple(others))

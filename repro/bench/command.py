@@ -16,6 +16,7 @@ import click
 
 from fer_jax.data.faces import DataError
 from fer_jax.machine.processor import host_cores
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.settings import Precision
 from fer_jax.vocabulary.step_kinds import StepError
 from repro.bench import growth
@@ -157,7 +158,8 @@ class _Place:
         load = load_average()
         if load > HIGH_LOAD_SHARE * device.host_cores:
             click.secho(
-                f"WARNING: the load average is {load:.2f} on {device.host_cores} cores: other work runs on this "
+                f"WARNING: the load average is {load:.2f} on {counted(device.host_cores, 'core')}: "
+                "other work runs on this "
                 "machine, and rounds that it disturbs will be marked.",
                 fg="yellow",
                 err=True,

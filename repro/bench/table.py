@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+from fer_jax.vocabulary.counted import counted
 from repro.bench.arithmetic import flops_per_s
 from repro.bench.growth_table import growth_tables
 from repro.bench.records import BenchRecord, Candidate, Duel, Way, bench_folder, find_bench
@@ -107,7 +108,9 @@ def machine_section(records: Records) -> Section:
             title = "Seeds at once" if record.what == "seeds" else "How cost grows"
             blocks.append(Section(title, tuple(growth_tables(record))))
     blocks.append(Section("Records", (record_table(records),)))
-    return Section(f"{device.kind.upper()}: {number_of}{device.name}, {device.host_cores} cores", tuple(blocks))
+    return Section(
+        f"{device.kind.upper()}: {number_of}{device.name}, {counted(device.host_cores, 'core')}", tuple(blocks)
+    )
 
 
 COMPARISON_COLUMNS = (
@@ -257,7 +260,9 @@ def import_blocks(record: BenchRecord) -> tuple[Block, ...]:
             met = "met" if way.seconds < targets().import_.cached_s else strong("missed")
             target = (f"under {targets().import_.cached_s:g} s, ", met)
         rows.append([*_way_cells(way, record, against), target])
-    words = f"{record.data.rows:,} samples, {imported.file_bytes / 2**20:,.1f} MiB, each time in a fresh process."
+    words = (
+        f"{counted(record.data.rows, 'sample')}, {imported.file_bytes / 2**20:,.1f} MiB, each time in a fresh process."
+    )
     return Paragraph((words, _synthetic(record))), table((*WAY_COLUMNS, Column("Target")), rows)
 
 
@@ -272,7 +277,8 @@ def audit_blocks(record: BenchRecord) -> tuple[Block, ...]:
         found = count(way.pairs), Cell(f"{way.pairs_of_ours:,} ({share:.0%})", way.pairs_of_ours)
         rows.append([*_way_cells(way, record, audited.own), *found])
     words = (
-        f"{record.data.rows:,} samples, nothing cached, each time in a fresh process, with what it compiles. Ours also "
+        f"{counted(record.data.rows, 'sample')}, nothing cached, each time in a fresh process, with "
+        "what it compiles. Ours also "
         "finds mirrored and shifted copies; the others do not look for them."
     )
     return Paragraph((words, _synthetic(record))), table(columns, rows)

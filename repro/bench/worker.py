@@ -17,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from repro.bench.machine import peak_memory_bytes
 
 STDERR_LINES = 20
@@ -214,4 +215,4 @@ class Worker:
     def _said(self) -> str:
         lines = self._stderr.read_text(errors="replace").splitlines() if self._stderr.exists() else []
         tail = [line for line in lines if line.strip()][-STDERR_LINES:]
-        return "\n".join([f"; the last {len(tail)} lines that it wrote:", *tail]) if tail else ""
+        return "\n".join([f"; the last {counted(len(tail), 'line')} that it wrote:", *tail]) if tail else ""

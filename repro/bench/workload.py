@@ -11,6 +11,7 @@ import numpy as np
 
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import UNLABELLED
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.network import Network
@@ -60,7 +61,7 @@ def make_workload(
     train = prepared.splits["train"]
     if len(train) < spec.training.batch_size:
         raise DataError(
-            f"{loaded.id}: the data leave {len(train)} training samples, fewer than one batch of "
+            f"{loaded.id}: the data leave {counted(len(train), 'training sample')}, fewer than one batch of "
             f"{spec.training.batch_size}; give more with --data"
         )
     loss = msgspec.structs.replace(spec.training.loss, l2_layers=())

@@ -8,6 +8,7 @@ from typing import Any
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import json_option, results_option
 from repro.cli.starting import sign_of_life
 from repro.specs.catalog import find_paper
@@ -139,7 +140,8 @@ def audit_data_command(source: str | None, ferplus: Path | None, out: Path, cand
         click.echo(terminal_blocks(data_section(found)))
     written = write_data_audit(out, found)
     click.echo(
-        f"wrote {written}, duplicates.csv ({len(pairs):,} pairs) and duplicates.png (the worst {shown})", err=True
+        f"wrote {written}, duplicates.csv ({counted(len(pairs), 'pair')}) and duplicates.png (the worst {shown})",
+        err=True,
     )
 
 

@@ -5,13 +5,30 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import json_option, results_option
 from repro.cli.starting import sign_of_life
 from repro.use.export.errors import ExportError
 
+ONLY_ONNX = "only ONNX is written: --onnx FILE, for ONNX Runtime on servers, phones and in browsers"
+# Forms that people ask for, as options and as endings of the file.
+OTHER_FORMS = (
+    "tflite",
+    "keras",
+    "h5",
+    "pt",
+    "pt2",
+    "torch",
+    "torchscript",
+    "coreml",
+    "mlmodel",
+    "savedmodel",
+    "tensorflow",
+)
 EXAMPLE = """\
 \b
 Example:
@@ -19,8 +36,22 @@ Example:
   repro export results/runs/teta2022/default/cpu/clean/fer2013-38d6c66a/seed-0 --onnx network.onnx --json"""
 
 
+def _no_other_form(ctx: click.Context, option: click.Parameter, given: str | None) -> None:
+    if given is not None and option.name:
+        raise ExportError(f"--{option.name}: {ONLY_ONNX}")
+
+
+def _other_forms(function: Any) -> Any:
+    """Hidden options that say what is written instead, before anything else is asked for."""
+    for form in OTHER_FORMS:
+        words = {"hidden": True, "is_eager": True, "expose_value": False, "callback": _no_other_form}
+        function = click.option(f"--{form}", help="Not written.", **words)(function)
+    return function
+
+
 @click.command("export", epilog=EXAMPLE)
 @click.argument("run")
+@_other_forms
 @click.option(
     "--onnx",
     "path",
@@ -40,6 +71,8 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     agree with how often they are right. It says in its metadata which run it is, how accurate,
     and what the seven outputs mean. Needs the extra `onnx`.
     """
+    if path.suffix[1:].lower() in OTHER_FORMS:
+        raise ExportError(f"{path}: only ONNX is written; name a file such as {path.with_suffix('.onnx')}")
     if importlib.util.find_spec("onnx") is None:
         raise ExportError("`repro export` needs onnx, which is not installed: pip install 'fer-repro[onnx]'")
 
@@ -61,4 +94,4 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(export_document(path, folder, model), indent=2, ensure_ascii=False))
     else:
-        click.echo(f"wrote {path}, {path.stat().st_size:,} bytes")
+        click.echo(f"wrote {path}, {counted(path.stat().st_size, 'byte')}")

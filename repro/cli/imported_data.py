@@ -9,6 +9,7 @@ from fer_jax.data import cache
 from fer_jax.data.formats import describe, summary
 from fer_jax.data.formats.download import download
 from fer_jax.machine.cache_folder import cache_folder
+from fer_jax.vocabulary.counted import counted
 from repro.text.terminal import printable_lines
 
 NO_DATA = (
@@ -46,7 +47,7 @@ def status_text() -> str:
         mark = "default" if entry.is_default else ""
         damage = f", {entry.damage}" if entry.damage else ""
         megabytes = entry.size_bytes / 1e6
-        size = f"{entry.rows:,} samples, {megabytes:.0f} MB"
+        size = f"{counted(entry.rows, 'sample')}, {megabytes:.0f} MB"
         lines.append(f"{entry.fingerprint[:12]}  {size}, {entry.form} from {entry.source}{damage}  {mark}")
     if not any(entry.is_default for entry in found):
         lines.append(NO_DATA)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import json_option, must_exist, print_json, results_option
 from repro.specs.catalog import all_papers
 
@@ -62,4 +63,4 @@ def leaderboard(entries: Path, results: Path, check: bool, as_json: bool) -> Non
         click.echo("error: the leaderboard does not match its entries and records; see the lines above", err=True)
         sys.exit(EXIT_STALE)
     if check:
-        click.echo(f"the leaderboard in {results} matches its {len(described)} entries and their records")
+        click.echo(f"the leaderboard in {results} matches its {counted(len(described), 'entry')} and their records")

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from repro.cli.options import example
 from repro.specs.catalog import ID, is_bundled
@@ -49,7 +50,7 @@ def new(id: str, source: str | None, out: Path | None) -> None:
     click.echo(f"wrote {path}")
     if model is not None:
         missing = [layer.source for layer in unsupported_layers(model)]
-        click.echo(f"{len(model.layers) - len(missing)} layers of {model.about}")
+        click.echo(f"{counted(len(model.layers) - len(missing), 'layer')} of {model.about}")
         for one in missing:
             click.echo(
                 printable_lines(f"not supported, see the comment in the file: {' '.join(one.split())}"), err=True

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 import click
 from click.core import ParameterSource
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.settings import PRECISIONS, Precision
 from repro.cli.options import device_option, json_option, results_option
 from repro.cli.run_selection import SeedChoice, Seeds, SettingChange, Shard, ShareOfRuns
@@ -211,7 +212,9 @@ def asked_plans(
         for s in (seeds.seeds if seed is None else (seed,))
     ][share.number - 1 :: share.of]
     if not plans:
-        raise click.UsageError(f"--shard {share.number}/{share.of}: there are fewer than {share.number} runs")
+        raise click.UsageError(
+            f"--shard {share.number}/{share.of}: there are fewer than {counted(share.number, 'run')}"
+        )
     return plans
 
 

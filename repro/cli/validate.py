@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import EXIT_BAD_INPUT, example, results_option
 from repro.specs.catalog import find_paper, paper_files
 from repro.specs.decode import SpecError
@@ -34,8 +35,11 @@ def validate(papers: tuple[str, ...], results: Path) -> None:
                 click.echo(printable_lines(f"error: {line}"), err=True)
             continue
         spec = loaded.spec
-        parts = f"{len(spec.claims)} claims, {len(spec.curves)} curves, {len(spec.tables)} tables"
-        click.echo(f"{loaded.id}: valid; {parts}, {len(spec.variants)} variants besides the default")
+        parts = (
+            f"{counted(len(spec.claims), 'claim')}, {counted(len(spec.curves), 'curve')}, "
+            f"{counted(len(spec.tables), 'table')}"
+        )
+        click.echo(f"{loaded.id}: valid; {parts}, {counted(len(spec.variants), 'variant')} besides the default")
         if not loaded.is_complete:
             click.echo("\n".join(stage_lines(spec)))
     if wrong:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from fer_jax.vocabulary.counted import counted
 from repro.decide.course import Course
 from repro.decide.duration import duration_text
 from repro.specs.bounds import printable
@@ -21,17 +22,17 @@ def asked_text(course: Course) -> str:
     assert first is not None
     per_seed = f"{duration_text(course.seconds_per_seed)} a seed ({course.estimate.source})"
     if len(course.existing) == most:
-        per_seed = f"all {most} seeds exist"
+        per_seed = f"all {counted(most, 'seed')} exist"
     return (
         f"{question.name}: does it give {reported(question.claim)} (claim {question.claim.id})? "
-        f"{len(course.existing)} of {most} seeds exist; {per_seed}. At best {_price(course, first)}, "
+        f"{len(course.existing)} of {counted(most, 'seed')} exist; {per_seed}. At best {_price(course, first)}, "
         f"at worst {_price(course, most)}."
     )
 
 
 def _price(course: Course, n: int) -> str:
     seconds = course.seconds_to(n)
-    return f"{n} seeds, {duration_text(seconds)}" if seconds else f"{n} seeds, at once"
+    return f"{counted(n, 'seed')}, {duration_text(seconds)}" if seconds else f"{counted(n, 'seed')}, at once"
 
 
 def total_text(courses: Sequence[Course], budget_s: float | None) -> str:
@@ -53,7 +54,10 @@ def look_text(course: Course) -> str:
     """The text after a look that does not end the question."""
     look, n = course.look, course.target
     assert look is not None and n is not None
-    return f"{course.question.name}: open after {look.n} seeds: {look.reason} Next look: {_price(course, n)} more."
+    return (
+        f"{course.question.name}: open after {counted(look.n, 'seed')}: {look.reason} Next look: "
+        f"{_price(course, n)} more."
+    )
 
 
 def answer_text(course: Course) -> str:
@@ -64,7 +68,7 @@ def answer_text(course: Course) -> str:
         first = next(iter(course.failed.values()))
         count = f"{len(course.failed)} of {len(course.failed) + len(course.records)} seeds failed"
         return f"{name}: FAILED: {count}; seed {first.seed}: {printable(first.error)}"
-    seen = f"after {look.n} seeds{failed}: {look.reason}" if look else f"before the first look{failed}."
+    seen = f"after {counted(look.n, 'seed')}{failed}: {look.reason}" if look else f"before the first look{failed}."
     if look and look.decided:
         return f"{name}: {look.outcome.upper()} {seen}"
     if course.stopped_by == "last look":
@@ -76,7 +80,7 @@ def answer_text(course: Course) -> str:
     more = sum(seed not in course.existing for seed in course.seeds_to(n))
     missing = f"{more} more seed{'s' if more > 1 else ''}"
     return (
-        f"{name}: OPEN {seen} The next look ({n} seeds) does not fit in the budget: {missing}, "
+        f"{name}: OPEN {seen} The next look ({counted(n, 'seed')}) does not fit in the budget: {missing}, "
         f"about {duration_text(course.seconds_to(n))}: {next_command(course)}"
     )
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
 from repro.judge.judged_quantities import has_verdict
@@ -145,13 +146,13 @@ def _argument(paper: PaperRuns) -> str:
 
 def _need(plan: SeedPlan) -> str:
     if plan.decided:
-        return f"Enough: {plan.n_now} seeds"
+        return f"Enough: {counted(plan.n_now, 'seed')}"
     if plan.n_needed is None:
         return "No number of seeds is enough"
     missing = max(0, plan.n_needed - plan.n_now)
     hours = "" if plan.hours_needed is None else f", about {plan.hours_needed:.1f} h"
     expected = f"; then expected: {plan.expected}" if plan.expected else ""
-    return f"Needed: {plan.n_needed:,} seeds, {missing:,} more{hours}{expected}"
+    return f"Needed: {counted(plan.n_needed, 'seed')}, {missing:,} more{hours}{expected}"
 
 
 def _commands(paper: str, plans: Sequence[SeedPlan]) -> list[str]:

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.draft.drafted import DraftedLayer, DraftedModel
 from repro.specs.spec_checks import IMAGE_SIZE
@@ -149,7 +150,7 @@ def _network(model: DraftedModel) -> Iterator[str]:
     yield f"# Read from {_one_line(model.about)}. Compare each layer with the paper, and quote it where it says so.\n"
     remarks = list(model.remarks)
     if model.channels not in (None, 1):
-        remarks.append(f"the model takes {model.channels} channels; the suite's images have one")
+        remarks.append(f"the model takes {counted(model.channels, 'channel')}; the suite's images have one")
     yield from (f"# NOTE: {_one_line(remark)}.\n" for remark in remarks)
     for layer in model.layers:
         yield "\n"

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import NAMED_ORDERS, accuracy_in, best_order, checked_order, order_words
@@ -73,7 +74,7 @@ def from_model(
     speed = 0.0
     for name in splits:
         rows = np.flatnonzero(faces.usage == USAGES.index(name))
-        say(f"predicting {len(rows):,} samples of {name}")
+        say(f"predicting {counted(len(rows), 'sample')} of {name}")
         found = predict(opened, faces.images[rows], settings.preprocessing, settings.dtype, where, batch)
         check_count(found.outputs.shape[1], where)
         outputs[name] = found.outputs
@@ -152,9 +153,12 @@ def _odd(
     if len(labels) != count:
         if source == "assumed":
             raise EvaluationError(
-                f"{where}: {count} outputs; name their order by --labels: {', '.join(NAMED_ORDERS)}, or their names"
+                f"{where}: {counted(count, 'output')}; name their order by --labels: "
+                f"{', '.join(NAMED_ORDERS)}, or their names"
             )
-        raise EvaluationError(f"{where}: {count} outputs, but {len(labels)} labels: {', '.join(labels)}")
+        raise EvaluationError(
+            f"{where}: {counted(count, 'output')}, but {counted(len(labels), 'label')}: {', '.join(labels)}"
+        )
     name = TRAINING if TRAINING in outputs else split
     label = faces.labels[faces.usage == USAGES.index(name)]
     known = label != UNLABELLED

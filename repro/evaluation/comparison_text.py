@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.claim import percent
 from repro.evaluation.comparison import NetworkComparison, SubsetDifference
 from repro.evaluation.text import SUBSETS
@@ -95,7 +96,7 @@ def _paired(found: NetworkComparison) -> Iterator[Block]:
         )
     heads = ("Seed", "Both right", "A alone", "B alone", "Neither", "p")
     yield table([Column(head, "right") for head in heads], rows)
-    corrected = f", corrected for {len(found.pairs)} tests (Holm)" if len(found.pairs) > 1 else ""
+    corrected = f", corrected for {counted(len(found.pairs), 'test')} (Holm)" if len(found.pairs) > 1 else ""
     yield Paragraph(
         f"p is that both are right equally often, given these two networks{corrected}; below {LEVEL:g} they differ."
     )

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.records import NAME
 from repro.specs.bounds import exceeded
@@ -74,7 +75,7 @@ def read_entry(path: Path) -> LeaderboardEntry:
     try:
         content = path.read_bytes()
         if len(content) > LARGEST:
-            raise ValueError(f"{len(content):,} bytes; an entry has at most {LARGEST:,}")
+            raise ValueError(f"{counted(len(content), 'byte')}; an entry has at most {LARGEST:,}")
         document = msgspec.toml.decode(content)
         if mistake := exceeded(document):
             raise ValueError(mistake)

@@ -16,6 +16,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.digests import file_sha256
 from fer_jax.machine.processor import host_cores, processor_name
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import UNLABELLED, USAGES
 from repro.evaluation.answers import AnsweredSplits, from_model, from_predictions
 from repro.evaluation.errors import EvaluationError
@@ -181,7 +182,9 @@ def _labelled(faces: Faces, split: str, found: AnsweredSplits) -> Answers:
     part = found.splits[split]
     label = faces.labels[part.sample]
     if (label == UNLABELLED).any():
-        raise EvaluationError(f"{int((label == UNLABELLED).sum()):,} samples of {split} have no label in this dataset")
+        raise EvaluationError(
+            f"{split} has {counted(int((label == UNLABELLED).sum()), 'sample')} without a label in this dataset"
+        )
     return Answers(part.sample, label.astype(np.int64), part.predicted, part.probability)
 
 

@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 from fer_jax.machine.atomic_write import write_atomically
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.claim import percent
 from repro.evaluation.entries import FOLDER
 from repro.evaluation.leaderboard import Leaderboard, LeaderboardRow
@@ -184,5 +185,6 @@ def _text(path: Path) -> str:
 def _too_large(folder: Path) -> list[str]:
     found = [path for path in sorted(folder.iterdir()) if path.stat().st_size > MOST_PREDICTIONS]
     return [
-        f"{path.parent.name}/{path.name}: {path.stat().st_size:,} bytes; at most {MOST_PREDICTIONS:,}" for path in found
+        f"{path.parent.name}/{path.name}: {counted(path.stat().st_size, 'byte')}; at most {MOST_PREDICTIONS:,}"
+        for path in found
     ]

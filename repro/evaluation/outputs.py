@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import in_order_of_emotions
@@ -25,7 +26,8 @@ def checked_outputs(outputs: np.ndarray, samples: int, where: str) -> np.ndarray
         outputs = outputs.reshape(len(outputs), -1) if outputs.size else outputs
     if outputs.ndim != 2 or len(outputs) != samples:
         raise EvaluationError(
-            f"{where}: outputs of shape {outputs.shape} for {samples:,} faces; one line of {len(EMOTIONS)} per face is "
+            f"{where}: outputs of shape {outputs.shape} for {counted(samples, 'face')}; one line of "
+            f"{len(EMOTIONS)} per face is "
             "needed"
         )
     outputs = outputs.astype(np.float64)
@@ -42,7 +44,8 @@ def check_count(outputs: int, where: str) -> None:
     """Raises EvaluationError unless there is one output per emotion, or one more (see `label_order.LEFT_OUT`)."""
     if outputs not in (len(EMOTIONS), len(EMOTIONS) + 1):
         raise EvaluationError(
-            f"{where}: {outputs} outputs, but FER-2013 has {len(EMOTIONS)} emotions ({', '.join(EMOTIONS)}); it was "
+            f"{where}: {counted(outputs, 'output')}, but FER-2013 has {len(EMOTIONS)} emotions "
+            f"({', '.join(EMOTIONS)}); it was "
             "trained for something else"
         )
 

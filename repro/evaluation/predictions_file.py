@@ -18,6 +18,7 @@ import numpy as np
 from fer_jax.data.faces import Faces, pixel_hash
 from fer_jax.data.formats.names import emotion_label, unknown_emotion
 from fer_jax.data.formats.npz_file import load_arrays
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.errors import EvaluationError, words_of
 
@@ -65,7 +66,8 @@ def read_predictions_file(path: Path, faces: Faces, split: str) -> FilePredictio
     missing = np.setdiff1d(wanted, sample)
     if len(missing):
         raise EvaluationError(
-            f"{path}: {len(missing):,} of the {len(wanted):,} samples of {split} have no prediction, the first is row "
+            f"{path}: {len(missing):,} of the {counted(len(wanted), 'sample')} of {split} have no "
+            "prediction, the first is row "
             f"{missing[0]:,} of the dataset; {sizes(faces)}"
         )
     kinds = {
@@ -83,7 +85,7 @@ def read_predictions_file(path: Path, faces: Faces, split: str) -> FilePredictio
 def sizes(faces: Faces) -> str:
     """The numbers of samples of the splits, and of their usual combinations, in words."""
     counts = np.bincount(faces.usage, minlength=len(USAGES)).tolist()
-    single = [f"{name} has {count:,} samples" for name, count in zip(USAGES, counts, strict=True)]
+    single = [f"{name} has {counted(count, 'sample')}" for name, count in zip(USAGES, counts, strict=True)]
     return f"{', '.join(single)}, PublicTest and PrivateTest together {sum(counts[1:]):,}, all {sum(counts):,}"
 
 
@@ -110,7 +112,7 @@ def _in_order(path: Path, n: int, faces: Faces, split: str | None) -> np.ndarray
         rows = np.concatenate([np.flatnonzero(faces.usage == USAGES.index(name)) for name in names])
         if len(rows) == n:
             return rows if names != USAGES else np.arange(len(faces))
-    what = f"its array {split!r} has {n:,} predictions" if split else f"{n:,} predictions"
+    what = f"its array {split!r} has {counted(n, 'prediction')}" if split else counted(n, "prediction")
     raise EvaluationError(
         f"{path}: {what}, but {sizes(faces)}. Predictions of other samples need a column `row` (the number of the "
         "sample in fer2013.csv, from 0) or `hash`"
@@ -205,7 +207,9 @@ def _of_array(
     truth = next((_emotions(path, key, others[key]) for key in TRUTH if key in others), None)
     for key, column in (("row", row), ("label", truth)):
         if column is not None and len(column) != len(array):
-            raise EvaluationError(f"{path}: {len(column):,} numbers in {key} for {len(array):,} predictions")
+            raise EvaluationError(
+                f"{path}: {counted(len(column), 'number')} in {key} for {counted(len(array), 'prediction')}"
+            )
     if array.ndim == 2:
         return _Columns(array.astype(np.float64), None, labels, row, None, truth, split)
     return _Columns(None, _emotions(path, name, array), None, row, None, truth, split)
@@ -254,7 +258,7 @@ def _csv(path: Path) -> _Columns:
     body = lines[1:] if named else lines
     for number, line in enumerate(body, start=2 if named else 1):
         if len(line) != len(head):
-            raise EvaluationError(f"{path}: line {number} has {len(line)} cells, the first line {len(head)}")
+            raise EvaluationError(f"{path}: line {number} has {counted(len(line), 'cell')}, the first line {len(head)}")
     columns = {name: [line[place].strip() for line in body] for place, name in enumerate(head)} if named else {}
     return _named(path, head, columns) if named else _unnamed(path, body)
 

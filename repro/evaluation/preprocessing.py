@@ -9,6 +9,7 @@ from typing import Literal, get_args
 import msgspec
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.errors import EvaluationError
 
 Interpolation = Literal["nearest", "bilinear", "bicubic", "area", "lanczos"]
@@ -40,10 +41,12 @@ class Preprocessing(msgspec.Struct, frozen=True, kw_only=True):
         if not (1 <= self.height <= LARGEST_SIZE and 1 <= self.width <= LARGEST_SIZE):
             raise ValueError(f"a size of {self.height} x {self.width}; 1 to {LARGEST_SIZE} pixels are possible")
         if self.channels not in (1, 3):
-            raise ValueError(f"{self.channels} channels; 1 (gray) and 3 (gray, three times) are possible")
+            raise ValueError(f"{counted(self.channels, 'channel')}; 1 (gray) and 3 (gray, three times) are possible")
         for name in ("mean", "deviation"):
             if len(getattr(self, name)) not in (1, self.channels):
-                raise ValueError(f"{name}: {len(getattr(self, name))} numbers for {self.channels} channel(s)")
+                raise ValueError(
+                    f"{name}: {counted(len(getattr(self, name)), 'number')} for {self.channels} channel(s)"
+                )
         if not all(map(math.isfinite, (self.scale, *self.mean, *self.deviation))) or 0 in (self.scale, *self.deviation):
             raise ValueError("scale and deviation must be finite and not 0")
 
@@ -130,7 +133,7 @@ def from_shape(dims: Dims, usual: Layout, where: str) -> dict[str, object]:
                 side = math.isqrt(length // channels)
                 if side**2 * channels == length:
                     return {"layout": "flat", "height": side, "width": side, "channels": channels}
-            raise EvaluationError(f"{where}: takes {length} numbers per face, which are no square of pixels")
+            raise EvaluationError(f"{where}: takes {counted(length, 'number')} per face, which are no square of pixels")
         case (height, width):
             return _sized({"layout": "nhw", "channels": 1}, height, width)
         case (a, b, c):
@@ -138,7 +141,9 @@ def from_shape(dims: Dims, usual: Layout, where: str) -> dict[str, object]:
             layout = "nchw" if first and not last else "nhwc" if last and not first else usual
             channels, height, width = (a, b, c) if layout == "nchw" else (c, a, b)
             if channels not in (1, 3, None):
-                raise EvaluationError(f"{where}: takes {channels} channels; a gray face has 1, or 3 that are alike")
+                raise EvaluationError(
+                    f"{where}: takes {counted(channels, 'channel')}; a gray face has 1, or 3 that are alike"
+                )
             return _sized({"layout": layout, **({"channels": channels} if channels else {})}, height, width)
     raise EvaluationError(f"{where}: takes an input of shape {dims} per face, which is no image")
 

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 
 from fer_jax.machine.atomic_write import placed_whole
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.label_order import LEFT_OUT
 from repro.evaluation.outputs import OutputKind
@@ -264,4 +265,4 @@ def _of_split(score: SplitScore) -> Iterator[str]:
 
 def _of_subset(one: SubsetScore) -> Iterator[str]:
     if not (0 <= one.hits <= one.n and 0 <= one.images <= one.n and 0 <= one.low <= one.high <= 1):
-        yield f"{one.hits} of {one.n} samples, {one.images} images, {one.low:g} to {one.high:g}: cannot be"
+        yield f"{one.hits} of {one.n} samples, {counted(one.images, 'image')}, {one.low:g} to {one.high:g}: cannot be"

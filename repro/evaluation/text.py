@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.evaluation.claim import ClaimAnswer, answer_claim, percent
 from repro.evaluation.control import AS_COPIES, SPLIT, WITHIN_EMOTIONS
@@ -146,7 +147,7 @@ def _memory(record: EvaluationRecord, score: SplitScore) -> Iterator[Block]:
         )
     if (recall := score.recall) is not None:
         items.append(
-            f"Of {recall.samples:,} samples whose copies in training all carry another label, it answers "
+            f"Of {counted(recall.samples, 'sample')} whose copies in training all carry another label, it answers "
             f"{recall.as_copies:,} with the label of a copy and {recall.as_labelled:,} with their "
             f"own.{_usual_recall(record)}"
         )
@@ -255,8 +256,8 @@ def _calibration(record: EvaluationRecord, figure: bool) -> Iterator[Block]:
 
 def _settings(record: EvaluationRecord) -> Iterator[Block]:
     model, settings = record.model, record.settings
-    size = f", {model.bytes:,} bytes" if model.bytes else ""
-    learned = f", {model.parameters:,} parameters" if model.parameters is not None else ""
+    size = f", {counted(model.bytes, 'byte')}" if model.bytes else ""
+    learned = f", {counted(model.parameters, 'parameter')}" if model.parameters is not None else ""
     items: list[Inline] = [("File: ", code(model.file), f", {model.form}{size}{learned}")]
     if model.sha256:
         items.append(("SHA-256: ", code(model.sha256)))
@@ -271,7 +272,8 @@ def _settings(record: EvaluationRecord) -> Iterator[Block]:
         best, *others = settings.search.tried
         second = f", the next best {percent(others[0].accuracy)}" if others else ""
         items.append(
-            f"Preprocessing found by search: {1 + len(others)} candidates on {settings.search.samples:,} samples of "
+            f"Preprocessing found by search: {1 + len(others)} candidates on "
+            f"{counted(settings.search.samples, 'sample')} of "
             f"Training, and on no other split. The best gave {percent(best.accuracy)}{second}."
         )
     trained = ", ".join(record.data.trained_on) or "none of its splits"
@@ -281,7 +283,7 @@ def _settings(record: EvaluationRecord) -> Iterator[Block]:
     if (speed := record.speed) is not None:
         items.append(
             f"Speed: {units.rate(speed.images_per_s)} images/s in batches of {speed.batch} on {speed.device} "
-            f"({speed.cores} cores, load {speed.load_average:g} before), the network alone"
+            f"({counted(speed.cores, 'core')}, load {speed.load_average:g} before), the network alone"
         )
     yield Items((*items, *model.notes, *record.data.notes))
 

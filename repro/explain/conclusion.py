@@ -63,7 +63,7 @@ def without_gap(
         why.append(f"It stays open because {clean.why_open.value}.")
     steps = []
     if clean.seeds_needed and clean.seeds_needed > len(values):
-        steps.append(f"{clean.seeds_needed} clean runs in all would decide it, if their spread stays")
+        steps.append(f"{counted(clean.seeds_needed, 'clean run')} in all would decide it, if their spread stays")
     return Concluded("not known", "", tuple(why), tuple(steps))
 
 

@@ -42,7 +42,10 @@ def steps_evidence(loaded: LoadedSpec, claim: Claim, part: str, samples: int | N
     return Evidence(
         kind="steps",
         fits=needed == steps,
-        text=f"{samples:,} samples of {part} in batches of {batch} take {needed:,} steps; the paper prints {steps:,}",
+        text=(
+            f"{counted(samples, 'sample')} of {part} in batches of {batch} take "
+            f"{counted(needed, 'step')}; the paper prints {steps:,}"
+        ),
     )
 
 
@@ -197,7 +200,9 @@ def other_data(loaded: LoadedSpec, claim: Claim, published: Sequence[RunRecord])
         ours = data.splits[printed.split].rows if printed.split in data.splits else data.rows
         if abs(ours - printed.value) > max(printed.tolerance or 0.0, printed.resolution / 2):
             where = f" in split {printed.split}" if printed.split else ""
-            found.append(f"the paper prints {int(printed.value):,} samples{where}; its data steps give {ours:,} here")
+            found.append(
+                f"the paper prints {counted(int(printed.value), 'sample')}{where}; its data steps give {ours:,} here"
+            )
     return found
 
 

@@ -6,6 +6,7 @@ infers or assumes is no evidence for or against a hypothesis.
 
 from __future__ import annotations
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.layers import Dense, class_layer
 from fer_jax.vocabulary.step_kinds import SplitByUsage, SplitFraction, SplitLast, Step
 from repro.explain.lineage import CHANGED, CLEANED, REPEATED, Lineage, follow_lineage
@@ -112,7 +113,7 @@ class Statements:
             entry = stated_entry(self.sources, f"model.layers[{last}]", (key,))
         if entry is None:
             return Evidence(kind=KIND, fits=None, text="the paper does not say how many classes its network has")
-        return Evidence(kind=KIND, fits=False, text=f"the network has {count} outputs ({words(entry)})")
+        return Evidence(kind=KIND, fits=False, text=f"the network has {counted(count, 'output')} ({words(entry)})")
 
 
 def _deciding_keys(step: Step) -> tuple[str, ...]:

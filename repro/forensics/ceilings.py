@@ -12,6 +12,7 @@ from typing import Literal
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain
@@ -84,7 +85,7 @@ def _highest(case: Case, claims: list[Claim]) -> Finding:
         return plain(CEILING, [claim], "cannot tell", shown, meaning)
     least = fewest_samples(low, best.accuracy)
     shown += f" > {percent(best.accuracy)}, the best result that we could confirm ({date}; {best.source})"
-    shown += f", by more than {STANDARD_ERRORS:g} standard errors on {least:,} samples or more"
+    shown += f", by more than {STANDARD_ERRORS:g} standard errors on {counted(least, 'sample')} or more"
     known = case.printed_rows(claim) or case.evaluated_rows(claim)
     rows = known[0] if isinstance(known, tuple) else known
     if rows is None or rows < least:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.finding import Finding, Premise
@@ -85,7 +86,7 @@ def other_batch_sizes(steps: int, rows: int) -> list[int]:
 
 
 def _steps_words(steps: int, batch: int) -> str:
-    return f"{steps:,} steps of {batch} are {(steps - 1) * batch + 1:,} to {steps * batch:,} samples"
+    return f"{counted(steps, 'step')} of {batch} are {(steps - 1) * batch + 1:,} to {counted(steps * batch, 'sample')}"
 
 
 def _epoch_steps(case: Case, claim: Claim, batch: int) -> Finding:
@@ -98,7 +99,7 @@ def _epoch_steps(case: Case, claim: Claim, batch: int) -> Finding:
         meaning = "The number of training samples is left to the pixels."
         return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)
     usual, dropped = _batches(own.total, batch)
-    shown += f"; the {own.total:,} training samples take {usual:,}"
+    shown += f"; the {counted(own.total, 'training sample')} take {usual:,}"
     drops = training is not None and training.last_batch == "drop"
     if steps == (dropped if drops else usual):
         return plain(STEPS, [claim], "consistent", shown, "An epoch has as many steps as its samples need.", premises)
@@ -106,7 +107,7 @@ def _epoch_steps(case: Case, claim: Claim, batch: int) -> Finding:
     if others := other_batch_sizes(steps, own.total):
         explained["other_batch_size"] = _list(others)
     if steps in (usual, dropped):
-        explained["last_batch_dropped"] = f"{dropped:,} steps"
+        explained["last_batch_dropped"] = counted(dropped, "step")
     if copies := [k for k in CROPS if steps in _batches(k * own.total, batch)]:
         explained["copies"] = f"{_list(copies)} of each sample"
     elif more := [k for k in CROPS if other_batch_sizes(steps, k * own.total)]:
@@ -128,7 +129,7 @@ def _evaluation_steps(case: Case, claim: Claim, batch: int) -> Finding:
     first, part = next(iter(parts.items()))
     shown = f"{_steps_words(steps, batch)}: {named or 'no part of FER-2013'} fits"
     shown += ", without the incomplete last batch" if fits and not whole else ""
-    shown += f"; {first} ({part:,}) takes {_batches(part, batch)[0]:,} steps"
+    shown += f"; {first} ({part:,}) takes {counted(_batches(part, batch)[0], 'step')}"
     if fits and training:
         meaning = "With so large a batch the splits take the same number of steps."
         return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)

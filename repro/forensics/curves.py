@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from itertools import combinations
 
 from fer_jax.vocabulary.augmentations import CutMix, Mixup, RandomCrop, RandomResizedCrop, RandomStep, Standardise
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from fer_jax.vocabulary.layers import BatchNorm, Dropout, SpatialDropout, every_layer
 from fer_jax.vocabulary.settings import Loss
@@ -65,7 +66,7 @@ def _losses(case: Case) -> Iterator[Finding]:
         yield judge(case, LOSS, (claim, accuracy), shown, meaning, explained=explained, premises=premises)
     if checked:
         claim, accuracy, least = min(checked, key=lambda item: item[0].value - item[2])
-        shown = f"{len(checked)} pairs; the closest: (1 - {number(accuracy.value)}) ln 2 = {least:.4g} <= "
+        shown = f"{counted(len(checked), 'pair')}; the closest: (1 - {number(accuracy.value)}) ln 2 = {least:.4g} <= "
         meaning = "The losses are large enough for the samples that were wrong."
         losses = [claim for claim, _, _ in checked]
         premises = (_loss_kind(case, claim.variant),)
@@ -315,7 +316,7 @@ def _least(case: Case, claim: Claim) -> Finding:
     if taken:
         meaning = "The printed losses are not least where the paper says."
         return judge(case, LEAST, claims, shown, meaning, explained=explained)
-    words = f"the program takes a loss every {every:,} steps"
+    words = f"the program takes a loss every {counted(every, 'step')}"
     premises = (setting(case, claim.variant, "training.evaluate_every_steps", words),)
-    meaning = f"The program takes a loss every {every:,} steps, and so none there."
+    meaning = f"The program takes a loss every {counted(every, 'step')}, and so none there."
     return judge(case, LEAST, claims, shown, meaning, explained=explained, premises=premises)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
+from fer_jax.vocabulary.counted import counted
 from repro.forensics.case import RUNNING, Case, grouped
 from repro.forensics.counts import CROPS, crops_and_batches, official_sizes, other_batch_sizes, test_parts
 from repro.forensics.finding import Finding
@@ -45,7 +46,7 @@ def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
         for name, rows in parts.items()
         if is_share(printed, rows) and (sizes := other_batch_sizes(count, rows))
     }
-    shown = f"{accuracy.value:.10g} in {count:,} steps"
+    shown = f"{accuracy.value:.10g} in {counted(count, 'step')}"
     if fits:
         words = "; ".join(f"{name} ({parts[name]:,}) in batches of {sizes[0]:,}" for name, sizes in fits.items())
         return plain(EVALUATED, claims, "consistent", f"{shown}: {words}", "Both are of a test part.")
@@ -63,7 +64,8 @@ def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
         shown += f". Training ({whole:,}): {right:,} right, batches of {training[0]:,}"
         shown += f" (such decimals fit by chance once in {luck:,.0f})"
     meaning = (
-        f"Steps and decimals are those of the {whole:,} training samples, and of no test part with any batch size."
+        f"Steps and decimals are those of the {counted(whole, 'training sample')}, and of no test "
+        "part with any batch size."
         if training
         else "Steps and decimals are those of no test part, whatever the batch size."
     )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.layers import Conv, Dense, changed_layers, class_layer, parameter_count
 from repro.forensics.case import Case
 from repro.forensics.finding import Finding
@@ -68,7 +69,7 @@ def _explained(case: Case, claim: Claim, total: int, trainable: int) -> Explanat
         key = "units" if isinstance(layers[last], Dense) else "filters"
         head = msgspec.structs.replace(layers[last], **{key: classes})
         changed = (*layers[:last], head, *layers[last + 1 :])
-        others[f"with {classes} classes"] = parameter_count(changed, (size, size, 1))
+        others[f"with {counted(classes, 'class')}"] = parameter_count(changed, (size, size, 1))
     fitting = [name for name, counts in others.items() if best([printed.fit(n) for n in counts]) != "no"]
     if fitting:
         explained["other_summary"] = ", ".join(fitting)

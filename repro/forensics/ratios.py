@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Iterator
 from itertools import pairwise
 
+from fer_jax.vocabulary.counted import counted
 from repro.forensics.case import Case, grouped
 from repro.forensics.finding import Finding, Premise
 from repro.forensics.granted import judge, plain, together
@@ -157,9 +158,9 @@ def _longer(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     later = [(first, second) for first, second in pairwise(claims) if first.epoch != second.epoch]
     wrong = [(first, second) for first, second in later if not _is_longer(first, second)]
     for first, second in wrong:
-        shown = f"{first.epoch} epochs: {number(first.value)} {first.unit}; "
-        shown += f"{second.epoch} epochs: {number(second.value)} {second.unit}"
-        meaning = f"{second.epoch} epochs cannot take the time of {first.epoch} on the same machine."
+        shown = f"{counted(first.epoch, 'epoch')}: {number(first.value)} {first.unit}; "
+        shown += f"{counted(second.epoch, 'epoch')}: {number(second.value)} {second.unit}"
+        meaning = f"{counted(second.epoch, 'epoch')} cannot take the time of {first.epoch} on the same machine."
         pair = [first, second]
         yield judge(case, LONGER, pair, shown, meaning, explained=_other_times(pair))
     if later and not wrong:
@@ -217,9 +218,9 @@ def _per_epoch(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     if len(odd) == 1:
         others = [claim for claim in claims if claim is not odd[0]]
         typical = statistics.median(printed for _, printed, _ in _further(others))
-        shown += f"; without {odd[0].epoch} epochs: {typical:.3g}"
+        shown += f"; without {counted(odd[0].epoch, 'epoch')}: {typical:.3g}"
     meaning = (
-        f"The time of {odd[0].epoch} epochs does not fit those of the other rows."
+        f"The time of {counted(odd[0].epoch, 'epoch')} does not fit those of the other rows."
         if len(odd) == 1
         else "The times are not those of one program that repeats the same epoch."
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.step_kinds import (
     PIXEL_STEPS,
@@ -54,7 +55,7 @@ def _data_set(case: Case, claim: Claim) -> Finding:
     shared = _puts_rows_into_two(case.steps(claim.variant))
     made = 0 if shared else sum(rows.total for rows in case.rows(claim.variant).values())
     printed = window(claim)
-    shown = f"printed {number(claim.value)}; FER-2013 has {official:,} samples"
+    shown = f"printed {number(claim.value)}; FER-2013 has {counted(official, 'sample')}"
     if printed.fit(official) == "rounded":
         return plain(DATA_SET, [claim], "consistent", shown, "It is the size of FER-2013.")
     premises = data_steps(case, claim.variant) if made else ()

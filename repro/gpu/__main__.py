@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from repro.gpu.archive import ArchiveError, restore, save
 from repro.gpu.jobs import CallSettings, Stage
 from repro.gpu.reports import key_figures
@@ -79,7 +80,7 @@ def main(out: Path, archives: tuple[Path, ...], dry_run: bool, **options: Any) -
         os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")  # several processes share the device
         for path in (*archives, *sorted(out.glob("results*.tgz"))):
             try:
-                _say(f"{path}: {restore([path], settings.results)} files of an earlier call")
+                _say(f"{path}: {counted(restore([path], settings.results), 'file')} of an earlier call")
             except (OSError, tarfile.TarError, EOFError, zlib.error) as error:  # costs time, but no result
                 _say(f"{path}: nothing taken from it ({error})")
         failed = _run(settings, begin)
@@ -122,7 +123,7 @@ def _run(settings: CallSettings, begin: float) -> bool:
     try:
         for stage in stages(settings):
             left = settings.seconds - (time.monotonic() - begin) - TAIL_S
-            _say(f"{stage.name}: {stage.about}; {len(stage.jobs)} commands, {left:.0f} s left in all")
+            _say(f"{stage.name}: {stage.about}; {counted(len(stage.jobs), 'command')}, {left:.0f} s left in all")
             if stage.name == "speed":
                 _stop(beside)  # this stage's times count
             started = time.monotonic()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from fnmatch import fnmatch
 from pathlib import Path
 
+from fer_jax.vocabulary.counted import counted
 from repro.gpu.jobs import REPORTS
 
 NAME = "results"
@@ -55,7 +56,9 @@ def save(out: Path, results: Path, device: str) -> list[Path]:
     written = [_write(out, results, number, paths) for number, paths in enumerate(parts[:MOST_PARTS], 1)]
     if len(parts) > MOST_PARTS:
         left = sum(path.stat().st_size for part in parts[MOST_PARTS:] for path in part)
-        raise ArchiveError(f"{len(parts)} archives would be needed: {left:,} bytes of records are left out")
+        raise ArchiveError(
+            f"{counted(len(parts), 'archive')} would be needed: {counted(left, 'byte')} of records are left out"
+        )
     return written
 
 

@@ -7,6 +7,7 @@ import statistics
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from fer_jax.vocabulary.counted import counted
 from repro.gpu.jobs import REPORTS, CallSettings, Job, Stage, records_of
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
 
@@ -44,7 +45,7 @@ def _works(settings: CallSettings, stage: Stage) -> str:
         wrong = [check["name"] for check in report.get("checks", []) if not check["passed"]]
         speed = report.get("speed", {}).get("ratio")
         words = f"{job.name.removeprefix('works-')} {'FAILED ' + ', '.join(wrong) if wrong else 'right'}"
-        parts.append(words + (f" ({report['speed']['seeds']} seeds x{speed:.2f})" if speed else ""))
+        parts.append(words + (f" ({counted(report['speed']['seeds'], 'seed')} x{speed:.2f})" if speed else ""))
     return "; ".join(parts)
 
 
@@ -80,8 +81,8 @@ def _audit(settings: CallSettings, stage: Stage) -> str:
     known = report.get("known")
     compared = f", {known['missing']} missing and {known['added']} new against the known ones" if known else ""
     return (
-        f"{report['pairs']:,} pairs{compared}; command {report['command_s']:.1f} s, search {report['first_s']:.1f} s "
-        f"with compiling, {warm:.2f} s without"
+        f"{counted(report['pairs'], 'pair')}{compared}; command {report['command_s']:.1f} s, "
+        f"search {report['first_s']:.1f} s with compiling, {warm:.2f} s without"
     )
 
 
@@ -109,7 +110,7 @@ def _bench_words(record: dict[str, Any]) -> str:
         return ""
     first, last = points[0], points[-1]
     gain = last["train"]["images_per_s"] / first["train"]["images_per_s"]
-    return f"{growth['paper']} {last['value']} seeds x{gain:.1f}"
+    return f"{growth['paper']} {counted(last['value'], 'seed')} x{gain:.1f}"
 
 
 def _ratio(one: dict[str, Any]) -> float:

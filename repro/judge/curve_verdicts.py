@@ -79,7 +79,8 @@ def _judgement(curve: Curve, runs: MeasuredCurve, decision: CurveDecision) -> Cu
     point = curve.points[0]
     when = "epoch" if curve.epochs else "step"
     reason = (
-        f"{decision.inside} of {decision.points} points lie in the interval of the {decision.n} runs. Largest "
+        f"{decision.inside} of {decision.points} points lie in the interval of the "
+        f"{counted(decision.n, 'run')}. Largest "
         f"distance {decision.standardised:.1f} standard errors, at {when} {curve.moments[decision.worst]:,} "
         f"({decision.critical:.1f} is exceeded by one curve in twenty; p = {decision.p_differs:.2g}). Mean difference "
         f"{size(point, abs(decision.difference))}, at most {size(point, decision.limit)}."

@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.vocabulary.counted import counted
 from repro.judge.usual_spread import UsualSpread, usual_spread
 from repro.runs.data_names import NOT_FER2013
 from repro.runs.plan import settings_sha256
@@ -61,7 +62,7 @@ class GroupKey(NamedTuple):
 
 
 def devices(name: str, count: int) -> str:
-    return f"{count} devices {name}" if count > 1 else name
+    return f"{counted(count, 'device')} {name}" if count > 1 else name
 
 
 def group_key(record: RunRecord, settings: str | None) -> GroupKey:

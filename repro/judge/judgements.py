@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.step_kinds import SplitByUsage
 from repro.audit.records import AuditRecord
 from repro.judge.assumptions import assumptions
@@ -197,7 +198,7 @@ def _corrected(found: Mapping[str, Judgement], claims: Mapping[str, Claim]) -> d
             factor = p / decision.p_differs if decision.p_differs > 0 else math.inf
             again = decide_comparison(decision.comparison, look=decision.look, factor=factor)
             again = replace(again, mean=decision.mean)
-            note = f"Alone p = {decision.p_differs:.2g}; corrected for {len(family)} claims, {p:.2g}."
+            note = f"Alone p = {decision.p_differs:.2g}; corrected for {counted(len(family), 'claim')}, {p:.2g}."
             judged = replace(
                 judged,
                 word=word_of(again),

@@ -127,7 +127,7 @@ def missing(claim: Claim, decision: Decision) -> str:
             return "no tolerance was fixed"
         case Open.OWN_SAMPLES:
             assert decision.comparison is not None
-            return f"its {decision.comparison.design.ours:,} samples{left}"
+            return f"its {counted(decision.comparison.design.ours, 'sample')}{left}"
         case Open.OTHER_SAMPLES:
             return f"other test samples{left}"
         case Open.UNKNOWN_TRIES:
@@ -149,7 +149,7 @@ def sentence(claim: Claim, decision: Decision) -> str:
         return f"{count}; a verdict needs 3."
     spread = decision.comparison.spread
     text = (
-        f"{decision.n} runs, mean {shown(claim, decision.mean)}: one run of the paper is expected between "
+        f"{counted(decision.n, 'run')}, mean {shown(claim, decision.mean)}: one run of the paper is expected between "
         f"{shown(claim, decision.low)} and {shown(claim, decision.high)}. "
     )
     text += _outcome(claim, decision)
@@ -159,7 +159,7 @@ def sentence(claim: Claim, decision: Decision) -> str:
         text += f" Spread of these runs alone ({spread.why_own})."
     if decision.own_outcome is not None and decision.own_outcome != decision.outcome:
         word = WORDS[decision.own_outcome]
-        text += f" With the spread of these {decision.n} runs alone it would be {word}."
+        text += f" With the spread of these {counted(decision.n, 'run')} alone it would be {word}."
     if decision.comparison.design.samples is Samples.UNKNOWN:
         text += " The paper evaluated other samples; that error is included."
     return text
@@ -183,7 +183,7 @@ def _outcome(claim: Claim, decision: Decision) -> str:
         return f"The reported {reported} is one of these, but no tolerance was fixed."
     said = f"Neither a difference nor one of {within} or more is ruled out"
     if decision.seeds_needed is not None:
-        return f"{said}; {decision.seeds_needed:,} seeds with this mean and spread decide it."
+        return f"{said}; {counted(decision.seeds_needed, 'seed')} with this mean and spread decide it."
     return f"{said}, and no number of seeds decides it: {missing(claim, decision)}."
 
 

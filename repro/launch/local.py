@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from fer_jax.vocabulary.counted import counted
 from repro.launch.executor import LaunchError, Resources
 from repro.launch.worker import RESTARTS, CommandWorker, stop
 
@@ -25,11 +26,15 @@ class LocalExecutor:
             raise LaunchError("--on local gives each worker one whole GPU; --on ray can share a card")
         cards = list(self.gpus) if resources.gpus else []
         if resources.gpus and workers > len(cards):
-            raise LaunchError(f"{workers} workers, and {len(cards)} GPUs that this machine has; ask for fewer workers")
+            raise LaunchError(
+                f"{counted(workers, 'worker')}, and {len(cards)} GPUs that this machine has; ask for fewer workers"
+            )
         cores = sorted(os.sched_getaffinity(0))
         each = resources.cores or max(1, len(cores) // workers)
         if each * workers > len(cores):
-            raise LaunchError(f"{workers} workers of {each} cores, and {len(cores)} cores that this machine has")
+            raise LaunchError(
+                f"{counted(workers, 'worker')} of {each} cores, and {counted(len(cores), 'core')} that this machine has"
+            )
         self.logs.mkdir(parents=True, exist_ok=True)
         started = LocalWorkers(self.logs)
         for number in range(workers):

@@ -21,6 +21,7 @@ from PIL import Image
 from scipy.stats import binomtest
 
 from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import USAGES
 from repro.cli.options import results_option
 from repro.measurements.scenes import BACKGROUNDS, scenes
@@ -110,7 +111,9 @@ def main(data: str | None, count: int, usage: str, search_px: int, paper: str, r
     of_usage = np.flatnonzero(faces.usage == USAGES.index(usage))
     rows = np.random.default_rng(0).choice(of_usage, min(count, len(of_usage)), replace=False)
     searched = {name: search(detector, faces, rows, name, trained.size) for name in BACKGROUNDS}
-    click.echo(f"{len(rows)} faces of {usage} ({dataset.name}) on each background, searched at {search_px} pixels\n")
+    click.echo(
+        f"{counted(len(rows), 'face')} of {usage} ({dataset.name}) on each background, searched at {search_px} pixels\n"
+    )
     click.echo(detection_table(searched))
     click.echo(f"\n{trained.describe()}\n")
     click.echo(accuracy_table(searched, faces, trained))

@@ -26,6 +26,7 @@ from websockets.sync.client import ClientConnection, connect
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.devices import choose_devices, device_name
 from fer_jax.machine.processor import host_cores
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import USAGES
 from repro.cli.options import results_option
 
@@ -126,7 +127,7 @@ def main(paper: str | None, frames: int, rate: float, results: Path) -> None:
     options = ["--results", str(results), *(["--paper", paper] if paper else [])]
     with started_server(*options) as address:
         click.echo(table(measure(address, frames, rate)))
-    machine = f"{device_name(choose_devices('cpu')[0])}, {host_cores()} cores"
+    machine = f"{device_name(choose_devices('cpu')[0])}, {counted(host_cores(), 'core')}"
     click.echo(f"\n{SIZE_PX[0]} x {SIZE_PX[1]} pixels, one face, {rate:g} pictures/s; {machine}")
 
 

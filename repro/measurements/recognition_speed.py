@@ -19,6 +19,7 @@ import numpy as np
 from PIL import Image
 
 from fer_jax.data.synthetic import draw_faces
+from fer_jax.vocabulary.counted import counted
 from repro.cli.options import results_option
 from repro.text.markdown import Column, table
 from repro.use.classifier import Classifier
@@ -69,7 +70,7 @@ def main(paper: str, faces: int, rounds: int, results: Path) -> None:
         (name, f"{np.median(s):,.0f}", f"{s.min():,.0f} to {s.max():,.0f}", str(len(s))) for name, s in speeds.items()
     ]
     right = [Column(name, "right") for name in ("Faces/s, median", "Range", "n")]
-    click.echo(table([Column(f"{paper}, {os.cpu_count()} cores"), *right], rows))
+    click.echo(table([Column(f"{paper}, {counted(os.cpu_count(), 'core')}"), *right], rows))
 
 
 if __name__ == "__main__":

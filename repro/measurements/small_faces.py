@@ -17,6 +17,7 @@ import numpy as np
 from scipy.stats import binomtest
 
 from fer_jax.data.faces import Faces
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import USAGES
 from repro.measurements.scenes import BACKGROUNDS, HEIGHT_PX, PHOTOGRAPH_PX, WIDTH_PX, empty, group, photograph
 from repro.runs.dataset import open_dataset
@@ -85,7 +86,7 @@ def main(data: str | None, count: int, each: int, usage: str) -> None:
     rows = np.random.default_rng(0).choice(np.flatnonzero(faces.usage == USAGES.index(usage)), count, replace=False)
     detector = open_detector(photograph_face_px=PHOTOGRAPH_FACE_PX, min_score=min(SCORES))
     scores = [f"{score:g}" for score in SCORES]
-    click.echo(f"{count} faces of {usage} ({dataset.name}), {FACES_EACH} in each photograph\n")
+    click.echo(f"{counted(count, 'face')} of {usage} ({dataset.name}), {FACES_EACH} in each photograph\n")
     found = [Column(f"Found, score {score} or more", "right") for score in scores]
     rest = [Column("False boxes per photograph, at each of these scores", "right"), Column("CPU s, median", "right")]
     click.echo(table([Column("Width, px", "right"), *found, *rest], list(by_size(detector, faces, rows))))

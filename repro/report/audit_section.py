@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from fer_jax.vocabulary.counted import counted
 from repro.audit.leakage import DATA_SET, LeakageAudit
 from repro.audit.records import AuditRecord
 from repro.report.tables import NOTHING
@@ -54,7 +55,7 @@ def _audits(audits: Sequence[LeakageAudit]) -> list[Block]:
 def _training(audit: LeakageAudit) -> Inline:
     """What is trained on, and what the evaluated splits decide."""
     decides = [(code(selection.split), f" decides {selection.decides}") for selection in audit.selections]
-    return joined([(code(audit.protocol), f": {audit.rows['train']:,} training samples"), *decides], "; ")
+    return joined([(code(audit.protocol), f": {counted(audit.rows['train'], 'training sample')}"), *decides], "; ")
 
 
 def _audit_rows(audit: LeakageAudit) -> Iterator[list[Cell | Inline]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import USAGES
 from repro.audit.data import DataAudit, PairCounts
 from repro.text.document import Block, Cell, Column, Items, Paragraph, Section, count, say, table
@@ -41,7 +42,7 @@ def data_section(audit: DataAudit | None) -> list[Block]:
         if one.rows
     ]
     conflicts = "Images with more than one emotion: " + "; ".join(
-        f"{one.pictures:,} {kind} ({one.pairs:,} pairs, {one.rows:,} samples)"
+        f"{one.pictures:,} {kind} ({counted(one.pairs, 'pair')}, {counted(one.rows, 'sample')})"
         for kind, one in (("with the same pixels", audit.exact_conflicts), ("with near duplicates", audit.conflicts))
     )
     defects = [
@@ -51,7 +52,10 @@ def data_section(audit: DataAudit | None) -> list[Block]:
     if audit.not_faces is not None and audit.not_faces_by_split is not None:
         splits = ", ".join(f"{name} {n:,}" for name, n in zip(USAGES, audit.not_faces_by_split, strict=True))
         defects.append(f"Not a face according to the votes of FER+: {len(audit.not_faces):,} ({splits}).")
-    about = f"{audit.data} ({audit.fingerprint[:8]}): {audit.rows:,} samples, {audit.pictures:,} different images. "
+    about = (
+        f"{audit.data} ({audit.fingerprint[:8]}): {counted(audit.rows, 'sample')}, "
+        f"{counted(audit.pictures, 'different image')}. "
+    )
     blocks = [
         Paragraph((about, say(LEGEND))),
         *([] if audit.duplicates_version == DUPLICATES_VERSION else [Paragraph(say(OUTDATED))]),

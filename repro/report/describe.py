@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.custom_layer import own_code, own_modules
 from fer_jax.vocabulary.later_fields import counted_fields
 from fer_jax.vocabulary.layers import every_layer, parameter_count, shapes_by_name
@@ -89,7 +90,7 @@ def papers_to_show(papers: Iterable[LoadedSpec]) -> list[Block]:
 def _network_text(spec: PaperSpec) -> str:
     missing = missing_tables(spec)
     gap = f"cannot be run: no {' and no '.join(f'[{name}]' for name in missing)}" if missing else ""
-    return "; ".join(text for text in (f"{_parameters(spec)[0]:,} parameters" if spec.model else "", gap) if text)
+    return "; ".join(text for text in (counted(_parameters(spec)[0], "parameter") if spec.model else "", gap) if text)
 
 
 def _authors(spec: PaperSpec) -> str:
@@ -183,14 +184,14 @@ def _network(spec: PaperSpec, sources: Sources, own: tuple[Provenance, ...]) -> 
     total, trainable = _parameters(spec)
     custom = own_modules(spec.model.layers if spec.model else ())
     least = "at least " if custom else ""
-    title = f"Network: {least}{total:,} parameters, {trainable:,} trainable; input {_shape(shape)}"
+    title = f"Network: {least}{counted(total, 'parameter')}, {trainable:,} trainable; input {_shape(shape)}"
     layers = spec.model.layers if spec.model else ()
     blocks: list[Block] = [Paragraph(own_code(layer)) for layer in custom]
     shapes = shapes_by_name(layers, shape)
     for path, name, layer, _ in every_layer(layers):
         before, after = shapes[name]
         weights = layer.parameter_count(before)[0]
-        count = f", {weights:,} parameters" if weights else ""
+        count = f", {counted(weights, 'parameter')}" if weights else ""
         text = f"{name}: {settings_text(layer)} -> {_shape(after)}{count}"
         blocks += _with_sources(text, sources[f"model.layers{path}"], own)
     return Section(title, tuple(blocks))

@@ -160,7 +160,9 @@ def readings_section(paper: PaperRuns) -> list[Block]:
         word = word_of(one.decision)
         rest = f": {missing(main, one.decision)}" if word == "open" else ""
         rest += f" ({counted(one.dead, 'dead run')})" if one.dead else ""
-        support = Cell(NOTHING if one.support is None else f"{one.support:.1f} ({one.others} numbers)", one.support)
+        support = Cell(
+            NOTHING if one.support is None else f"{one.support:.1f} ({counted(one.others, 'number')})", one.support
+        )
         measured = Cell(units.percentage_of(one.values), statistics.fmean(one.values))
         verdict = (chip(word, VERDICTS.get(word, "open")), rest)
         rows.append([code(one.variant), about, measured, verdict, support])

@@ -205,7 +205,7 @@ def _methodology(review: Review) -> Iterator[Block]:
     said = ", ".join(f"{totals[kind]} {kind}" for kind in KINDS)
     yield Paragraph(
         "The network was written down anew from the paper, as data steps, layers and training, and trained with JAX. "
-        f"Sources of its {totals.total()} settings: {said}."
+        f"Sources of its {counted(totals.total(), 'setting')}: {said}."
     )
     checked = tuple(_checked(review))
     yield Items(checked)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Sequence
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.dead_runs import dead_run
 from repro.judge.groups import Group, PaperRuns, remarks
 from repro.judge.main_claim import headline, main_claim
@@ -82,7 +83,7 @@ def describe(claim: Claim) -> str:
     if claim.hardware:
         parts.append(f"on {claim.hardware}")
     if claim.epoch is not None:
-        parts.append(f"{claim.epoch} epochs" if claim.quantity in ("time", "speedup") else f"epoch {claim.epoch}")
+        parts.append(counted(claim.epoch, "epoch") if claim.quantity in ("time", "speedup") else f"epoch {claim.epoch}")
     if claim.step is not None:
         parts.append(f"step {claim.step:,}")
     return ", ".join(part for part in parts if part)
@@ -223,7 +224,7 @@ def _shortened(record: RunRecord) -> Inline:
         if planned is not None and reached < planned:
             parts.append(f"{reached:,} of {planned:,} {unit}")
     if record.overrides.limit_train is not None:
-        parts.append(f"only {record.overrides.limit_train:,} training samples")
+        parts.append(f"only {counted(record.overrides.limit_train, 'training sample')}")
     parts += record.overrides.settings or ()
     return joined([strong("partial"), ", ".join(parts)], ": ")
 

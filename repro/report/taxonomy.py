@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
+from fer_jax.vocabulary.counted import counted
 from repro.audit.leakage import LeakageAudit, Overlap
 from repro.specs.leakage_sheet import LeakageAnswer, LeakageSheet, Presence
 from repro.specs.spec import Claim
@@ -79,13 +80,13 @@ def _no_test_set(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit)
     samples = audit.rows[claim.split]
     same = sum(overlap.rows for overlap in overlaps if overlap.kind == "same row")
     if same == samples:
-        return _answer("yes", f"All {samples:,} samples of `{claim.split}` are training samples.")
+        return _answer("yes", f"All {counted(samples, 'sample')} of `{claim.split}` are training samples.")
     decides = [selection.decides for selection in audit.selections if selection.split == claim.split]
     if decides:
         # Choosing by test accuracy is training on the test set; the taxonomy has no separate kind for that.
         return _answer("yes", f"`{claim.split}` also decides {' and '.join(decides)}: no split was left untouched.")
     fresh = samples - same
-    return _answer("no", f"{fresh:,} of {samples:,} samples of `{claim.split}` were not trained on.")
+    return _answer("no", f"{fresh:,} of {counted(samples, 'sample')} of `{claim.split}` were not trained on.")
 
 
 def _preprocessing(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) -> LeakageAnswer:
@@ -117,7 +118,7 @@ def _dependence(claim: Claim, overlaps: Sequence[Overlap], audit: LeakageAudit) 
 
 def _samples(count: int, claim: Claim, audit: LeakageAudit) -> str:
     samples = audit.rows[claim.split]
-    return f"{count:,} of {samples:,} samples of `{claim.split}` ({units.percentage(count / samples, None)})"
+    return f"{count:,} of {counted(samples, 'sample')} of `{claim.split}` ({units.percentage(count / samples, None)})"
 
 
 def _answer(answer: Presence, reason: str) -> LeakageAnswer:

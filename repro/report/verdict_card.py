@@ -313,7 +313,7 @@ def _checked(plan: RunPlan, records: Sequence[RunRecord]) -> tuple[str, str]:
         if measured:
             value = f"{claim.quantity} {units.mean_and_spread(claim, statistics.fmean(measured), None)}"
             reported = f"; the paper reports {units.reported(claim)}"
-    return f"{value} on {metrics[0].n:,} images, split {split}{reported}", split
+    return f"{value} on {counted(metrics[0].n, 'image')}, split {split}{reported}", split
 
 
 def _overlap(plan: RunPlan, split: str, dataset: Dataset) -> str:

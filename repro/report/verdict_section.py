@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.curve_verdicts import CurveJudgement
 from repro.judge.groups import PaperRuns
 from repro.judge.measured import why_unmeasured
@@ -80,7 +81,8 @@ def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudge
         return ""
     total = by_chance(tested)
     return (
-        f"{total.claims} numbers and curves were compared with the spread of runs; {total.found} differ at 5 %. "
+        f"{counted(total.claims, 'number')} and curves were compared with the spread of runs; "
+        f"{total.found} differ at 5 %. "
         f"If all were true, chance alone would give about {total.expected:.1f}. The verdicts on single claims, but for "
         "the headline, are corrected for their number (Holm)."
     )
@@ -100,7 +102,7 @@ def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> 
             allowed = size(claim, compared.target.tolerance)
             yield (
                 (code(paper.loaded.path.name), ", claim ", code(claim.id), ", ", code("tolerance")),
-                f": {allowed} is less than the error of our {compared.design.ours:,} samples, "
+                f": {allowed} is less than the error of our {counted(compared.design.ours, 'sample')}, "
                 f"±{size(claim, error)}; no number of runs can show that it is the same.",
             )
 

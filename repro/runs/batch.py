@@ -256,7 +256,7 @@ def _seconds(record: RunRecord) -> str:
     time_s = record.time
     took = f"{time_s.total_s:.0f} s"
     if record.seeds_at_once > 1 and time_s.wall_s is not None:
-        took = f"{time_s.wall_s:.0f} s for {record.seeds_at_once} seeds at once"
+        took = f"{time_s.wall_s:.0f} s for {counted(record.seeds_at_once, 'seed')} at once"
     if time_s.first_step_s is None:
         return took
     return f"{took}, the first update after {time_s.first_step_s:.1f} s"

@@ -15,6 +15,7 @@ from fer_jax.data.formats.official import likeness
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.runs.data_names import BY_LIKENESS, NOT_FER2013, SYNTHETIC
 
@@ -45,7 +46,9 @@ class Dataset:
     def __repr__(self) -> str:
         height, width = self.faces.images.shape[1:]
         splits = ", ".join(f"{split} {sum(counts):,}" for split, counts in self.faces.counts().items())
-        return "\n".join([f"{self.tag}: {len(self.faces):,} images of {height} x {width}; {splits}", *self.notes])
+        return "\n".join(
+            [f"{self.tag}: {counted(len(self.faces), 'image')} of {height} x {width}; {splits}", *self.notes]
+        )
 
     @property
     def tag(self) -> str:
@@ -65,7 +68,8 @@ def name_of(faces: Faces) -> str:
 def not_fer2013_warning(dataset: Dataset) -> str:
     n, official = len(dataset.faces), sum(map(sum, OFFICIAL_COUNTS.values()))
     return (
-        f"not the FER-2013 of the papers: {n:,} samples, official {official:,}, or other numbers per class and split. "
+        f"not the FER-2013 of the papers: {counted(n, 'sample')}, official {official:,}, or other "
+        "numbers per class and split. "
         "These results cannot be compared with any paper."
     )
 

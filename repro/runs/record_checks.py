@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.specs.bounds import LARGEST_NUMBER, MOST_BYTES
 
@@ -32,7 +33,7 @@ def record_bytes(path: Path) -> bytes:
     if not stat.S_ISREG(found.st_mode):
         raise ValueError("not a regular file (a link, a pipe or a folder)")
     if found.st_size > MOST_BYTES:
-        raise ValueError(f"{found.st_size:,} bytes; a record has at most {MOST_BYTES:,}")
+        raise ValueError(f"{counted(found.st_size, 'byte')}; a record has at most {MOST_BYTES:,}")
     return path.read_bytes()
 
 
@@ -107,7 +108,7 @@ def _results(record: RunRecord) -> Iterator[str]:
         if not _NAME.fullmatch(name):
             yield f"{name[:40]!r} is no name of a split"
     if len(record.history) > MOST_EPOCHS:
-        yield f"history: {len(record.history):,} epochs; at most {MOST_EPOCHS:,} are read"
+        yield f"history: {counted(len(record.history), 'epoch')}; at most {MOST_EPOCHS:,} are read"
     for epoch in record.history:
         if epoch.epoch < 0 or epoch.step < 0:
             yield "history: an epoch or a step below 0"

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, get_args
 
+from fer_jax.vocabulary.counted import counted
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError, load_spec
 from repro.specs.protocols import AS_PUBLISHED
 
@@ -107,7 +108,7 @@ def own_papers(results: Path) -> OwnPapers:
             shown = path.as_posix().encode(errors="backslashreplace").decode()
             unusable.append(f"{shown}: the file's name is no UTF-8; rename it")
     if len(paths) > MOST_KEPT:
-        unusable.append(f"{results / KEPT_FOLDER}: {len(paths):,} specs; the first {MOST_KEPT} are read")
+        unusable.append(f"{results / KEPT_FOLDER}: {counted(len(paths), 'spec')}; the first {MOST_KEPT} are read")
     return OwnPapers(tuple(found), tuple(unusable))
 
 

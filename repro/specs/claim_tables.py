@@ -10,6 +10,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.specs.claims import Claim, check_tolerance, check_value
 from repro.specs.spec_struct import Name, NonEmpty, SpecStruct
 
@@ -53,13 +54,16 @@ class Curve(SpecStruct, frozen=True, kw_only=True):
             raise ValueError("a curve needs either `epochs` or `steps`: when each value was measured")
         key, when = ("epochs", self.epochs) if self.epochs else ("steps", self.steps)
         if len(when) != len(self.values):
-            raise ValueError(f"`{key}` has {len(when)} entries and `values` has {len(self.values)}; give one for each")
+            raise ValueError(
+                f"`{key}` has {counted(len(when), 'entry')} and `values` has {len(self.values)}; give one for each"
+            )
         falls = next((i for i in range(1, len(when)) if when[i] <= when[i - 1]), None)
         if falls is not None:
             raise ValueError(f"`{key}` must rise: {when[falls]} follows {when[falls - 1]}")
         if self.quotes and len(self.quotes) != len(self.values):
             raise ValueError(
-                f"`quotes` has {len(self.quotes)} entries and `values` has {len(self.values)}; give one for each, "
+                f"`quotes` has {counted(len(self.quotes), 'entry')} and `values` has "
+                f"{len(self.values)}; give one for each, "
                 "or none"
             )
         for index, value in enumerate(self.values):
@@ -136,16 +140,17 @@ class ClaimTable(SpecStruct, frozen=True, kw_only=True):
         if not (self.cells or self.actual or self.predicted or self.true_positives):
             raise ValueError("a table needs `cells`, or one of `actual`, `predicted` and `true_positives`")
         if self.cells and len(self.cells) != size:
-            raise ValueError(f"`cells` has {len(self.cells)} rows and `classes` has {size}")
+            raise ValueError(f"`cells` has {counted(len(self.cells), 'row')} and `classes` has {size}")
         for index, row in enumerate(self.cells):
             if len(row) != size:
                 raise ValueError(
-                    f"`cells[{index}]` ({self.classes[index]}) has {len(row)} values and `classes` has {size}"
+                    f"`cells[{index}]` ({self.classes[index]}) has {counted(len(row), 'value')} and "
+                    f"`classes` has {size}"
                 )
         for key in ("actual", "predicted", "true_positives"):
             counts = getattr(self, key)
             if counts and len(counts) != size:
-                raise ValueError(f"`{key}` has {len(counts)} values and `classes` has {size}")
+                raise ValueError(f"`{key}` has {counted(len(counts), 'value')} and `classes` has {size}")
             for index, count in enumerate(counts):
                 if not float(count).is_integer():
                     raise ValueError(f"`{key}[{index}]` ({self.classes[index]}) is a count of samples, not {count:g}")

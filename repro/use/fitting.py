@@ -13,6 +13,7 @@ import numpy as np
 
 from fer_jax.data import cache
 from fer_jax.data.faces import DataError, Faces
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import USAGES
 from fer_jax.vocabulary.step_kinds import SplitByUsage, Step, splits_before
 from repro.runs.data_names import SYNTHETIC
@@ -65,7 +66,7 @@ def calibration_samples(run: RunNetwork) -> CalibrationSamples | Uncalibrated:
     except (RecordError, KeyError):
         return Uncalibrated(f"its run has no usable predictions of {PUBLIC_TEST}")
     if len(rows) < LEAST_SAMPLES:
-        return Uncalibrated(f"its run predicted only {len(rows):,} samples of {PUBLIC_TEST}")
+        return Uncalibrated(f"its run predicted only {counted(len(rows), 'sample')} of {PUBLIC_TEST}")
     faces = _dataset(run)
     if faces is None:
         data = run.record.data

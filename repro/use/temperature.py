@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.runs.record_files import RecordError, read_digested, write_digested
 from repro.use.trained import RunNetwork
 
@@ -78,7 +79,7 @@ def temperature_text(temperature: Temperature, threshold: float) -> str:
     else:
         before, after = temperature.ece
         text = (
-            f"temperature {temperature.value:.2f}, fitted on {temperature.n:,} samples of PublicTest "
+            f"temperature {temperature.value:.2f}, fitted on {counted(temperature.n, 'sample')} of PublicTest "
             f"(calibration error {before:.1%} before, {after:.1%} after)"
         )
     return f"{text}; unsure below {threshold:.0%}" if threshold else text

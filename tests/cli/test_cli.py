@@ -141,7 +141,7 @@ def test_show_and_validate_a_file_anywhere(tmp_path):
     result = call("validate", path)
     assert (result.exit_code, result.stdout) == (
         0,
-        "tiny: valid; 2 claims, 0 curves, 0 tables, 1 variants besides the default\n",
+        "tiny: valid; 2 claims, 0 curves, 0 tables, 1 variant besides the default\n",
     )
 
 

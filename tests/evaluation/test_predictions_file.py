@@ -101,7 +101,7 @@ def test_another_number_of_samples_says_which_split_has_how_many(tmp_path):
         ("row,predicted", ["x,happy"], "line 2: 'x' is no number"),
         ("row,predicted", ["90,hapy"], "did you mean 'happy'"),
         ("row,predicted", ["90,7"], "7"),
-        ("row,predicted", ["90"], "line 2 has 1 cells, the first line 2"),
+        ("row,predicted", ["90"], "line 2 has 1 cell, the first line 2"),
         ("row,score", ["90,1"], "no prediction"),
         ("hash,predicted", ["abcd,happy"], "a hash of 4 digits"),
         ("hash,predicted", [f"{'a' * 64},happy"], "1 of 1 hashes are of no sample"),

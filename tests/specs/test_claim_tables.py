@@ -116,7 +116,7 @@ MISTAKES = {
     "quotes of some points": (
         "epochs = [1, 3, 5]",
         'epochs = [1, 3, 5]\nquotes = ["30"]',
-        f"{AT_C}: `quotes` has 1 entries and `values` has 3; give one for each, or none",
+        f"{AT_C}: `quotes` has 1 entry and `values` has 3; give one for each, or none",
     ),
     "a point with the id of a claim": (
         CLAIM,

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fer_jax.data.faces import DataError
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 
 CHUNK = 1 << 20
@@ -58,7 +59,7 @@ class Budget:
     def claim(self, place: str, n: int) -> None:
         """DataError if `n` bytes, as a header claims, are more than may still come. Nothing is spent."""
         if n > self.bytes_left or (self.bytes_out + n > self.harmless_bytes and self._ratio(n) > self.largest_ratio):
-            raise DataError(f"{place}: claims {n:,} bytes, more than FER-2013 can have; it was not read")
+            raise DataError(f"{place}: claims {counted(n, 'byte')}, more than FER-2013 can have; it was not read")
 
     def spend(self, place: str, n: int) -> None:
         """Count `n` bytes that came out. DataError beyond what FER-2013 can be."""
@@ -66,7 +67,7 @@ class Budget:
         self.bytes_out += n
         if self.bytes_left < 0 or (self.bytes_out > self.harmless_bytes and self._ratio(0) > self.largest_ratio):
             raise DataError(
-                f"{place}: expands beyond what FER-2013 can be ({self.bytes_out:,} bytes so far from "
+                f"{place}: expands beyond what FER-2013 can be ({counted(self.bytes_out, 'byte')} so far from "
                 f"{self.packed_bytes:,}); reading was stopped"
             )
         self.check_time(place)
@@ -82,7 +83,7 @@ class Budget:
     def rows(self, place: str, n: int) -> None:
         """DataError if a dataset of `n` samples cannot be FER-2013."""
         if n > MOST_ROWS:
-            raise DataError(f"{place}: {n:,} rows; at most {MOST_ROWS:,} are read (FER-2013 has 35,887)")
+            raise DataError(f"{place}: {counted(n, 'row')}; at most {MOST_ROWS:,} are read (FER-2013 has 35,887)")
 
     def nest(self, place: str) -> None:
         """Count one archive within another."""

@@ -14,6 +14,7 @@ from fer_jax.data.formats.csv_layout import CsvColumns, read_layout
 from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.names import PUBLIC_TEST, TRAINING, is_split, split_usages
 from fer_jax.data.formats.recognise import CSV, file_kind
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import UNLABELLED, USAGES
 
 
@@ -97,7 +98,7 @@ def _parts(found: dict[Path, CsvColumns], folder: Path, reading: Reading) -> Imp
         faces, numbered = imported.faces, numbered or imported.numbered
         if layout.emotion is None:
             notes.append(
-                f"the {len(faces):,} rows of {path.name} carry no labels, are taken as PublicTest, and cannot be "
+                f"{path.name} has {counted(len(faces), 'row')} without labels, taken as PublicTest, which cannot be "
                 "trained or evaluated on"
             )
         usage = PUBLIC_TEST if layout.emotion is None else usages.get(path.stem, TRAINING)

@@ -27,7 +27,9 @@ def decode_face(data: bytes, place: str) -> tuple[np.ndarray, bool]:
     data is no image, damaged, or of another size.
     """
     if len(data) > LARGEST_IMAGE:
-        raise DataError(f"{place}: {len(data):,} bytes; a face of {SIDE} x {SIDE} pixels has at most {LARGEST_IMAGE:,}")
+        raise DataError(
+            f"{place}: {counted(len(data), 'byte')}; a face of {SIDE} x {SIDE} pixels has at most {LARGEST_IMAGE:,}"
+        )
     if kind := telephone_format(data):
         raise DataError(f"{place}: {not_decoded(kind)}")
     if scans := too_many_scans(data):

@@ -51,12 +51,12 @@ def differences(faces: Faces) -> list[str]:
     """One line per (usage, emotion) whose count is not the official one; empty when all 21 agree."""
     counts, unlabelled = faces.counts(), unlabelled_counts(faces)
     found = [
-        f"{usage} {emotion}: {ours:,} samples, official {official:,} ({ours - official:+,})"
+        f"{usage} {emotion}: {counted(ours, 'sample')}, official {official:,} ({ours - official:+,})"
         for usage in USAGES
         for emotion, ours, official in zip(EMOTIONS, counts[usage], OFFICIAL_COUNTS[usage], strict=True)
         if ours != official
     ]
-    return found + [f"{usage}: {n:,} samples without a label" for usage, n in unlabelled.items() if n]
+    return found + [f"{usage}: {counted(n, 'sample')} without a label" for usage, n in unlabelled.items() if n]
 
 
 def summary(imported: Imported) -> dict[str, Any]:

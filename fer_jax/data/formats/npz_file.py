@@ -17,6 +17,7 @@ from fer_jax.data.formats.arrays import REMEDY, ArraySource, read_arrays, role_o
 from fer_jax.data.formats.budget import Budget, Counted, Reading, decoding
 from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.names import is_split
+from fer_jax.vocabulary.counted import counted
 
 _DAMAGED = "damaged or cut off"
 _MOST_ARRAYS = 100
@@ -44,7 +45,7 @@ def load_arrays(file: Path | BinaryIO, most_bytes: int) -> dict[str, np.ndarray]
     with zipfile.ZipFile(file) as archive:  # a member never yields more than its entry says
         unpacked = sum(entry.file_size for entry in archive.infolist())
     if unpacked > most_bytes:
-        raise DataError(f"it unpacks to {unpacked:,} bytes; at most {most_bytes:,} are read")
+        raise DataError(f"it unpacks to {counted(unpacked, 'byte')}; at most {most_bytes:,} are read")
     with np.load(file, allow_pickle=False) as held:
         return dict(held)
 

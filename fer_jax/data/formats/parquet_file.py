@@ -27,6 +27,7 @@ from fer_jax.data.formats.names import (
     usage_of,
 )
 from fer_jax.machine.memory import memory_at_most
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 _IMAGE_COLUMNS = ("image", "img", "img_bytes", "image_bytes", "pixels", "jpg", "jpeg", "png", "webp")
@@ -303,7 +304,7 @@ def read_parquet(paths: list[Path], source: Path, reading: Reading) -> Imported:
     for table in tables:
         if table.contradicting:
             notes.append(
-                f"{table.contradicting:,} rows of {table.path.name} are named like another split: its name counts"
+                f"{table.path.name} has {counted(table.contradicting, 'row')} named like another split: its name counts"
             )
     numbered = any(table.numbered for table in tables)
     if numbered and tables[0].image != "pixels":

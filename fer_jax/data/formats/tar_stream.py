@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from fer_jax.data.faces import DataError
 from fer_jax.data.formats.budget import Budget, Readable
+from fer_jax.vocabulary.counted import counted
 
 BLOCK = 512
 # Names, times and comments; longer headers carry nothing that is needed here.
@@ -60,7 +61,9 @@ def tar_members(stream: Readable, place: str, budget: Budget) -> Iterator[TarMem
         size, kind = _number(header[124:136], place), header[156:157]
         if kind in (_LONG_NAME, _LONG_LINK, _PAX, _PAX_GLOBAL):
             if size > LARGEST_HEADER:
-                raise DataError(f"{place}: a header claims {size:,} bytes; at most {LARGEST_HEADER:,} are read")
+                raise DataError(
+                    f"{place}: a header claims {counted(size, 'byte')}; at most {LARGEST_HEADER:,} are read"
+                )
             content = _exactly(stream, size, place)
             _exactly(stream, -size % BLOCK, place)
             if kind == _LONG_NAME:

@@ -15,6 +15,7 @@ from fer_jax.data.formats.image import conversion_note
 from fer_jax.data.formats.image_folder import IMAGE_SUFFIXES, ImageFile, read_images, visible
 from fer_jax.data.formats.imported import Imported
 from fer_jax.data.formats.names import NUMBERS_NOTE, TRAINING, emotion_label, unknown_emotion, usage_in_file_name
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 
 _LABEL_SUFFIXES = (".cls", ".json", ".txt")
@@ -61,7 +62,7 @@ def read_samples(folder: Path, reading: Reading) -> Imported:
 def _label(path: Path) -> tuple[int, bool]:
     """The label in a file, and whether it is a number."""
     if regular_size(path) > _LONGEST_LABEL:
-        raise DataError(f"{path}: more than {_LONGEST_LABEL:,} bytes; a label is a number or a name")
+        raise DataError(f"{path}: more than {counted(_LONGEST_LABEL, 'byte')}; a label is a number or a name")
     with decoding(str(path), "no label"):
         text = path.read_text("utf-8").strip()
         if path.suffix.lower() == ".json":

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.errors import EvaluationError, words_of
 from repro.evaluation.models.opened import OpenedModel
 
@@ -47,7 +48,9 @@ def open_onnx(path: Path) -> OpenedModel:
         raise EvaluationError(f"{path}: ONNX Runtime cannot open it: {_reason(error)}") from None
     taken = session.get_inputs()
     if len(taken) != 1:
-        raise EvaluationError(f"{path}: takes {len(taken)} inputs, not one: {', '.join(one.name for one in taken)}")
+        raise EvaluationError(
+            f"{path}: takes {counted(len(taken), 'input')}, not one: {', '.join(one.name for one in taken)}"
+        )
     name, dtype = taken[0].name, _TYPES.get(taken[0].type)
     if dtype is None:
         raise EvaluationError(f"{path}: takes {taken[0].type}; faces are numbers of {', '.join(_TYPES.values())}")
@@ -81,7 +84,8 @@ def _wanted_output(path: Path, session: Any) -> str:
     found = [one.name for one in given] if len(given) == 1 else named if len(named) == 1 else flat
     if len(found) != 1:
         raise EvaluationError(
-            f"{path}: gives {len(given)} outputs ({', '.join(one.name for one in given)}), and none is plainly that "
+            f"{path}: gives {counted(len(given), 'output')} "
+            f"({', '.join(one.name for one in given)}), and none is plainly that "
             "of the emotions; keep one when you export it"
         )
     return found[0]

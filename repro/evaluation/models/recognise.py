@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 from typing import Literal
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.errors import EvaluationError, words_of
 
 Form = Literal[
@@ -73,7 +74,7 @@ def _by_content(path: Path) -> Form:
         if not stat.S_ISREG(found.st_mode):
             raise EvaluationError(f"{path}: no regular file")
         if not 0 < found.st_size <= LARGEST:
-            raise EvaluationError(f"{path}: {found.st_size:,} bytes; 1 to {LARGEST:,} are read")
+            raise EvaluationError(f"{path}: {counted(found.st_size, 'byte')}; 1 to {LARGEST:,} are read")
         with path.open("rb") as file:
             start = file.read(512)
     except OSError as error:

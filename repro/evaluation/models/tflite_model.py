@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.errors import EvaluationError, words_of
 from repro.evaluation.models.opened import OpenedModel
 
@@ -23,7 +24,9 @@ def open_tflite(path: Path) -> OpenedModel:
     except Exception as error:
         raise EvaluationError(f"{path}: LiteRT cannot open it: {words_of(error)}") from None
     if len(taken) != 1 or len(given) != 1:
-        raise EvaluationError(f"{path}: {len(taken)} inputs and {len(given)} outputs; one of each is needed")
+        raise EvaluationError(
+            f"{path}: {counted(len(taken), 'input')} and {counted(len(given), 'output')}; one of each is needed"
+        )
     source, target = taken[0], given[0]
     shape = [int(one) for one in source["shape"]]
 

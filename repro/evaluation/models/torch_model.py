@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from repro.evaluation.errors import EvaluationError, words_of
 from repro.evaluation.models.opened import OpenedModel
 from repro.evaluation.preprocessing import Dims
@@ -99,7 +100,7 @@ def _opened(
 def _export_input(path: Path, program: Any, torch: Any) -> tuple[int | None, Dims, str]:
     names = program.graph_signature.user_inputs
     if len(names) != 1:
-        raise EvaluationError(f"{path}: takes {len(names)} inputs, not one face")
+        raise EvaluationError(f"{path}: takes {counted(len(names), 'input')}, not one face")
     (value,) = [node.meta["val"] for node in program.graph.nodes if node.name == names[0]]
     batch, *dims = (one if isinstance(one, int) else None for one in value.shape)
     return batch, tuple(dims), str(value.dtype).removeprefix("torch.")
@@ -115,7 +116,9 @@ def _check_export(path: Path) -> None:
                     )
                 if found.filename.endswith(".json"):
                     if found.file_size > _LARGEST_JSON:
-                        raise EvaluationError(f"{path}: {found.filename} has {found.file_size:,} bytes; too many")
+                        raise EvaluationError(
+                            f"{path}: {found.filename} has {counted(found.file_size, 'byte')}; too many"
+                        )
                     _check_json(path, json.loads(archive.read(found)))
     except EvaluationError:
         raise

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from fer_jax.vocabulary.counted import counted
 from repro.audit.copies import Estimate
 from repro.judge.copies import CopiesFinding
 from repro.report.figures.figure_data import AxisRow, Dots, FigureData, Mark
@@ -51,7 +52,7 @@ def copies_figure(findings: Sequence[CopiesFinding]) -> FigureData | None:
 def _panel(finding: CopiesFinding) -> Dots:
     rows = tuple(
         AxisRow(
-            label=f"{WORDS[part.copies]}\n{part.samples:,} samples",
+            label=f"{WORDS[part.copies]}\n{counted(part.samples, 'sample')}",
             marks=tuple(_mark(name, part.accuracy[name]) for name in (OFFICIAL, CLEAN)),
         )
         for part in finding.response

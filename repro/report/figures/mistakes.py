@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.report.figures.figure_data import Face, FaceSheet, FigureData
 from repro.report.figures.shown_runs import held_out_split
@@ -59,7 +60,7 @@ def mistake_figures(results: Path, specs: Sequence[LoadedSpec], dataset: Dataset
         if chosen is None:
             left_out.append(f"{name}: no probabilities of {split} were kept, which large runs leave out")
         elif not chosen.wrong:
-            left_out.append(f"{name}: no mistake among {chosen.rows:,} samples of {split}")
+            left_out.append(f"{name}: no mistake among {counted(chosen.rows, 'sample')} of {split}")
         else:
             found[name] = _figure(name, record, split, chosen)
     return list(found.values()), left_out
@@ -101,7 +102,7 @@ def _figure(name: str, record: RunRecord, split: str, mistakes: Mistakes) -> Fig
         title=f"{record.paper}, {record.protocol}, seed {record.seed}: the most confident mistakes",
         paper=record.paper,
         alternative=(
-            f"{len(faces)} faces that the network got wrong, each with its answer and its label. The first: "
+            f"{counted(len(faces), 'face')} that the network got wrong, each with its answer and its label. The first: "
             f"{answers[0][1]}, labelled {answers[0][2]}."
         ),
         caption=CAPTION.format(

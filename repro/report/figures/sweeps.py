@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.groups import Group, PaperRuns
 from repro.judge.judgements import done
 from repro.report.figures.curves import BAND, band, epoch_of, figure_of
@@ -31,7 +32,7 @@ def sweep_figures(paper: PaperRuns) -> tuple[list[FigureData], list[str]]:
             wanted = next((v for v in sweep.settings if v not in runs and v != "default"), "default")
             missing.append(
                 f"{paper.id}, figure {sweep.figure} ({sweep.about}): full runs of {len(runs)} of its "
-                f"{len(sweep.settings)} settings; `repro run {paper.id} --variant {wanted}` makes one"
+                f"{counted(len(sweep.settings), 'setting')}; `repro run {paper.id} --variant {wanted}` makes one"
             )
         else:
             found.append(_figure(paper, sweep, runs))

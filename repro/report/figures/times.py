@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.groups import Group, PaperRuns
 from repro.judge.judgements import done
 from repro.judge.main_claim import headline
@@ -97,7 +98,7 @@ def _times(paper: PaperRuns) -> list[Claim]:
 
 def _label(paper: PaperRuns, groups: Sequence[Group]) -> str:
     every = groups[0].records[0].spec["training"].get("evaluate_every_steps") if groups else None
-    return f"{paper.id}\n({every:,} steps)" if every else paper.id
+    return f"{paper.id}\n({counted(every, 'step')})" if every else paper.id
 
 
 def _kind(mark: Mark) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from fer_jax.vocabulary.counted import counted
 from repro.judge.groups import devices
 from repro.runs.predictions import PREDICTIONS_NAME
 from repro.runs.records import RECORD_NAME, Device, RunRecord, switch_words
@@ -49,7 +50,7 @@ def run_details(results: Path, path: PurePosixPath, record: RunRecord) -> RunDet
 
 
 def _device(device: Device) -> str:
-    return f"{device.kind}: {devices(device.name, device.count)}, {device.host_cores} cores of the host"
+    return f"{device.kind}: {devices(device.name, device.count)}, {counted(device.host_cores, 'core')} of the host"
 
 
 def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
@@ -62,7 +63,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "Epochs", f"{len(record.history)}; the figures are of epoch {record.reported_epoch}"
     if record.same_run_as:
         yield "Protocol", f"{record.protocol}; the same run as {record.same_run_as}"
-    yield "Network", f"{record.parameters:,} parameters, {record.trainable_parameters:,} trainable"
+    yield "Network", f"{counted(record.parameters, 'parameter')}, {record.trainable_parameters:,} trainable"
     yield "Data", f"{record.data.shown_name} ({record.data.fingerprint[:8]}), {_splits(record)}"
     if record.data.notes:
         yield "Import", "; ".join(record.data.notes)
@@ -79,7 +80,7 @@ def _facts(record: RunRecord) -> Iterator[tuple[str, str]]:
 
 
 def _splits(record: RunRecord) -> str:
-    return ", ".join(f"{name} {split.rows:,} samples" for name, split in record.data.splits.items())
+    return ", ".join(f"{name} {counted(split.rows, 'sample')}" for name, split in record.data.splits.items())
 
 
 def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:
@@ -87,7 +88,7 @@ def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:
     yield "Device", _device(device)
     if record.begun_on is not None:
         yield "Begun on", f"{_device(record.begun_on)}; another device or number of cores rounds differently"
-    together = f", {record.seeds_at_once} seeds in one program" if record.seeds_at_once > 1 else ""
+    together = f", {counted(record.seeds_at_once, 'seed')} in one program" if record.seeds_at_once > 1 else ""
     yield "Precision", f"{record.matmul_precision}{together}"
     if record.kernels:
         yield "Convolutions", f"computed by {record.kernels}"
@@ -95,7 +96,10 @@ def _machine(record: RunRecord) -> Iterator[tuple[str, str]]:
         yield "Switches", switch_words(record.switches)
     yield "Peak memory", f"{record.peak_memory_bytes / MEBIBYTE:,.0f} MiB"
     before, after = record.load_average
-    yield "Load average", f"{before:.1f} before the start, {after:.1f} before the end, on {device.host_cores} cores"
+    yield (
+        "Load average",
+        f"{before:.1f} before the start, {after:.1f} before the end, on {counted(device.host_cores, 'core')}",
+    )
 
 
 def _times(record: RunRecord) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from fer_jax.data.pictures import (
     too_many_scans,
     upright,
 )
+from fer_jax.vocabulary.counted import counted
 from repro.use.recognition.errors import PictureError
 
 # Fixed, because every further decoder is an attack surface for a crafted file. JPEG includes MPO, written by phones.
@@ -97,7 +98,8 @@ def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:
             raise PictureError(f"{path}: not a file")
         if found.st_size > MAX_BYTES:
             raise PictureError(
-                f"{path}: {found.st_size:,} bytes are more than the {MAX_BYTES:,} that are read; make it smaller"
+                f"{path}: {counted(found.st_size, 'byte')} are more than the {MAX_BYTES:,} that are "
+                "read; make it smaller"
             )
         payload = path.read_bytes()
     except OSError as error:

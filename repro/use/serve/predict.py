@@ -11,6 +11,7 @@ import asyncio
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from repro.use.recognition.errors import PictureError
 from repro.use.serve.door import client_of
@@ -52,7 +53,7 @@ class PredictEndpoint:
             async for chunk in request.stream():
                 payload += chunk
                 if len(payload) > self._limits.message_bytes:
-                    return failure(413, f"more than {self._limits.message_bytes:,} bytes")
+                    return failure(413, f"more than {counted(self._limits.message_bytes, 'byte')}")
         except ClientDisconnect:
             return Response(status_code=400)
         try:

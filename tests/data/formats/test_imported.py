@@ -32,7 +32,7 @@ def test_one_row_less_and_one_without_label_are_two_differences_and_more() -> No
     assert differences(changed) == [
         "Training angry: 3,994 samples, official 3,995 (-1)",
         "PrivateTest neutral: 625 samples, official 626 (-1)",
-        "Training: 1 samples without a label",
+        "Training: 1 sample without a label",
     ]
 
 

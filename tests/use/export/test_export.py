@@ -143,3 +143,16 @@ def test_without_onnx_the_remedy_is_told(monkeypatch, tmp_path):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     found = call("tiny", "--onnx", tmp_path / "x.onnx").exception
     assert isinstance(found, ExportError) and "pip install 'fer-repro[onnx]'" in str(found)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ("--tflite x.tflite", "--tflite: only ONNX is written: --onnx FILE"),
+        ("teta2022 --keras x", "--keras: only ONNX is written: --onnx FILE"),
+        ("teta2022 --onnx x.tflite", "x.tflite: only ONNX is written; name a file such as x.onnx"),
+    ],
+)
+def test_another_form_is_refused_with_the_one_that_is_written(words, said):
+    done = CliRunner().invoke(main, ["export", *words.split()])
+    assert done.exit_code == 2 and done.stderr.count("\n") == 1 and said in done.stderr
