@@ -316,7 +316,7 @@ def _least(case: Case, claim: Claim) -> Finding:
     if taken:
         meaning = "The printed losses are not least where the paper says."
         return judge(case, LEAST, claims, shown, meaning, explained=explained)
-    words = f"the program takes a loss every {counted(every, 'step')}"
+    words = f"the program takes a loss every {counted(every or 0, 'step')}"
     premises = (setting(case, claim.variant, "training.evaluate_every_steps", words),)
-    meaning = f"The program takes a loss every {counted(every, 'step')}, and so none there."
+    meaning = f"The program takes a loss every {counted(every or 0, 'step')}, and so none there."
     return judge(case, LEAST, claims, shown, meaning, explained=explained, premises=premises)

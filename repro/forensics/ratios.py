@@ -154,13 +154,17 @@ def _other_times(claims: list[Claim]) -> Explanations:
     return explained
 
 
+def _epochs(claim: Claim) -> str:
+    return counted(claim.epoch or 0, "epoch")
+
+
 def _longer(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     later = [(first, second) for first, second in pairwise(claims) if first.epoch != second.epoch]
     wrong = [(first, second) for first, second in later if not _is_longer(first, second)]
     for first, second in wrong:
-        shown = f"{counted(first.epoch, 'epoch')}: {number(first.value)} {first.unit}; "
-        shown += f"{counted(second.epoch, 'epoch')}: {number(second.value)} {second.unit}"
-        meaning = f"{counted(second.epoch, 'epoch')} cannot take the time of {first.epoch} on the same machine."
+        shown = f"{_epochs(first)}: {number(first.value)} {first.unit}; "
+        shown += f"{_epochs(second)}: {number(second.value)} {second.unit}"
+        meaning = f"{_epochs(second)} cannot take the time of {first.epoch} on the same machine."
         pair = [first, second]
         yield judge(case, LONGER, pair, shown, meaning, explained=_other_times(pair))
     if later and not wrong:
@@ -218,9 +222,9 @@ def _per_epoch(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     if len(odd) == 1:
         others = [claim for claim in claims if claim is not odd[0]]
         typical = statistics.median(printed for _, printed, _ in _further(others))
-        shown += f"; without {counted(odd[0].epoch, 'epoch')}: {typical:.3g}"
+        shown += f"; without {_epochs(odd[0])}: {typical:.3g}"
     meaning = (
-        f"The time of {counted(odd[0].epoch, 'epoch')} does not fit those of the other rows."
+        f"The time of {_epochs(odd[0])} does not fit those of the other rows."
         if len(odd) == 1
         else "The times are not those of one program that repeats the same epoch."
     )

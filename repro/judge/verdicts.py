@@ -127,7 +127,7 @@ def missing(claim: Claim, decision: Decision) -> str:
             return "no tolerance was fixed"
         case Open.OWN_SAMPLES:
             assert decision.comparison is not None
-            return f"its {counted(decision.comparison.design.ours, 'sample')}{left}"
+            return f"its {counted(decision.comparison.design.ours or 0, 'sample')}{left}"
         case Open.OTHER_SAMPLES:
             return f"other test samples{left}"
         case Open.UNKNOWN_TRIES:

@@ -70,7 +70,7 @@ def main(paper: str, faces: int, rounds: int, results: Path) -> None:
         (name, f"{np.median(s):,.0f}", f"{s.min():,.0f} to {s.max():,.0f}", str(len(s))) for name, s in speeds.items()
     ]
     right = [Column(name, "right") for name in ("Faces/s, median", "Range", "n")]
-    click.echo(table([Column(f"{paper}, {counted(os.cpu_count(), 'core')}"), *right], rows))
+    click.echo(table([Column(f"{paper}, {counted(os.cpu_count() or 1, 'core')}"), *right], rows))
 
 
 if __name__ == "__main__":

@@ -102,7 +102,7 @@ def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> 
             allowed = size(claim, compared.target.tolerance)
             yield (
                 (code(paper.loaded.path.name), ", claim ", code(claim.id), ", ", code("tolerance")),
-                f": {allowed} is less than the error of our {counted(compared.design.ours, 'sample')}, "
+                f": {allowed} is less than the error of our {counted(compared.design.ours or 0, 'sample')}, "
                 f"±{size(claim, error)}; no number of runs can show that it is the same.",
             )
 
