@@ -100,7 +100,9 @@ def start_workers(
     minutes = None if given["longest"] is None else -(-given["longest"] // 60)
     resources = Resources(given["cores"], gpus, minutes, tuple(given["engine_options"]))
     started = _executor(engine, results, cards, given).start(command, count, resources)
-    click.echo(f"{count} workers on {engine}: repro {' '.join(command)}; messages in {started.logs}", err=True)
+    click.echo(
+        f"{counted(count, 'worker')} on {engine}: repro {' '.join(command)}; messages in {started.logs}", err=True
+    )
     return started
 
 

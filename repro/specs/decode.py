@@ -16,6 +16,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.custom_layer import expand
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.split_plan import check_steps
@@ -271,7 +272,7 @@ def _too_many(spec: PaperSpec) -> Mistake | None:
     if len(spec.variants) > MOST_VARIANTS:
         return Mistake("variants", f"{len(spec.variants):,}; at most {MOST_VARIANTS} are read")
     if (numbers := len(spec.all_claims)) > MOST_NUMBERS:
-        return Mistake("claims", f"{numbers:,} numbers; at most {MOST_NUMBERS:,} are read")
+        return Mistake("claims", f"{counted(numbers, 'number')}; at most {MOST_NUMBERS:,} are read")
     return None
 
 

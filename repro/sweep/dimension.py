@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from typing import Literal
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.layers import layer_names
 from fer_jax.vocabulary.step_kinds import step_names
 from repro.specs.decode import LoadedSpec
@@ -73,7 +74,7 @@ def parse_dimension(text: str) -> Dimension:
     if not all(choices):
         raise SweepError(f"--set {text!r}: an empty value between the commas")
     if len(choices) > MOST_CHOICES:
-        raise SweepError(f"--set {text[:60]!r}: {len(choices):,} values; at most {MOST_CHOICES:,}")
+        raise SweepError(f"--set {text[:60]!r}: {counted(len(choices), 'value')}; at most {MOST_CHOICES:,}")
     seen: dict[str, str] = {}
     for choice in choices:
         value = repr(parse_setting(f"{key}={choice}")[1])

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.specs.accepted import explain
 from repro.specs.catalog import papers_folder
 from repro.specs.protocols import OFFICIAL, RUNNABLE
@@ -79,7 +80,7 @@ def _toml(path: Path) -> dict[str, object]:
     try:
         content = path.read_bytes()
         if len(content) > LARGEST_FILE:
-            raise SweepError(f"{path}: {len(content):,} bytes; a sweep has at most {LARGEST_FILE:,}")
+            raise SweepError(f"{path}: {counted(len(content), 'byte')}; a sweep has at most {LARGEST_FILE:,}")
         return tomllib.loads(content.decode("utf-8-sig"))
     except OSError as error:
         raise SweepError(f"{path}: cannot be read: {error.strerror}") from None

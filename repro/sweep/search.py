@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.settings import Precision
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import SplitByUsage
@@ -175,9 +176,9 @@ def make_search(
     chosen, reported = _splits(spec, protocol, select, claim_for(loaded.spec, variant))
     search = SettingSearch(loaded, variant, protocol, dimensions, sampler, chosen, reported, trials=trials, **more)
     if sampler == "grid" and search.grid_size > MOST_TRIALS:
-        raise SweepError(f"a grid of {search.grid_size:,} settings; at most {MOST_TRIALS:,}")
+        raise SweepError(f"a grid of {counted(search.grid_size, 'setting')}; at most {MOST_TRIALS:,}")
     if sampler == "grid" and trials is not None and trials > search.grid_size:
-        raise SweepError(f"--trials {trials}: the grid has {search.grid_size:,} settings")
+        raise SweepError(f"--trials {trials}: the grid has {counted(search.grid_size, 'setting')}")
     if search.prune and chosen not in spec.training.evaluate:
         raise SweepError(
             f"--prune looks at {chosen} after every epoch, and this protocol evaluates "

@@ -26,7 +26,7 @@ def plan_document(search: SettingSearch, planned: PlannedRuns, trials: Sequence[
     runs = left * len(search.seeds)
     text = f"{left:,} of {counted(search.most_trials, 'trial')} to do"
     if len(search.seeds) > 1:
-        text += f", {runs:,} runs"
+        text += f", {counted(runs, 'run')}"
     if planned.estimate is None:
         text += "; no run of this network was made here yet, so the time is unknown"
     elif left:
@@ -130,9 +130,10 @@ def _best(record: SweepRecord) -> list[Block]:
         Paragraph(
             (
                 f"Best setting: trial {best.trial}, chosen by {units.percentage(best.chosen_by, None)} on "
-                f"{record.selected_samples:,} samples of {record.selected_on}. It has ",
+                f"{counted(record.selected_samples, 'sample')} of {record.selected_on}. It has ",
                 strong(f"{reported} on {record.reported_on}"),
-                f" ({best.samples:,} samples{seeds}), the best of {counted(record.settings_tried, 'setting')} tried.",
+                f" ({counted(best.samples, 'sample')}{seeds}), the best of "
+                f"{counted(record.settings_tried, 'setting')} tried.",
             )
         )
     ]

@@ -46,7 +46,8 @@ def against_own_setting(
     )
     mean, high = units.percentage(statistics.fmean(values), None), units.percentage(made.high or 0.0, None)
     reason = (
-        f"{len(values)} runs of the paper's own setting have the mean {mean}; the best of {counted(tries, 'such run')} "
+        f"{counted(len(values), 'run')} of the paper's own setting have the mean {mean}; the best "
+        f"of {counted(tries, 'such run')} "
         f"is expected at most at {high}, and the best setting has {units.percentage(best, None)} "
         f"(p = {made.p_differs:.2g})"
     )

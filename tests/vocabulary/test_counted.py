@@ -23,7 +23,6 @@ PLURALS = "|".join(sorted({counted(2, noun).removeprefix("2 ") for noun in NOUNS
 FOLLOWS = re.compile(rf" (?:(?:more|new|other|different|full|training|test|evaluated|clean) )?({PLURALS})\b")
 NO_COUNT = re.compile(r"[A-Z_0-9]+|len\([A-Z_0-9]+\)|(.*\.)?(split|name|size|length)|units\..*|number\(.*|'.*")
 MORE_THAN_ONE = {
-    ("repro/specs/decode.py", "numbers"): "more than a thousand",
     ("repro/launch/local.py", "each"): "at least one core for each, as a share",
 }
 
