@@ -57,7 +57,7 @@ class _Columns:
 def read_predictions_file(path: Path, faces: Faces, split: str) -> FilePredictions:
     """split: the one that is evaluated, whose samples must all be there. Raises EvaluationError."""
     tables = [_csv(path)] if path.suffix.lower() == ".csv" else _npz(path)
-    parts = [_matched(path, table, faces) for table in tables]
+    parts = [_matched(path, table, faces, split) for table in tables]
     sample = np.concatenate([part.sample for part in parts])
     if len(np.unique(sample)) < len(sample):
         numbers, counts = np.unique(sample, return_counts=True)
@@ -89,7 +89,7 @@ def sizes(faces: Faces) -> str:
     return f"{', '.join(single)}, PublicTest and PrivateTest together {sum(counts[1:]):,}, all {sum(counts):,}"
 
 
-def _matched(path: Path, table: _Columns, faces: Faces) -> FilePredictions:
+def _matched(path: Path, table: _Columns, faces: Faces, evaluated: str) -> FilePredictions:
     n = len(table.outputs) if table.outputs is not None else len(table.answered if table.answered is not None else ())
     if table.row is not None:
         sample = table.row
@@ -101,13 +101,15 @@ def _matched(path: Path, table: _Columns, faces: Faces) -> FilePredictions:
     elif table.hash is not None:
         return _by_hash(path, table, faces)
     else:
-        sample = _in_order(path, n, faces, table.split)
+        sample = _in_order(path, n, faces, table.split, evaluated)
     _check_truth(path, table.truth, sample, faces)
     return FilePredictions(sample, table.outputs, table.answered, table.labels)
 
 
-def _in_order(path: Path, n: int, faces: Faces, split: str | None) -> np.ndarray:
-    orders = _ORDERS if split is None else ((split,),)
+def _in_order(path: Path, n: int, faces: Faces, split: str | None, evaluated: str) -> np.ndarray:
+    """Rows of n predictions in the order of the dataset. split: that the file names. evaluated: of equally large splits,
+    as PublicTest and PrivateTest are in FER-2013, the one that is asked for."""
+    orders = ((evaluated,), *_ORDERS) if split is None else ((split,),)
     for names in orders:
         rows = np.concatenate([np.flatnonzero(faces.usage == USAGES.index(name)) for name in names])
         if len(rows) == n:

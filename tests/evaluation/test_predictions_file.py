@@ -36,6 +36,14 @@ def test_lines_without_numbers_are_a_split_both_tests_or_all(tmp_path, start, co
     assert found.outputs is not None and found.outputs.shape == (count, 7)
 
 
+@pytest.mark.parametrize(("split", "start"), [("PublicTest", 60), ("PrivateTest", 90)])
+def test_of_two_splits_with_as_many_samples_it_is_the_evaluated_one(tmp_path, split, start):
+    """In FER-2013, PublicTest and PrivateTest have 3,589 samples each."""
+    faces = FACES.take(np.arange(120))
+    found = read_predictions_file(write_csv(tmp_path / "p.csv", "", ["happy"] * 30), faces, split)
+    assert found.sample.tolist() == list(range(start, start + 30))
+
+
 def test_a_file_without_names_of_columns(tmp_path):
     found = read(write_csv(tmp_path / "p.csv", "", lines_of(PRIVATE)))
     assert found.labels is None and found.outputs is not None
