@@ -43,16 +43,24 @@ TINY_SIZE = 12  # pixels
 # one while the others have ended.
 LONGEST = (
     "test_seeds_together.py",
-    "test_networks.py",
-    "test_kill.py",
-    "test_search.py",
-    "test_command.py",
-    "test_engine.py",
     "test_loop.py",
+    "test_recipes.py",
+    "test_browser.py",
     "test_model.py",
-    "test_growth.py",
-    "test_run.py",
+    "test_networks.py",
+    "test_inputs.py",
+    "test_measure.py",
+    "test_process_settings.py",
     "test_explain.py",
+    "test_time_estimate.py",
+    "test_run.py",
+    "test_convolution.py",
+    "test_batch.py",
+    "test_server.py",
+    "test_kill.py",
+    "test_runner.py",
+    "test_search.py",
+    "test_check.py",
 )
 
 
