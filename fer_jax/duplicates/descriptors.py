@@ -10,6 +10,8 @@ Letters: N images, H, W pixels, O orientations, G cells per axis, F = G * G * O 
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -43,33 +45,46 @@ def resized(images_NHW: np.ndarray) -> np.ndarray:
     return np.clip(np.rint(np.concatenate(parts)), 0, 255).astype(np.uint8)
 
 
-def describe(images_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Descriptors float32 (6, N, D) of six windows of each image, and (6, N, D) of each mirrored image.
+class Images(Protocol):
+    """An array of images, or something that gives parts of one."""
 
-    images_NHW: uint8 (N, SIZE, SIZE). The windows are the whole image, the middle WINDOW pixels, and the four corners
-    of that size. Descriptors have length 1 and do not change with brightness and contrast. They are valid only within
-    this dataset, because another one has another discriminant.
+    def __len__(self) -> int: ...
+    def __getitem__(self, place: slice, /) -> np.ndarray: ...
+
+
+def describe(images_NHW: Images, dtype: type[np.floating] = np.float32) -> tuple[np.ndarray, np.ndarray]:
+    """Descriptors (6, N, D) of six windows of each image, and (6, N, D) of each mirrored image, of type `dtype`.
+
+    images_NHW: uint8 (N, SIZE, SIZE), read a part at a time. The windows are the whole image, the middle WINDOW
+    pixels, and the four corners of that size. Descriptors have length 1 and do not change with brightness and
+    contrast. They are valid only within this dataset, because another one has another discriminant.
     """
     mean_F, basis_FD = _discriminant(images_NHW[:: max(1, len(images_NHW) // SAMPLE)])
     flipped_FD, flipped_F = basis_FD[_mirrored_features()], mean_F[_mirrored_features()]
 
-    def described(part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        features = _features(part)
+    n = len(images_NHW)
+    as_is, mirrored = (np.empty((6, n, DESCRIPTOR), dtype) for _ in range(2))
+
+    def describe_part(at: int) -> None:
+        part = images_NHW[at : at + PART]
+        features = _features(_filled(part))
         # A mirrored image has the same features and the same windows as the image, in another order.
         turned = features[np.array([0, 1, 3, 2, 5, 4])]
-        as_is, mirrored = _projected(features, mean_F, basis_FD), _projected(turned, flipped_F, flipped_FD)
-        return np.asarray(as_is), np.asarray(mirrored)
+        as_is[:, at : at + PART] = _projected(features, mean_F, basis_FD)[:, : len(part)]
+        mirrored[:, at : at + PART] = _projected(turned, flipped_F, flipped_FD)[:, : len(part)]
 
-    as_is, mirrored = zip(*on_each_core(described, _parts(images_NHW)), strict=True)
-    n = len(images_NHW)
-    return np.concatenate(as_is, 1)[:, :n], np.concatenate(mirrored, 1)[:, :n]
+    on_each_core(describe_part, range(0, n, PART))
+    return as_is, mirrored
 
 
 def _parts(images_NHW: np.ndarray) -> list[np.ndarray]:
-    """PART images at a time, the last part filled up so that all have one shape."""
-    n = len(images_NHW)
-    filled = np.pad(images_NHW, ((0, -n % PART), (0, 0), (0, 0)))
-    return [filled[at : at + PART] for at in range(0, len(filled), PART)]
+    """PART images at a time, all of one shape."""
+    return [_filled(images_NHW[at : at + PART]) for at in range(0, len(images_NHW), PART)]
+
+
+def _filled(part_NHW: np.ndarray) -> np.ndarray:
+    """The images, and black ones up to PART."""
+    return np.pad(part_NHW, ((0, PART - len(part_NHW)), (0, 0), (0, 0)))
 
 
 def _discriminant(sample_NHW: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

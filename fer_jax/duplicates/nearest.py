@@ -13,10 +13,13 @@ from __future__ import annotations
 
 import math
 from types import ModuleType
+from typing import Literal
 
 import numpy as np
 
 from fer_jax.data.faces import DataError
+
+Candidates = Literal["blocks", "index"]  # all products, or those of one inverted list
 
 # Lists per square root of N. Finding the nearest centres and searching their lists then cost alike, N^1.5 in all.
 LISTS = 4
@@ -56,17 +59,17 @@ class InvertedLists:
         self.index.train(rows)
         self.index.add(rows)
 
-    def alike(self, columns_ND: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
-        """Pairs (a, b), a < b, int32 (P,), for which rows_ND[a] and columns_ND[b] have a product of at least `cut`.
+    def above(self, columns_MD: np.ndarray, cut: float) -> tuple[np.ndarray, np.ndarray]:
+        """Pairs (a, b), int32 (P,), for which rows_ND[a] and columns_MD[b] have a product of at least `cut`.
 
-        The same pairs as `correlation.alike`, except products within rounding of the cut and pairs in lists not probed.
+        The same pairs as `correlation.above`, except products within rounding of the cut and pairs in lists not probed.
         cut: above 0. About N^1.5 (LISTS + PROBES / LISTS) D operations; memory for what PART columns find.
         """
         found = [np.zeros((2, 0), np.int32)]
-        for at in range(0, len(columns_ND), PART):
-            columns = np.ascontiguousarray(columns_ND[at : at + PART], np.float32)
+        for at in range(0, len(columns_MD), PART):
+            columns = np.ascontiguousarray(columns_MD[at : at + PART], np.float32)
             limits, _, a = self.index.range_search(columns, cut)
             b = at + np.repeat(np.arange(len(columns)), np.diff(limits.astype(np.int64)))
-            found.append(np.stack([a, b])[:, a < b].astype(np.int32))
+            found.append(np.stack([a, b]).astype(np.int32))
         a, b = np.concatenate(found, axis=1)
         return a, b

@@ -12,15 +12,14 @@ import hashlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields, replace
-from functools import partial
 from itertools import combinations
 from pathlib import Path
-from typing import Literal, get_args
+from typing import get_args
 
 import numpy as np
 
 from fer_jax.data.faces import Faces
-from fer_jax.duplicates.nearest import InvertedLists, faiss_module
+from fer_jax.duplicates.nearest import Candidates, faiss_module
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.digests import arrays_sha256
@@ -31,15 +30,9 @@ DUPLICATES_VERSION = 2  # raise it whenever other pairs may be found: kept resul
 # synthetic faces reach 0.907, or mirrored 0.927 because faces are symmetric, hence the margin.
 THRESHOLD = 0.91
 MIRRORED_MARGIN = 0.03
-# Pairs with lower products of descriptors are not compared pixel by pixel. The first is for whole images, the second
-# for the middle of one with a corner of the other. Lower cuts give many more candidates and hardly more copies.
-CANDIDATE_CUT, CORNER_CUT = 0.60, 0.66
-COARSE_CUT = 0.75  # pairs with a lower coarse correlation are not compared in detail
 # Gray levels. JPEG at quality 50 and rounding leave errors of about this size; below it, noise would be compared.
 MIN_STD = 3.0
 PART = 4096  # images whose deviations are computed at once: as float32 they take 38 MB
-
-Candidates = Literal["blocks", "index"]
 
 
 @dataclass(frozen=True)
@@ -99,7 +92,7 @@ def find_duplicates(
             f"find_duplicates: images must be uint8 (N, H, W), at least 8x8, got {images.dtype} {images.shape}"
         )
     members = _identical(images)
-    near = _near(images[[rows[0] for rows in members]], threshold, candidates, report)
+    near = _near(images, np.array([rows[0] for rows in members], int), threshold, candidates, report)
     exact = np.array([pair for rows in members for pair in combinations(rows, 2)], np.int32).reshape(-1, 2)
     equal = Pairs(exact[:, 0], exact[:, 1], *_unchanged(len(exact)))
     return _sorted(equal, _of_all_rows(near, members))
@@ -139,23 +132,25 @@ def _identical(images: np.ndarray) -> list[list[int]]:
 
 
 def _near(
-    images: np.ndarray, threshold: float, candidates: Candidates, report: Callable[[int, int], None] | None
+    images: np.ndarray,
+    rows: np.ndarray,
+    threshold: float,
+    candidates: Candidates,
+    report: Callable[[int, int], None] | None,
 ) -> Pairs:
-    """The near pairs among different images."""
-    from fer_jax.duplicates.descriptors import SIZE, resized
-    from fer_jax.duplicates.registration import coarse_match, fine_match
+    """The near pairs among images[rows], which differ. They are numbered by their place in `rows`."""
+    from fer_jax.duplicates.descriptors import SIZE
+    from fer_jax.duplicates.image_rows import ImageRows
+    from fer_jax.duplicates.stages import near_pairs
     from fer_jax.machine.process_settings import pin
 
     pin()
-    if len(images) < 2:
+    if len(rows) < 2:
         none = np.zeros(0, np.int32)
         shift = none.astype(np.int16)
         return Pairs(none, none, none == 1, none.astype(np.float32), none == 1, shift, shift)
-    small = resized(images)
-    a, b, mirrored = _candidates(small, almost_constant(images), candidates, report)
-    coarse, maps = coarse_match(small, a, b, mirrored)
-    a, b, mirrored, maps = (values[coarse >= COARSE_CUT] for values in (a, b, mirrored, maps))
-    score, maps = fine_match(small, a, b, mirrored, maps)
+    found = near_pairs(ImageRows(images, rows), almost_constant(images)[rows], candidates, report)
+    a, b, mirrored, score, maps = found.a, found.b, found.mirrored, found.value, found.maps
     # Symmetric images are found in both orientations; the better one is kept.
     order = np.lexsort((-score, b, a))
     order = order[score[order] >= threshold + MIRRORED_MARGIN * mirrored[order]]
@@ -165,32 +160,7 @@ def _near(
     height, width = images.shape[1:]
     dy, dx = (np.rint(maps[kept, k] * (size / SIZE)).astype(np.int16) for k, size in ((1, height), (3, width)))
     near = np.zeros(len(kept), bool)
-    return Pairs(a[kept].astype(np.int32), b[kept].astype(np.int32), near, score[kept], mirrored[kept], dx, dy)
-
-
-def _candidates(
-    images: np.ndarray, constant: np.ndarray, candidates: Candidates, report: Callable[[int, int], None] | None
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """The pairs to compare: rows a < b, (P,), and whether b is mirrored, bool (P,)."""
-    from fer_jax.duplicates.correlation import alike
-    from fer_jax.duplicates.descriptors import describe
-
-    as_is, mirrored = (windows * ~constant[:, None] for windows in describe(images))
-    # Whole images with whole images, and the middle of one with the corners of the other.
-    searches = [
-        (InvertedLists(rows).alike if candidates == "index" else partial(alike, rows), windows, cut)
-        for rows, windows, cut in ((as_is[0], [0], CANDIDATE_CUT), (as_is[1], [2, 3, 4, 5], CORNER_CUT))
-    ]
-    keys = [np.zeros(0, np.int64)]
-    for turned, columns in enumerate((as_is, mirrored)):
-        for search, windows, cut in searches:
-            for window in windows:
-                a, b = search(columns[window], cut)
-                keys.append((a.astype(np.int64) * len(images) + b) * 2 + turned)
-                if report:
-                    report(len(keys) - 1, 10)
-    key = np.unique(np.concatenate(keys))
-    return key // 2 // len(images), key // 2 % len(images), (key % 2).astype(bool)
+    return Pairs(a[kept], b[kept], near, score[kept], mirrored[kept], dx, dy)
 
 
 def almost_constant(images: np.ndarray) -> np.ndarray:
