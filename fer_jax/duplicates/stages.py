@@ -55,7 +55,7 @@ class Cuts:
 
 
 @dataclass(frozen=True)
-class Found:
+class CandidatePairs:
     """P pairs of images a < b, by their place in `ImageRows`.
 
     mirrored: bool (P,), b is compared mirrored. value: float32 (P,), of the last stage. maps: (P, 4), as
@@ -71,17 +71,21 @@ class Found:
     def __len__(self) -> int:
         return len(self.a)
 
-    def take(self, which: np.ndarray) -> Found:
-        return Found(*(values[which] for values in vars(self).values()))
+    def take(self, which: np.ndarray) -> CandidatePairs:
+        return CandidatePairs(*(values[which] for values in vars(self).values()))
 
 
-def joined(parts: list[Found]) -> Found:
+def joined(parts: list[CandidatePairs]) -> CandidatePairs:
     whole = np.zeros(0, np.int32)
-    nothing = Found(whole, whole, whole == 1, whole.astype(np.float32), np.zeros((0, 4), np.float32))
-    return Found(*(np.concatenate([getattr(one, name) for one in (nothing, *parts)]) for name in vars(nothing)))
+    nothing = CandidatePairs(whole, whole, whole == 1, whole.astype(np.float32), np.zeros((0, 4), np.float32))
+    return CandidatePairs(
+        *(np.concatenate([getattr(one, name) for one in (nothing, *parts)]) for name in vars(nothing))
+    )
 
 
-def near_pairs(images: ImageRows, constant: np.ndarray, candidates: Candidates, report: Report | None) -> Found:
+def near_pairs(
+    images: ImageRows, constant: np.ndarray, candidates: Candidates, report: Report | None
+) -> CandidatePairs:
     """The pairs that reach the fine comparison, with its score and map. constant: bool (R,), images to leave out."""
     large = len(images) > SMALL
     as_is, mirrored = describe(images, np.float16 if large else np.float32)
@@ -104,7 +108,7 @@ class _Search:
         self.of_all = [partial(alike, of_window) for of_window in rows]
         self.of_some = [InvertedLists(one).above if self.indexed else partial(above, one) for one in rows]
 
-    def all(self, cuts: Cuts, report: Report | None) -> Iterator[Found]:
+    def all(self, cuts: Cuts, report: Report | None) -> Iterator[CandidatePairs]:
         """With the index a part of the columns at a time: what all find may be larger than the memory."""
         n = self.as_is.shape[1]
         parts = [np.arange(at, min(at + COLUMNS, n)) for at in range(0, n, COLUMNS)] if self.indexed else [None]
@@ -113,7 +117,7 @@ class _Search:
             if report and len(parts) > 1:
                 report(k + 1, len(parts))
 
-    def among(self, columns: np.ndarray | None, cuts: Cuts, report: Report | None = None) -> Found:
+    def among(self, columns: np.ndarray | None, cuts: Cuts, report: Report | None = None) -> CandidatePairs:
         """Of the pairs (a, b) with b among the columns, those that reach the cuts. Their value is that of stage 2."""
         n = self.as_is.shape[1]
         keys = [np.zeros(0, np.int64)]
@@ -136,7 +140,9 @@ class _Search:
             for turned, described in ((False, self.as_is), (True, self.mirrored)):
                 which = mirrored == turned
                 value[which] = best_of_windows(self.as_is, described, a[which], b[which])
-        found = Found(a.astype(np.int32), b.astype(np.int32), mirrored, value, np.zeros((len(a), 4), np.float32))
+        found = CandidatePairs(
+            a.astype(np.int32), b.astype(np.int32), mirrored, value, np.zeros((len(a), 4), np.float32)
+        )
         return found.take(value >= cuts.windows)
 
 
@@ -157,7 +163,7 @@ def _cut(values: np.ndarray, wanted: float, least: float, most: float) -> float:
     return min(max(reached, least), most)
 
 
-def _tiles(found: Found) -> Iterator[Found]:
+def _tiles(found: CandidatePairs) -> Iterator[CandidatePairs]:
     """The pairs by the part of the images that a is in, and b: of each tile few images are needed."""
     tile = found.a.astype(np.int64) // TILE * 2**31 + found.b // TILE
     order = np.argsort(tile, kind="stable")
@@ -166,7 +172,7 @@ def _tiles(found: Found) -> Iterator[Found]:
         yield found.take(order[begin:end])
 
 
-def _coarsely(images: ImageRows, pairs: Found, cuts: Cuts) -> Found:
+def _coarsely(images: ImageRows, pairs: CandidatePairs, cuts: Cuts) -> CandidatePairs:
     """The pairs that reach the coarse cut and that of both together. Their value is the sum that `together` cuts."""
     small, a, b = _needed(images, pairs)
     coarse, maps = coarse_match(small, a, b, pairs.mirrored)
@@ -174,14 +180,16 @@ def _coarsely(images: ImageRows, pairs: Found, cuts: Cuts) -> Found:
     return replace(pairs, value=value, maps=maps).take((coarse >= cuts.coarse) & (value >= cuts.together))
 
 
-def _in_detail(images: ImageRows, pairs: Found, cuts: Cuts) -> Found:
+def _in_detail(images: ImageRows, pairs: CandidatePairs, cuts: Cuts) -> CandidatePairs:
     pairs = _coarsely(images, pairs, cuts)
+    if not len(pairs):
+        return pairs
     small, a, b = _needed(images, pairs)
     score, maps = fine_match(small, a, b, pairs.mirrored, pairs.maps)
     return replace(pairs, value=score, maps=maps)
 
 
-def _needed(images: ImageRows, pairs: Found) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _needed(images: ImageRows, pairs: CandidatePairs) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The images of the pairs, and the places of a and b among them."""
     rows, place = np.unique(np.concatenate([pairs.a, pairs.b]), return_inverse=True)
     a, b = np.split(place.astype(np.int32), 2)

@@ -15,7 +15,7 @@ from fer_jax.data.synthetic import draw_faces
 from fer_jax.duplicates import stages
 from fer_jax.duplicates.correlation import best_of_windows
 from fer_jax.duplicates.search import Pairs, find_duplicates
-from fer_jax.duplicates.stages import Cuts, Found
+from fer_jax.duplicates.stages import Cuts, CandidatePairs
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 
 has_faiss = importlib.util.find_spec("faiss") is not None
@@ -93,7 +93,7 @@ def test_each_tile_holds_the_pairs_of_two_parts(monkeypatch: pytest.MonkeyPatch)
     random = np.random.default_rng(0)
     a, b = random.integers(0, 45, (2, 500)).astype(np.int32)
     value = np.arange(500, dtype=np.float32)
-    tiles = list(stages._tiles(Found(a, b, a > b, value, np.zeros((500, 4), np.float32))))
+    tiles = list(stages._tiles(CandidatePairs(a, b, a > b, value, np.zeros((500, 4), np.float32))))
     assert len(tiles) == len({(x // 10, y // 10) for x, y in zip(a, b, strict=True)}) == 25
     assert all(len(np.unique(tile.a // 10)) == len(np.unique(tile.b // 10)) == 1 for tile in tiles)
     everything = stages.joined(tiles)
