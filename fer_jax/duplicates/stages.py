@@ -29,8 +29,8 @@ Report = Callable[[int, int], None]
 # Up to so many images every candidate is compared; above, no more per image than this, coarsely and in detail.
 SMALL = 100_000
 COARSE_PER_IMAGE, FINE_PER_IMAGE = 12.0, 3.0
-# No sharper than this, whatever the number of pairs. Of 11,746 near pairs of FER-2013 the least cuts lose 0.2 %, and
-# with them 15 % and 6.8 % of the other candidates remain.
+# At least so sharp, and no sharper, whatever the number of pairs. Of 11,746 near pairs of FER-2013 the least cuts lose
+# 0.1 and 0.2 %, and leave 20 and 6.8 % of the other candidates (docs/duplicates.md).
 LEAST_WINDOWS, LEAST_TOGETHER = 0.72, 1.15
 MOST_WINDOWS, MOST_TOGETHER = 0.88, 1.35
 SAMPLED = 8192  # columns from which the cuts are found

@@ -15,7 +15,7 @@ from fer_jax.data.synthetic import draw_faces
 from fer_jax.duplicates import stages
 from fer_jax.duplicates.correlation import best_of_windows
 from fer_jax.duplicates.search import Pairs, find_duplicates
-from fer_jax.duplicates.stages import Cuts, CandidatePairs
+from fer_jax.duplicates.stages import CandidatePairs, Cuts
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 
 has_faiss = importlib.util.find_spec("faiss") is not None
