@@ -55,6 +55,7 @@ class Prepared:
     pipeline: the rest of what the device does.
     image_size: height and width of the network's input in pixels; the samples may be larger (`pipeline.stored_size`).
     log: (step name, {split: rows}) after each step.
+    targets: the share of each emotion in a training sample, float32 (N, 7), if it is not its label alone.
     """
 
     splits: dict[str, Faces]
@@ -65,6 +66,7 @@ class Prepared:
     pipeline: InputPipeline
     image_size: int
     log: tuple[tuple[str, dict[str, int]], ...]
+    targets: np.ndarray | None = None
 
 
 Draw = Callable[[int], np.ndarray]  # n -> a random permutation of range(n), int64 (n,)

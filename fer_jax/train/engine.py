@@ -29,7 +29,7 @@ from fer_jax.network.native import library
 from fer_jax.train import averaging
 from fer_jax.train.batches import NO_ROW
 from fer_jax.train.inputs import Inputs, views_at
-from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities
+from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities, target_losses
 from fer_jax.train.mixing import mean_logits
 from fer_jax.train.optim import make_optimizer
 from fer_jax.train.states import (
@@ -106,10 +106,10 @@ class Engine:
         where = NamedSharding(self.mesh, PartitionSpec()) if self.mesh else self.devices[0]
         return jax.device_put(tree, where)
 
-    def put_rows(self, images: np.ndarray, labels: np.ndarray) -> DeviceRows:
-        """Put a split, uint8 as it is, on every device: images (N, H, W), labels (N,), for seeds with one more axis in
-        front."""
-        return DeviceRows(*self._everywhere((images, labels.astype(np.int32))))
+    def put_rows(self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None = None) -> DeviceRows:
+        """Put a split, uint8 as it is, on every device: images (N, H, W), labels (N,) and perhaps targets (N, K), for
+        seeds with one more axis in front."""
+        return DeviceRows(*self._everywhere((images, labels.astype(np.int32), targets)))
 
     def put_batches(self, rows_SB: np.ndarray) -> Array:
         """Put row numbers of batches (the last axis) on the devices; each holds its share of every batch."""
@@ -173,7 +173,8 @@ class Engine:
         weight_B = (rows_B != NO_ROW).astype(jnp.float32)
         examples = self._sum(weight_B.sum())
         labels_B = data.labels[jnp.maximum(rows_B, 0)]
-        images, other_labels_B, own_share = self.inputs.for_training(data, own_rows, stream)
+        images, other_rows_B, own_share = self.inputs.for_training(data, own_rows, stream)
+        other_labels_B = None if other_rows_B is None else data.labels[other_rows_B]
         loss_weight_B = other_weight_B = weight_B
         divisor = examples
         if class_weight is not None:
@@ -184,6 +185,11 @@ class Engine:
                 both = own_share * loss_weight_B + (1 - own_share) * other_weight_B
                 divisor = self._sum((loss_weight_B if other_labels_B is None else both).sum())
 
+        def losses_of(logits: Array, places: Array, labels: Array) -> Array:
+            if data.targets is None:
+                return example_losses(training.loss, logits, labels, self.output)
+            return target_losses(training.loss, logits, data.targets[places], self.output)
+
         def loss_of(params: Any) -> tuple[Array, tuple[Array, Array, Any]]:
             logits, updated = self.module.apply(
                 {"params": params, "batch_stats": state.batch_stats},
@@ -193,10 +199,10 @@ class Engine:
                 rngs={"dropout": stream(DROPOUT_STREAM)},
                 mutable=["batch_stats"],
             )
-            losses = example_losses(training.loss, logits, labels_B, self.output) * loss_weight_B
+            losses = losses_of(logits, jnp.maximum(rows_B, 0), labels_B) * loss_weight_B
             right = logits.argmax(-1) == labels_B
-            if other_labels_B is not None:
-                others = example_losses(training.loss, logits, other_labels_B, self.output) * other_weight_B
+            if other_rows_B is not None and other_labels_B is not None:
+                others = losses_of(logits, other_rows_B, other_labels_B) * other_weight_B
                 losses = own_share * losses + (1 - own_share) * others
                 right = own_share * right + (1 - own_share) * (logits.argmax(-1) == other_labels_B)
             data_loss = jnp.sum(losses) / divisor

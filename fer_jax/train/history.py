@@ -70,11 +70,13 @@ class TrainResult:
 
 @dataclass(frozen=True)
 class SeedData:
-    """A seed with its splits, which data steps may have drawn by that seed, and its checkpoints."""
+    """A seed with its splits, which data steps may have drawn by that seed, and its checkpoints. targets: the share of
+    each class in a training sample, float32 (N, 7), in place of its label."""
 
     seed: int
     splits: dict[str, Faces]
     checkpoints: Checkpoints | None = None
+    targets: np.ndarray | None = None
 
 
 class TrainingRun:

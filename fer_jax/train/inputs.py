@@ -82,7 +82,7 @@ class Inputs:
         self, data: DeviceRows, rows_B: Array, stream: Callable[[int], Array]
     ) -> tuple[Array, Array | None, Array]:
         """The network's input for this device's rows of a batch, each as often as it has crops; if samples are mixed
-        also the labels of the others, and the share of the samples themselves. stream: the key of a purpose."""
+        also the rows of the others, and the share of the samples themselves. stream: the key of a purpose."""
         count = rows_B.shape[0] * self.devices
         draws_G = self.draw("train", stream(FLIP_STREAM), stream(AUGMENT_STREAM), count, self.crops)
         images = self.prepare(data.images[jnp.maximum(rows_B, 0)], self.own_part(draws_G), self.pipeline.train_crops)
@@ -101,7 +101,7 @@ class Inputs:
             others = jax.lax.all_gather(images, self.axis, tiled=True)[order_B]
         else:
             others = self.prepare(data.images[other_rows], draws_G.of(order_B))
-        return mixed(mixture, images, others), data.labels[other_rows], mixture.share
+        return mixed(mixture, images, others), other_rows, mixture.share
 
     def repeated(self, values_B: Array) -> Array:
         """Values of training samples for each of their crops, (B * crops,)."""

@@ -294,12 +294,18 @@ def _check_sizes(given: list[SeedData]) -> None:
 
 
 def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows]:
-    if engine.seeds is None:
-        return {name: engine.put_rows(part.images, part.labels) for name, part in given[0].splits.items()}
+    def stacked(arrays: list[np.ndarray]) -> np.ndarray:
+        return arrays[0] if engine.seeds is None else np.stack(arrays)
+
     data = {}
     for name in given[0].splits:
         parts = [one.splits[name] for one in given]
-        data[name] = engine.put_rows(np.stack([p.images for p in parts]), np.stack([p.labels for p in parts]))
+        targets = [one.targets for one in given if one.targets is not None and name == "train"]
+        data[name] = engine.put_rows(
+            stacked([p.images for p in parts]),
+            stacked([p.labels for p in parts]),
+            stacked(targets) if targets else None,
+        )
     return data
 
 

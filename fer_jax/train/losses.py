@@ -44,6 +44,14 @@ def example_losses(loss: Loss, logits_BK: Array, labels_B: Array, output: str) -
     return (1 - loss.label_smoothing) * own + loss.label_smoothing * costs_BK.mean(-1)
 
 
+def target_losses(loss: Loss, logits_BK: Array, targets_BK: Array, output: str) -> Array:
+    """Loss of each example, shape (B,), whose target is a share of each class: the mean of what each class would cost
+    as its label, weighted by the shares. Of `cross_entropy` and `focal`, without L2."""
+    costs_BK = _class_costs(loss, logits_BK, output)
+    own = (targets_BK * costs_BK).sum(-1)
+    return (1 - loss.label_smoothing) * own + loss.label_smoothing * costs_BK.mean(-1)
+
+
 def _class_costs(loss: Loss, logits_BK: Array, output: str) -> Array:
     """What an example costs if class k is its label: -log p, for the focal loss times (1 - p)^gamma."""
     if output == "sigmoid":

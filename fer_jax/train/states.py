@@ -33,10 +33,12 @@ class EpochFigures(NamedTuple):
 
 
 class DeviceRows(NamedTuple):
-    """A split on the device: images uint8 (N, H, W), labels int32 (N,)."""
+    """A split on the device: images uint8 (N, H, W), labels int32 (N,). targets: the share of each class in a sample,
+    float32 (N, K), which it is trained on in place of its label; None for the labels."""
 
     images: Array
     labels: Array
+    targets: Array | None = None
 
 
 def stream_key(key: Array, stream: int, *, number: Array) -> Array:

@@ -41,6 +41,7 @@ from fer_jax.vocabulary.step_kinds import (
     SplitLast,
     Step,
     StepError,
+    VoteTargets,
     step_names,
 )
 
@@ -59,6 +60,7 @@ class SplitPlan:
         self.mixing: Mixing | None = None
         self.views: tuple[int, AverageViews] | None = None
         self.train_crops: tuple[int, TrainOnCrops] | None = None
+        self.votes = False
 
     def error(self, message: str) -> StepError:
         return StepError(self.index, message)
@@ -144,6 +146,10 @@ class SplitPlan:
                 if self.train_crops:
                     raise self.error("it must come before `train_on_crops`, whose crops are not changed one by one")
                 self.drawn.append((self.index, step, False))
+            case VoteTargets():
+                if self.votes:
+                    raise self.error("`vote_targets` may be used only once")
+                self.votes = True
             case TrainOnCrops():
                 if self.train_crops:
                     raise self.error("`train_on_crops` may be used only once")

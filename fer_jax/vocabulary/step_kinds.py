@@ -196,6 +196,19 @@ class RandomFlip(StepStruct, frozen=True, kw_only=True, tag="random_flip"):
     probability: Annotated[float, msgspec.Meta(gt=0.0, le=1.0)] = 0.5
 
 
+class VoteTargets(StepStruct, frozen=True, kw_only=True, tag="vote_targets"):
+    """Train on the shares of the votes that FER+ has for each sample, in place of its label: the cross-entropy is that
+    of all seven emotions (Barsoum et al. 2016, which trains on eight). A sample without a vote for any of them keeps
+    its label. Evaluation is by the labels.
+
+    file: fer2013new.csv, in the working directory or beside the spec. sha256: of this file, so that other votes are
+    another run.
+    """
+
+    file: Annotated[str, msgspec.Meta(min_length=1, max_length=200)]
+    sha256: Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{64}$")]
+
+
 Step = (
     SplitByUsage
     | Shuffle
@@ -224,6 +237,7 @@ Step = (
     | CutMix
     | AverageViews
     | TrainOnCrops
+    | VoteTargets
 )
 
 
@@ -243,6 +257,7 @@ PIXEL_STEPS = (
     CutMix,
     AverageViews,
     TrainOnCrops,
+    VoteTargets,
 )
 
 

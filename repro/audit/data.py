@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 
 from fer_jax.data.faces import DataError, Faces
+from fer_jax.data.ferplus import not_a_face, read_votes
 from fer_jax.duplicates.search import (
     DUPLICATES_VERSION,
     MIRRORED_MARGIN,
@@ -22,7 +23,6 @@ from fer_jax.duplicates.search import (
     picture_groups,
 )
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
-from repro.audit.ferplus import not_a_face, read_votes
 from repro.runs.dataset import Dataset
 
 CountMatrix = tuple[tuple[int, ...], ...]

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data.faces import Faces
-from repro.audit.ferplus import emotion_votes, read_votes
+from fer_jax.data.ferplus import emotion_votes, read_votes
 from repro.evaluation.records import FerPlus
 from repro.evaluation.scores import Answers, subset_score
 from repro.evaluation.subsets import EvaluatedSamples

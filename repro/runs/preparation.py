@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 
+from fer_jax.data.faces import DataError
+from fer_jax.data.ferplus import read_votes, vote_shares
 from fer_jax.data.steps import Prepared, apply_steps
 from fer_jax.duplicates.search import pictures_of
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.vocabulary.fer2013 import UNLABELLED
-from fer_jax.vocabulary.step_kinds import StepError, step_names
+from fer_jax.vocabulary.step_kinds import StepError, VoteTargets, step_names
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan
 from repro.specs.protocols import AS_PUBLISHED
@@ -34,7 +38,25 @@ def prepare(plan: RunPlan, dataset: Dataset) -> Prepared:
             place = f"protocol {plan.protocol}, step {error.index + 1}"
         at = f"{plan.spec_path}: {place} ({step_names(steps)[error.index]})"
         raise StepError(error.index, f"{at}: {error}; the dataset has these labelled rows: {rows}") from None
-    return _limit_train(prepared, plan.overrides.limit_train)
+    return _with_targets(_limit_train(prepared, plan.overrides.limit_train), plan, dataset)
+
+
+def _with_targets(prepared: Prepared, plan: RunPlan, dataset: Dataset) -> Prepared:
+    """With the votes of the training samples, if the steps ask for them. Raises DataError for a file that is missing or
+    another one, or whose votes do not fit the dataset."""
+    step = next((one for one in plan.spec.data.steps if isinstance(one, VoteTargets)), None)
+    if step is None:
+        return prepared
+    places = (Path(step.file), plan.spec_path.parent / step.file)
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        raise DataError(f"{step.file}: no such file here or beside {plan.spec_path}; it comes with FER+")
+    found = hashlib.sha256(path.read_bytes()).hexdigest()
+    if found != step.sha256:
+        raise DataError(f'{path}: not the file that the spec names by its hash: this one has sha256 = "{found}"')
+    train = prepared.splits["train"]
+    votes = read_votes(path, dataset.faces)
+    return replace(prepared, targets=vote_shares(votes[train.origin], train.labels))
 
 
 def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:

@@ -201,7 +201,7 @@ def _train(
     with _open_checkpoints(runs) as checkpoints:
         asked = [one.register(record) for one, record in zip(runs, asked, strict=True)]
         given = [
-            SeedData(plan.seed, prepared.splits, kept)
+            SeedData(plan.seed, prepared.splits, kept, prepared.targets)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
         ]
         try:

@@ -90,6 +90,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "crop centercrop": '`step = "random_crop"`',
         "erase erasing cutout": '`step = "random_erasing"`',
         "jitter colorjitter randombrightness randomcontrast brightness contrast": '`step = "random_jitter"`',
+        "softlabels votes ferplus": '`step = "vote_targets"`',
         "tencrop fivecrop testtimeaugmentation tta": '`step = "average_views"` (in training `step = "train_on_crops"`)',
         "flip horizontalflip": '`step = "random_flip"`, or `step = "augment_copies"`',
         "split traintestsplit kfold stratifiedsplit stratifiedkfold": '`step = "split_fraction"`',

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import Activation, Layer, every_layer
 from fer_jax.vocabulary.settings import LongSchedule, Loss, ReduceOnPlateau, Training
+from fer_jax.vocabulary.step_kinds import VoteTargets
 from repro.specs.mistakes import Mistake
 from repro.specs.spec import PaperSpec
 
@@ -24,8 +25,20 @@ def training_mistakes(spec: PaperSpec, splits: Sequence[str] | None) -> Iterator
             f"{len(weights)} weights, but there are {len(EMOTIONS)} emotions: give one for each, in the order "
             f"{', '.join(EMOTIONS)}",
         )
+    if spec.data is not None and any(isinstance(step, VoteTargets) for step in spec.data.steps):
+        yield from _fits_votes(spec.training.loss)
     if spec.model is not None:
         yield from _fits_layers(spec.training.loss, spec.model.layers)
+
+
+def _fits_votes(loss: Loss) -> Iterator[Mistake]:
+    if loss.kind not in ("cross_entropy", "focal"):
+        yield Mistake(
+            "training.loss.kind",
+            f"'{loss.kind}' has no form for votes: take 'cross_entropy', or leave `vote_targets` out",
+        )
+    if loss.class_weights is not None:
+        yield Mistake("training.loss.class_weights", "samples with votes have no single class to be weighted by")
 
 
 def _fits_layers(loss: Loss, layers: tuple[Layer, ...]) -> Iterator[Mistake]:

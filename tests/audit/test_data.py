@@ -11,12 +11,12 @@ import pytest
 from PIL import Image
 
 from fer_jax.data.faces import DataError, Faces
+from fer_jax.data.ferplus import CHOICES, read_votes
 from fer_jax.data.synthetic import draw_faces
 from fer_jax.duplicates.search import duplicates_of
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.audit.contact_sheet import contact_sheet, worst_first
 from repro.audit.data import audit_data, audit_data_document, write_pairs_csv
-from repro.audit.ferplus import CHOICES, read_votes
 from repro.report.data_section import data_section
 from repro.runs.dataset import Dataset
 from repro.text.terminal import terminal_blocks

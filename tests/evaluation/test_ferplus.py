@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from evaluated import known_pairs, three_splits
 
+from fer_jax.data.ferplus import CHOICES
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
-from repro.audit.ferplus import CHOICES
 from repro.evaluation.ferplus import score_ferplus
 from repro.evaluation.scores import Answers
 from repro.evaluation.subsets import evaluated_samples

@@ -184,3 +184,18 @@ def test_a_step_on_crops_is_a_step_on_a_batch_of_crops(network, splits):
     )
     jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, atol=1e-6), ours, theirs)
     assert figures.examples == others.examples == 60
+
+
+def test_a_network_trains_on_shares_alone_mixed_and_beside_another_seed(network, splits):
+    """Shares of one class are labels. Other shares are other losses, for each seed its own."""
+    made = replace(network("cutmix", epochs=1), pipeline=InputPipeline(mixing=Mixup()))
+    splits = {name: splits[name] for name in ("train", "validation")}
+    labels = np.eye(7, dtype=np.float32)[splits["train"].labels]
+    even = np.full_like(labels, 1 / 7)
+    given = [SeedData(3, splits), SeedData(3, splits, targets=labels), SeedData(3, splits, targets=even)]
+    plain, same, other = (fit_seeds(made, [one], devices=CPU[:1])[0] for one in given)
+    np.testing.assert_allclose(figures(same), figures(plain), atol=1e-5, rtol=0)
+    assert abs(figures(other)[0] - figures(plain)[0]) > 1e-3
+    together = fit_seeds(made, given[1:], devices=CPU[:1])
+    for found, alone in zip(together, (same, other), strict=True):
+        np.testing.assert_allclose(figures(found), figures(alone), atol=1e-4, rtol=0)

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities
+from fer_jax.train.losses import class_weights, example_losses, l2_penalty, probabilities, target_losses
 from fer_jax.vocabulary.settings import Loss
 
 LOGITS = np.random.default_rng(5).normal(size=(6, 7)) * 3
@@ -185,3 +185,29 @@ def test_l2_of_some_layers():
     assert float(l2_penalty(loss, {**PARAMS, "dense1": {"kernel": jnp.full((2, 2), 9.0)}})) == 0.5 * 12 * 4
     with_biases = Loss(kind="cross_entropy", l2=0.5, l2_biases=True, l2_layers=("batch_norm1",))
     assert float(l2_penalty(with_biases, PARAMS)) == 0.5 * (3 * 25 + 3 * 49)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+@pytest.mark.parametrize("kind", ["cross_entropy", "focal"])
+def test_shares_of_one_class_are_its_label(kind, smoothing):
+    loss = Loss(kind=kind, label_smoothing=smoothing)
+    logits, labels = jnp.asarray(np.random.default_rng(0).normal(0, 2, (5, 7)), jnp.float32), jnp.arange(5)
+    found = target_losses(loss, logits, jnp.eye(7)[labels], "softmax")
+    np.testing.assert_allclose(found, example_losses(loss, logits, labels, "softmax"), rtol=1e-5)
+
+
+def test_shares_by_their_definition():
+    """-sum of t log p, and with smoothing a of (1 - a) t + a / 7; gradients p - t."""
+    random = np.random.default_rng(1)
+    logits, shares = random.normal(0, 2, (4, 7)), random.dirichlet(np.ones(7), 4)
+    log_p = logits - np.log(np.exp(logits).sum(-1, keepdims=True))
+    for a in (0.0, 0.2):
+        smooth = (1 - a) * shares + a / 7
+        loss = Loss(kind="cross_entropy", label_smoothing=a)
+
+        def total(x, loss=loss):
+            return target_losses(loss, x, jnp.asarray(shares, jnp.float32), "softmax").sum()
+
+        x = jnp.asarray(logits, jnp.float32)
+        np.testing.assert_allclose(total(x), -(smooth * log_p).sum(), rtol=1e-5)
+        np.testing.assert_allclose(jax.grad(total)(x), np.exp(log_p) - smooth, atol=1e-5)

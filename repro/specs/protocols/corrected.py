@@ -42,6 +42,7 @@ from fer_jax.vocabulary.step_kinds import (
     Shuffle,
     SplitByUsage,
     Step,
+    VoteTargets,
     splits_before,
 )
 from repro.specs.spec import Data, Spec
@@ -132,7 +133,7 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
                 # A crop that leaves the training samples alone still decides the size of the network's input.
                 if "train" in splits or isinstance(step, RandomCrop | RandomResizedCrop):
                     kept.append(msgspec.structs.replace(step, splits=("train",)))
-            case Normalise() | Mixup() | CutMix() | TrainOnCrops():
+            case Normalise() | Mixup() | CutMix() | TrainOnCrops() | VoteTargets():
                 kept.append(step)
             case Standardise():
                 kept.append(msgspec.structs.replace(step, from_split="train"))

@@ -84,3 +84,12 @@ def emotion_votes(votes: np.ndarray) -> np.ndarray:
 def not_a_face(votes: np.ndarray) -> np.ndarray:
     """bool (N,): samples for which more people chose NF, not a face, than any other answer."""
     return votes[:, -1] > votes[:, :-1].max(1)
+
+
+def vote_shares(votes: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """The share of each emotion in the votes of a sample, float32 (N, 7). A sample without a vote for any of the seven
+    has its label."""
+    own = emotion_votes(votes).astype(np.float32)
+    total = own.sum(1, keepdims=True)
+    label = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+    return np.where(total > 0, own / np.maximum(total, 1), label)
