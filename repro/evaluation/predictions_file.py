@@ -107,8 +107,8 @@ def _matched(path: Path, table: _Columns, faces: Faces, evaluated: str) -> FileP
 
 
 def _in_order(path: Path, n: int, faces: Faces, split: str | None, evaluated: str) -> np.ndarray:
-    """Rows of n predictions in the order of the dataset. split: that the file names. evaluated: of equally large splits,
-    as PublicTest and PrivateTest are in FER-2013, the one that is asked for."""
+    """Rows of n predictions in the order of the dataset. split: that the file names. evaluated: the split that is asked
+    for, which counts if another has as many samples, as PublicTest and PrivateTest have in FER-2013."""
     orders = ((evaluated,), *_ORDERS) if split is None else ((split,),)
     for names in orders:
         rows = np.concatenate([np.flatnonzero(faces.usage == USAGES.index(name)) for name in names])
