@@ -47,12 +47,13 @@ _IMPORTS = {
     "repro.forensics": "vocabulary data specs",
     "repro.judge": "fer_jax vocabulary duplicates train specs text runs statistics audit",
     "repro.decide": "vocabulary data train specs text runs statistics audit judge",
+    "repro.sweep": "fer_jax vocabulary machine specs text runs statistics judge decide",
     "repro.explain": "fer_jax vocabulary machine duplicates specs text runs statistics judge",
     "repro.bench": "fer_jax vocabulary machine data duplicates train specs text runs",
     "repro.report.figures": "vocabulary specs text runs statistics audit judge",
     "repro.evaluation": "vocabulary machine data duplicates specs text runs statistics audit judge report.figures",
     "repro.report": (
-        "vocabulary duplicates specs text runs statistics audit forensics judge explain bench report.figures"
+        "vocabulary duplicates specs text runs statistics audit forensics judge sweep explain bench report.figures"
     ),
     "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
     "repro.api": (
@@ -60,7 +61,6 @@ _IMPORTS = {
         "report.page evaluation"
     ),
     "repro.launch": "vocabulary",
-    "repro.sweep": "fer_jax vocabulary machine specs text runs statistics judge decide",
     "repro.trackers": "vocabulary runs",
     "repro.use": "repro vocabulary machine data train specs runs statistics",
     "repro.use.recognition": "vocabulary machine data text use",

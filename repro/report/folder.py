@@ -49,6 +49,7 @@ def paper_sheet(paper: PaperRuns, given: ReportInput) -> Document:
         leakage=paper.loaded.spec.leakage,
         figures=drawn_figures(given),
         copies=[one for one in given.copies if one.paper == paper.id],
+        sweeps=given.sweeps.get(paper.id, ()),
     )
 
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path, PurePosixPath
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from repro.audit.data import DataAudit
 from repro.audit.known_pairs import read_known_pairs
@@ -23,6 +23,7 @@ from repro.runs.rankings import with_rankings
 from repro.runs.records import RecordError, RunRecord, find_records, leave_out, scan_records
 from repro.specs.catalog import is_model, own_papers, recorded_models
 from repro.specs.decode import LoadedSpec
+from repro.sweep.records import SweepRecord, read_sweep, sweep_paths
 
 Found = TypeVar("Found")
 
@@ -33,7 +34,7 @@ class ReportInput:
 
     runs: by path relative to the results folder. audits: by paper, only current ones. explanations: by paper; None if
     outdated. bench: None if there is neither a folder of measurements nor a page of benchmarks. unusable: the records
-    of any kind that were left out, each with the reason.
+    of any kind that were left out, each with the reason. sweeps: by paper, of those that have any.
     """
 
     results: Path
@@ -44,6 +45,7 @@ class ReportInput:
     explanations: dict[str, Explanation | None]
     bench: tuple[BenchRecord, ...] | None
     unusable: tuple[str, ...] = ()
+    sweeps: dict[str, tuple[SweepRecord, ...]] = field(default_factory=dict)
 
     @cached_property
     def papers(self) -> list[PaperRuns]:
@@ -125,8 +127,14 @@ def read_input(results: Path, specs: Sequence[LoadedSpec]) -> ReportInput:
         data=data,
         explanations=explanations,
         bench=tuple(bench) if has_bench else None,
+        sweeps={spec.id: sweeps for spec in specs if (sweeps := _sweeps(spec.id, results, read))},
         unusable=tuple(unusable),
     )
+
+
+def _sweeps(paper: str, results: Path, read: Callable[..., Any]) -> tuple[SweepRecord, ...]:
+    found = (read(lambda path=path: read_sweep(path), None) for path in sweep_paths(results, paper))
+    return tuple(record for record in found if record is not None)
 
 
 def _within(message: str, results: Path) -> str:

@@ -32,6 +32,7 @@ from repro.report.protocol_table import LEGEND, paper_table
 from repro.report.readings import readings_section
 from repro.report.run_sections import run_sections
 from repro.report.sections import citation, claims_section, contradictions, deviations
+from repro.report.sweep_section import sweep_section
 from repro.report.tables import NOTHING, describe, flag_note, reported_cell
 from repro.report.taxonomy import Answer, leakage_answers
 from repro.report.times import times_section
@@ -41,6 +42,7 @@ from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 from repro.specs.leakage_sheet import LeakageSheet
 from repro.specs.protocols import AS_PUBLISHED
 from repro.specs.spec import Claim, PaperSpec, Provenance
+from repro.sweep.records import SweepRecord
 from repro.text import units
 from repro.text.document import (
     Block,
@@ -90,13 +92,14 @@ def sheet(
     leakage: LeakageSheet | None = None,
     figures: Sequence[IndexEntry] = (),
     copies: Sequence[CopiesFinding] = (),
+    sweeps: Sequence[SweepRecord] = (),
 ) -> Document:
     """The page of a paper; equal arguments give equal pages.
 
     findings: of the checks on the paper's numbers. audits: of the paper's variants, with the protocols for which they
     are current; the page shows the headline's. judgements, curves: by id. attribution: which protocol error reaches the
     claim; empty if none was tried. leakage: the spec's own answers to what cannot be computed. figures: all drawn,
-    of any papers. copies: of this paper.
+    of any papers. copies, sweeps: of this paper.
 
     Raises ValueError for a paper without a spec.
     """
@@ -127,6 +130,7 @@ def sheet(
         *readings_section(paper),
         Section("Train/test overlap", tuple(audit_blocks(paper.id, variant, shown))),
         *copies_section(copies),
+        *sweep_section(loaded, sweeps),
         *_epochs_section(paper),
         Section("Attribution", tuple(attribution) or (not_explained,)),
         Section("Contradictions in the printed numbers", tuple(findings_section(spec.passages, findings))),

@@ -47,6 +47,7 @@ def sweep_record(
         paper=search.loaded.id,
         variant=search.variant,
         protocol=search.protocol,
+        spec_sha256=search.plans(search.own_setting())[0].sha256,
         figure=search.figure,
         data=context.dataset.tag,
         device=context.device_kind,

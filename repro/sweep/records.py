@@ -49,14 +49,19 @@ class SweepVerdict(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SweepRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """One sweep so far. settings_tried: different ones among all trials, pruned and failed ones included: each could
-    have been the best. selected_on: the split whose accuracy chose, selected_samples: its size, 0 if no trial ended.
-    leakage: why the best setting's accuracy is too high; empty if it is not. asked: trials that were asked for."""
+    """One sweep so far.
+
+    spec_sha256: of the paper's own setting under the protocol. settings_tried: different ones among all trials, pruned
+    and failed ones included: each could have been the best. selected_on: the split whose accuracy chose;
+    selected_samples: its size, 0 if no trial ended. leakage: why the best setting's accuracy is too high; empty if it
+    is not. asked: trials that were asked for.
+    """
 
     format: int
     paper: str
     variant: str
     protocol: str
+    spec_sha256: str
     figure: int | None
     data: str
     device: str
@@ -77,6 +82,11 @@ class SweepRecord(msgspec.Struct, frozen=True, kw_only=True):
 
 def write_sweep(folder: Path, record: SweepRecord) -> Path:
     return write_digested(folder / SWEEP_NAME, record)
+
+
+def sweep_paths(results: Path, paper: str) -> list[Path]:
+    """The records of a paper's sweeps in a results folder."""
+    return sorted((results / "sweeps" / paper).glob(f"*/{SWEEP_NAME}"))
 
 
 def read_sweep(path: Path) -> SweepRecord:

@@ -20,7 +20,7 @@ from repro.sweep.dimension import parse_dimension
 from repro.sweep.outcome import sweep_record
 from repro.sweep.records import read_sweep, write_sweep
 from repro.sweep.search import make_search
-from repro.sweep.text import sweep_document
+from repro.sweep.table import sweep_document
 from repro.sweep.trials import SharedTrials, read_trials
 from repro.sweep.work import sweep_folder, work
 from repro.text.terminal import terminal
