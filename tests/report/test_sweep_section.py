@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 from report_records import headline, make_spec, report_input
 
@@ -15,7 +17,7 @@ from repro.text.markdown import markdown
 SPEC = make_spec(claims=(headline(),))
 
 
-def trial(number, accuracy, *settings, state="done"):
+def trial(number, accuracy, *settings, state: Any = "done"):
     return TrialRecord(
         number=number, variant="default", settings=settings, state=state, accuracy=accuracy, epochs=3, runs=()
     )
