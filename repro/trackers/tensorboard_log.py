@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,13 +17,15 @@ class TensorboardTracker:
 
     def begin(self, run: LoggedRun) -> TensorboardRun:
         """Event files of an earlier process are removed: the whole history comes again."""
-        from tensorboardX import SummaryWriter  # pyright: ignore[reportMissingImports]
+        # Not `SummaryWriter`: it writes in a thread, behind a queue between processes; a run makes one event an epoch.
+        from tensorboardX.event_file_writer import EventsWriter  # pyright: ignore[reportMissingImports]
 
         folder = self.folder / run.place
         shutil.rmtree(folder, ignore_errors=True)
-        writer = SummaryWriter(str(folder), write_to_disk=True)
-        writer.add_text("settings", "\n".join(f"    {key} = {value}" for key, value in run.config.items()))
-        return TensorboardRun(writer)
+        folder.mkdir(parents=True)
+        begun = TensorboardRun(EventsWriter(str(folder / "events")))
+        begun.text("settings", "\n".join(f"    {key} = {value}" for key, value in run.config.items()))
+        return begun
 
 
 class TensorboardRun:
@@ -32,13 +35,29 @@ class TensorboardRun:
         self._writer, self._last = writer, 0
 
     def epoch(self, epoch: int, values: Mapping[str, float]) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, epoch)
-        self._writer.flush()
         self._last = epoch
+        self._scalars(values)
 
     def end(self, values: Mapping[str, float], status: str) -> None:
-        for name, value in values.items():
-            self._writer.add_scalar(name, value, self._last)
-        self._writer.add_text("status", status)
+        self._scalars(values)
+        self.text("status", status)
         self._writer.close()
+
+    def text(self, name: str, words: str) -> None:
+        from tensorboardX.summary import text  # pyright: ignore[reportMissingImports]
+
+        self._write(text(name, words))
+
+    def _scalars(self, values: Mapping[str, float]) -> None:
+        from tensorboardX.proto import summary_pb2  # pyright: ignore[reportMissingImports]
+
+        summary: Any = summary_pb2
+        shown = [summary.Summary.Value(tag=name, simple_value=value) for name, value in values.items()]
+        self._write(summary.Summary(value=shown))
+
+    def _write(self, content: Any) -> None:
+        from tensorboardX.proto import event_pb2  # pyright: ignore[reportMissingImports]
+
+        events: Any = event_pb2
+        self._writer.write_event(events.Event(wall_time=time.time(), step=self._last, summary=content))
+        self._writer.flush()
