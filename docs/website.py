@@ -21,6 +21,7 @@ SECTIONS = {
         "docs/python.md",
         "docs/gpu.md",
         "docs/many-machines.md",
+        "docs/sweeps.md",
     ),
     "Your paper, your model": (
         "docs/add-a-paper.md",
