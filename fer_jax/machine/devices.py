@@ -13,6 +13,7 @@ from typing import Literal
 import jax
 import numpy as np
 
+from fer_jax.machine.hosts import own
 from fer_jax.machine.processor import processor_name
 from fer_jax.vocabulary.errors import UserError
 
@@ -24,7 +25,8 @@ class DeviceError(UserError):
 
 
 def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
-    """All local devices of a kind; `auto` takes GPUs if there are any.
+    """All devices of a kind, those of other hosts included if this process has joined them (`fer_jax.machine.hosts`);
+    `auto` takes GPUs if there are any.
 
     On CPU there is one device, whatever the number of cores, unless the flag JAX_NUM_CPU_DEVICES asks for more.
     Raises DeviceError if there is no device of that kind, or if JAX cannot start at all (a broken driver, JAX_PLATFORMS
@@ -35,7 +37,7 @@ def choose_devices(kind: DeviceKind = "auto") -> list[jax.Device]:
         # Twice for the CPU: a plugin that fails ends the first try, though JAX has found the CPU.
         for backend in {"auto": ("gpu", "cpu", "cpu"), "cpu": ("cpu", "cpu"), "gpu": ("gpu",)}[kind]:
             try:
-                found = jax.local_devices(backend=backend)
+                found = jax.devices(backend)
             except Exception as error:  # RuntimeError, AssertionError without a text, or what a driver raises
                 reason = str(error).partition("\n")[0] or "no device was found"
                 if reason.startswith("Unable to initialize backend"):
@@ -96,8 +98,8 @@ def data_mesh(devices: list[jax.Device]) -> jax.sharding.Mesh | None:
 
 
 def peak_memory_bytes(devices: list[jax.Device]) -> int:
-    """The most memory held at once: on the GPUs as their allocator counts it, else by this process."""
-    stats = [device.memory_stats() for device in devices]
+    """The most memory held at once: on this process's GPUs as their allocator counts it, else by this process."""
+    stats = [device.memory_stats() for device in own(devices)]
     if all(stats):
         return sum(int(s["peak_bytes_in_use"]) for s in stats if s)
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -20,6 +20,7 @@ from typing import Any
 import jax
 import orbax.checkpoint as ocp
 
+from fer_jax.machine import hosts
 from fer_jax.machine.atomic_write import write_atomically
 from fer_jax.machine.digests import folder_sha256
 from fer_jax.machine.faults import fault_text
@@ -64,10 +65,15 @@ class Checkpoints:
 
     def _open(self, name: str, read_only: bool) -> ocp.CheckpointManager:
         if read_only:
-            options = ocp.CheckpointManagerOptions(read_only=True)
+            options = ocp.CheckpointManagerOptions(read_only=True, multiprocessing_options=_of_this_process())
         else:
+            (self.folder / name).mkdir(parents=True, exist_ok=True)
             options = ocp.CheckpointManagerOptions(
-                max_to_keep=_KEPT, create=True, cleanup_tmp_directories=True, enable_async_checkpointing=False
+                max_to_keep=_KEPT,
+                create=False,  # Orbax does not, if one of several processes is alone in it
+                cleanup_tmp_directories=True,
+                enable_async_checkpointing=False,
+                multiprocessing_options=_of_this_process(),
             )
         return ocp.CheckpointManager(self.folder / name, options=options)
 
@@ -194,6 +200,14 @@ def read_digests(folder: Path) -> dict[str, str] | None:
     except (OSError, ValueError):
         return {}
     return content if isinstance(content, dict) else {}
+
+
+def _of_this_process() -> ocp.options.MultiprocessingOptions:
+    """One of several processes is alone in the folder. Orbax would otherwise wait for the others."""
+    if not hosts.several():
+        return ocp.options.MultiprocessingOptions()
+    here = jax.process_index()
+    return ocp.options.MultiprocessingOptions(primary_host=here, active_processes={here})
 
 
 _shown = sys.unraisablehook

@@ -18,8 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from jax import Array
+from jax.experimental import multihost_utils
 from jax.sharding import NamedSharding, PartitionSpec
 
+from fer_jax.machine import hosts
 from fer_jax.machine.devices import data_mesh, device_kind
 from fer_jax.machine.precision import choose_precision, products_in
 from fer_jax.machine.process_settings import pin
@@ -77,6 +79,7 @@ class Engine:
         self.seeds = seeds
         self.precision: Precision = choose_precision(precision, devices[0])
         self.mesh = data_mesh(devices)
+        self.spread = hosts.spread(devices)  # over several hosts
         self.axis = "data" if self.mesh else None
         compute_dtype = "bfloat16" if self.precision == "bfloat16" else "float32"
         self.backend = choose_backend(device_kind(devices[0]), compute_dtype, network.layers)
@@ -103,8 +106,17 @@ class Engine:
     # --- placing things ---------------------------------------------------------------------------------------------
 
     def _everywhere(self, tree: Any) -> Any:
-        where = NamedSharding(self.mesh, PartitionSpec()) if self.mesh else self.devices[0]
-        return jax.device_put(tree, where)
+        return self._put(tree, PartitionSpec())
+
+    def _put(self, tree: Any, spec: PartitionSpec) -> Any:
+        """Arrays on the devices. On several hosts each puts its part of what all have."""
+        if not self.mesh:
+            return jax.device_put(tree, self.devices[0])
+        where = NamedSharding(self.mesh, spec)
+        if not self.spread:
+            return jax.device_put(tree, where)
+        arrays = jax.tree.map(np.asarray, tree)
+        return jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, where, lambda place: a[place]), arrays)
 
     def put_rows(self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None = None) -> DeviceRows:
         """Put a split, uint8 as it is, on every device: images (N, H, W), labels (N,) and perhaps targets (N, K), for
@@ -113,12 +125,11 @@ class Engine:
 
     def put_batches(self, rows_SB: np.ndarray) -> Array:
         """Put row numbers of batches (the last axis) on the devices; each holds its share of every batch."""
-        where = NamedSharding(self.mesh, _by_batch(rows_SB.ndim)) if self.mesh else self.devices[0]
-        return jax.device_put(rows_SB, where)
+        return self._put(rows_SB, _by_batch(rows_SB.ndim))
 
     def init_state(self, seed: int) -> TrainState:
         """Fresh parameters of one run. The same seed gives the same parameters on every kind and number of devices."""
-        with jax.default_device(self.devices[0]):
+        with jax.default_device(hosts.own(self.devices)[0]):
             key = jax.random.key(seed, impl="threefry2x32")
             state = self._fresh_state(jax.random.key_data(key))
         return self._everywhere(state)
@@ -140,7 +151,8 @@ class Engine:
     def join(self, states: list[TrainState]) -> TrainState:
         """The states of several runs, one per seed, in the form that the engine takes."""
         if self.seeds is None:
-            return states[0]
+            # A state that came from the first host is not on the devices yet.
+            return self._everywhere(states[0]) if self.spread else states[0]
         return self._everywhere(jax.tree.map(lambda *leaves: np.stack(leaves), *jax.device_get(states)))
 
     def put_back(self, state: TrainState, kept: TrainState, moving: list[int]) -> TrainState:
@@ -292,6 +304,8 @@ class Engine:
             self._compiled[name, shapes] = lowered.compile(compiler_options={**self.backend.compiler_options} or None)
             self.compile_s += time.perf_counter() - begin
             _log.info("training" if name == "epoch" else "evaluating")
+        if self.spread:
+            hosts.meet()  # one may have compiled, prepared or written for longer than a collective waits
         if name == "epoch" and self.first_update_at is None:
             self.first_update_at = time.perf_counter()
         return self._compiled[name, shapes](*arguments)
@@ -324,6 +338,8 @@ class Engine:
         number = self._everywhere(np.asarray(epoch, np.int32))
         out = self._call(name, function, (state, data, self.put_batches(rows_SB), number), donate=())
         real = rows_SB.reshape(-1) != NO_ROW
+        if self.spread:
+            out = multihost_utils.process_allgather(out, tiled=True)
         probability, loss = (np.asarray(array) for array in out)
         in_order = (*loss.shape[:lead], rows_SB.size)
         return probability.reshape(*in_order, -1)[..., real, :], loss.reshape(in_order)[..., real]

@@ -12,10 +12,11 @@ import numpy as np
 from fer_jax.data.faces import Faces
 from fer_jax.machine.digests import arrays_sha256
 from fer_jax.train.batches import Stretch
-from fer_jax.train.checkpoint import CheckpointError, Checkpoints
+from fer_jax.train.checkpoint import CheckpointError
 from fer_jax.train.constant_answer import ConstantAnswer, constant_answer, never_learned
 from fer_jax.train.plateau import LearningRate, has_stopped
 from fer_jax.train.schedules import clock_of
+from fer_jax.train.shared_checkpoints import KeptStates
 from fer_jax.train.states import EpochFigures, TrainState
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.network import Network
@@ -75,7 +76,7 @@ class SeedData:
 
     seed: int
     splits: dict[str, Faces]
-    checkpoints: Checkpoints | None = None
+    checkpoints: KeptStates | None = None
     targets: np.ndarray | None = None
 
 

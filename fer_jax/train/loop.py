@@ -12,12 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 
 from fer_jax.data.faces import Faces
+from fer_jax.machine import hosts
 from fer_jax.machine.devices import device_kind
 from fer_jax.train import averaging
 from fer_jax.train.batches import Stretch, evaluation_batches, stretches, training_batches
-from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.engine import Engine
 from fer_jax.train.history import Figures, SeedData, TrainingRun, TrainResult, confusion, history_entry
+from fer_jax.train.shared_checkpoints import KeptStates
 from fer_jax.train.states import DeviceRows, EpochFigures, TrainState
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
@@ -58,7 +59,7 @@ def fit(
     seed: int,
     devices: list[jax.Device],
     precision: Precision | None = None,
-    checkpoints: Checkpoints | None = None,
+    checkpoints: KeptStates | None = None,
     checkpoint_every_s: float | None = None,
     report: Callable[[Progress], None] | None = None,
     asked_at: float | None = None,
@@ -228,6 +229,8 @@ class _SideBySide:
         for name in self.training.evaluate:
             for k, (figures, _) in enumerate(self.evaluate(state, name, [stretch.epoch] * len(self.runs))):
                 out[k][name] = figures
+        if self.engine.spread:  # what follows from them must be the same everywhere, to the last bit
+            out = hosts.agreed("evaluated", out)
         return out, time.perf_counter() - begin - (self.engine.compile_s - compiled_before)
 
     def save(self, state: TrainState, going: list[int], *, charged: list[int], last: bool) -> None:
@@ -236,6 +239,8 @@ class _SideBySide:
         self.charge(charged)
         begin = time.perf_counter()
         due = last or begin - self._saved_at >= self.checkpoint_every_s
+        if self.engine.spread:
+            due = hosts.agreed("due", due)  # clocks differ
         written = [k for k in going if self.runs[k].checkpoints and (due or self.runs[k].has_stopped())]
         for k in going:
             if k not in written and self.runs[k].keeps_best():

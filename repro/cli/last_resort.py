@@ -8,7 +8,10 @@ import sys
 import tempfile
 import traceback
 
+import click
+
 from fer_jax.machine.faults import fault_text
+from fer_jax.vocabulary.errors import HostLost, UserError
 from repro.cli.options import EXIT_BAD_INPUT
 
 EXIT_UNFORESEEN = 1
@@ -16,10 +19,24 @@ SHOW_TRACEBACK = "REPRO_TRACEBACK"  # environment variable; any value shows the 
 _OF_DEVICES = ("JaxRuntimeError", "XlaRuntimeError")  # by name: importing JAX takes longer than most commands
 
 
+def show_error(error: Exception) -> int:
+    """Print the line. Returns the exit code."""
+    # here, because only a command that failed needs it
+    from repro.text.terminal import printable_lines
+
+    message, code = message_of(error)
+    click.echo(printable_lines(f"error: {message}"), err=True)
+    return code
+
+
 def message_of(error: Exception) -> tuple[str, int]:
     """The message and the exit code."""
+    if isinstance(error, UserError):
+        return str(error), EXIT_BAD_INPUT
     if isinstance(error, OSError):
         return fault_text(error, _writes(error)), EXIT_BAD_INPUT
+    if isinstance(error, HostLost):
+        return str(error), EXIT_UNFORESEEN
     first = (str(error).strip() or type(error).__name__).partition("\n")[0]
     if isinstance(error, MemoryError):
         return f"not enough memory: {first}", EXIT_UNFORESEEN

@@ -13,8 +13,7 @@ import click
 from fer_jax.vocabulary.errors import UserError
 from repro import __version__
 from repro.cli.colour import wants_colour
-from repro.cli.last_resort import SHOW_TRACEBACK, message_of
-from repro.cli.options import EXIT_BAD_INPUT
+from repro.cli.last_resort import SHOW_TRACEBACK, show_error
 
 # Each is in a file with its name in this folder, imported when it is called.
 COMMANDS = (
@@ -77,17 +76,10 @@ class _Commands(click.Group):
             return result
         except (click.ClickException, click.exceptions.Exit, click.Abort, BrokenPipeError):
             raise
-        except UserError as error:
-            message, code = str(error), EXIT_BAD_INPUT
         except Exception as error:
-            if os.environ.get(SHOW_TRACEBACK):
+            if os.environ.get(SHOW_TRACEBACK) and not isinstance(error, UserError):
                 raise
-            message, code = message_of(error)
-        # here, because only a command that failed needs it
-        from repro.text.terminal import printable_lines
-
-        click.echo(printable_lines(f"error: {message}"), err=True)
-        ctx.exit(code)
+            ctx.exit(show_error(error))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from fer_jax.vocabulary.settings import Precision
+from repro.cli.hosts import host_options, run_place, with_other_hosts
 from repro.cli.recogniser import ready_for_use
 from repro.cli.run_options import ALL, LOOKS, asked_plans, is_given, protocols_of, run_options
 from repro.cli.run_selection import SeedChoice, ShareOfRuns
@@ -36,18 +38,31 @@ Example:
 @click.argument("paper")
 @click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="`repro list` names them; `all` runs each.")
 @run_options
+@host_options
 def run(paper: str, variant: str, **options: Any) -> None:
     """Train and evaluate one paper, as published or under a corrected protocol. Resume a run that was stopped.
 
     With --until-decided, say how long it may take, then add seeds until the main claim is decided, the last look is
     over, or the next look does not fit in the budget. Runs that exist count. Standard output holds the answer.
     """
-    loaded = find_paper(paper, options["results"])
-    names = loaded.variant_names() if variant == ALL else (variant,)
-    run_jobs([(loaded, name) for name in names], **options)
+
+    def jobs() -> list[tuple[LoadedSpec, str]]:
+        loaded = find_paper(paper, options["results"])
+        return [(loaded, name) for name in (loaded.variant_names() if variant == ALL else (variant,))]
+
+    run_jobs(jobs, **options)
 
 
-def run_jobs(
+def run_jobs(jobs: Callable[[], list[tuple[LoadedSpec, str]]], **options: Any) -> None:
+    """Run them here, or with other hosts. jobs: called where the runs are decided, which one host alone does."""
+    place = run_place(**{name: options.pop(name) for name in ("coordinator", "processes", "process_id")})
+    if place is None:
+        _run_jobs(jobs(), **options)
+    else:
+        with_other_hosts(place, lambda: _run_jobs(jobs(), **options), options)
+
+
+def _run_jobs(
     jobs: list[tuple[LoadedSpec, str]],
     *,
     until_decided: bool,

@@ -18,9 +18,8 @@ from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Constant, Training
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan
-from repro.runs.preparation import prepare
+from repro.runs.preparation import network_of, prepare
 from repro.runs.records import Overrides, RunRecord
-from repro.runs.runner import network_of
 
 # A trial makes one update and then four stretches; their median counts. Five updates are less than a tenth of an epoch
 # of every bundled paper. A small network makes them in milliseconds, which are mostly overhead, so it is timed again

@@ -44,7 +44,7 @@ class Runs:
             return known
         click.echo(f"{question.name}: no earlier run says how long it takes; a short trial does", err=True)
         try:
-            return trial_time(plan, context.dataset, context.devices)
+            return trial_time(plan, context.dataset, context.own_devices)
         except UserError:
             if self.alone:
                 raise

@@ -15,6 +15,7 @@ import jax
 from fer_jax.machine.compilation import keep_compiled_programs
 from fer_jax.machine.devices import DeviceKind, choose_devices
 from fer_jax.machine.faults import fault_text
+from fer_jax.machine.hosts import HostError
 from fer_jax.machine.precision import choose_precision
 from fer_jax.train.loop import SplitsDiffer
 from fer_jax.vocabulary.counted import counted
@@ -174,6 +175,8 @@ class _Batch:
         try:
             with progress:
                 outcomes, held = run_free(plans, self.context, report=progress.epoch, asked_at=_asked_at())
+        except HostError:
+            raise  # of every run
         except (SplitsDiffer, UserError, OSError) as error:
             parts, why = [[one] for one in numbered], error
         except _DEVICE_ERRORS as error:
@@ -202,7 +205,7 @@ class _Batch:
             with progress:
                 outcomes, held = run_free([plan], self.context, report=progress.epoch, asked_at=_asked_at())
         except (UserError, OSError) as error:
-            if self.alone:
+            if self.alone or isinstance(error, HostError):
                 raise
             return {number: self._failed(title, error, plan)}, []
         except _DEVICE_ERRORS as error:

@@ -14,6 +14,7 @@ from fer_jax.data.steps import Prepared, apply_steps
 from fer_jax.duplicates.search import pictures_of
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.vocabulary.fer2013 import UNLABELLED
+from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.step_kinds import StepError, VoteTargets, step_names
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan
@@ -57,6 +58,19 @@ def _with_targets(prepared: Prepared, plan: RunPlan, dataset: Dataset) -> Prepar
     train = prepared.splits["train"]
     votes = read_votes(path, dataset.faces)
     return replace(prepared, targets=vote_shares(votes[train.origin], train.labels))
+
+
+def network_of(plan: RunPlan, prepared: Prepared) -> Network:
+    """The network and settings that a plan trains on prepared data."""
+    return Network(
+        layers=plan.spec.model.layers,
+        training=plan.training,
+        image_size=prepared.image_size,
+        subtract=prepared.subtract,
+        divide=prepared.divide,
+        random_flip=prepared.random_flip,
+        pipeline=prepared.pipeline,
+    )
 
 
 def _limit_train(prepared: Prepared, limit: int | None) -> Prepared:

@@ -9,6 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.specs.bounds import LARGEST_NUMBER, MOST_BYTES
@@ -83,6 +85,8 @@ def _counts(record: RunRecord) -> Iterator[str]:
             yield f"{key}: {value:g} is no number from 0 to {LARGEST_NUMBER:,}"
     if min(record.device.count, record.seeds_at_once) < 1:
         yield "device.count and seeds_at_once: at least 1"
+    if record.device.hosts is not msgspec.UNSET and not 2 <= record.device.hosts <= record.device.count:
+        yield f"device.hosts: {record.device.hosts} is no number from 2 to device.count"
     for key, value in (("epochs", record.overrides.epochs), ("limit_train", record.overrides.limit_train)):
         if value is not None and value < 1:
             yield f"overrides.{key}: {value} is below 1"

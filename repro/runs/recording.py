@@ -15,6 +15,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.data.steps import Prepared
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.devices import device_name, peak_memory_bytes
+from fer_jax.machine.hosts import spread
 from fer_jax.machine.precision import choose_precision
 from fer_jax.machine.process_settings import switches
 from fer_jax.machine.processor import host_cores
@@ -60,7 +61,11 @@ def asked_record(plan: RunPlan, context: RunContext) -> RunRecord:
         overrides=plan.overrides,
         training_version=TRAINING_VERSION,
         device=Device(
-            kind=context.device_kind, name=device_name(devices[0]), count=len(devices), host_cores=host_cores()
+            kind=context.device_kind,
+            name=device_name(devices[0]),
+            count=len(devices),
+            host_cores=host_cores(),
+            hosts=len({one.process_index for one in devices}) if spread(devices) else msgspec.UNSET,
         ),
         data=_data_record(context.dataset, None, duplicates_version(plan.spec.data.steps)),
         parameters=0,

@@ -36,12 +36,14 @@ Status = Literal["done", "failed", "partial", "pruned"]
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
-    """kind: cpu or gpu. name: as the maker calls it. count: how many shared each batch."""
+    """kind: cpu or gpu. name: as the maker calls it. count: how many shared each batch, over all hosts. hosts: how many
+    processes they belonged to, if more than one; host_cores are then those of the first."""
 
     kind: str
     name: str
     count: int
     host_cores: int
+    hosts: int | msgspec.UnsetType = msgspec.UNSET
 
 
 class SplitRows(msgspec.Struct, frozen=True, kw_only=True):

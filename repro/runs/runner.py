@@ -12,21 +12,20 @@ from pathlib import Path
 
 import msgspec
 
-from fer_jax.data.steps import Prepared
+from fer_jax.machine import hosts
 from fer_jax.machine.faults import fault_text
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.history import SeedData, TrainResult
-from fer_jax.train.loop import Progress, SplitsDiffer, fit_seeds
+from fer_jax.train.loop import Progress, fit_seeds
+from fer_jax.train.shared_checkpoints import SharedCheckpoints
 from fer_jax.vocabulary.custom_layer import own_modules
 from fer_jax.vocabulary.layers import parameter_count
-from fer_jax.vocabulary.network import Network
 from repro.runs.claim import ClaimLost, Holder, RunClaim, holder_of
-from repro.runs.dataset import Dataset
 from repro.runs.history_file import HistoryFile
 from repro.runs.kept_specs import keep_spec
 from repro.runs.observer import ObservedRun, RunPruned
+from repro.runs.orders import prepare_on_every_host, train_on_every_host
 from repro.runs.plan import RunPlan
-from repro.runs.preparation import prepare
 from repro.runs.recording import asked_record, ended_record, packed_predictions, pruned_record
 from repro.runs.records import RunRecord
 from repro.runs.run_context import RunContext
@@ -194,14 +193,13 @@ def _train(
         return []
     plans = [one.plan for one in runs]
     asked = [asked_record(plan, context) for plan in plans]
-    timed = [_timed_prepare(plan, context.dataset) for plan in plans]
-    network = network_of(plans[0], timed[0][0])
-    if any(network_of(plan, prepared) != network for plan, (prepared, _) in zip(plans, timed, strict=True)):
-        raise SplitsDiffer("the seeds' data steps end in different networks")
-    with _open_checkpoints(runs) as checkpoints:
+    network, timed = prepare_on_every_host(plans, context)
+    with train_on_every_host(), _open_checkpoints(runs) as checkpoints:
         asked = [one.register(record) for one, record in zip(runs, asked, strict=True)]
         given = [
-            SeedData(plan.seed, prepared.splits, kept, prepared.targets)
+            SeedData(
+                plan.seed, prepared.splits, SharedCheckpoints(kept) if hosts.several() else kept, prepared.targets
+            )
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
         ]
         try:
@@ -239,24 +237,6 @@ def _open_checkpoints(runs: list[StoredRun]) -> Iterator[list[Checkpoints]]:
     finally:
         for checkpoints in opened:
             checkpoints.close()
-
-
-def _timed_prepare(plan: RunPlan, dataset: Dataset) -> tuple[Prepared, float]:
-    begin = time.perf_counter()
-    return prepare(plan, dataset), time.perf_counter() - begin
-
-
-def network_of(plan: RunPlan, prepared: Prepared) -> Network:
-    """The network and settings that a plan trains on prepared data."""
-    return Network(
-        layers=plan.spec.model.layers,
-        training=plan.training,
-        image_size=prepared.image_size,
-        subtract=prepared.subtract,
-        divide=prepared.divide,
-        random_flip=prepared.random_flip,
-        pipeline=prepared.pipeline,
-    )
 
 
 def failed_record(plan: RunPlan, context: RunContext, error: Exception) -> RunRecord:

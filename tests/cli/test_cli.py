@@ -212,7 +212,7 @@ def test_report_writes_and_check_tells_whether_it_still_holds(tmp_path):
 
 # Never reach the command line: another error takes their place on the way, a run records them, or another way is taken.
 INNER_ERRORS = {"LayerError", "ShapeError", "SplitsDiffer", "NativeError", "WorkerError", "WorkerDied", "ArchiveError"}
-INNER_ERRORS |= {"UnsafeFolder", "WrongSetting"}
+INNER_ERRORS |= {"UnsafeFolder", "WrongSetting", "HostLost", "Abandoned", "Ended"}
 
 
 def error_classes() -> dict[str, set[str]]:

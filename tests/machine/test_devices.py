@@ -68,10 +68,10 @@ def test_peak_memory_is_in_bytes():
 def test_platforms_that_are_not_there_are_one_line(kind, error, monkeypatch):
     """JAX_PLATFORMS=cuda without a GPU: JAX raises an AssertionError without text, even for a CPU."""
 
-    def broken(*, backend):
+    def broken(backend):
         raise error
 
-    monkeypatch.setattr(jax, "local_devices", broken)
+    monkeypatch.setattr(jax, "devices", broken)
     monkeypatch.setattr(type(jax.config), "values", {"jax_platforms": "cuda"}, raising=False)
     with pytest.raises(DeviceError, match=r"^JAX_PLATFORMS=cuda: JAX has no .*unset the variable.*JAX_PLATFORMS=cpu$"):
         choose_devices(kind)
@@ -117,13 +117,13 @@ def test_a_plugin_of_a_gpu_that_fails_is_one_line_and_the_cpu_is_used(tmp_path):
 def test_a_plugin_that_ends_the_first_try_is_no_reason_not_to_take_the_cpu(kind, monkeypatch):
     cpus, tries = jax.local_devices(backend="cpu"), []
 
-    def broken_once(*, backend):
+    def broken_once(backend):
         tries.append(backend)
         if len(tries) == 1:
             raise RuntimeError("Unable to initialize backend 'own': no such device")
         return cpus
 
-    monkeypatch.setattr(jax, "local_devices", broken_once)
+    monkeypatch.setattr(jax, "devices", broken_once)
     if kind == "auto":
         with pytest.warns(UserWarning, match="Unable to initialize backend 'own': no such device; the CPU is used"):
             assert choose_devices(kind) == cpus
