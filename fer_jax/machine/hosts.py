@@ -257,11 +257,11 @@ def _quiet_connection() -> Iterator[None]:
 
 
 def leave(why: str = "", code: int = 0) -> None:
-    """The leader ends, and with it the others, which `hear` it. Raises HostLost if one is gone already."""
+    """The leader is about to end, and with it the others, which `hear` it. Raises HostLost if one is gone already."""
     say("end", why=why, code=code)
-    disconnect()
 
 
 def disconnect() -> None:
-    """Leave the group. Every process must, or the others wait."""
-    jax.distributed.shutdown()
+    """Leave the group, after `leave`. Every process must, or the others wait. One that is slower may be aborted."""
+    with contextlib.suppress(RuntimeError):
+        jax.distributed.shutdown()

@@ -22,6 +22,7 @@ from repro.cli.last_resort import show_error
 
 _OTHER_HOST = b"JAX distributed service detected fatal errors"
 _JOINED = b"all hosts have joined\n"
+_ENDED = re.compile(rb"the runs have ended with (\d{1,3})\n")
 _STATUS = re.compile(rb"absl::Status: (.{1,200}?)(?:\. |\n|$)")
 _PASSED_ON = (signal.SIGTERM, signal.SIGHUP)
 
@@ -55,6 +56,14 @@ def note_joined() -> None:
     os.write(2, _JOINED)
 
 
+def note_ended(code: int) -> None:
+    """From here on this process ends with `code`, even if JAX aborts it: the first host that leaves ends the service
+    that the others are about to leave."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.write(2, b"the runs have ended with %d\n" % code)
+
+
 def _end_with(held: int) -> None:
     """End this process once the other end of the pipe is closed."""
     os.read(held, 1)
@@ -74,7 +83,9 @@ def _exit_as(child: int, noise: IO[bytes], not_joined: str) -> NoReturn:
     if code < 0:
         noise.seek(0)
         text = noise.read()
-        if code == -signal.SIGABRT and _OTHER_HOST in text:
+        if code == -signal.SIGABRT and (ended := _ENDED.search(text)):
+            code = int(ended[1])
+        elif code == -signal.SIGABRT and _OTHER_HOST in text:
             reason = _STATUS.search(text)
             because = f" ({reason[1].decode(errors='replace')})" if reason else ""
             code = show_error(HostLost("") if _JOINED in text else UserError(not_joined + because))

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 import click
 
 from fer_jax.vocabulary.errors import HostLost
-from repro.cli.guard import guard_against_jax, note_joined
+from repro.cli.guard import guard_against_jax, note_ended, note_joined
 from repro.cli.last_resort import show_error
 from repro.cli.starting import begin_kernels, sign_of_life
 
@@ -123,6 +123,8 @@ def _lead(work: Callable[[], None]) -> None:
     except HostLost as error:
         # Nothing is lost if the work was done. Otherwise its own error is shown already.
         _leave_at_once(code or show_error(error))
+    note_ended(code)
+    hosts.disconnect()
     sys.exit(code)
 
 
@@ -137,7 +139,6 @@ def _follow(options: dict[str, Any]) -> None:
         begin_kernels(options["device"])
         names = ("device", "data", "results", "fresh")
         ended = follow(lambda: open_context((), **{name: options[name] for name in names}), _say)
-        hosts.disconnect()
     except Exception as error:
         _leave_at_once(show_error(error))
     except BaseException:
@@ -145,6 +146,8 @@ def _follow(options: dict[str, Any]) -> None:
         _leave_at_once(1)
     if str(ended):
         click.echo(f"the first host ended: {ended}", err=True)
+    note_ended(ended.code)
+    hosts.disconnect()
     sys.exit(ended.code)
 
 

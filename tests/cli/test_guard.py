@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 BEGIN = """
 import os, signal, sys, time
-from repro.cli.guard import guard_against_jax, note_joined
+from repro.cli.guard import guard_against_jax, note_ended, note_joined
 guard_against_jax("the hosts could not join")
 """
 FATAL = (
@@ -40,6 +40,8 @@ def start(code):
             "error: another host ended or cannot be reached; started again on every host, the run resumes from its "
             "last checkpoint\n",
         ),
+        ("note_joined(); note_ended(0); " + FATAL + "os.abort()", 0, "", ""),
+        ("print('all'); note_joined(); note_ended(2); " + FATAL + "os.abort()", 2, "all\n", ""),
         (FATAL + "os.abort()", 2, "", "error: the hosts could not join (GONE: x)\n"),
         ("os.write(2, b'why\\n'); os.abort()", -signal.SIGABRT, "", "why\n"),
         ("os.kill(os.getpid(), signal.SIGTERM)", -signal.SIGTERM, "", ""),
