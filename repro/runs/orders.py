@@ -139,9 +139,11 @@ def prepared_alike(do: Callable[[], tuple[Network, Timed]]) -> tuple[Network, Ti
 
 
 def _digest(timed: Timed) -> str:
-    """Of the labels and the origin of all samples, in their order."""
+    """Of the labels, the origin and the targets of all samples, in their order."""
+    targets = {f"{seed} targets": one.targets for seed, (one, _) in enumerate(timed) if one.targets is not None}
     return arrays_sha256(
-        {
+        targets
+        | {
             f"{seed} {name} {field}": getattr(part, field)
             for seed, (one, _) in enumerate(timed)
             for name, part in one.splits.items()

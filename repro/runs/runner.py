@@ -197,9 +197,7 @@ def _train(
     with train_on_every_host(), _open_checkpoints(runs) as checkpoints:
         asked = [one.register(record) for one, record in zip(runs, asked, strict=True)]
         given = [
-            SeedData(
-                plan.seed, prepared.splits, SharedCheckpoints(kept) if hosts.several() else kept, prepared.targets
-            )
+            SeedData(plan.seed, prepared.splits, SharedCheckpoints(kept) if hosts.several() else kept, prepared.targets)
             for plan, (prepared, _), kept in zip(plans, timed, checkpoints, strict=True)
         ]
         try:
