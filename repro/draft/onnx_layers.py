@@ -74,6 +74,7 @@ def _layers(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[DraftedL
     import onnx
 
     drafted: list[DraftedLayer] = []
+    logits = {name for node in graph.node if node.op_type == "Softmax" for name in node.input}
     waiting: str | None = None  # the output of a MatMul, whose bias is a separate Add
     for node in graph.node:
         given = {attribute.name: onnx.helper.get_attribute_value(attribute) for attribute in node.attribute}
@@ -83,6 +84,9 @@ def _layers(graph: Any, shapes: Mapping[str, tuple[int, ...]]) -> tuple[DraftedL
             waiting = None
             continue
         waiting = node.output[0] if node.op_type == "MatMul" else None
+        by_a_number = any(shapes.get(name) in ((), (1,)) for name in node.input)
+        if node.op_type in ("Div", "Mul") and by_a_number and node.output[0] in logits:
+            continue  # the temperature of calibrated probabilities, as `repro export` writes it: no layer
         before_first = not any(layer.settings for layer in drafted)
         if node.op_type in _SHAPES or (before_first and node.op_type in (*_SCALING, "Resize", "Reshape")):
             continue

@@ -48,14 +48,15 @@ def onnx_file(tmp_path):
         helper.make_node("Flatten", ["g"], ["f"]),
         helper.make_node("MatMul", ["f", "m"], ["d"]),
         helper.make_node("Add", ["d", "a"], ["e"]),
-        helper.make_node("Softmax", ["e"], ["y"]),
+        helper.make_node("Div", ["e", "t"], ["z"], "calibrated"),
+        helper.make_node("Softmax", ["z"], ["y"]),
     ]
     graph = helper.make_graph(
         nodes,
         "g",
         [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["N", 1, 40, 40])],
         [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["N", 7])],
-        [weights("w", 8, 1, 3, 3), weights("b", 8), weights("s", 8), weights("m", 8, 7), weights("a", 7)],
+        [weights("w", 8, 1, 3, 3), weights("b", 8), weights("s", 8), weights("m", 8, 7), weights("a", 7), weights("t")],
     )
     path = tmp_path / "model.onnx"
     onnx.save(helper.make_model(graph), path)
