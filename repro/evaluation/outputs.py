@@ -17,8 +17,8 @@ OutputKind = Literal["probabilities", "scores", "labels"]
 ROUNDING = 1e-2  # half precision and text with three digits stay below this
 
 
-def checked_outputs(outputs: np.ndarray, samples: int, where: str) -> np.ndarray:
-    """float64 (N, K). Raises EvaluationError for another shape and for values that are not finite."""
+def checked_outputs(outputs: np.ndarray, samples: int, where: str, advice: str = "") -> np.ndarray:
+    """float64 (N, K). Raises EvaluationError for another shape, and with the advice for values that are not finite."""
     outputs = np.asarray(outputs)
     if outputs.dtype.kind not in "fiub":
         raise EvaluationError(f"{where}: outputs of type {outputs.dtype}; numbers are needed")
@@ -35,7 +35,7 @@ def checked_outputs(outputs: np.ndarray, samples: int, where: str) -> np.ndarray
     if bad.any():
         raise EvaluationError(
             f"{where}: {int(bad.sum()):,} of {samples:,} outputs are not finite (NaN or infinite), the first for "
-            f"sample {int(bad.argmax()):,}; are --scale, --mean and --deviation those of its training?"
+            f"sample {int(bad.argmax()):,}{f'; {advice}' if advice else ''}"
         )
     return outputs
 

@@ -48,4 +48,5 @@ def predict(
         if start:
             seconds, timed = seconds + took, timed + filled
         outputs.append(given[:filled])
-    return Predicted(checked_outputs(np.concatenate(outputs), len(faces_NHW), where), seconds, timed)
+    advice = "are --scale, --mean and --deviation those of its training?"
+    return Predicted(checked_outputs(np.concatenate(outputs), len(faces_NHW), where, advice), seconds, timed)

@@ -183,7 +183,7 @@ def test_a_network_that_is_no_better_than_one_answer_gets_a_note(tmp_path):
 @pytest.mark.parametrize(
     ("request_", "words"),
     [
-        (EvaluationRequest("own_network:nan", name="a"), "30 of 30 outputs are not finite"),
+        (EvaluationRequest("own_network:nan", name="a"), "30 of 30 outputs are not finite.*--scale"),
         (EvaluationRequest("own_network:eight", name="a"), "8 outputs; name their order by --labels"),
         (EvaluationRequest("own_network:right", name="a/../b!"), None),
         (EvaluationRequest("own_network:right", name="..."), "--name"),

@@ -16,7 +16,7 @@ from repro.evaluation.outputs import check_count, checked_outputs, kind_of, prob
     [
         (np.zeros((3, 7)), r"shape \(3, 7\) for 4 faces"),
         (np.zeros(4), r"shape \(4,\) for 4 faces"),
-        (np.array([[1.0] * 7, [np.nan] * 7, [np.inf] * 7, [0.0] * 7]), "2 of 4 outputs are not finite.*for sample 1"),
+        (np.array([[1.0] * 7, [np.nan] * 7, [np.inf] * 7, [0.0] * 7]), "2 of 4 outputs are not finite.*for sample 1$"),
         (np.array([["a"]] * 4), "numbers are needed"),
     ],
 )
