@@ -26,9 +26,8 @@ def checked_outputs(outputs: np.ndarray, samples: int, where: str, advice: str =
         outputs = outputs.reshape(len(outputs), -1) if outputs.size else outputs
     if outputs.ndim != 2 or len(outputs) != samples:
         raise EvaluationError(
-            f"{where}: outputs of shape {outputs.shape} for {counted(samples, 'face')}; one line of "
-            f"{len(EMOTIONS)} per face is "
-            "needed"
+            f"{where}: outputs of shape {outputs.shape} for {counted(samples, 'face')}; one line of {len(EMOTIONS)} per "
+            "face is needed"
         )
     outputs = outputs.astype(np.float64)
     bad = ~np.isfinite(outputs).all(1)
@@ -45,8 +44,7 @@ def check_count(outputs: int, where: str) -> None:
     if outputs not in (len(EMOTIONS), len(EMOTIONS) + 1):
         raise EvaluationError(
             f"{where}: {counted(outputs, 'output')}, but FER-2013 has {len(EMOTIONS)} emotions "
-            f"({', '.join(EMOTIONS)}); it was "
-            "trained for something else"
+            f"({', '.join(EMOTIONS)}); it was trained for something else"
         )
 
 
