@@ -26,8 +26,8 @@ def checked_outputs(outputs: np.ndarray, samples: int, where: str, advice: str =
         outputs = outputs.reshape(len(outputs), -1) if outputs.size else outputs
     if outputs.ndim != 2 or len(outputs) != samples:
         raise EvaluationError(
-            f"{where}: outputs of shape {outputs.shape} for {counted(samples, 'face')}; one line of {len(EMOTIONS)} per "
-            "face is needed"
+            f"{where}: outputs of shape {outputs.shape} for {counted(samples, 'face')}; one line of {len(EMOTIONS)} "
+            "per face is needed"
         )
     outputs = outputs.astype(np.float64)
     bad = ~np.isfinite(outputs).all(1)
