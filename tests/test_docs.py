@@ -114,7 +114,7 @@ def test_every_command_explains_itself(words, command):
     first = (command.help or "").split("\n\n")[0]
     assert first.endswith(".") and "\n" not in first and len(first) <= LONGEST_LINE, "one line that says what it does"
     assert "Example:\n" in (command.epilog or ""), "an example"
-    options = [p for p in command.params if isinstance(p, click.Option)]
+    options = [p for p in command.params if isinstance(p, click.Option) and not p.hidden]
     assert [option.opts[0] for option in options if not option.help] == [], "options without help"
 
 
@@ -125,7 +125,7 @@ def test_every_command_has_a_page_that_names_its_options_and_the_index_names_it(
             continue
         name = "-".join(words.split()[1:]) + ".md"
         assert f"]({name}) | " in pages["README.md"]
-        options = [p.opts[0] for p in command.params if isinstance(p, click.Option)]
+        options = [p.opts[0] for p in command.params if isinstance(p, click.Option) and not p.hidden]
         assert [option for option in options if f"- `{option}" not in pages[name]] == []
 
 

@@ -5,7 +5,7 @@
 3. A coarse comparison of pixels, then a fine one.
 
 The number of pairs that resemble each other by chance grows with the square of the dataset. So in large datasets the
-cuts of the stages 2 and 3 follow from how many pairs per image may go on. docs/duplicates.md has what that costs and
+cuts of the stages 2 and 3 follow from how many pairs per image are let through. docs/duplicates.md has what that costs and
 loses.
 """
 
@@ -40,7 +40,7 @@ TILE = 65_536  # images of one side of the tiles in which pairs are compared
 
 @dataclass(frozen=True)
 class Cuts:
-    """The least values with which a pair goes on.
+    """The least values with which a pair reaches the next stage.
 
     whole, corner: products of descriptors, of whole images, and of the middle of one with a corner of the other. Lower
     cuts give many more candidates and hardly more copies. windows: the best product of any two windows. coarse: the
@@ -147,7 +147,7 @@ class _Search:
 
 
 def _cuts_by_sample(search: _Search, images: ImageRows) -> Cuts:
-    """The least cuts with which no more pairs per image go on than COARSE_PER_IMAGE and FINE_PER_IMAGE."""
+    """The least cuts that let through no more pairs per image than COARSE_PER_IMAGE and FINE_PER_IMAGE."""
     columns = np.unique(np.linspace(0, len(images) - 1, SAMPLED).astype(int))
     cuts = Cuts(windows=LEAST_WINDOWS)
     found = search.among(columns, cuts)

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.settings import Loss
 
 # A run is stopped only after both. In every committed run that learns, the first or the second epoch beats the constant
@@ -109,7 +110,7 @@ def never_learned(
     }
     figures = ", ".join(f"{name} {best[name]:.1%} (constant {answers[name].accuracy:.1%})" for name in best)
     return (
-        f"not above the constant answer in {last['epoch']} epochs: best accuracy {figures}; "
+        f"not above the constant answer in {counted(last['epoch'], 'epoch')}: best accuracy {figures}; "
         "--keep-going trains to the end"
     )
 

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 import click
 
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import HostLost
 from repro.cli.guard import guard_against_jax, note_ended, note_joined
 from repro.cli.last_resort import show_error
@@ -95,7 +96,7 @@ def with_other_hosts(place: Place, work: Callable[[], None], options: dict[str, 
 def _number_of_hosts() -> str:
     import jax
 
-    return f"process {jax.process_index()} of {jax.process_count()}, {len(jax.devices())} devices in all"
+    return f"process {jax.process_index()} of {jax.process_count()}, {counted(len(jax.devices()), 'device')} in all"
 
 
 def _lead(work: Callable[[], None]) -> None:

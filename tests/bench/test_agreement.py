@@ -170,7 +170,7 @@ def test_rows_held_out_are_never_trained_on(rows: int) -> None:
     assert not set(trained.tolist()) & set(held_out.reshape(-1).tolist())
     assert len(set(held_out.reshape(-1).tolist())) == held_out.size <= 1024
     assert len(trained) == rows - -(-rows // 8)
-    with pytest.raises(ValueError, match="15 rows"):
+    with pytest.raises(ValueError, match="15 samples"):
         rows_apart(15)
 
 

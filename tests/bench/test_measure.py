@@ -112,7 +112,7 @@ def test_batches_are_complete_and_use_all_rows():
     assert rows.shape == (5, 4) and rows.dtype == np.int32
     assert sorted(rows.reshape(-1)[:10]) == list(range(10)) == sorted(rows.reshape(-1)[10:])
     assert draw_batches(3, 8, 1).shape == (1, 8), "fewer rows than a batch are repeated"
-    with pytest.raises(ValueError, match="no rows"):
+    with pytest.raises(ValueError, match="no samples"):
         draw_batches(0, 4, 1)
 
 

@@ -53,10 +53,12 @@ ALL_COMMANDS = commands(main.main)
 def test_the_commands_are_all_there():
     expected = {
         "launch",
+        "log",
         "leaderboard",
         "list",
         "show",
         "status",
+        "sweep",
         "validate",
         "run",
         "run-all",
@@ -212,7 +214,7 @@ def test_report_writes_and_check_tells_whether_it_still_holds(tmp_path):
 
 # Never reach the command line: another error takes their place on the way, a run records them, or another way is taken.
 INNER_ERRORS = {"LayerError", "ShapeError", "SplitsDiffer", "NativeError", "WorkerError", "WorkerDied", "ArchiveError"}
-INNER_ERRORS |= {"UnsafeFolder", "WrongSetting", "HostLost", "Abandoned", "Ended"}
+INNER_ERRORS |= {"UnsafeFolder", "WrongSetting", "HostLost", "Abandoned", "Ended", "RunPruned"}
 
 
 def error_classes() -> dict[str, set[str]]:

@@ -44,8 +44,8 @@ def uncounted(source: str) -> Iterator[tuple[int, str, str]]:
 
 def test_counted() -> None:
     assert [counted(n, "face") for n in (0, 1, 2, 1000)] == ["0 faces", "1 face", "2 faces", "1,000 faces"]
-    found = [counted(2, noun) for noun in ("entry", "day", "hash", "class", "batch", "box", "training sample")]
-    assert found == ["2 entries", "2 days", "2 hashes", "2 classes", "2 batches", "2 boxes", "2 training samples"]
+    found = [counted(2, noun) for noun in ("entry", "day", "hash", "epoch", "batch", "box", "training sample")]
+    assert found == ["2 entries", "2 days", "2 hashes", "2 epochs", "2 batches", "2 boxes", "2 training samples"]
     assert counted(1, "entry") == "1 entry"
 
 
