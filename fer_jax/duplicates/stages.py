@@ -5,8 +5,8 @@
 3. A coarse comparison of pixels, then a fine one.
 
 The number of pairs that resemble each other by chance grows with the square of the dataset. So in large datasets the
-cuts of the stages 2 and 3 follow from how many pairs per image are let through. docs/duplicates.md has what that costs and
-loses.
+cuts of the stages 2 and 3 follow from how many pairs per image are let through. docs/duplicates.md has what that costs
+and loses.
 """
 
 from __future__ import annotations

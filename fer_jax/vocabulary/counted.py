@@ -6,7 +6,7 @@ import re
 
 
 def counted(count: int, noun: str) -> str:
-    """`1 face`, `2 faces`, `1,000 training samples`, `2 entries`, `2 hashes`, `2 epochs`; for nouns with a regular plural."""
+    """`1 face`, `2 faces`, `1,000 training samples`, `2 entries`, `2 hashes`, `2 epochs`; for regular nouns."""
     return f"{count:,} {noun if count == 1 else _plural(noun)}"
 
 
