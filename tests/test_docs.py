@@ -245,5 +245,7 @@ def test_the_example_trains(example, tmp_path, monkeypatch):
     training = find_paper(str(example)).resolve("default").training
     assert (training.optimizer.learning_rate, training.loss.label_smoothing) == (0.003, 0.1)
     assert isinstance(training.optimizer, AdamW) and isinstance(training.schedule, Cosine)
-    names = [layer.__struct_config__.tag for layer in find_paper(str(example)).spec.model.layers]
+    model = find_paper(str(example)).spec.model
+    assert model is not None
+    names = [layer.__struct_config__.tag for layer in model.layers]
     assert names.count("residual") == 2 and record.data.steps[1][0] == "random_crop1"

@@ -174,7 +174,7 @@ def test_a_step_on_crops_is_a_step_on_a_batch_of_crops(network, splits):
         rows = np.full((1, size), -1, np.int32)
         rows[0, : len(images)] = np.arange(len(images))
         state, figures = engine.run_epoch(
-            engine.init_state(0), engine.put_rows(images, labels), rows, np.float32([0.1])
+            engine.init_state(0), engine.put_rows(images, labels), rows, np.array([0.1], np.float32)
         )
         return jax.device_get((state.params, figures))
 

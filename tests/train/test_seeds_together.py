@@ -167,7 +167,7 @@ def test_the_programs_seconds_are_dealt_out(tiny_network, draw, tmp_path):
     results = fit_seeds(tiny_network(epochs=3), given, devices=CPU[:1], report=told.append)
     clocks = [result.clock for result in results]
     for one in given:
-        assert one.checkpoints is not None
+        assert isinstance(one.checkpoints, Checkpoints)
         one.checkpoints.close()
     assert sum(c.train_s for c in clocks) == pytest.approx(sum(p.train_s for p in told))
     assert sum(e["eval_s"] for c in clocks for e in c.epochs) == pytest.approx(sum(p.eval_s for p in told))
@@ -196,7 +196,7 @@ def test_seeds_that_a_kill_left_at_different_epochs_go_on_together(tiny_network,
             return fit_seeds(network, given, devices=CPU[:1], **more)
         finally:
             for one in given:
-                assert one.checkpoints is not None
+                assert isinstance(one.checkpoints, Checkpoints)
                 one.checkpoints.close()
 
     whole = fit_seeds(network, [replace(one, checkpoints=None) for one in opened()], devices=CPU[:1])
@@ -237,7 +237,7 @@ def test_a_seed_that_fails_ends_alone(tiny_network, draw, tmp_path):
     told = []
     results = fit_seeds(tiny_network(epochs=5), given, devices=CPU[:1], report=told.append)
     for one in given:
-        assert one.checkpoints is not None
+        assert isinstance(one.checkpoints, Checkpoints)
         one.checkpoints.close()
     failed = results.pop(1)
     assert failed.failed_step is not None and 15 <= failed.failed_step <= 20  # epoch 3 is of updates 14 to 20
