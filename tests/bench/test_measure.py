@@ -44,6 +44,7 @@ def test_the_median_of_scouting_ranks():
     assert [c.mode for c in finalists([lucky, steady])] == ["steady"]
 
 
+@pytest.mark.slow
 def test_ours_against_ours():
     """Prediction; `test_command.py` compares training from the command to the table."""
     lines: list[str] = []

@@ -51,7 +51,9 @@ def test_only_runs_of_the_same_kind_count(tmp_path):
     "edits",
     [
         [("epochs = 5", "epochs = 10")],
-        [("epochs = 5", 'steps = 501\nevaluate_every_steps = 200\norder = "offset_modulo"')],
+        pytest.param(
+            [("epochs = 5", 'steps = 501\nevaluate_every_steps = 200\norder = "offset_modulo"')], marks=pytest.mark.slow
+        ),
     ],
     ids=["epochs", "steps"],
 )
