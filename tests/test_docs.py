@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import re
 import shlex
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import click
 import pytest
 from click.testing import CliRunner
+from docs_scripts import load_script
 
 from fer_jax.vocabulary.settings import AdamW, Cosine
 from repro.cli.main import main
@@ -24,15 +24,7 @@ GENERATED = sorted((ROOT / "docs" / "commands").glob("*.md"))
 LONGEST_LINE = 120
 
 
-def load_generator():
-    found = importlib.util.spec_from_file_location("generate", ROOT / "docs" / "generate.py")
-    assert found and found.loader
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-generate = load_generator()
+generate = load_script("generate")
 
 
 def all_commands() -> list[tuple[str, click.Command]]:

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from docs_scripts import load_script
 
 ROOT = Path(__file__).resolve().parents[1]
 
 
-def load():
-    found = importlib.util.spec_from_file_location("website", ROOT / "docs" / "website.py")
-    assert found and found.loader
-    module = importlib.util.module_from_spec(found)
-    found.loader.exec_module(module)
-    return module
-
-
-website = load()
+website = load_script("website")
 PAGES = [page for section in website.pages().values() for page in section]
 
 
