@@ -30,7 +30,7 @@ from repro.use.serve.limits import Limits
 from repro.use.serve.start import start
 start("127.0.0.1", 0, results=Path(sys.argv[1]), limits=Limits({limits}))
 """
-TIMEOUT_S = 60
+TIMEOUT_S = 180
 
 
 def trained_results(folders: pytest.TempPathFactory, make_paper: Callable[..., Path]) -> Path:

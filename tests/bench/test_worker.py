@@ -38,7 +38,7 @@ class Faulty:
             os.abort()
         if self.manner == "child":  # it inherits the pipe, and outlives its parent
             if os.fork() == 0:
-                time.sleep(30)
+                time.sleep(120)
                 os._exit(0)
             os._exit(4)
         if self.manner == "raise":
@@ -65,7 +65,7 @@ def test_a_process_that_dies_is_told_with_its_last_words(manner, how):
     assert text.startswith(f"faulty {manner}: its process {how} during `train`; the last 2 lines that it wrote:")
     assert text.endswith("a word on standard output\nthe last words")
     assert caught.value.reason == f"its process {how} during `train`"
-    assert time.perf_counter() - begin < 25
+    assert time.perf_counter() - begin < 100
 
 
 def test_an_exception_is_told_and_the_process_goes_on():

@@ -47,8 +47,8 @@ def test_a_job_that_fails_is_a_row_with_its_last_lines_and_the_next_one_runs(set
 
 def test_what_is_out_of_time_is_ended_and_the_rest_is_skipped(settings):
     begin = time.monotonic()
-    found = run(settings, job("hangs", HANG), job("later", "print(1)", least=1.0), seconds=1.5)
-    assert time.monotonic() - begin < 20
+    found = run(settings, job("hangs", HANG), job("later", "print(1)", least=2.0), seconds=3.0)
+    assert time.monotonic() - begin < 100
     assert found["hangs"].status == OUT_OF_TIME and found["hangs"].error == "begun"
     assert found["later"].status == SKIPPED
 
@@ -62,7 +62,7 @@ def test_children_are_ended_with_their_parent(settings, monkeypatch):
     monkeypatch.setattr("repro.gpu.schedule.GRACE_S", 0.5)
     run(settings, job("stubborn", STUBBORN), seconds=3.0)
     child = int((settings.results / "gpu/logs/stubborn.txt").read_text())
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline and _alive(child):
         time.sleep(0.05)
     assert not _alive(child)
