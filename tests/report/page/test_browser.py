@@ -12,7 +12,9 @@ from playwright.sync_api import Page as Tab
 from report_records import GPU, claim, headline, make_record, make_spec
 from results_folders import RESULTS, write_results
 
-from repro.report.page.document import write_page
+from repro.evaluation.records import read_evaluation
+from repro.evaluation.text import evaluation_document
+from repro.report.page.document import write_page, write_single
 from repro.specs.catalog import all_papers
 
 DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=375, height=700)
@@ -312,3 +314,22 @@ def test_paper_shows_what_is_folded_on_the_screen(tab: Tab, address: str):
     expect(table).to_be_visible()
     expect(tab.locator("#teta2022-claim-log-steps")).to_be_visible()
     expect(tab.locator("nav")).to_be_hidden()
+
+
+@pytest.mark.parametrize(("size", "scheme"), [(TELEPHONE, "dark"), (DESKTOP, "light")], ids=["390-dark", "1280-light"])
+def test_the_page_of_an_evaluation(chromium: Browser, tmp_path: Path, size, scheme):
+    folder = RESULTS / "evaluations" / "fer-25.10.3-keras"
+    document = evaluation_document(read_evaluation(folder), figure=True)
+    context = chromium.new_context(viewport=size, color_scheme=scheme)
+    watched = Watched(context)
+    tab = context.new_page()
+    tab.goto(write_single(tmp_path / "evaluation.html", document, folder).as_uri())
+    expect(tab.get_by_role("heading", level=1)).to_have_text(document.title)
+    figure = tab.locator("main img").first
+    figure.scroll_into_view_if_needed()
+    assert figure.evaluate("async e => { await e.decode(); return e.naturalWidth > 0 && e.clientWidth <= innerWidth; }")
+    assert overflow_px(tab) == 0
+    assert tab.locator("main").evaluate("e => e.clientWidth > 0.9 * innerWidth")
+    assert accessibility_findings(tab) == []
+    context.close()
+    assert (watched.errors, watched.requests) == ([], [])
