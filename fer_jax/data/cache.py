@@ -220,25 +220,6 @@ def _short(fingerprint: object) -> str:
     return str(fingerprint)[:8]
 
 
-def forget(fingerprint: str, cache_dir: Path | None = None) -> None:
-    """Remove a dataset and its duplicates from the cache. If it is the default, unset the default. DataError if it is
-    not in the cache."""
-    root = cache_folder(cache_dir)
-    folder = _entry_folder(root, fingerprint)
-    if not folder.exists():
-        raise DataError(f"{fingerprint}: no such dataset in the cache {root}")
-    if (_read_json(root / "default.json") or {}).get("fingerprint") == fingerprint:
-        (root / "default.json").unlink(missing_ok=True)
-    for record in (root / "sources").glob("*.json"):
-        if (_read_json(record) or {}).get("fingerprint") == fingerprint:
-            record.unlink(missing_ok=True)
-    for found in (root / "duplicates").glob(f"{fingerprint}-*"):
-        found.unlink(missing_ok=True)
-    aside = aside_in(root)
-    os.rename(folder, aside)
-    shutil.rmtree(aside)
-
-
 def _entry_folder(root: Path, fingerprint: str) -> Path:
     if not re.fullmatch(r"[0-9a-f]{64}", fingerprint):
         raise DataError(f"{fingerprint!r} is no fingerprint (64 hexadecimal digits)")

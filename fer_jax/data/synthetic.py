@@ -182,7 +182,7 @@ def _block(draw: _Draw, shown: np.ndarray) -> np.ndarray:
     skin = draw(0.35, 0.85)
     hair = draw(0.03, 0.5) * draw(0.5, 1.3)
     canvas, head = _head(draw, u, plane, skin, hair, au)
-    _nose(draw, canvas, plane, skin, au)
+    _nose(draw, canvas, plane, au)
     _eyes(draw, canvas[:, _EYE_ROWS], plane.rows(_EYE_ROWS), skin, hair, au)
     _mouth(draw, canvas[:, _MOUTH_ROWS], plane.rows(_MOUTH_ROWS), skin, au)
     _fringe(draw, canvas, plane, head, hair)
@@ -213,7 +213,7 @@ def _head(
     return canvas, head
 
 
-def _nose(draw: _Draw, canvas: np.ndarray, plane: _Plane, skin: np.ndarray, au: dict[int, np.ndarray]) -> None:
+def _nose(draw: _Draw, canvas: np.ndarray, plane: _Plane, au: dict[int, np.ndarray]) -> None:
     """Shade of the bridge, nostrils, the fold from nose to mouth (AU 10, 12) and the wrinkles of AU 9 and 4."""
     u, a, v = plane.rows(slice(9 * SIZE_PX, 42 * SIZE_PX))
     canvas = canvas[:, 9 * SIZE_PX : 42 * SIZE_PX]

@@ -14,7 +14,6 @@ from fer_jax.train.loop import EVALUATION_BATCH
 from fer_jax.train.states import TrainState
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.network import Network
-from fer_jax.vocabulary.settings import Precision
 
 # Batches sent to the device in one call if there are many faces: the call then costs nothing compared with computing.
 _BATCHES_PER_CALL = 32
@@ -34,11 +33,10 @@ class Predictor:
         network: Network,
         variables: dict[str, Any],
         device: jax.Device,
-        precision: Precision | None = None,
-        temperature: float = 1.0,
+        temperature: float,
     ) -> None:
         self.network = network
-        self._engine = Engine(network, [device], precision=precision, temperature=temperature)
+        self._engine = Engine(network, [device], temperature=temperature)
         self._batch = EVALUATION_BATCH[device_kind(device)]
         params, stats = jax.device_put((variables["params"], variables["batch_stats"]), device)
         step, unused_key = jax.device_put((np.int32(0), np.zeros(2, np.uint32)), device)

@@ -18,7 +18,6 @@ from repro.report.figures.learning import learning_figure
 from repro.report.frame import frame_of
 from repro.report.verdict_card import VerdictCard, card_document, run_cards, verdict_card
 from repro.runs.batch import open_context, run_in
-from repro.runs.dataset import Dataset
 from repro.runs.plan import make_plan
 from repro.runs.records import RECORD_NAME, Overrides, RunRecord, find_records
 from repro.runs.run_store import folder_of
@@ -132,12 +131,12 @@ def run(
     return RecordedRuns(loaded, tuple(recorded), tuple(cards))
 
 
-def recorded_runs(loaded: LoadedSpec, results: Path, dataset: Dataset | None = None) -> RecordedRuns:
+def recorded_runs(loaded: LoadedSpec, results: Path) -> RecordedRuns:
     """The runs of a paper under a results folder. Raises RecordError for a record that cannot be read."""
     found = [
         RecordedRun(PurePosixPath(path.relative_to(results).as_posix()), record)
         for path, record in find_records(results)
         if record.paper == loaded.id
     ]
-    cards = [verdict_card(loaded, "default", results, dataset=dataset)] if found else []
+    cards = [verdict_card(loaded, "default", results)] if found else []
     return RecordedRuns(loaded, tuple(found), tuple(cards))

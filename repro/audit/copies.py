@@ -136,16 +136,14 @@ def decompose(
     )
 
 
-def label_response(
-    samples: TestSamples, runs: Mapping[str, np.ndarray], draws: int = DRAWS
-) -> tuple[LabelResponse, ...]:
+def label_response(samples: TestSamples, runs: Mapping[str, np.ndarray]) -> tuple[LabelResponse, ...]:
     """Accuracy by what the copies' labels say; kinds without a sample are left out.
 
     runs: by protocol the predicted labels of each run, uint8 (S, N).
 
     Raises ValueError for a protocol with fewer than two runs.
     """
-    bootstrap = ImageBootstrap(samples.group, _several(runs), draws)
+    bootstrap = ImageBootstrap(samples.group, _several(runs), DRAWS)
     found = []
     for index, kind in enumerate(COPIES):
         of_kind = samples.copies == index

@@ -14,8 +14,7 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -96,10 +95,6 @@ class LearningCheck:
                 f"difference {rival.difference:+.4f}, allowed {rival.allowed:.4f}"
             )
         return "; ".join(parts)
-
-    def as_dict(self) -> dict[str, Any]:
-        """Plain data for a record."""
-        return asdict(self)
 
 
 def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> LossAgreement:

@@ -152,8 +152,8 @@ def _guarded(entrant: Entrant, action: Callable[[Entrant], None], say: Callable[
     return True
 
 
-def finalists(candidates: list[Candidate], margin: float = 0.1) -> list[Candidate]:
-    """The fastest candidate of one framework and those within `margin` of it, the fastest first. Each mode enters with
+def finalists(candidates: list[Candidate]) -> list[Candidate]:
+    """The fastest candidate of one framework and those within 10 % of it, the fastest first. Each mode enters with
     its best batch size. Candidates without a timing are left out."""
     best: dict[str, Candidate] = {}
     for candidate in candidates:
@@ -162,7 +162,7 @@ def finalists(candidates: list[Candidate], margin: float = 0.1) -> list[Candidat
             if known is None or candidate.images_per_s > known.images_per_s:
                 best[candidate.mode] = candidate
     ranked = sorted(best.values(), key=lambda c: -c.images_per_s)
-    return [c for c in ranked if c.images_per_s >= (1 - margin) * ranked[0].images_per_s]
+    return [c for c in ranked if c.images_per_s >= 0.9 * ranked[0].images_per_s]
 
 
 def duel(

@@ -22,12 +22,12 @@ _SIZE = 48
 _UNKNOWN = "momentum and epsilon are not in the operations: check them"
 
 
-def draft_flax(model: Any, about: str, size: int = _SIZE, channels: int = 1) -> DraftedModel:
-    """Raises DraftError if the model does not take one batch of images of this size."""
+def draft_flax(model: Any, about: str) -> DraftedModel:
+    """Raises DraftError if the model does not take a batch of one gray image of 48 x 48 pixels."""
     import jax
     import jax.numpy as jnp
 
-    images = jax.ShapeDtypeStruct((1, size, size, channels), jnp.float32)
+    images = jax.ShapeDtypeStruct((1, _SIZE, _SIZE, 1), jnp.float32)
     try:
         operations = jax.make_jaxpr(_function(model, images))(images).jaxpr
     except Exception as error:  # whatever the user's module raises
@@ -38,7 +38,7 @@ def draft_flax(model: Any, about: str, size: int = _SIZE, channels: int = 1) -> 
     layers: list[DraftedLayer] = []
     for operation in _operations(operations):
         _add(operation, layers)
-    return DraftedModel(tuple(layers), about, size, channels)
+    return DraftedModel(tuple(layers), about, _SIZE, 1)
 
 
 def _function(model: Any, images: Any) -> Callable[[Any], Any]:

@@ -14,7 +14,6 @@ from repro.evaluation.records import NAME
 from repro.specs.bounds import exceeded
 
 FOLDER = "leaderboard"
-ENTRY_FORMAT = 1
 LARGEST = 50_000  # bytes
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Selection = Literal["last epoch", "best on PublicTest", "best on PrivateTest", "best on both tests", "unknown"]

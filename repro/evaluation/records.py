@@ -203,15 +203,6 @@ def read_evaluation(folder: Path) -> EvaluationRecord:
     return record
 
 
-def find_evaluations(results: Path) -> Iterator[tuple[str, EvaluationRecord | RecordError]]:
-    """Every record by the name of its folder, or why it cannot be used, in the order of the names."""
-    for path in sorted((results / FOLDER).glob(f"*/{EVALUATION_NAME}")):
-        try:
-            yield path.parent.name, read_evaluation(path.parent)
-        except RecordError as error:
-            yield path.parent.name, error
-
-
 # --- what a record must hold beyond its types -------------------------------------------------------------------------
 
 

@@ -13,14 +13,14 @@ from repro.runs.records import RunRecord
 from repro.specs.protocols import COMPLETE_SPLIT, REPORTED_SPLIT
 
 
-def run_answers(folder: Path, record: RunRecord, split: str = "") -> Answers:
-    """By sample number. split: of the run; else all of PrivateTest if the run predicted it, else `test`.
+def run_answers(folder: Path, record: RunRecord) -> Answers:
+    """By sample number, on all of PrivateTest if the run predicted it, else on `test`.
 
     Raises RecordError if the predictions are not there, or not those of the record.
     """
     path = folder / PREDICTIONS_NAME
     arrays = read_predictions(path, record.predictions_sha256)
-    wanted = [split] if split else [COMPLETE_SPLIT, REPORTED_SPLIT]
+    wanted = [COMPLETE_SPLIT, REPORTED_SPLIT]
     found = next((name for name in wanted if f"{name}.predicted" in arrays), None)
     if found is None:
         there = sorted({name.partition(".")[0] for name in arrays}) or ["nothing"]

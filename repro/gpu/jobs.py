@@ -99,15 +99,12 @@ def run_job(
     settings: CallSettings,
     loaded: LoadedSpec,
     *,
-    variants: Sequence[str] = ("default",),
+    variant: str = "default",
     protocol: str = "as-published",
     seeds: int,
     more: Sequence[str] = (),
-    beside: bool = False,
 ) -> Job:
     """`repro run` of one paper under one protocol."""
-    assert len(variants) == 1, "one job, one variant: what was done before the time was up then counts"
-    (variant,) = variants
     plans = tuple(
         make_plan(loaded, variant=variant, seed=seed, overrides=settings.overrides, protocol=protocol)
         for seed in range(seeds)
@@ -117,7 +114,6 @@ def run_job(
         name=f"{loaded.id}-{variant}-{protocol}",
         command=(*words, *common_options(settings), *more),
         plans=plans,
-        beside=beside,
     )
 
 

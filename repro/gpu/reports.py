@@ -142,6 +142,6 @@ _LINES: dict[str, Callable[[CallSettings, Stage], str]] = {
 }
 
 
-def log_path(settings: CallSettings, job: Job) -> str:
+def log_path(job: Job) -> str:
     """The path of a job's log, relative to the results folder."""
     return f"{REPORTS}/logs/{job.name}.txt"

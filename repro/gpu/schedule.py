@@ -38,7 +38,7 @@ class Running:
 
     def __init__(self, job: Job, settings: CallSettings) -> None:
         self.job, self.begin = job, time.monotonic()
-        self.log = settings.results / log_path(settings, job)
+        self.log = settings.results / log_path(job)
         self.log.parent.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, *job.command]
         nice = ["nice", "-n", "19"] if job.beside else []
@@ -78,13 +78,13 @@ class Running:
             return
 
 
-def last_lines(log: Path, count: int = LAST_LINES) -> str:
+def last_lines(log: Path) -> str:
     """The end of a log, without empty lines."""
     try:
         lines = log.read_text("utf-8", errors="replace").replace("\r", "\n").splitlines()
     except OSError:
         return ""
-    return "\n".join([line for line in lines if line.strip()][-count:])
+    return "\n".join([line for line in lines if line.strip()][-LAST_LINES:])
 
 
 def run_stage(

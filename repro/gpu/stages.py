@@ -108,7 +108,7 @@ def _variants(settings: CallSettings) -> Iterator[Job]:
             for variant in kind(loaded):
                 if (loaded.id, variant) not in done:
                     done.add((loaded.id, variant))
-                    yield run_job(settings, loaded, variants=(variant,), seeds=seeds, more=_at_once(settings, loaded))
+                    yield run_job(settings, loaded, variant=variant, seeds=seeds, more=_at_once(settings, loaded))
 
 
 def sweep_variants(loaded: LoadedSpec) -> list[str]:

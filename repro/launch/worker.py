@@ -10,7 +10,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-FAILED_RUNS = 1  # exit code of `repro run` if runs failed: it is no reason to try again
 RESTARTS = 3  # of a process that a signal ended
 STOP_S = 30.0  # that a worker has to end after Ctrl-C; then it is killed, which loses at most the present epoch
 KILL_S = 5.0

@@ -72,14 +72,6 @@ def render_input(given: ReportInput) -> dict[str, str]:
     return files | {CSV_NAME: csv_text(frame_of((run.path, run.record) for run in given.runs))}
 
 
-def render_folder(results: Path, specs: Sequence[LoadedSpec]) -> dict[str, str]:
-    """The expected text of a results folder's generated files, by name.
-
-    Raises RecordError for a record that cannot be read.
-    """
-    return render_input(read_input(results, specs))
-
-
 def write_report(results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:
     """Write RESULTS.md, results.csv, a page per paper, and BENCH.md if something was measured. Draw the figures that
     changed if matplotlib is installed.

@@ -1,4 +1,4 @@
-"""Records as a pandas data frame, for notebooks and for results/results.csv: one row per run and split."""
+"""Records as a pandas data frame, for results/results.csv: one row per run and split."""
 
 from __future__ import annotations
 
@@ -6,19 +6,11 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from repro.runs.records import Metrics, RunRecord, find_records
+from repro.runs.records import Metrics, RunRecord
 from repro.text.export import csv_text_cell
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-def runs_frame(results: Path) -> pd.DataFrame:
-    """All records under a results folder.
-
-    Raises RecordError for a record that cannot be read.
-    """
-    return frame_of((path.relative_to(results), record) for path, record in find_records(results))
 
 
 def frame_of(records: Iterable[tuple[Path | PurePosixPath, RunRecord]]) -> pd.DataFrame:

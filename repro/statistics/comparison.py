@@ -174,11 +174,11 @@ class Comparison:
         high, low = self.scale.to(self.target.value + room), self.scale.to(self.target.value - room)
         return centre + half <= high and centre - half >= low
 
-    def limits(self, level: float = LEVEL) -> tuple[float, float]:
+    def limits(self) -> tuple[float, float]:
         """The prediction interval for one run of the paper, in the claim's own unit, widened by the rounding. The upper
         limit is that of the best of its tries."""
-        upper = (1 - level / 2) ** (1 / self.target.most_tries)
-        low = self.scale.back(self.mean - self.half_width(1 - level / 2)) - self.target.rounding
+        upper = (1 - LEVEL / 2) ** (1 / self.target.most_tries)
+        low = self.scale.back(self.mean - self.half_width(1 - LEVEL / 2)) - self.target.rounding
         high = self.scale.back(self.mean + self.half_width(upper)) + self.target.rounding
         return low, high
 

@@ -45,22 +45,12 @@ def table(columns: Sequence[Column], rows: Sequence[Sequence[str]]) -> str:
     for row in rows:
         if len(row) != len(columns):
             raise ValueError(f"a row of {len(row)} cells in a table of {len(columns)} columns: {row}")
-    from tabulate import tabulate
-
-    text = tabulate(
-        rows,
-        headers=[column.heading for column in columns],
-        tablefmt="pipe",
-        disable_numparse=True,
-        colalign=[column.align for column in columns],
-    )
-    head, _, *body = text.splitlines()
     rule = "|".join(("", *("---:" if column.align == "right" else ":---" for column in columns), ""))
-    return "\n".join([_squeeze(head), rule, *map(_squeeze, body)])
+    return "\n".join([_table_row([column.heading for column in columns]), rule, *map(_table_row, rows)])
 
 
-def _squeeze(line: str) -> str:
-    return re.sub(r" {2,}", " ", line)
+def _table_row(cells: Sequence[str]) -> str:
+    return "".join(("|", *(f" {cell} |" if cell else " |" for cell in cells)))
 
 
 # --- the document model -----------------------------------------------------------------------------------------------
@@ -73,9 +63,9 @@ def markdown(document: Document) -> str:
     return "\n\n".join(block for block in blocks if block) + "\n"
 
 
-def block_markdown(blocks: Iterable[Block], level: int = 2) -> str:
-    """Blocks without a document around them. level: of the headings of their sections."""
-    return "\n\n".join(block for block in _blocks(blocks, level) if block)
+def block_markdown(blocks: Iterable[Block]) -> str:
+    """Blocks without a document around them; the headings of their sections have level 2."""
+    return "\n\n".join(block for block in _blocks(blocks, level=2) if block)
 
 
 def inline(text: Inline) -> str:

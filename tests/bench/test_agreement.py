@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import msgspec
 import narrow_papers
@@ -183,5 +183,5 @@ def test_a_seed_without_weights_is_named() -> None:
 def test_a_check_can_be_recorded() -> None:
     given = workload((Flatten(), Dense(units=7)))
     found = check({OWN: own(given), "rival": own(given)}, given, seeds=(0, 1), steps=2)
-    assert json.loads(json.dumps(found.as_dict()))["held_out"]["likeness"]["rival"]["difference"] == 0.0
+    assert json.loads(json.dumps(asdict(found)))["held_out"]["likeness"]["rival"]["difference"] == 0.0
     assert "2 updates, n = 2 seeds" in found.summary("rival")

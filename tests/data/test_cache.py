@@ -15,7 +15,6 @@ import pytest
 from fer_jax.data import cache
 from fer_jax.data.faces import DataError
 from fer_jax.data.formats import read_faces
-from fer_jax.duplicates.search import duplicates_of
 from fer_jax.machine.cache_folder import cache_folder
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -299,22 +298,6 @@ def test_what_an_earlier_version_read_and_this_one_cannot(tmp_path: Path) -> Non
     with pytest.warns(UserWarning, match="imported by an earlier version .*; import again: repro data import .*a.csv"):
         found = cache.get_default(root)
     assert found is not None and found.fingerprint == now.faces.fingerprint
-
-
-def test_forget(tmp_path: Path) -> None:
-    path, root = write_csv(tmp_path / "a.csv"), tmp_path / "cache"
-    faces = cache.import_faces(path, root)[0].faces
-    fingerprint = faces.fingerprint
-    cache.set_default(fingerprint, root)
-    duplicates_of(faces, root)
-    assert list((root / "duplicates").iterdir())
-    cache.forget(fingerprint, root)
-    assert cache.entries(root) == [] and list((root / "duplicates").iterdir()) == []
-    assert cache.get_default(root) is None
-    assert cache.import_faces(path, root)[1] is False
-    cache.forget(fingerprint, root)
-    with pytest.raises(DataError, match="no such dataset"):
-        cache.forget(fingerprint, root)
 
 
 def test_listing(tmp_path: Path) -> None:

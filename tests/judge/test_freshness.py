@@ -13,7 +13,8 @@ from repro.explain.freshness import is_current
 from repro.explain.records import EXPLANATION_FORMAT, Explanation, OlderExplanation, read_explanation, write_explanation
 from repro.judge.freshness import current_audit
 from repro.judge.groups import settings_now
-from repro.report.folder import render_folder
+from repro.report.folder import render_input
+from repro.report.inputs import read_input
 from repro.runs.plan import settings_sha256
 from repro.runs.records import RecordError, write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, under_protocol
@@ -77,7 +78,7 @@ def pages(folder, found, explanation, spec=SPEC):
         write_record(folder / path.parent, record)
     write_audit(folder, found)
     write_explanation(folder, explanation)
-    return render_folder(folder, [spec])["someone2020.md"]
+    return render_input(read_input(folder, [spec]))["someone2020.md"]
 
 
 def test_the_page_shows_what_is_current(tmp_path):
@@ -100,7 +101,7 @@ def test_an_explanation_by_older_rules_is_outdated(tmp_path):
     path = tmp_path / "explain" / f"{SPEC.id}.json"
     path.write_text('{"format": 1, "paper": "someone2020", "conclusion": "explained", "cause": "suspect-x"}')
     assert read_explanation(tmp_path, SPEC.id) == OlderExplanation(format=1, paper=SPEC.id)
-    page = render_folder(tmp_path, [SPEC])["someone2020.md"]
+    page = render_input(read_input(tmp_path, [SPEC]))["someone2020.md"]
     assert "**Outdated**" in page and "suspect-x" not in page
     path.write_text('{"format": 99, "paper": "someone2020"}')
     with pytest.raises(RecordError, match="format 99 is of a newer version"):

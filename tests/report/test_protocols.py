@@ -9,7 +9,8 @@ from report_records import GPU, audited, cells, data, headline, make_record, mak
 from fer_jax import TRAINING_VERSION
 from repro.audit.leakage import LeakageAudit, Overlap
 from repro.judge.judged_quantities import has_verdict
-from repro.report.folder import render_folder
+from repro.report.folder import render_input
+from repro.report.inputs import read_input
 from repro.report.protocol_table import HOLDS, REPRODUCES, overview_table, paper_table
 from repro.runs.plan import settings_sha256
 from repro.runs.records import write_record
@@ -108,7 +109,7 @@ def test_a_document_may_have_any_main_figure(fields, tmp_path):
         for one in three(spec, protocol, 0.6, variant=fields.get("variant", "default")):
             ((path, _),) = placed(one)
             write_record(tmp_path / path.parent, one)
-    files = render_folder(tmp_path, [spec])
+    files = render_input(read_input(tmp_path, [spec]))
     (row,) = cells(files["RESULTS.md"].split("## The papers")[1].split("\n## ")[0], holding="](someone2020.md)")
     gets_none = has_verdict(spec.spec.claims[0]) is False
     assert row[-2] == "\u2014" or not gets_none, "no verdict on what no run can confirm"

@@ -47,6 +47,7 @@ _SOURCES = sorted(Path(__file__).parent.glob("*.cc"))
 _HEADERS = sorted(Path(__file__).parent.glob("*.h"))
 COMPILING = "Compiling the C++ kernels for this processor (once, about 10 s on two cores)"
 _HANGS_FOR_S = 24 * 3600.0  # how long a compiler that hung is not called again
+_COMPILED_ELSEWHERE_S = 30.0  # how much longer than `COMPILE_LIMIT_S` to wait for another process that compiles
 _SCRATCH = "fer-jax-"
 _ABANDONED_S = 3600.0  # a scratch folder without a lock belongs to a killed process at this age
 
@@ -126,17 +127,14 @@ def _load(announce: Callable[[str], None]) -> Loaded:
     return Loaded(_opened(kept_library(folder, command, announce)), None)
 
 
-def kept_library(
-    folder: Path, command: list[str], announce: Callable[[str], None] = lambda text: None, *, wait_s: float = 30.0
-) -> Path:
+def kept_library(folder: Path, command: list[str], announce: Callable[[str], None] = lambda text: None) -> Path:
     """The library in a private folder, compiled unless it is there and whole. Of several processes one compiles.
 
-    wait_s: how much longer than `COMPILE_LIMIT_S` to wait for another process that compiles.
     Raises NativeError.
     """
     if found := _whole(folder, command):
         return found
-    with _lock(folder, COMPILE_LIMIT_S + wait_s):
+    with _lock(folder, COMPILE_LIMIT_S + _COMPILED_ELSEWHERE_S):
         if found := _whole(folder, command):  # another process has compiled it meanwhile
             return found
         _raise_if_it_hung(folder, command)

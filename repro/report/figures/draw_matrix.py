@@ -9,16 +9,11 @@ from matplotlib.colors import ListedColormap, to_hex
 
 from repro.report.figures.figure_data import ConfusionMatrix
 
-HEIGHT_IN = 4.0
+MATRIX_HEIGHT_IN = 4.0
 SHADES = 10  # one for each ten per cent
 DARK_PERCENT = 50.0  # from this share on, the letters are white
 # Not pure white and black, which a dark page exchanges: the shades stay, and so must the letters on them.
 LIGHT_LETTERS, DARK_LETTERS = "#fefefe", "#010101"
-
-
-def matrix_height(panel: ConfusionMatrix) -> float:
-    """Inches."""
-    return HEIGHT_IN
 
 
 def matrix_colours() -> list[str]:

@@ -23,7 +23,7 @@ from PIL.PngImagePlugin import PngInfo
 from repro.report.figures.draw_curves import curves_height, draw_curves
 from repro.report.figures.draw_dots import dots_height, draw_dots
 from repro.report.figures.draw_faces import draw_faces, faces_height
-from repro.report.figures.draw_matrix import draw_matrix, matrix_colours, matrix_height
+from repro.report.figures.draw_matrix import MATRIX_HEIGHT_IN, draw_matrix, matrix_colours
 from repro.report.figures.figure_data import ConfusionMatrix, Curves, Dots, FaceSheet, FigureData, Panel
 from repro.report.figures.styles import BLACK, STYLES
 
@@ -267,7 +267,7 @@ def _height(panel: Panel) -> float:
         case Curves():
             return curves_height(panel)
         case ConfusionMatrix():
-            return matrix_height(panel)
+            return MATRIX_HEIGHT_IN
         case FaceSheet():
             return faces_height(panel)
 

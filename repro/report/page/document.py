@@ -37,7 +37,7 @@ from repro.specs.spec import Claim
 from repro.text import units
 from repro.text.document import Block, Details, Document, Section, say
 
-RESULTS_ID, BENCH_ID = "results", "bench"
+BENCH_ID = "bench"
 PICTURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
@@ -111,15 +111,15 @@ class Folder:
         return {name: f"{self.base}{quote(run.folder)}/{name}" for name in run.files}
 
 
-def render_page(results: Path, specs: Sequence[LoadedSpec], *, base: str = "", bench: str = "") -> str:
+def render_page(results: Path, specs: Sequence[LoadedSpec], *, base: str = "") -> str:
     """The page of a results folder; equal records, specs and figures give equal pages.
 
     base: the address of the results folder relative to the page, for links to records and lists of pairs; with a
-    trailing slash, or empty if the page is in that folder. bench: the address of the page of benchmarks.
+    trailing slash, or empty if the page is in that folder.
 
     Raises RecordError for a record that cannot be read.
     """
-    return _main_page(read_input(results, specs), base, bench)
+    return _main_page(read_input(results, specs), base, bench="")
 
 
 def write_page(path: Path, results: Path, specs: Sequence[LoadedSpec]) -> list[Path]:

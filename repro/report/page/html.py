@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from markupsafe import Markup, escape
@@ -139,10 +139,6 @@ class Html:
 
 def slug(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
-
-
-def sections_of(blocks: Iterable[Block]) -> Iterator[Section]:
-    return (block for block in blocks if isinstance(block, Section))
 
 
 def _heading(column: Column) -> Markup:

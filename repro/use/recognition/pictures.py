@@ -42,16 +42,6 @@ Image.MAX_IMAGE_PIXELS = MAX_REDUCED_PIXELS
 warnings.simplefilter("error", Image.DecompressionBombWarning)
 
 
-def decode_picture(payload: bytes, name: str, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:
-    """uint8 RGB (H, W, 3) of an encoded image of any colour mode; the first frame of an animation.
-
-    Rotated upright by its Exif orientation; transparent areas become white; 16 bits become 8. The size is read from the
-    header and checked before any pixel is decoded. Raises PictureError, one sentence that begins with `name`, for data
-    that are not an image of FORMATS, are damaged or cut off, or have more than `max_pixels`.
-    """
-    return np.asarray(open_picture(payload, name, max_pixels=max_pixels).convert("RGB"))
-
-
 def open_picture(
     payload: bytes,
     name: str,
@@ -61,11 +51,15 @@ def open_picture(
     formats: tuple[str, ...] = FORMATS,
     may_reduce: bool = False,
 ) -> Image.Image:
-    """Like `decode_picture`, but gives a Pillow image: mode L if it is gray, otherwise RGB.
+    """A Pillow image of an encoded one of any colour mode: mode L if it is gray, otherwise RGB.
 
-    An image of more than `max_pixels`, or a JPEG of more than `max_scans`, is refused. may_reduce: a JPEG of at most
-    MAX_REDUCED_PIXELS is decoded at a half, a quarter or an eighth of its size instead, which the result has. That
+    It is the first frame of an animation, rotated upright by its Exif orientation. Transparent areas become white, 16
+    bits become 8. The size is read from the header and checked before any pixel is decoded. may_reduce: a JPEG of more
+    than `max_pixels`, and at most MAX_REDUCED_PIXELS, is decoded at a half, a quarter or an eighth of its size. That
     still reads all of its compressed values, so a server must not do it for a stranger.
+
+    Raises PictureError, one sentence that begins with `name`, for data that are not an image of `formats`, are damaged
+    or cut off, or have more than `max_pixels` or `max_scans`.
     """
     if scans := too_many_scans(payload, max_scans):
         raise PictureError(f"{name}: a JPEG of {scans:,} scans; no camera and no program writes so many")
