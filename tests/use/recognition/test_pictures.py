@@ -5,6 +5,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ def encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
-def decoded(payload: bytes, name: str, **limits: int) -> np.ndarray:
+def decoded(payload: bytes, name: str, **limits: Any) -> np.ndarray:
     """uint8 RGB (H, W, 3)."""
     return np.asarray(open_picture(payload, name, **limits).convert("RGB"))
 
