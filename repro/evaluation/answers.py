@@ -80,7 +80,7 @@ def from_model(
         outputs[name] = found.outputs
         speed = found.images_per_s if name == split else speed
     labels = settings.labels
-    notes = _odd(labels, settings.sources["labels"], outputs, faces, split, where)
+    notes = _odd(labels, settings.sources["labels"], outputs, faces, split, where, WRONG_PREPROCESSING)
     kind: OutputKind = "probabilities" if all(kind_of(one) == "probabilities" for one in outputs.values()) else "scores"
     return AnsweredSplits(
         {
@@ -121,7 +121,7 @@ def from_predictions(path: Path, faces: Faces, split: str, order: tuple[str, ...
         outputs = checked_outputs(held.outputs[sort], len(sample), str(path))
         check_count(outputs.shape[1], str(path))
         raw, kind = {name: outputs[place] for name, place in parts.items()}, kind_of(outputs)
-    notes = _odd(labels, source, raw, faces, split, str(path))
+    notes = _odd(labels, source, raw, faces, split, str(path), WRONG_SAMPLES)
     found = {
         name: _answered(sample[place], probabilities(raw[name], "probabilities" if kind == "labels" else kind, labels))
         for name, place in parts.items()
@@ -143,6 +143,7 @@ def _odd(
     faces: Faces,
     split: str,
     where: str,
+    suspicion: str,
 ) -> tuple[str, ...]:
     """What speaks against the order of labels, or against the preprocessing, in words.
 
@@ -175,8 +176,12 @@ def _odd(
     if best - now > CLEARLY:
         return (f"On {name}, the order of labels {order_words(other)} would give {best:.1%} instead of {now:.1%}",)
     if now <= frequent:
-        return (f"{now:.1%} of {name}, but {constant}: is the preprocessing right? Try --find-preprocessing",)
+        return (f"{now:.1%} of {name}, but {constant}: {suspicion}",)
     return ()
 
+
+# What to ask where a network is no better than a constant answer.
+WRONG_PREPROCESSING = "is the preprocessing right? Try --find-preprocessing"
+WRONG_SAMPLES = "are these the samples of that split (--split), in the order of fer2013.csv?"
 
 _SOURCE = {"assumed": "is assumed", "metadata": "is in the file", "search": "was found", "shape": "is assumed"}

@@ -223,8 +223,9 @@ def _whole(path: Path, name: str, array: np.ndarray) -> np.ndarray:
     return array.astype(np.int64)
 
 
-def _emotions(path: Path, name: str, values: np.ndarray | Sequence[str]) -> np.ndarray:
-    """Index into EMOTIONS of numbers from 0 to 6, or of names."""
+def _emotions(path: Path, name: str, values: np.ndarray | Sequence[str], first: int | None = None) -> np.ndarray:
+    """Index into EMOTIONS of numbers from 0 to 6, or of names. first: the line of the first value, if they are lines of
+    a file."""
     array = np.asarray(values)
     if array.dtype.kind in "iu":
         if len(array) and not (array.min() >= 0 and array.max() < len(EMOTIONS)):
@@ -236,7 +237,8 @@ def _emotions(path: Path, name: str, values: np.ndarray | Sequence[str]) -> np.n
     for text in np.unique(array).tolist():
         number = int(text) if text.strip().isdecimal() and len(text.strip()) == 1 else emotion_label(text)
         if number is None or number >= len(EMOTIONS):
-            raise EvaluationError(f"{path}: {name}: {unknown_emotion(text)}")
+            place = name if first is None else f"line {first + int((array == text).argmax())}"
+            raise EvaluationError(f"{path}: {place}: {unknown_emotion(text)}")
         known[text] = number
     return np.array([known[text] for text in array.tolist()], np.int64)
 
@@ -267,7 +269,7 @@ def _csv(path: Path) -> _Columns:
 
 def _unnamed(path: Path, body: list[list[str]]) -> _Columns:
     if len(body[0]) == 1:
-        return _Columns(None, _emotions(path, "its column", [line[0] for line in body]), None, None, None, None)
+        return _Columns(None, _emotions(path, "its column", [line[0] for line in body], first=1), None, None, None, None)
     return _Columns(_numbers(path, body, first=1), None, None, None, None, None)
 
 
@@ -283,7 +285,8 @@ def _named(path: Path, head: list[str], columns: dict[str, list[str]]) -> _Colum
         answered = None
     elif answer is not None or truth is not None:
         # A lone column `emotion` or `label` is the answer.
-        outputs, answered = None, _emotions(path, "its predictions", answer if answer is not None else truth or ())
+        given = answer if answer is not None else truth or ()
+        outputs, answered = None, _emotions(path, "its predictions", given, first=2)
         rest, truth = [], truth if answer is not None else None
     else:
         raise EvaluationError(
@@ -298,7 +301,7 @@ def _named(path: Path, head: list[str], columns: dict[str, list[str]]) -> _Colum
         tuple(rest) or None,
         None if numbers is None else numbers.astype(np.int64),
         hashes,
-        None if truth is None else _emotions(path, "its labels", truth),
+        None if truth is None else _emotions(path, "its labels", truth, first=2),
     )
 
 

@@ -278,7 +278,7 @@ def _settings(record: EvaluationRecord) -> Iterator[Block]:
         )
     trained = ", ".join(record.data.trained_on) or "none of its splits"
     items.append(
-        f"Dataset: {record.data.name} ({record.data.fingerprint[:8]}); trained on, as the user says: {trained}"
+        f"Dataset: {record.data.name} ({record.data.fingerprint[:8]}); seen in training (`--trained-on`): {trained}"
     )
     if (speed := record.speed) is not None:
         items.append(

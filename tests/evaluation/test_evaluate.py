@@ -176,6 +176,9 @@ def test_a_wrong_order_of_labels_is_an_error_that_names_the_right_one(tmp_path):
 def test_a_network_that_is_no_better_than_one_answer_gets_a_note(tmp_path):
     record, _ = run(EvaluationRequest("own_network:happy", name="own"), tmp_path)
     assert "is the preprocessing right?" in record.model.notes[-1]
+    path = write_csv(tmp_path / "p.csv", "predicted", ["sad"] * SIZES[2])
+    record, _ = run(EvaluationRequest(str(path)), tmp_path)
+    assert "are these the samples of that split" in record.model.notes[-1], "a file has no preprocessing"
 
 
 @pytest.mark.parametrize(
