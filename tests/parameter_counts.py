@@ -145,7 +145,15 @@ def tang(first: int, second: int, kernel: int = 5) -> tuple[int, int]:
     return count, count
 
 
+def fer_repro_small() -> tuple[int, int]:
+    """(all, trainable): nine convolutions without biases, each normalised; bare shortcuts."""
+    filters = (32, 48, 48, 80, 80, 80, 104, 104, 104)
+    kernels = sum(9 * before * after for before, after in pairwise((1, *filters))) + dense(104, 7)
+    return kernels + 4 * sum(filters), kernels + 2 * sum(filters)
+
+
 COUNTS = {
+    ("fer_repro_small", "default"): fer_repro_small(),
     ("serengil2018", "default"): (SERENGIL, SERENGIL),
     ("atulapra2019", "default"): (ATULAPRA, ATULAPRA),
     ("arriaga2017", "default"): mini_xception(),
