@@ -147,5 +147,5 @@ def test_a_network_with_crops_views_statistics_and_averaged_weights_answers_as_i
     test = faces.take(faces.usage == 2)
     predicted = Classifier(trained)(test.images).argmax(1)
     assert (predicted == test.labels).mean() == pytest.approx(trained.record.metrics["test"].accuracy, abs=1e-12)
-    with pytest.raises(ExportError, match=r"equalised histograms and the mean over views; use `repro predict`"):
+    with pytest.raises(ExportError, match=r"equalised histograms and the mean over crops; use `repro predict`"):
         make_model(trained, Uncalibrated("a test"))

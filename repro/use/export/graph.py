@@ -35,7 +35,7 @@ def network_graph(
         temperature: by which the logarithms of the probabilities are divided.
 
     Raises ExportError for what a graph here does not compute: other resizing than by area, equalised histograms, images
-    standardised one by one, and means over views.
+    standardised one by one, and means over crops.
     """
     resizes = tuple(step for step in steps if isinstance(step, Resize) and step.method == "area")
     _check_exportable(network, len(resizes) == len(steps))
@@ -45,7 +45,11 @@ def network_graph(
         x, pixels = _shrink(graph, name, x, step, pixels), step.size
     x, pixels = _middle(graph, x, pixels, network.image_size), network.image_size
     x = _normalise(graph, x, network)
+    if network.pipeline.views:
+        x = _mirrored_too(graph, x)
     x = add_layers(graph, hidden_layers(network.layers), x, (pixels, pixels, 1))
+    if network.pipeline.views:
+        x = _mean_of_views(graph, x, _averages_logits(network))
     _probabilities(graph, x, output_activation(network.layers), temperature)
     return helper.make_graph(
         graph.nodes,
@@ -59,7 +63,11 @@ def network_graph(
 def _check_exportable(network: Network, only_shrinks: bool) -> None:
     missing = [] if only_shrinks else ["resizing other than by area, or equalised histograms"]
     missing += ["the standardisation of each image"] if network.pipeline.standardise else []
-    missing += ["the mean over views"] if network.pipeline.views else []
+    views = network.pipeline.views
+    if views and views.views != "flips":
+        missing.append("the mean over crops")
+    elif views and output_activation(network.layers) == "sigmoid" and not _averages_logits(network):
+        missing.append("the mean over the probabilities of two views, each of a sigmoid")
     if missing:
         raise ExportError(f"an ONNX file cannot hold {' and '.join(missing)}; use `repro predict` or `repro serve`")
 
@@ -102,6 +110,30 @@ def _normalise(graph: Graph, x: str, network: Network) -> str:
     x = graph.add("shifted", "Sub", x, graph.constant("subtract", network.subtract))
     x = graph.add("normalised", "Mul", x, graph.constant("one_by_divide", 1.0 / network.divide))
     return graph.add("maps", "Unsqueeze", x, graph.constant("channel_axis", [1], np.int64))
+
+
+def _averages_logits(network: Network) -> bool:
+    """As the engine evaluates: `fer_jax.train.engine.Engine`."""
+    views = network.pipeline.views
+    return network.training.loss.kind == "squared_hinge" or (views is not None and views.average == "logits")
+
+
+def _mirrored_too(graph: Graph, x: str) -> str:
+    """Maps (N, 1, height, width) and behind them their mirror images, (2N, 1, height, width)."""
+    names = ("from", "to", "axis", "step")
+    values = (-1, np.iinfo(np.int64).min, 3, -1)
+    ends = [graph.constant(f"mirrored.{name}", [at], np.int64) for name, at in zip(names, values, strict=True)]
+    return graph.add("views", "Concat", x, graph.add("mirrored", "Slice", x, *ends), axis=0)
+
+
+def _mean_of_views(graph: Graph, logits: str, of_logits: bool) -> str:
+    """`fer_jax.train.mixing.mean_logits`: (2N, 7) to (N, 7). The logarithm of a mean of probabilities lacks the constant
+    log 2 here, which the softmax behind it takes out."""
+    if not of_logits:
+        logits = graph.add("log_probabilities", "LogSoftmax", logits, axis=1)
+    shape = graph.constant("by_view.shape", [2, -1, len(EMOTIONS)], np.int64)
+    by_view = graph.add("by_view", "Reshape", logits, shape)
+    return graph.add("mean_view", "ReduceMean" if of_logits else "ReduceLogSumExp", by_view, axes=[0], keepdims=0)
 
 
 def _probabilities(graph: Graph, logits: str, output: str, temperature: float) -> None:

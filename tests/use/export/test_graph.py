@@ -20,7 +20,7 @@ from fer_jax.data.steps import with_other_pixels
 from fer_jax.network.backends import NhwcBackend
 from fer_jax.network.model import build, hidden_layers, output_activation
 from fer_jax.train.losses import probabilities
-from fer_jax.vocabulary.augmentations import InputPipeline, RandomCrop
+from fer_jax.vocabulary.augmentations import AverageViews, InputPipeline, RandomCrop
 from fer_jax.vocabulary.layers import (
     Activation,
     BatchNorm,
@@ -130,6 +130,21 @@ def test_a_network_with_a_random_crop_gets_the_middle():
     variables, images = variables_of(network), faces(4, 9)
     plain = in_onnx(network_of(network.layers, 6), variables, images[:, 2:8, 2:8])  # round(1.5) = 2
     np.testing.assert_array_equal(run(network_graph(network, variables, 9, ()), images), plain)
+
+
+@pytest.mark.parametrize("average", ["probabilities", "logits"])
+def test_the_mean_over_a_face_and_its_mirror_image(average):
+    pipeline = InputPipeline(stored_size=6, views=AverageViews(views="flips", average=average))
+    network = network_of((Flatten(), Dense(units=7), Activation(function="softmax")), 6, pipeline=pipeline)
+    variables, images = variables_of(network), faces(4, 6)
+    plain = network_of(network.layers, 6)
+    each = np.stack([in_onnx(plain, variables, some) for some in (images, images[:, :, ::-1])]).astype(np.float64)
+    assert np.abs(each[0] - each[1]).max() > 0.1, "views that differ"
+    expected = each.mean(0) if average == "probabilities" else np.exp(np.log(each).mean(0))
+    for temperature in (1.0, 2.5):
+        wanted = expected ** (1 / temperature)
+        found = run(network_graph(network, variables, 6, (), temperature), images)
+        np.testing.assert_allclose(found, wanted / wanted.sum(1, keepdims=True), rtol=0, atol=1e-5)
 
 
 # --- any list of layers -----------------------------------------------------------------------------------------------
