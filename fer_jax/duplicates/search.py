@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass, fields, replace
 from itertools import combinations
 from pathlib import Path
-from typing import get_args
+from typing import TYPE_CHECKING, get_args
 
 import numpy as np
 
@@ -23,6 +23,9 @@ from fer_jax.duplicates.nearest import Candidates, faiss_module
 from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.digests import arrays_sha256
+
+if TYPE_CHECKING:
+    from fer_jax.duplicates.stages import CarryOut
 
 DUPLICATES_VERSION = 2  # raise it whenever other pairs may be found: kept results are then computed again
 # Least score of a near pair (see `registration.fine_match`). We looked at 48 pairs of FER-2013 just above it: all show
@@ -66,6 +69,7 @@ def find_duplicates(
     threshold: float = THRESHOLD,
     candidates: Candidates = "blocks",
     report: Callable[[int, int], None] | None = None,
+    carry_out: CarryOut | None = None,
 ) -> Pairs:
     """All pairs of rows that show the same image.
 
@@ -73,7 +77,8 @@ def find_duplicates(
     how to find the pairs that are then compared pixel by pixel: by all products in blocks, or in the inverted lists
     of `fer_jax.duplicates.nearest`, which can miss a pair. report is called with the number of searches done and their
     total number. There is one search of whole images and one per corner, for each of two orientations. Almost constant
-    images never count as near duplicates.
+    images never count as near duplicates. carry_out: carries out the search in parts, perhaps shared with other
+    processes (see `stages.CarryOut`); then nothing is reported.
 
     In blocks the cost grows as N^2: the ten searches take 10 x 64 products for each of the N^2 / 2 pairs, 0.8 x 10^12
     operations for the 35,887 faces of FER-2013. With the index they grow as N^1.5. In both cases the number of
@@ -92,7 +97,7 @@ def find_duplicates(
             f"find_duplicates: images must be uint8 (N, H, W), at least 8x8, got {images.dtype} {images.shape}"
         )
     members = _identical(images)
-    near = _near(images, np.array([rows[0] for rows in members], int), threshold, candidates, report)
+    near = _near(images, np.array([rows[0] for rows in members], int), threshold, candidates, report, carry_out)
     exact = np.array([pair for rows in members for pair in combinations(rows, 2)], np.int32).reshape(-1, 2)
     equal = Pairs(exact[:, 0], exact[:, 1], *_unchanged(len(exact)))
     return _sorted(equal, _of_all_rows(near, members))
@@ -137,6 +142,7 @@ def _near(
     threshold: float,
     candidates: Candidates,
     report: Callable[[int, int], None] | None,
+    carry_out: CarryOut | None,
 ) -> Pairs:
     """The near pairs among images[rows], which differ. They are numbered by their place in `rows`."""
     from fer_jax.duplicates.descriptors import SIZE
@@ -149,7 +155,7 @@ def _near(
         none = np.zeros(0, np.int32)
         shift = none.astype(np.int16)
         return Pairs(none, none, none == 1, none.astype(np.float32), none == 1, shift, shift)
-    found = near_pairs(ImageRows(images, rows), almost_constant(images)[rows], candidates, report)
+    found = near_pairs(ImageRows(images, rows), almost_constant(images)[rows], candidates, report, carry_out)
     a, b, mirrored, score, maps = found.a, found.b, found.mirrored, found.value, found.maps
     # Symmetric images are found in both orientations; the better one is kept.
     order = np.lexsort((-score, b, a))

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
@@ -25,6 +25,9 @@ from fer_jax.duplicates.nearest import Candidates, InvertedLists
 from fer_jax.duplicates.registration import coarse_match, fine_match
 
 Report = Callable[[int, int], None]
+# Carries out the parts of a search: it gets their number and what finds the pairs of one, by its number from 0, and
+# gives the pairs of all, in the order of the parts. So processes can share a search (`repro.audit.shared_search`).
+CarryOut = Callable[[int, Callable[[int], "CandidatePairs"]], "list[CandidatePairs]"]
 
 # Up to so many images every candidate is compared; above, no more per image than this, coarsely and in detail.
 SMALL = 100_000
@@ -84,18 +87,45 @@ def joined(parts: list[CandidatePairs]) -> CandidatePairs:
 
 
 def near_pairs(
-    images: ImageRows, constant: np.ndarray, candidates: Candidates, report: Report | None
+    images: ImageRows,
+    constant: np.ndarray,
+    candidates: Candidates,
+    report: Report | None,
+    carry_out: CarryOut | None = None,
 ) -> CandidatePairs:
     """The pairs that reach the fine comparison, with its score and map. constant: bool (R,), images to leave out."""
+    if carry_out is not None:
+        parts = column_parts(len(images))
+        # Begun with the first part that is searched here: perhaps others have searched all.
+        begun = cache(lambda: _begin(images, constant, candidates))
+
+        def find(part: int) -> CandidatePairs:
+            search, cuts = begun()
+            return _all_in_detail(images, search.among(parts[part], cuts), cuts)
+
+        return joined(carry_out(len(parts), find))
+    search, cuts = _begin(images, constant, candidates)
+    kept = joined(list(search.all(cuts, report)))
+    del search  # and the descriptors
+    return _all_in_detail(images, kept, cuts)
+
+
+def _begin(images: ImageRows, constant: np.ndarray, candidates: Candidates) -> tuple[_Search, Cuts]:
     large = len(images) > SMALL
     as_is, mirrored = describe(images, np.float16 if large else np.float32)
     for windows in (as_is, mirrored):
         windows[:, constant] = 0
     search = _Search(as_is, mirrored, candidates)
-    cuts = _cuts_by_sample(search, images) if large else Cuts()
-    kept = joined(list(search.all(cuts, report)))
-    del search, as_is, mirrored
-    return joined([_in_detail(images, tile, cuts) for tile in _tiles(kept)])
+    return search, _cuts_by_sample(search, images) if large else Cuts()
+
+
+def _all_in_detail(images: ImageRows, found: CandidatePairs, cuts: Cuts) -> CandidatePairs:
+    return joined([_in_detail(images, tile, cuts) for tile in _tiles(found)])
+
+
+def column_parts(images: int) -> list[np.ndarray]:
+    """The columns of each part of a search. Its pairs are those of its columns with all images before them."""
+    return [np.arange(at, min(at + COLUMNS, images)) for at in range(0, images, COLUMNS)]
 
 
 class _Search:
@@ -106,12 +136,12 @@ class _Search:
         self.indexed = candidates == "index"
         rows = [as_is[window].astype(np.float32, copy=False) for window in (0, 1)]
         self.of_all = [partial(alike, of_window) for of_window in rows]
-        self.of_some = [InvertedLists(one).above if self.indexed else partial(above, one) for one in rows]
+        self.lists = [InvertedLists(one) for one in rows] if self.indexed else []
+        self.rows = rows
 
     def all(self, cuts: Cuts, report: Report | None) -> Iterator[CandidatePairs]:
         """With the index a part of the columns at a time: what all find may be larger than the memory."""
-        n = self.as_is.shape[1]
-        parts = [np.arange(at, min(at + COLUMNS, n)) for at in range(0, n, COLUMNS)] if self.indexed else [None]
+        parts = column_parts(self.as_is.shape[1]) if self.indexed else [None]
         for k, columns in enumerate(parts):
             yield self.among(columns, cuts, report if len(parts) == 1 else None)
             if report and len(parts) > 1:
@@ -122,7 +152,7 @@ class _Search:
         n = self.as_is.shape[1]
         keys = [np.zeros(0, np.int64)]
         # Whole images with whole images, and the middle of one with the corners of the other.
-        whole, middle = self.of_all if columns is None else self.of_some
+        whole, middle = self.of_all if columns is None else self._of_some(int(columns.max(initial=0)))
         columns = np.arange(n) if columns is None else columns
         for turned, described in enumerate((self.as_is, self.mirrored)):
             for search, windows, cut in ((whole, [0], cuts.whole), (middle, [2, 3, 4, 5], cuts.corner)):
@@ -144,6 +174,12 @@ class _Search:
             a.astype(np.int32), b.astype(np.int32), mirrored, value, np.zeros((len(a), 4), np.float32)
         )
         return found.take(value >= cuts.windows)
+
+    def _of_some(self, last: int) -> list[Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]]:
+        """Searches of some columns, none behind the last: images behind it begin no pair."""
+        if self.indexed:
+            return [one.above for one in self.lists]
+        return [partial(above, one[:last]) for one in self.rows]
 
 
 def _cuts_by_sample(search: _Search, images: ImageRows) -> Cuts:

@@ -8,6 +8,7 @@ import numpy as np
 
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.duplicates.search import Pairs
+from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
 _FACE_PX = 144  # each face on the sheet
@@ -46,8 +47,8 @@ def contact_sheet(path: Path, faces: Faces, pairs: Pairs, count: int = 48) -> in
         left = x - 2 * (_FACE_PX + _GAP_PX)
         draw.text((left, y + _FACE_PX + 3 * _LINE_PX), _verdict(shown, k), fill=0, font=font)
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        sheet.save(path, "PNG")
+        with placed_whole(path) as aside:
+            sheet.save(aside, "PNG")
     except OSError as error:
         raise DataError(f"{path}: cannot be written ({error.strerror or error}); name another folder") from error
     return len(shown)

@@ -22,6 +22,8 @@ from fer_jax.duplicates.search import (
     find_duplicates,
     picture_groups,
 )
+from fer_jax.duplicates.stages import CarryOut
+from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.runs.dataset import Dataset
 
@@ -82,13 +84,15 @@ class DataAudit(msgspec.Struct, frozen=True):
     mirrored_threshold: float | None = None
 
 
-def search_duplicates(faces: Faces, candidates: Candidates) -> Pairs:
+def search_duplicates(faces: Faces, candidates: Candidates, carry_out: CarryOut | None = None) -> Pairs:
     """All pairs, compared in blocks and kept in the cache; or those found with an index, which may miss a few and are
-    not kept.
+    not kept. carry_out: see `find_duplicates`.
 
     Raises DataError if the index is not installed.
     """
-    return duplicates_of(faces) if candidates == "blocks" else find_duplicates(faces.images, candidates=candidates)
+    if candidates == "blocks" and carry_out is None:
+        return duplicates_of(faces)
+    return find_duplicates(faces.images, candidates=candidates, carry_out=carry_out)
 
 
 def audit_data(
@@ -169,8 +173,7 @@ def write_pairs_csv(path: Path, faces: Faces, pairs: Pairs) -> None:
     """
     labels = [*EMOTIONS, *[""] * (256 - len(EMOTIONS))]
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("w", encoding="utf-8", newline="") as file:
+        with placed_whole(path) as aside, aside.open("w", encoding="utf-8", newline="") as file:
             lines = csv.writer(file, lineterminator="\n")
             lines.writerow(("row_a", "row_b", "kind", "score", "split_a", "split_b", "label_a", "label_b"))
             for a, b, exact, score in zip(pairs.row_a, pairs.row_b, pairs.exact, pairs.score, strict=True):

@@ -9,8 +9,10 @@ from typing import Any
 import click
 
 from fer_jax.vocabulary.counted import counted
+from repro.cli.engines import engine_options, refuse_failed, refuse_other_options, start_workers, wait_for
 from repro.cli.options import json_option, results_option
 from repro.cli.starting import sign_of_life
+from repro.launch.executor import EngineName, Workers
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import PROTOCOLS
@@ -25,7 +27,8 @@ DATA_EXAMPLE = """\
 \b
 Example:
   repro audit data
-  repro audit data --data fer2013.csv --ferplus fer2013new.csv --json"""
+  repro audit data --data fer2013.csv --ferplus fer2013new.csv --json
+  repro audit data --data large.npz --candidates index --on slurm --workers 20"""
 
 DATA_HELP = "FER-2013 in any form, or the word `synthetic`. Default: the dataset imported last, else synthetic faces."
 
@@ -113,24 +116,58 @@ def audit_paper_command(
     show_default=True,
     help="`index` (extra audit-large) is faster above about 30,000 samples, and may miss a few pairs.",
 )
+@click.option(
+    "--shared",
+    is_flag=True,
+    help="Share the search with every process that has the same command: each takes the next free part, and a stopped "
+    "search goes on. The parts are kept in OUT/parts.",
+)
+@click.option("--search-only", is_flag=True, hidden=True, help="Write no tables: for workers of --on.")
+@engine_options(None)
 @json_option
-def audit_data_command(source: str | None, ferplus: Path | None, out: Path, candidates: Any, as_json: bool) -> None:
+def audit_data_command(
+    source: str | None,
+    ferplus: Path | None,
+    out: Path,
+    candidates: Any,
+    shared: bool,
+    search_only: bool,
+    engine: EngineName | None,
+    workers: int | None,
+    as_json: bool,
+    **given: Any,
+) -> None:
     """Find duplicates within and across splits, conflicting labels and constant images. Write every pair to a CSV.
 
-    The first search of a dataset compares all pairs of its samples. The result is kept in the cache.
+    The first search of a dataset compares all pairs of its samples. The result is kept in the cache. With --on, several
+    workers share the search; this pays for datasets much larger than FER-2013.
     """
+    refuse_other_options(engine, given)
     with sign_of_life():
         from repro.audit.contact_sheet import contact_sheet
         from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
         from repro.audit.records import write_data_audit
+        from repro.audit.shared_search import SharedSearch, search_folder, searched_parts
         from repro.report.data_section import data_section
         from repro.runs.dataset import open_dataset
         from repro.text.terminal import terminal_blocks
 
         dataset = open_dataset(source)
     _say_synthetic(dataset.faces.synthetic)
+    folder = search_folder(out, dataset.faces.fingerprint, candidates)
+    if engine is not None:
+        started = _search_on(engine, source, candidates, out, workers, given)
+        if given["detach"]:
+            click.echo(
+                "the same command with --shared in place of --on writes the tables when they have ended", err=True
+            )
+            return
+        refuse_failed(started, wait_for(started, lambda: f"{counted(searched_parts(folder), 'part')} searched"))
     with sign_of_life("searching for duplicates"):
-        pairs = search_duplicates(dataset.faces, candidates)
+        carry_out = SharedSearch(folder, _say) if shared or engine is not None else None
+        pairs = search_duplicates(dataset.faces, candidates, carry_out)
+    if search_only:
+        return
     found = audit_data(dataset, pairs, candidates=candidates, ferplus=ferplus)
     write_pairs_csv(out / "duplicates.csv", dataset.faces, pairs)
     shown = contact_sheet(out / "duplicates.png", dataset.faces, pairs)
@@ -143,6 +180,19 @@ def audit_data_command(source: str | None, ferplus: Path | None, out: Path, cand
         f"wrote {written}, duplicates.csv ({counted(len(pairs), 'pair')}) and duplicates.png (the worst {shown})",
         err=True,
     )
+
+
+def _search_on(
+    engine: EngineName, source: str | None, candidates: str, out: Path, workers: int | None, given: dict[str, Any]
+) -> Workers:
+    """Workers of an engine that share the search and write no tables. Raises LaunchError."""
+    named = [] if source is None else ["--data", str(Path(source).absolute() if Path(source).exists() else source)]
+    command = ["audit", "data", *named, "--out", str(out.absolute()), "--candidates", candidates]
+    return start_workers(engine, [*command, "--shared", "--search-only"], workers, out, "auto", given)
+
+
+def _say(words: str) -> None:
+    click.echo(words, err=True)
 
 
 def _say_synthetic(synthetic: bool) -> None:

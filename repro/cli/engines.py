@@ -27,7 +27,13 @@ POLL_S = 2.0
 SAY_S = 30.0  # between lines if nothing changes
 ENGINE_OPTIONS = ("cores", "gpus", "longest", "at_most", "engine_options", "no_shared_disk", "detach")
 _ONLY_ON = {"longest": "slurm", "at_most": "slurm", "detach": "slurm", "no_shared_disk": "ray"}
-_FLAGS = {"longest": "--time", "at_most": "--at-most", "detach": "--detach", "no_shared_disk": "--no-shared-disk"}
+_FLAGS = {
+    "engine_options": "--engine-option",
+    "longest": "--time",
+    "at_most": "--at-most",
+    "detach": "--detach",
+    "no_shared_disk": "--no-shared-disk",
+}
 
 
 def engine_options(default: EngineName | None) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
@@ -45,7 +51,7 @@ def engine_options(default: EngineName | None) -> Callable[[Callable[..., Any]],
         click.option(
             "--workers",
             type=click.IntRange(min=1),
-            help="Processes that share the runs. Default: one per GPU, or per two cores, of this machine; 4 elsewhere.",
+            help="Processes that share the work. Default: one per GPU, or per two cores, of this machine; 4 elsewhere.",
         ),
         click.option("--cores", type=click.IntRange(min=1), help="Cores of each worker."),
         click.option(
@@ -82,6 +88,17 @@ def engine_options(default: EngineName | None) -> Callable[[Callable[..., Any]],
         return function
 
     return with_options
+
+
+def refuse_other_options(engine: EngineName | None, given: dict[str, Any]) -> None:
+    """For commands that need no engine, and whose workers share a folder. Raises click.UsageError for an option of an
+    engine where none is asked for, and for --no-shared-disk."""
+    if engine is None:
+        for name in ("workers", *ENGINE_OPTIONS):
+            if is_given(name):
+                raise click.UsageError(f"{_FLAGS.get(name, '--' + name.replace('_', '-'))}: only with --on")
+    elif given["no_shared_disk"]:
+        raise click.UsageError("--no-shared-disk: the workers of this command share a folder")
 
 
 def start_workers(
@@ -163,16 +180,21 @@ def _cards() -> list[str]:
     return asked.stdout.split() if asked.returncode == 0 else []
 
 
-def wait_for(started: Workers, results: Path) -> dict[str, int]:
-    """Wait for the workers, and say now and then how far they are. Returns how many ended in which state."""
+def wait_for_runs(started: Workers, results: Path) -> dict[str, int]:
+    """Wait for workers that make the runs of a results folder. Returns how many ended in which state."""
     from repro.runs.status import run_statuses
 
+    return wait_for(started, lambda: f"runs: {_totals(run_statuses(results))}")
+
+
+def wait_for(started: Workers, how_far: Callable[[], str]) -> dict[str, int]:
+    """Wait for the workers, and say now and then how far they are. Returns how many ended in which state."""
     said: tuple[str, float] = "", 0.0
     try:
         while not is_over(states := started.poll()):
             text = f"workers: {_counts(states)}"
             if text != said[0] or time.monotonic() - said[1] > SAY_S:
-                click.echo(f"{text}; runs: {_totals(run_statuses(results))}", err=True)
+                click.echo(f"{text}; {how_far()}", err=True)
                 said = text, time.monotonic()
             time.sleep(POLL_S)
     except KeyboardInterrupt:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from repro.cli.engines import ENGINE_OPTIONS, engine_options, given_words, refuse_failed, start_workers, wait_for
+from repro.cli.engines import ENGINE_OPTIONS, engine_options, given_words, refuse_failed, start_workers, wait_for_runs
 from repro.cli.options import example, print_json
 from repro.cli.run_options import is_given, run_options
 from repro.launch.executor import EngineName, Workers
@@ -65,7 +65,7 @@ def _finish(started: Workers, results: Path, *, as_json: bool) -> None:
     from repro.runs.status import run_statuses
     from repro.text.terminal import terminal
 
-    states = wait_for(started, results)
+    states = wait_for_runs(started, results)
     found = run_statuses(results)
     if as_json:
         print_json({"workers": states, "runs": status_builtins(found)})

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Any, get_args
 
 import click
 
-from repro.cli.engines import ENGINE_OPTIONS, engine_options, given_words, refuse_failed, start_workers, wait_for
+from repro.cli.engines import (
+    ENGINE_OPTIONS,
+    engine_options,
+    given_words,
+    refuse_failed,
+    refuse_other_options,
+    start_workers,
+    wait_for_runs,
+)
 from repro.cli.options import example, print_json
 from repro.cli.run_options import is_given, sweep_run_options
 from repro.cli.run_selection import SeedChoice, Seeds
@@ -67,13 +75,9 @@ def sweep(paper: str, engine: EngineName | None, workers: int | None, only_plan:
     results: Path = options["results"]
     search = _search(paper, options)
     as_json, log = options["as_json"], options["log"]
+    refuse_other_options(engine, given)
     if engine is None:
-        for name in ("workers", *ENGINE_OPTIONS):
-            if is_given(name):
-                raise click.UsageError(f"--{name.replace('_', '-')}: only with --on")
         begin_kernels(options["device"])
-    elif given["no_shared_disk"]:
-        raise click.UsageError("--no-shared-disk: the trials are shared through the results folder")
     setting = {name: options[name] for name in _OF_CONTEXT}
     with sign_of_life():
         from repro.sweep.trials import optuna_module
@@ -93,7 +97,7 @@ def sweep(paper: str, engine: EngineName | None, workers: int | None, only_plan:
         if given["detach"]:
             click.echo(f"repro status --results {results} --watch shows how far they are", err=True)
             return
-        refuse_failed(started, wait_for(started, results))
+        refuse_failed(started, wait_for_runs(started, results))
     _finish(search, context, as_json=as_json)
 
 

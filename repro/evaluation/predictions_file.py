@@ -269,7 +269,9 @@ def _csv(path: Path) -> _Columns:
 
 def _unnamed(path: Path, body: list[list[str]]) -> _Columns:
     if len(body[0]) == 1:
-        return _Columns(None, _emotions(path, "its column", [line[0] for line in body], first=1), None, None, None, None)
+        return _Columns(
+            None, _emotions(path, "its column", [line[0] for line in body], first=1), None, None, None, None
+        )
     return _Columns(_numbers(path, body, first=1), None, None, None, None, None)
 
 

@@ -88,6 +88,32 @@ def test_tiles_and_a_file_instead_of_an_array_change_nothing(
         np.testing.assert_allclose(getattr(found, field.name), getattr(expected, field.name), atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    "candidates",
+    ["blocks", pytest.param("index", marks=pytest.mark.skipif(not has_faiss, reason="needs the extra audit-large"))],
+)
+def test_parts_that_others_carry_out_give_the_same_pairs(
+    mixed: Planted, expected: Pairs, candidates, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(stages, "COLUMNS", 150)
+    parts: list[CandidatePairs] = []
+
+    def in_another_order(count, find):
+        assert count == -(-len(np.unique(mixed.images, axis=0)) // 150)
+        parts.extend(find(part) for part in reversed(range(count)))
+        return parts[::-1]
+
+    found = find_duplicates(mixed.images, candidates=candidates, carry_out=in_another_order)
+    usual = expected if candidates == "blocks" else find_duplicates(mixed.images, candidates="index")
+    for field in fields(Pairs):
+        np.testing.assert_allclose(getattr(found, field.name), getattr(usual, field.name), atol=1e-5)
+    assert all(part.b.min() // 150 == part.b.max() // 150 for part in parts if len(part)), "columns of one part"
+    # Nothing is described if all parts are there.
+    monkeypatch.setattr(stages, "describe", None)
+    again = find_duplicates(mixed.images, candidates=candidates, carry_out=lambda count, _: parts[::-1])
+    np.testing.assert_array_equal(again.score, found.score)
+
+
 def test_each_tile_holds_the_pairs_of_two_parts(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(stages, "TILE", 10)
     random = np.random.default_rng(0)
