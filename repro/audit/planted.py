@@ -1,8 +1,11 @@
-"""A dataset of synthetic faces with planted copies, written with the list of the copies, for lessons and tests."""
+"""A dataset of synthetic faces with planted copies, for lessons and tests: written with the list of the copies, against
+which a list of found pairs is marked (docs/lessons/leakage.ipynb does)."""
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -80,3 +83,56 @@ def _write_list(faces: Faces, copies: list[PlantedCopy], path: Path) -> None:
 
 def _named(faces: Faces) -> tuple[tuple[tuple[str, ...], np.ndarray], tuple[tuple[str, ...], np.ndarray]]:
     return (USAGES, faces.usage), (EMOTIONS, faces.labels)
+
+
+@dataclass(frozen=True)
+class PairScore:
+    """Of a list of pairs against the planted ones: how many were found, and how many planted. missed: those that are
+    not in the list, by change."""
+
+    right: int
+    found: int
+    planted: int
+    missed: dict[str, int]
+
+    @property
+    def precision(self) -> float:
+        """Share of the found pairs that were planted; 1 if nothing was found."""
+        return self.right / self.found if self.found else 1.0
+
+    @property
+    def recall(self) -> float:
+        """Share of the planted pairs that were found."""
+        return self.right / self.planted if self.planted else 1.0
+
+    def __str__(self) -> str:
+        missed = ", ".join(f"{count} {change}" for change, count in sorted(self.missed.items()))
+        text = f"precision {self.precision:.1%}, recall {self.recall:.1%}: {self.right} of {self.planted} planted pairs"
+        return f"{text} in a list of {self.found}" + (f"; missed: {missed}" if missed else "")
+
+
+def read_planted(path: Path) -> dict[tuple[int, int], str]:
+    """The planted pairs of rows, the smaller first, and their changes. path: of the dataset, or of its list.
+
+    Raises DataError for a file that is no such list.
+    """
+    path = Path(path)
+    listed = path if path.name.endswith(LIST_ENDING) else path.with_name(path.name + LIST_ENDING)
+    try:
+        with listed.open(encoding="utf-8", newline="") as file:
+            return {_pair(line["row_a"], line["row_b"]): line["change"] for line in csv.DictReader(file)}
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        raise DataError(f"{listed}: no list of planted copies ({error})") from error
+
+
+def score_pairs(found: Iterable[tuple[int, int]], planted: dict[tuple[int, int], str]) -> PairScore:
+    """found: pairs of rows of the dataset, in any order; a pair that is named twice counts once."""
+    listed = {_pair(a, b) for a, b in found}
+    missed = [change for pair, change in planted.items() if pair not in listed]
+    counts = {change: missed.count(change) for change in set(missed)}
+    return PairScore(len(listed & planted.keys()), len(listed), len(planted), counts)
+
+
+def _pair(a: Any, b: Any) -> tuple[int, int]:
+    low, high = sorted((int(a), int(b)))
+    return low, high
