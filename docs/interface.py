@@ -12,7 +12,8 @@ START = """\
 # In Python
 
 For notebooks and scripts: `import repro`. Each name calls what the commands call. In a notebook results appear as
-tables and plots; `to_frame()` gives a pandas data frame. What cannot be done raises
+tables and plots, `to_frame()` gives a pandas data frame, and runs show a progress bar
+(`pip install 'fer-repro[notebook]'`). What cannot be done raises
 `fer_jax.vocabulary.errors.UserError` with one sentence that names the place and the remedy.
 
 ```python

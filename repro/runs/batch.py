@@ -28,7 +28,7 @@ from repro.runs.claim import AGAIN_S, POLL_S
 from repro.runs.dataset import NOT_FER2013, SYNTHETIC_WARNING, Dataset, not_fer2013_warning, open_dataset
 from repro.runs.network_files import lacks_network
 from repro.runs.plan import RunPlan, seeds_text
-from repro.runs.progress import ProgressLine
+from repro.runs.progress import progress_of
 from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun, folder_of
@@ -171,7 +171,7 @@ class _Batch:
         number_of = {plan.seed: number for number, plan in numbered}
         seeds = seeds_text(plan.seed for plan in plans)
         title = f"[{numbered[0][0]}-{numbered[-1][0]}/{self.plans}] {plans[0].name} seeds {seeds}"
-        progress = ProgressLine(title)
+        progress = progress_of(title)
         try:
             with progress:
                 outcomes, held = run_free(plans, self.context, report=progress.epoch, asked_at=_asked_at())
@@ -200,7 +200,7 @@ class _Batch:
 
     def _one(self, number: int, plan: RunPlan) -> tuple[dict[int, RunRecord], list[HeldRun]]:
         title = self._title(plan, number)
-        progress = ProgressLine(title)
+        progress = progress_of(title)
         try:
             with progress:
                 outcomes, held = run_free([plan], self.context, report=progress.epoch, asked_at=_asked_at())

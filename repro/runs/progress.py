@@ -1,4 +1,5 @@
-"""Progress of one run: a live line on a terminal, plain lines elsewhere. All of it on standard error."""
+"""Progress of one run: a live line on a terminal, a bar in a notebook, plain lines elsewhere. All of it on standard
+error."""
 
 from __future__ import annotations
 
@@ -13,6 +14,7 @@ from rich.text import Text
 
 from fer_jax.train.loop import Progress as EpochProgress
 from repro.runs.heartbeat import Heartbeat
+from repro.runs.notebook_bar import NotebookBar, in_notebook
 
 _WIDE = 100  # columns of a terminal that has room for a bar
 _BAR = 20
@@ -97,6 +99,10 @@ class ProgressLine:
         figures = ", ".join([*trained, *evaluated, speed])
         line = f"{self.title}: {figures}, epoch {entry['epoch']}/{progress.epochs}, {clock_text(left_s)} left"
         self.console.print(line, soft_wrap=True)
+
+
+def progress_of(title: str) -> ProgressLine | NotebookBar:
+    return NotebookBar(title) if in_notebook() else ProgressLine(title)
 
 
 def clock_text(seconds: float) -> str:

@@ -10,7 +10,8 @@ import pytest
 from rich.console import Console
 
 from fer_jax.train.loop import Progress
-from repro.runs.progress import ProgressLine
+from repro.runs.notebook_bar import NotebookBar
+from repro.runs.progress import ProgressLine, progress_of
 
 
 def _progress(epoch: int, train_s: float = 2.0) -> Progress:
@@ -92,3 +93,30 @@ def test_compiling_is_not_silent(monkeypatch: pytest.MonkeyPatch) -> None:
                 time.sleep(0.01)
         shown = "compiling the program (" if terminal else "teta2022 seed 0: compiling the program ("
         assert shown in out.getvalue()
+
+
+class ZMQInteractiveShell:
+    """As Jupyter's kernel has it."""
+
+
+class TerminalInteractiveShell:
+    """As IPython has it in a terminal."""
+
+
+@pytest.mark.parametrize(
+    ("shell", "kind"), [(ZMQInteractiveShell, NotebookBar), (TerminalInteractiveShell, ProgressLine)]
+)
+def test_in_a_notebook_it_is_a_bar_with_the_figures_of_the_last_epoch(shell, kind, monkeypatch, capsys) -> None:
+    monkeypatch.setattr("builtins.get_ipython", shell, raising=False)
+    bar = progress_of("teta2022 seed 0")
+    assert type(bar) is kind
+    if kind is ProgressLine:
+        return
+    with bar:
+        bar.epoch(_progress(2))
+        bar.epoch(_progress(3))
+    shown = capsys.readouterr().err
+    assert "teta2022 seed 0: preparing" in shown
+    last = shown.strip().splitlines()[-1].rpartition("\r")[2]
+    for part in ("teta2022 seed 0:  75%", "3/4", "loss=1.2500", "accuracy=50.0%", "validation=45.6%"):
+        assert part in last, last
