@@ -55,15 +55,17 @@ class HeadlineRuns:
 
     def inflation_of_paper(self) -> Difference | None:
         """As published minus official; of the accuracy at the end alone."""
-        return None if self.same_runs else self._difference(AS_PUBLISHED, OFFICIAL, REPORTED_SPLIT)
+        return None if self.same_runs else self._difference(AS_PUBLISHED, OFFICIAL, REPORTED_SPLIT, same_samples=False)
 
     def inflation_of_dataset(self) -> Difference | None:
         """Official minus clean, on all PrivateTest samples if the clean runs predicted them."""
         complete = self.figures(CLEAN, COMPLETE_SPLIT)
         whole = bool(complete) and complete.keys() == self.figures(CLEAN).keys()
-        return self._difference(OFFICIAL, CLEAN, COMPLETE_SPLIT if whole else REPORTED_SPLIT)
+        split = COMPLETE_SPLIT if whole else REPORTED_SPLIT
+        same = whole or self._design(OFFICIAL).ours == self._design(CLEAN).ours
+        return self._difference(OFFICIAL, CLEAN, split, same_samples=same)
 
-    def _difference(self, first: str, second: str, split: str) -> Difference | None:
+    def _difference(self, first: str, second: str, split: str, *, same_samples: bool) -> Difference | None:
         if self.claim.quantity != "accuracy" or not is_at_end(self.claim, self.paper):
             return None
         runs = [self.by_protocol.get(protocol, ()) for protocol in (first, second)]
@@ -74,7 +76,7 @@ class HeadlineRuns:
             values[1],
             priors=(priors[0], priors[1]),
             designs=(self._design(first), self._design(second)),
-            same_samples=first == OFFICIAL,
+            same_samples=same_samples,
         )
 
     def _design(self, protocol: str) -> Design:

@@ -20,6 +20,7 @@ from repro.judge.verdicts import (
     LEAK_UNKNOWN,
     LEAK_UNSETTLED,
     LEAK_UNTESTED,
+    ONLY_WITH_DUPLICATES,
     REPRODUCED,
     Judgement,
     misses,
@@ -172,12 +173,19 @@ def _with_leak(claim: Claim, judged: Judgement, leaky: bool | None) -> Judgement
     official, clean = judged.official, judged.clean
     if official is None and clean is None:
         return replace(judged, caveat=LEAK_UNTESTED)
-    answers = [f"{name}: {sentence(claim, one)}" for name, one in (("Official", official), ("Clean", clean)) if one]
-    reason = " ".join([judged.reason, *answers])
-    if official is not None and clean is not None and misses(claim, official) and misses(claim, clean):
-        return replace(judged, word="only as published", reason=reason)
-    settled = clean is not None and clean.decided and not misses(claim, clean)
-    return replace(judged, reason=reason, caveat="" if settled else LEAK_UNSETTLED)
+    reason = judged.reason
+    if official is not None:
+        reason += " Official: " + ("the same runs." if judged.same_runs else sentence(claim, official))
+    if clean is not None:
+        reason += f" Clean: {sentence(claim, clean)}"
+    caveat = LEAK_UNSETTLED
+    if clean is not None and clean.decided and not misses(claim, clean):
+        caveat = ""
+    elif official is not None and clean is not None and official.decided and clean.decided:
+        if misses(claim, official):
+            return replace(judged, word="only as published", reason=reason)
+        caveat = ONLY_WITH_DUPLICATES
+    return replace(judged, reason=reason, caveat=caveat)
 
 
 def _corrected(found: Mapping[str, Judgement], claims: Mapping[str, Claim]) -> dict[str, Judgement]:

@@ -34,6 +34,7 @@ RARE = 1e-6  # smaller probabilities are not printed
 LEAK_UNKNOWN = "not audited for leaks"
 LEAK_UNTESTED = "it leaks, and was not tested without the leak"
 LEAK_UNSETTLED = "it leaks, and the runs without the leak do not settle it"
+ONLY_WITH_DUPLICATES = "only with the dataset's duplicates"
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,7 @@ def holds(claim: Claim, judged: Judgement) -> str:
         return "open: no official run"
     if not official.decided:
         return f"open: official runs, {missing(claim, official)}"
-    return "no" if misses(claim, official) else "only with the dataset's duplicates"
+    return "no" if misses(claim, official) else ONLY_WITH_DUPLICATES
 
 
 def misses(claim: Claim, decision: Decision) -> bool:
@@ -148,10 +149,16 @@ def sentence(claim: Claim, decision: Decision) -> str:
         count = counted(decision.n, "run") if decision.n else "no run"
         return f"{count}; a verdict needs 3."
     spread = decision.comparison.spread
+    low, high = decision.comparison.of_one_run.limits()
     text = (
         f"{counted(decision.n, 'run')}, mean {shown(claim, decision.mean)}: one run of the paper is expected between "
-        f"{shown(claim, decision.low)} and {shown(claim, decision.high)}. "
+        f"{shown(claim, low)} and {shown(claim, high)}"
     )
+    target = decision.comparison.target
+    if target.most_tries > 1:  # the limit that the claim is compared with
+        up_to = "up to " if target.tries is None else ""
+        text += f", the best of {up_to}{target.most_tries:,} below {shown(claim, decision.high)}"
+    text += ". "
     text += _outcome(claim, decision)
     if decision.outcome == "lower" or decision.why_open is Open.UNKNOWN_TRIES:
         text += _chance(claim, decision)
@@ -195,8 +202,8 @@ def _chance(claim: Claim, decision: Decision) -> str:
     if chance.one_run < RARE:
         return f"{reached} below one in a million."  # further out, the tail of Student's t is no measurement
     return (
-        f"{reached} {chance.one_run:.2g}; the best of {chance.tries_unlikely:,.0f} does so once in twenty, the best of "
-        f"{chance.tries_even:,.0f} every second time."
+        f"{reached} {chance.one_run:.2g}; the best of {chance.tries_unlikely:,.0f} independent runs does so once in "
+        f"twenty, the best of {chance.tries_even:,.0f} every second time."
     )
 
 

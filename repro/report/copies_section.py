@@ -12,8 +12,9 @@ from repro.text.units import number, signed
 
 TITLE = "What copies are worth"
 LEGEND = """\
-Accuracy on PrivateTest, in points, with 95 % intervals (bootstrap over images and seeds). Official minus clean is the
-sum of three parts. *Copies*: what a copy in the training set is worth, on the test samples that have one. *Fewer
+Accuracy on all of PrivateTest, in points, with 95 % intervals (bootstrap over images and seeds). They
+allow for other test images like these; the interval of the inflation is of these images alone. Official minus clean is
+the sum of three parts. *Copies*: what a copy in the training set is worth, on the test samples that have one. *Fewer
 samples*: what clean loses because it trains on fewer samples (official minus placebo). *Control*: placebo minus clean
 on samples without a copy; an interval without 0 would mean that something else separates the protocols."""
 RESPONSE_LEGEND = """\

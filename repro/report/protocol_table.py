@@ -24,7 +24,8 @@ LEGEND = """\
 *As published* uses the paper's own data steps, mistakes included. *Official* trains on FER-2013's Training split and
 reports PrivateTest. *Clean* is official with duplicates removed: no test image has an exact or near copy in the
 training set. Mean ± standard deviation over n seeds. *Inflation by the paper* is as published minus official,
-*inflation by the dataset* is official minus clean, both with the 95 % confidence interval. An open answer says what
+*inflation by the dataset* is official minus clean on the same images: all of PrivateTest, which clean runs predict as
+well. Both with the 95 % confidence interval of the difference of the expected accuracies. An open answer says what
 would close it. How a verdict is reached: docs/verdicts.md."""
 NUMBERS = (
     Column("Reported", "right"),

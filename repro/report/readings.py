@@ -33,8 +33,8 @@ TITLE = "Readings of the paper"
 LEGEND = """\
 The headline under each reading that was run: the default and the variants. Support: log10 of the likelihood of the
 paper's other accuracies under a reading, less that of the best reading; 0 is the best, -2 is a hundred times less
-likely. Only numbers that every compared reading measured count. Numbers of one run move together, so the true evidence
-is weaker than the ratio."""
+likely. Only numbers that every compared reading measured count, and none that the paper gives twice with different
+values. Numbers of one run move together, so the true evidence is weaker than the ratio."""
 COLUMNS = (
     Column("Reading"),
     Column("What"),
@@ -43,6 +43,7 @@ COLUMNS = (
     Column("Support by the other numbers", "right"),
 )
 USED = ("accuracy",)
+DECIDES = 10.0  # times as likely; a smaller ratio is no more than a hint, because the numbers move together
 
 
 @dataclass(frozen=True)
@@ -108,6 +109,7 @@ def _support(paper: PaperRuns, main: Claim, groups: dict[str, Group]) -> tuple[d
         and not (claim.not_measured or claim.emotion or claim.headline or claim.split == "minibatch")
         and (claim.split, claim.value, claim.epoch, claim.step) != (main.split, main.value, main.epoch, main.step)
     ]
+    others = _not_contradicted(others)
     scores: dict[str, list[float | None]] = {
         variant: [_log_likelihood(claim, variant, done(group), paper) for claim in others]
         for variant, group in groups.items()
@@ -118,6 +120,19 @@ def _support(paper: PaperRuns, main: Claim, groups: dict[str, Group]) -> tuple[d
     totals = {variant: math.fsum(score[index] or 0.0 for index in used) for variant, score in scores.items()}
     best = max(totals.values())
     return {variant: total - best for variant, total in totals.items()}, len(used)
+
+
+def _not_contradicted(claims: Sequence[Claim]) -> list[Claim]:
+    """Without numbers that the paper gives twice with values further apart than rounding: one of the two is wrong, and
+    nobody knows which."""
+
+    def place(claim: Claim) -> tuple[object, ...]:
+        return claim.quantity, claim.split, claim.epoch, claim.step
+
+    def agree(one: Claim, other: Claim) -> bool:
+        return abs(one.value - other.value) <= (one.resolution + other.resolution) / 2 + 1e-9
+
+    return [one for one in claims if all(agree(one, other) for other in claims if place(other) == place(one))]
 
 
 def _log_likelihood(claim: Claim, variant: str, records: Sequence[RunRecord], paper: PaperRuns) -> float | None:
@@ -180,5 +195,8 @@ def _best(found: Sequence[SettingReading], main: Claim) -> Inline:
     if best.variant == main.variant:
         return " The other numbers support the default best."
     assert default.support is not None
-    times = f"{10**-default.support:,.0f}"
-    return (" The other numbers support ", code(best.variant), f" best, up to {times} times the default.")
+    times = 10**-default.support
+    if times < DECIDES:
+        rest = f": {times:.1f} times as likely."
+        return (" The other numbers hardly separate the default from ", code(best.variant), rest)
+    return (" The other numbers support ", code(best.variant), f" best, up to {times:,.0f} times the default.")

@@ -182,6 +182,11 @@ class Comparison:
         high = self.scale.back(self.mean + self.half_width(upper)) + self.target.rounding
         return low, high
 
+    @property
+    def of_one_run(self) -> Comparison:
+        """The same runs against the claim as a single run, whatever number of tries it was selected from."""
+        return replace(self, target=replace(self.target, tries=1))
+
     def with_runs(self, n: int) -> Comparison:
         """The same mean and spread, as if there were n runs."""
         df = self.spread.df - self.n + n

@@ -194,8 +194,7 @@ def _priced(made: Decision, comparison: Comparison, enough: bool, factor: float)
     needed = seeds_to_decide(comparison, look=made.look, factor=factor)
     limit = comparison.with_all_runs()
     left = (limit.limits()[1] - limit.limits()[0]) / 2
-    single = replace(comparison, target=replace(comparison.target, tries=1))
-    if comparison.target.tries is None and single.p_differs < LEVEL:
+    if comparison.target.tries is None and comparison.of_one_run.p_differs < LEVEL:
         why, needed = Open.UNKNOWN_TRIES, None
     elif needed is None:
         why = _obstacle(comparison)

@@ -77,6 +77,8 @@ def test_one_protocol_that_misses_a_claim_is_no_accusation(others, answer):
     assert judged.word == "reproduced"
     assert holds(headline(), judged) == answer
     assert bool(judged.caveat) is (answer != "yes")
+    if answer.startswith("only"):
+        assert judged.caveat == answer, "the page gives one answer in both places"
 
 
 def test_leak_counts_for_its_split_and_variant_alone():
@@ -186,3 +188,16 @@ def test_rows_behind_a_claim_are_those_that_its_figure_counted():
     assert rows_behind(claim(split="minibatch", step=99), [record]) == 100
     assert rows_behind(claim(split="validation"), [record]) is None
     assert rows_behind(claim(), []) is None
+
+
+def test_the_best_of_several_tries_has_two_limits_and_the_sentence_names_both():
+    values = (0.548, 0.55, 0.552)
+    for tries, words in ((None, "the best of up to 100 below "), (6, "the best of 6 below ")):
+        selected = msgspec.structs.replace(headline(value=0.58), selected_from="seeds", tries=tries)
+        made = judge_claims(paper((selected,), *runs(*values)), [])["main"]
+        single = judge_claims(paper((headline(value=0.58),), *runs(*values)), [])["main"]
+        expected, _, rest = made.reason.partition(", the best of ")
+        assert single.reason.startswith(f"{expected}. "), "what one run gives does not depend on the number of tries"
+        assert made.published and made.published.high and single.published and single.published.high
+        assert made.published.high > single.published.high
+        assert f"the best of {rest}".startswith(f"{words}{100 * made.published.high:.1f} %. ")

@@ -4,7 +4,18 @@ from __future__ import annotations
 
 import msgspec
 import pytest
-from report_records import GPU, audited, cells, data, headline, make_record, make_spec, placed, report_input
+from report_records import (
+    GPU,
+    audited,
+    cells,
+    data,
+    headline,
+    make_record,
+    make_spec,
+    metrics,
+    placed,
+    report_input,
+)
 
 from fer_jax import TRAINING_VERSION
 from repro.audit.leakage import LeakageAudit, Overlap
@@ -184,3 +195,22 @@ def test_runs_of_other_settings_and_shortened_ones_do_not_count():
     partial = [msgspec.structs.replace(r, status="partial") for r in three(spec, OFFICIAL, 0.5)]
     (row,) = rows(spec, three(spec, AS_PUBLISHED, 0.6) + outdated + partial)
     assert (row["Official"], row["Clean"]) == ("not run", "not run")
+
+
+def test_inflation_by_the_dataset_compares_the_same_images_or_says_how_far_others_may_differ():
+    spec = make_spec(claims=(headline(value=0.61),))
+    official, few, all_ = (metrics(one) for one in (0.58, 0.55, 0.54))
+    few = msgspec.structs.replace(few, n=90)  # clean leaves ten test samples out
+    runs = [
+        *three(spec, AS_PUBLISHED, 0.61),
+        *[record(spec, OFFICIAL, s, 0.58, metrics={"test": official}) for s in range(3)],
+    ]
+    widths = []
+    for measured, mean in (({"test": few, "test_all": all_}, "+4.0"), ({"test": few}, "+3.0")):
+        clean = [record(spec, CLEAN, s, 0.55, metrics=measured) for s in range(3)]
+        (row,) = rows(spec, runs + clean)
+        assert row["Clean"].startswith("55.0 ")
+        shown, _, width = row["Inflation by the dataset"].partition(" ± ")
+        assert shown == mean
+        widths.append(float(width.split()[0]))
+    assert widths[0] == 0 and widths[1] > 10, "runs that are equal still evaluate other samples"

@@ -65,3 +65,18 @@ def test_without_other_numbers_nothing_is_supported():
     of = paper(*runs("default", 0.6), *runs("wide", 0.5), claims=(headline(value=0.60),))
     text = block_markdown(readings_section(of))
     assert "No other number was measured" in text
+
+
+def test_a_number_that_the_paper_gives_twice_with_different_values_is_no_evidence():
+    again = claim("again", epoch=3, value=0.70, resolution=0.01)
+    of = paper(*runs("default", 0.58), *runs("wide", 0.60), claims=(headline(value=0.60), *OTHERS, again))
+    assert {one.others for one in readings(of)} == {len(OTHERS) - 1}
+    rounded = msgspec.structs.replace(again, value=OTHERS[2].value)
+    of = paper(*runs("default", 0.58), *runs("wide", 0.60), claims=(headline(value=0.60), *OTHERS, rounded))
+    assert {one.others for one in readings(of)} == {len(OTHERS) + 1}
+
+
+def test_less_than_ten_times_as_likely_decides_nothing():
+    of = paper(*runs("default", 0.59, 0.596, 0.602), *runs("wide", 0.595, 0.60, 0.606))
+    text = block_markdown(readings_section(of))
+    assert "hardly separate the default from `wide`: " in text and "best, up to" not in text

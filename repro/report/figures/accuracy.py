@@ -5,7 +5,6 @@ from __future__ import annotations
 import statistics
 import textwrap
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 
 from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
@@ -93,8 +92,7 @@ def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | No
     if decision.comparison is None:
         return decision.low, decision.high
     # For a single run, even if the claim is the best of many: that of the best of 100 would reach the end of the axis.
-    target = replace(decision.comparison.target, tries=1)
-    return replace(decision.comparison, target=target).limits()
+    return decision.comparison.of_one_run.limits()
 
 
 def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[float]) -> str:
