@@ -93,6 +93,15 @@ def own_cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
+def no_network_comes_with_the_suite(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Otherwise it would answer wherever a test has nothing trained. `tests/use/test_packaged.py` has tests of it."""
+    folder = tmp_path_factory.mktemp("networks")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("repro.use.packaged.networks_folder", lambda: folder)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
 def engine_compiles_quickly() -> Iterator[None]:
     """The engine's programs without LLVM's optimisation, which took half of the tests' time. Processes that tests start
     compile as those of users do."""

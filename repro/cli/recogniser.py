@@ -40,7 +40,8 @@ def open_recogniser(
     classifier = open_classifier(find_trained(results, run=run, paper=paper), kept_for_next_time(), many=many)
     trained, temperature = classifier.trained, classifier.temperature
     least = threshold(temperature, unsure_below)
-    click.echo(f"network of {trained.folder}: {trained.describe()}", err=True)
+    untrained = f", as none was trained in {results}" if trained.fitted and run is None and paper is None else ""
+    click.echo(f"{trained.whence}{untrained}: {trained.describe()}", err=True)
     click.echo(temperature_text(temperature, least), err=True)
     return Recogniser(classifier, detector, least)
 

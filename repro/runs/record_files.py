@@ -77,10 +77,12 @@ def decode_record(path: Path, kind: type[Record], name: str, remedy: str) -> Rec
     return decoded_record(path, kind, name, remedy)[1]
 
 
-def decoded_record(path: Path, kind: type[Record], name: str, remedy: str) -> tuple[Any, Record]:
-    """`decode_record`, and the same content as plain values."""
+def decoded_record(
+    path: Path, kind: type[Record], name: str, remedy: str, content: bytes | None = None
+) -> tuple[Any, Record]:
+    """`decode_record`, and the same content as plain values. content: of the record, if it is inside another file."""
     try:
-        content = record_bytes(path)
+        content = record_bytes(path) if content is None else content
         document = msgspec.json.decode(content)
         if mistake := exceeded(document):
             raise ValueError(mistake)

@@ -256,13 +256,13 @@ def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Pa
     return write_digested(folder / name, record)
 
 
-def read_record(path: Path) -> RunRecord:
+def read_record(path: Path, content: bytes | None = None) -> RunRecord:
     """Raises RecordError for a file that is not a run record of this format, or whose content is not what was written.
 
-    Older records carry no digest, and are taken as they are.
+    Older records carry no digest, and are taken as they are. content: of a record that is inside the file `path`.
     """
     name = f"run record of format {RECORD_FORMAT}"
-    document, record = decoded_record(path, RunRecord, name, _REMEDY)
+    document, record = decoded_record(path, RunRecord, name, _REMEDY, content)
     if mistake := record_mistake(record, RECORD_FORMAT):
         raise UnreadableError(f"{path}: not a {name}: {mistake}", _REMEDY)
     # A record with one of these fields was written with its digest.

@@ -67,7 +67,7 @@ def calibration_samples(run: RunNetwork) -> CalibrationSamples | Uncalibrated:
         return Uncalibrated(f"its run has no usable predictions of {PUBLIC_TEST}")
     if len(rows) < LEAST_SAMPLES:
         return Uncalibrated(f"its run predicted only {counted(len(rows), 'sample')} of {PUBLIC_TEST}")
-    faces = _dataset(run)
+    faces = dataset_of(run)
     if faces is None:
         data = run.record.data
         return Uncalibrated(f"the dataset {data.name}-{data.fingerprint[:8]} is not here: `repro data import`")
@@ -94,7 +94,7 @@ def _usages(steps: tuple[Step, ...], split: str) -> set[str]:
     return set(USAGES)
 
 
-def _dataset(run: RunNetwork) -> Faces | None:
+def dataset_of(run: RunNetwork) -> Faces | None:
     """The dataset of the run, if it is on this machine."""
     try:
         if run.record.data.synthetic:

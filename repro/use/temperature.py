@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from fer_jax.vocabulary.counted import counted
 from repro.runs.record_files import RecordError, read_digested, write_digested
-from repro.use.trained import RunNetwork
+
+if TYPE_CHECKING:
+    from repro.use.trained import RunNetwork
 
 TEMPERATURE_FORMAT = 1
 NAME = "temperature.json"
@@ -49,6 +52,8 @@ Temperature = FittedTemperature | Uncalibrated
 
 def kept_temperature(run: RunNetwork) -> FittedTemperature | None:
     """What was fitted before for this network; None if nothing was, or if the file is damaged or of another network."""
+    if run.fitted is not None:
+        return run.fitted
     try:
         found = read_digested(run.place / NAME, FittedTemperature, "temperature", "fit it again")
     except (RecordError, FileNotFoundError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,8 @@ from repro.runs.set_aside import is_set_aside
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.specs.spec import Data, Model
+from repro.use.packaged import PackagedNetwork, is_packaged, packaged_file, read_packaged
+from repro.use.temperature import FittedTemperature
 
 FER_SIZE = 48
 # If the user names no run, runs whose accuracy applies to other faces come first.
@@ -43,14 +45,23 @@ class _UsedSettings(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True)
 class RunNetwork:
-    """A finished run whose network is here. folder: of the run. place: of its checkpoints. size: height and width in
-    pixels of the faces that the network takes, before the spec's resizing. steps: of the spec's data."""
+    """A finished run whose network is here. folder: of the run, or its packaged file. place: of its checkpoints. size:
+    height and width in pixels of the faces that the network takes, before the spec's resizing. steps: of the spec's
+    data. fitted: the temperature that came with a packaged network."""
 
     folder: Path
     place: Path
     record: RunRecord
     size: int
     steps: tuple[Step, ...]
+    fitted: FittedTemperature | None = field(default=None, kw_only=True)
+
+    @property
+    def whence(self) -> str:
+        """Where the network is from, in a few words."""
+        if self.folder == packaged_file(self.record.paper):
+            return "the network that comes with the suite"
+        return f"network of {self.folder}"
 
     def describe(self) -> str:
         """One line: the network, its training data, and its accuracy."""
@@ -95,6 +106,7 @@ def evaluated_split(record: RunRecord) -> str | None:
 
 def find_trained(results: Path, *, run: str | None = None, paper: str | None = None) -> Path:
     """The folder of the requested run: `run` (its folder or its run.json), otherwise the best of `paper`, or of all.
+    Where nothing was trained: the file of the network that comes with the suite. `run` may be such a file too.
 
     Ranking: runs in their folders before runs of earlier settings that were set aside, real faces before synthetic
     ones, full length before shortened runs, the default variant before others,
@@ -102,6 +114,8 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     there are no others). Validation samples, because a test accuracy used for the choice would then be too high.
     Raises RecordError if no run has a checkpoint, naming the command that makes one.
     """
+    if run is not None and is_packaged(Path(run)):
+        return Path(run)
     if run is not None:
         folder = Path(run).parent if Path(run).name == RECORD_NAME else Path(run)
         if not (folder / RECORD_NAME).exists():
@@ -115,6 +129,8 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     usable = [folder for folder, record in trained if paper in (None, record.paper)]
     if usable:
         return usable[0]
+    if (shipped := packaged_file(paper)) is not None:
+        return shipped
     text = f" of {paper}" if paper else ""
     remedy = f"repro run {paper or 'teta2022'}"
     if known := [(path, record) for path, record in found if paper in (None, record.paper) and record.has_result]:
@@ -169,11 +185,12 @@ def open_run(folder: Path) -> RunNetwork:
 
 
 def load_trained(folder: Path) -> TrainedNetwork:
-    """The network of a run with the parameters that the run reports: those of its last or its best epoch.
+    """The network of a run with the parameters that the run reports: those of its last or its best epoch. folder: or
+    the file of a packaged network.
 
     Raises RecordError for a record or CheckpointError for a checkpoint that cannot be read.
     """
-    run, settings = _opened(folder)
+    run, settings, packaged = _opened(folder)
     steps, image_size = follow_steps(run.steps, run.size)
     fixed = (steps.normalise.subtract, steps.normalise.divide) if isinstance(steps.normalise, Normalise) else (0.0, 1.0)
     subtract, divide = run.record.data.standardised or fixed
@@ -185,22 +202,28 @@ def load_trained(folder: Path) -> TrainedNetwork:
         divide=divide,
         pipeline=steps.pipeline(),
     )
-    variables = _read_variables(run.place, run.record, network)
-    return TrainedNetwork(run.folder, run.place, run.record, run.size, run.steps, network, variables)
+    variables = packaged.variables if packaged else _read_variables(run.place, run.record, network)
+    return TrainedNetwork(run.folder, run.place, run.record, run.size, run.steps, network, variables, fitted=run.fitted)
 
 
-def _opened(folder: Path) -> tuple[RunNetwork, _UsedSettings]:
-    record = read_record(folder / RECORD_NAME)
-    place = _needed_checkpoints(folder, record)
-    record = network_record(folder, record)
+def _opened(folder: Path) -> tuple[RunNetwork, _UsedSettings, PackagedNetwork | None]:
+    packaged = read_packaged(folder) if is_packaged(folder) else None
+    if packaged:
+        file, place, record = folder, packaged.place, packaged.record
+    else:
+        file = folder / RECORD_NAME
+        record = read_record(file)
+        place = _needed_checkpoints(folder, record)
+        record = network_record(folder, record)
     try:
         settings = msgspec.convert(record.spec, _UsedSettings)
     except msgspec.ValidationError as error:
-        raise RecordError(f"{folder / RECORD_NAME}: its settings are of another version ({error}); run again") from None
+        raise RecordError(f"{file}: its settings are of another version ({error}); run again") from None
     steps = settings.data.steps
     resizes = any(isinstance(step, Resize) for step in steps)
     size = FER_SIZE if resizes else record.data.image_size
-    return RunNetwork(folder, place, record, size, steps), settings
+    fitted = packaged.about.temperature if packaged else None
+    return RunNetwork(folder, place, record, size, steps, fitted=fitted), settings, packaged
 
 
 def _read_variables(place: Path, record: RunRecord, network: Network) -> dict[str, Any]:

@@ -127,8 +127,8 @@ def _mirrored_too(graph: Graph, x: str) -> str:
 
 
 def _mean_of_views(graph: Graph, logits: str, of_logits: bool) -> str:
-    """`fer_jax.train.mixing.mean_logits`: (2N, 7) to (N, 7). The logarithm of a mean of probabilities lacks the constant
-    log 2 here, which the softmax behind it takes out."""
+    """`fer_jax.train.mixing.mean_logits`: (2N, 7) to (N, 7). The logarithm of a mean of probabilities lacks a constant
+    here, log 2, which the softmax behind it takes out."""
     if not of_logits:
         logits = graph.add("log_probabilities", "LogSoftmax", logits, axis=1)
     shape = graph.constant("by_view.shape", [2, -1, len(EMOTIONS)], np.int64)

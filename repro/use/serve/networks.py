@@ -9,6 +9,7 @@ from pathlib import Path
 from repro.runs.records import RunRecord
 from repro.use.classifier import FaceClassifier
 from repro.use.opened import Keep, open_classifier
+from repro.use.packaged import packaged_file, read_packaged
 from repro.use.temperature import temperature_text, unsure_below
 from repro.use.trained import evaluated_split, trained_runs
 
@@ -49,7 +50,8 @@ class NetworkInUse:
 
 
 class Networks:
-    """Those of a results folder when the server starts, the best first, and the one that the user named."""
+    """Those of a results folder when the server starts, the best first, the one that comes with the suite, and the one
+    that the user named."""
 
     def __init__(self, results: Path, first: Path, keep: Keep | None = None, threshold: float | None = None) -> None:
         """first: the run that is used unless another is chosen. keep: as in `repro.use.opened`. threshold: the user's.
@@ -57,6 +59,8 @@ class Networks:
         Raises RecordError or CheckpointError if the first network cannot be opened."""
         self._keep, self._threshold = keep, threshold
         self.offered = [_offer(results, folder, record) for folder, record in trained_runs(results)]
+        if (shipped := packaged_file()) is not None:
+            self.offered.append(OfferedNetwork(shipped.stem, shipped, _words(read_packaged(shipped).record)))
         self._folders = {one.key: one.folder for one in self.offered}
         self._open: OrderedDict[str, NetworkInUse] = OrderedDict()
         chosen = next((one.key for one in self.offered if one.folder.resolve() == first.resolve()), None)
