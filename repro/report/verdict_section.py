@@ -16,6 +16,7 @@ from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS, by_chance
 from repro.statistics.quantiles import normal_quantile
 from repro.text.document import Block, Cell, Column, Inline, Paragraph, chip, code, count, details, table
+from repro.text.units import number
 
 COLUMNS = (Column("Claim"), Column("What"), Column("Reported", "right"), Column("Verdict"), Column("Why"))
 CURVE_COLUMNS = (Column("Curve"), Column("What"), Column("Points", "right"), Column("Verdict"), Column("Why"))
@@ -89,7 +90,7 @@ def _totals(judgements: Mapping[str, Judgement], curves: Mapping[str, CurveJudge
 
 
 def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> Iterator[Inline]:
-    """Claims whose sampling error exceeds their tolerance, so that no number of runs can show agreement."""
+    """Claims whose own sampling error exceeds their tolerance: agreement can hardly be shown, or not at all."""
     assert paper.loaded is not None
     for claim in paper.loaded.spec.single_claims:
         judged = judgements.get(claim.id)
@@ -100,10 +101,11 @@ def _small_tolerances(paper: PaperRuns, judgements: Mapping[str, Judgement]) -> 
         error = normal_quantile(1 - LEVEL / 2) * math.sqrt(compared.design.drawing_variance(p))
         if error > compared.target.tolerance:
             allowed = size(claim, compared.target.tolerance)
+            price = "no number of runs shows" if compared.never_same else "hardly any number of runs shows"
             yield (
                 (code(paper.loaded.path.name), ", claim ", code(claim.id), ", ", code("tolerance")),
-                f": {allowed} is less than the error of our {counted(compared.design.ours or 0, 'sample')}, "
-                f"±{size(claim, error)}; no number of runs can show that it is the same.",
+                f": {allowed} is less than the error of {counted(compared.design.ours or 0, 'sample')} at 95 %, "
+                f"±{number(100 * error, 2)} points; {price} that it is the same.",
             )
 
 

@@ -187,6 +187,16 @@ class Comparison:
         """The same runs against the claim as a single run, whatever number of tries it was selected from."""
         return replace(self, target=replace(self.target, tries=1))
 
+    @property
+    def never_same(self) -> bool:
+        """Whether the tolerance is below the claim's own error: even any number of runs whose mean is the claim, and
+        whose only spread is that of drawing their samples, would not be called the same."""
+        p = min(max(self.scale.back(self.mean), 0.0), 1.0) if self.target.fraction else 0.5
+        drawing = self.design.drawing_variance(p) * self.scale.slope(p) ** 2 if self.target.fraction else 0.0
+        ideal = self.of_one_run.with_all_runs()
+        spread = replace(ideal.spread, sd=math.sqrt(drawing))
+        return not replace(ideal, mean=self.scale.to(self.target.value), spread=spread).is_same()
+
     def with_runs(self, n: int) -> Comparison:
         """The same mean and spread, as if there were n runs."""
         df = self.spread.df - self.n + n

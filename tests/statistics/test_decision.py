@@ -4,6 +4,7 @@ tries."""
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -183,3 +184,12 @@ def test_outcomes_do_not_depend_on_the_side(claim, sd, off, tolerance):
         for side in (1, -1)
     )
     assert (up.differs, up.same, up.seeds_needed) == (down.differs, down.same, down.seeds_needed) or off < 1e-9
+
+
+@pytest.mark.parametrize(("samples", "never"), [(500, True), (720, True), (730, False), (3589, False)])
+def test_a_tolerance_is_below_the_claims_own_error_if_no_number_of_runs_can_show_sameness(samples, never):
+    """1.645 sqrt(0.25 / 720) is 3.07 points, with 730 samples 3.04: the tolerance lies between them, less the rounding.
+    The claim's mean and spread do not matter, only what its samples leave."""
+    compared = compare((0.4, 0.5, 0.6), Target(0.5, 0.0, 0.0305), Design(Samples.REDRAWN, samples, samples))
+    assert compared.never_same is never
+    assert replace(compared, target=replace(compared.target, tries=7)).never_same is never
