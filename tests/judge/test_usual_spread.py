@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from report_records import data, make_record, make_spec, metrics
 
 from repro.judge.usual_spread import usual_spread
-from repro.runs.records import RunRecord
+from repro.runs.records import RunRecord, find_records
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
+from repro.statistics.error_rates import RECORDED_DF, RECORDED_SD
 
 SPEC = make_spec()
+RESULTS = Path(__file__).resolve().parents[2] / "results"
 
 
 def group(*accuracies: float, settings: str, **fields: object) -> list[RunRecord]:
@@ -60,3 +64,12 @@ def test_the_judged_group_is_left_out():
     assert without is not None and without.sd == pytest.approx(0.01)
     assert found.prior is not None and found.prior.sd > 0.015
     assert found.without(group(0.3, settings="never seen")) == found.prior
+
+
+def test_the_committed_records_spread_as_the_simulated_table_says():
+    """docs/verdicts.md simulates how often verdicts err with the spread of the committed records. If this fails, change
+    the two constants and run `python -m repro.statistics.error_rates`."""
+    prior = usual_spread(record for _, record in find_records(RESULTS)).prior
+    assert prior is not None and prior.groups >= 12
+    assert prior.sd == pytest.approx(RECORDED_SD, rel=0.25)
+    assert RECORDED_DF / 2 < prior.heterogeneity < RECORDED_DF * 2
