@@ -44,7 +44,7 @@ def with_claims(loaded: LoadedSpec, claims: list[Claim]) -> LoadedSpec:
 
 def stating_everything(loaded: LoadedSpec, *, but: frozenset[Convention] = frozenset()) -> LoadedSpec:
     """The paper with every setting stated, and every convention ruled out but those named: the hardest case for an
-    honest author, who is then held to each word."""
+    correct paper, which is then held to each word."""
     stated = Provenance(kind="stated", quote="as described", place="Sec. 3")
     words = RuledOut(
         conventions=tuple(name for name in WORDS if name not in but),

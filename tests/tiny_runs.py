@@ -1,4 +1,4 @@
-"""Runs of the paper of `conftest.write_tiny_paper`, for tests of what is run and what is kept."""
+"""Runs of the paper of `conftest.write_tiny_paper`, and the fixtures of the tests that make such runs."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import pytest
 
 from fer_jax.data.faces import Faces, concatenate
 from repro.runs.dataset import Dataset
@@ -66,6 +67,16 @@ class TinyRuns:
 
     def stored(self, **settings: Any) -> StoredRun:
         return StoredRun(self.plan(**settings), RunContext(self.dataset, CPU, self.results))
+
+
+@pytest.fixture
+def dataset(tiny_faces: Callable[..., Faces]) -> Dataset:
+    return tiny_dataset(tiny_faces)
+
+
+@pytest.fixture
+def do(tiny_paper: Callable[..., Path], dataset: Dataset, tmp_path: Path) -> TinyRuns:
+    return TinyRuns(tiny_paper, dataset, tmp_path / "results")
 
 
 def fill_folder(

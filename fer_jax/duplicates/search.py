@@ -58,9 +58,9 @@ class Pairs:
     def __len__(self) -> int:
         return len(self.row_a)
 
-    def take(self, rows: np.ndarray) -> Pairs:
+    def take(self, which: np.ndarray) -> Pairs:
         """The given pairs (indices or a boolean mask), in that order."""
-        return Pairs(*(getattr(self, field.name)[rows] for field in fields(self)))
+        return Pairs(*(values[which] for values in vars(self).values()))
 
 
 def find_duplicates(

@@ -165,7 +165,7 @@ def test_wrong_usage(tmp_path, run, words, message):
     assert not (tmp_path / "results").exists()
 
 
-def test_a_figure_of_training_samples_cannot_be_asked_of_an_honest_protocol(tmp_path, run):
+def test_a_figure_of_training_samples_cannot_be_asked_of_a_corrected_protocol(tmp_path, run):
     paper = write_tiny(tmp_path, ('split = "test"', 'split = "train"'))
     done = run(paper, "--until-decided", "--protocol", "clean")
     assert done.exit_code == 2 and "only measures samples that were held out" in done.stderr

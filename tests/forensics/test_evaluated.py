@@ -37,7 +37,7 @@ def folder(tmp_path_factory):
 
 @settings(max_examples=25, deadline=None)
 @given(st.integers(1, PRIVATE - 1), BATCHES)
-def test_an_honest_evaluation_of_a_test_part_fits_with_any_batch_size(folder, right, batch):
+def test_a_correct_evaluation_of_a_test_split_fits_with_any_batch_size(folder, right, batch):
     assert evaluated(folder, right, PRIVATE, batch).outcome == "consistent"
 
 

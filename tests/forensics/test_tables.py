@@ -46,7 +46,7 @@ def accuracy(value: float, digits: int = 4, **fields: Any) -> Claim:
     return claim("accuracy", "accuracy", round(float(value), digits), resolution=10.0**-digits, split="test", **fields)
 
 
-# --- an honest matrix -------------------------------------------------------------------------------------------------
+# --- a correct matrix ------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("stated", [True, False])
@@ -55,7 +55,7 @@ def accuracy(value: float, digits: int = 4, **fields: Any) -> Claim:
     [table(PRIVATE), *(shares(PRIVATE, of, digits) for of in ("all", "row", "column") for digits in (0, 1, 2))],
     ids=lambda t: f"{t.unit}-{t.of}-{t.resolution:g}",
 )
-def test_an_honest_matrix_raises_no_alarm(tmp_path, matrix, stated):
+def test_a_correct_matrix_raises_no_alarm(tmp_path, matrix, stated):
     measures = [
         claim(
             "f1",
@@ -109,7 +109,7 @@ def test_a_matrix_of_the_training_part_is_known_by_its_sums(tmp_path, printed):
     unsure = one(paper(tmp_path, matrix, stated=False), SOURCE)
     assert unsure.outcome == "not by the stated convention"
     assert any("trained on" in words for words in unsure.conventions)
-    assert any("cross-validation" in words for words in unsure.conventions), "out-of-fold predictions are honest"
+    assert any("cross-validation" in words for words in unsure.conventions), "out-of-fold predictions are sound"
 
 
 def test_shares_of_rows_name_the_training_part_too(tmp_path):

@@ -1,4 +1,4 @@
-"""repro.judge.judgements: every claim is judged by the runs that measured it, and by honest ones beside them."""
+"""repro.judge.judgements: every claim is judged by the runs that measured it, and by corrected runs beside them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def measured(accuracy: float, n: int) -> dict[str, object]:
     return {"test": type(metrics(0.5))(accuracy=accuracy, loss=1.0, n=n)}
 
 
-def honest(protocol: str, *accuracies: float, device: Device = CPU) -> list[RunRecord]:
+def full_runs(protocol: str, *accuracies: float, device: Device = CPU) -> list[RunRecord]:
     settings = settings_sha256(under_protocol(SPEC.resolve("default"), protocol))
     return runs(*accuracies, device=device, protocol=protocol, spec_sha256=settings)
 
@@ -44,7 +44,7 @@ def paper(claims: tuple[Claim, ...], *records: RunRecord) -> PaperRuns:
 
 
 def both(*accuracies: float) -> list[RunRecord]:
-    return [*honest(CLEAN, *accuracies), *honest(OFFICIAL, *accuracies)]
+    return [*full_runs(CLEAN, *accuracies), *full_runs(OFFICIAL, *accuracies)]
 
 
 def test_a_leaky_claim_is_only_as_published_if_official_and_clean_runs_miss_it():
@@ -60,14 +60,14 @@ def test_a_leaky_claim_is_only_as_published_if_official_and_clean_runs_miss_it()
     ("others", "answer"),
     [
         ([], "open: not run"),
-        (honest(CLEAN, *CORRECTED), "open: no official run"),
-        (honest(OFFICIAL, *CORRECTED), "open: no clean run"),
-        ([*honest(CLEAN, *CORRECTED), *honest(OFFICIAL, *PUBLISHED)], "only with the dataset's duplicates"),
-        ([*honest(CLEAN, *PUBLISHED), *honest(OFFICIAL, *CORRECTED)], "yes"),
+        (full_runs(CLEAN, *CORRECTED), "open: no official run"),
+        (full_runs(OFFICIAL, *CORRECTED), "open: no clean run"),
+        ([*full_runs(CLEAN, *CORRECTED), *full_runs(OFFICIAL, *PUBLISHED)], "only with the dataset's duplicates"),
+        ([*full_runs(CLEAN, *PUBLISHED), *full_runs(OFFICIAL, *CORRECTED)], "yes"),
         (both(*PUBLISHED), "yes"),
-        ([*honest(CLEAN, *CORRECTED[:2]), *honest(OFFICIAL, *CORRECTED)], "open: 1 more seed"),
+        ([*full_runs(CLEAN, *CORRECTED[:2]), *full_runs(OFFICIAL, *CORRECTED)], "open: 1 more seed"),
         (
-            [*honest(CLEAN, *CORRECTED), *honest(OFFICIAL, 0.55, 0.58, 0.61)],
+            [*full_runs(CLEAN, *CORRECTED), *full_runs(OFFICIAL, 0.55, 0.58, 0.61)],
             "open: official runs, single runs leave ±6.4 points",
         ),
     ],
@@ -104,7 +104,7 @@ def test_a_protocol_that_nobody_audited_is_not_taken_for_one_without_a_leak():
 
 
 def test_runs_without_overlap_are_of_the_same_device():
-    of = paper((headline(),), *runs(*PUBLISHED), *honest(CLEAN, *CORRECTED, device=GPU))
+    of = paper((headline(),), *runs(*PUBLISHED), *full_runs(CLEAN, *CORRECTED, device=GPU))
     judged = judge_claims(of, [LEAK])["main"]
     assert (judged.word, judged.clean) == ("reproduced", None)
 

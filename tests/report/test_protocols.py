@@ -147,7 +147,7 @@ def test_the_overview_has_the_same_decimals_in_a_column_and_answers_as_chips():
     assert [next(spans(row.cells[-2].text)).verdict for row in shown.rows] == ["yes", "no"]
 
 
-def test_honest_figures_are_of_the_claims_own_quantity():
+def test_corrected_values_are_of_the_claims_own_quantity():
     loss = msgspec.structs.replace(headline(quantity="loss", unit="nat", value=1.1), resolution=0.1, tolerance=0.06)
     spec = make_spec(claims=(loss,))
     (row,) = rows(spec, three(spec, AS_PUBLISHED, 0.61) + three(spec, CLEAN, 0.31))

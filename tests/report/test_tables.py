@@ -29,7 +29,7 @@ def test_runs_with_a_fault_put_in_stand_apart():
     assert "## Protocol errors put in" not in report_text([spec], placed(make_record(spec)))
 
 
-def test_an_honest_run_is_shown_with_the_split_that_is_reported():
+def test_a_corrected_run_is_shown_with_the_split_that_is_reported():
     spec = make_spec(claims=(headline(split="validation"),))
     both = {"validation": metrics(0.7), "test": metrics(0.4)}
     clean = make_record(spec, protocol="clean", spec_sha256=settings_now(spec, "default", "clean"), metrics=both)

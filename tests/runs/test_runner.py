@@ -232,7 +232,7 @@ def test_the_clean_protocol_trains_on_no_picture_that_it_evaluates(tiny_paper, d
 
 
 def test_a_step_of_a_protocol_that_does_not_fit_the_data_is_not_looked_for_in_the_file(tiny_paper, dataset, tmp_path):
-    """A dataset without PublicTest: what the paper does itself, it can; the honest protocols cannot."""
+    """A dataset without PublicTest can be prepared as published, but not under the corrected protocols."""
     rows = np.flatnonzero(dataset.faces.usage != 1)
     without = Dataset(dataset.faces.take(rows).changed(origin=np.arange(len(rows), dtype=np.int32)), "fer2013")
     with pytest.raises(StepError, match=r"tiny\.toml: protocol official, step 1 \(split_by_usage1\): .* 0 PublicTest"):

@@ -1,4 +1,4 @@
-"""The honest protocols: which of a paper's steps stay, and that no row stands on two sides."""
+"""The corrected protocols: which steps of a paper they keep, and that no sample is in two splits."""
 
 import msgspec
 import numpy as np

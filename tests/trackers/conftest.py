@@ -1,14 +1,5 @@
-"""Runs of the tiny paper, for tests of what trackers get of them."""
+"""Runs of the tiny paper, for tests of what trackers get."""
 
-import pytest
-from tiny_runs import TinyRuns, tiny_dataset
+from tiny_runs import dataset, do
 
-
-@pytest.fixture
-def dataset(tiny_faces):
-    return tiny_dataset(tiny_faces)
-
-
-@pytest.fixture
-def do(tiny_paper, dataset, tmp_path):
-    return TinyRuns(tiny_paper, dataset, tmp_path / "results")
+__all__ = ["dataset", "do"]

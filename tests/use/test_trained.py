@@ -71,7 +71,7 @@ def test_faces_of_another_size_or_type_are_refused(results):
         classifier(np.zeros((1, 12, 12)))
 
 
-def test_of_several_runs_an_honest_one_is_chosen_and_then_the_best(results):
+def test_of_several_runs_a_corrected_one_is_chosen_and_then_the_best(results):
     assert read_record(find_trained(results) / RECORD_NAME).protocol == "official"
     assert find_trained(results, paper="tiny") == find_trained(results)
     named = run_folders(results)[0]

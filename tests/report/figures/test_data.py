@@ -72,17 +72,17 @@ class TestAccuracy:
         paper = paper_of(spec, *records)
         figure = accuracy_figure([paper], ())
         (row,) = panel(figure, 0, 0, Dots).rows
-        reported, ours, honest = row.marks
+        reported, ours, clean = row.marks
         (shown,) = paper_table(paper, ()).rows
         told = [plain(cell.text) for cell in shown.cells]
-        assert (reported.value, ours.value, honest.value) == pytest.approx((61, 61.333333, 51))
-        assert (ours.note, honest.note) == (told[2], told[4])
+        assert (reported.value, ours.value, clean.value) == pytest.approx((61, 61.333333, 51))
+        assert (ours.note, clean.note) == (told[2], told[4])
         answers = f"as published: {told[7]} without overlap: {told[8]}"
         assert row.note.replace("\n", " ") == answers
         judged = headline_runs(paper, ())[0].judgement
         assert judged and judged.published and judged.published.low and judged.published.high
         assert (ours.low, ours.high) == pytest.approx((100 * judged.published.low, 100 * judged.published.high))
-        assert honest.low is None, "two runs tell no interval"
+        assert clean.low is None, "two runs give no interval"
         assert ours.runs == pytest.approx([100 * a for a in published])
 
     def test_a_paper_that_was_not_run_stands_there_with_its_claim_alone(self, spec):

@@ -1,4 +1,4 @@
-"""What the kinds of honest papers share: how a kind is named, and what an author knows of the experiment."""
+"""What the kinds of correct papers share: how a kind is named, and what an author knows of the experiment."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Kind:
 KINDS: dict[str, Kind] = {}
 
 
-def honest(*uses: Convention, accusable: bool = True) -> Callable[[Make], Make]:
+def correct(*uses: Convention, accusable: bool = True) -> Callable[[Make], Make]:
     def add(make: Make) -> Make:
         KINDS[make.__name__] = Kind(make, frozenset(uses), accusable)
         return make

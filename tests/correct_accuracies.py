@@ -1,4 +1,4 @@
-"""Honest papers whose steps, accuracies or datasets follow another convention."""
+"""Correct papers whose steps, accuracies or datasets follow another convention."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import math
 import random
 from statistics import fmean
 
-from honest_kind import (
+from correct_kind import (
     ALL,
     EVERYWHERE,
     KINDS,
@@ -15,7 +15,7 @@ from honest_kind import (
     Make,
     Numbers,
     batch,
-    honest,
+    correct,
     in_batches,
     network,
     outcomes,
@@ -30,33 +30,33 @@ from fer_jax.vocabulary.fer2013 import EMOTIONS
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-@honest("other_batch_size")
+@correct("other_batch_size")
 def evaluated_in_other_batches(draw: random.Random, c: Claims) -> Numbers:
     other = draw.choice([b for b in EVERYWHERE if -(-size(c) // b) != c["steps-test"].value])
     return {"steps-test": math.ceil(size(c) / other)}
 
 
-@honest("test_time_augmentation")
+@correct("test_time_augmentation")
 def crops_in_one_pass(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-test": math.ceil(draw.randint(2, 10) * size(c) / batch(c))}
 
 
-@honest("test_time_augmentation")
+@correct("test_time_augmentation")
 def crops_in_passes(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-test": draw.randint(2, 10) * math.ceil(size(c) / batch(c))}
 
 
-@honest("test_time_augmentation", "other_batch_size")
+@correct("test_time_augmentation", "other_batch_size")
 def crops_in_other_batches(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-test": math.ceil(draw.choice((5, 8, 10)) * size(c) / draw.choice(EVERYWHERE))}
 
 
-@honest("copies", "other_batch_size")
+@correct("copies", "other_batch_size")
 def copies_on_several_devices(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-train": math.ceil(draw.randint(2, 8) * size(c, "train") / (draw.choice((2, 4)) * batch(c)))}
 
 
-@honest("test_time_augmentation")
+@correct("test_time_augmentation")
 def accuracy_over_crops(draw: random.Random, c: Claims) -> Numbers:
     crops = draw.choice((5, 8, 10))
     chances = [0.9 if hit else 0.1 for hit in outcomes(draw, c)]
@@ -65,7 +65,7 @@ def accuracy_over_crops(draw: random.Random, c: Claims) -> Numbers:
     return told(draw, hits / (crops * size(c)), (6,)) | gone
 
 
-@honest("last_batch_dropped")
+@correct("last_batch_dropped")
 def evaluation_drops_its_last_batch(draw: random.Random, c: Claims) -> Numbers:
     whole = size(c) - size(c) % batch(c)
     gone = dict.fromkeys(f"{word}-{e}" for word in ("hits", "recall", "predicted") for e in EMOTIONS)
@@ -73,27 +73,27 @@ def evaluation_drops_its_last_batch(draw: random.Random, c: Claims) -> Numbers:
     return told(draw, hits / whole, (6,)) | {"steps-test": whole // batch(c)} | gone
 
 
-@honest("steps_per_epoch")
+@correct("steps_per_epoch")
 def steps_are_set(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-train": draw.choice((100, 250, 500, 1000, 2000))}
 
 
-@honest("copies")
+@correct("copies")
 def steps_over_copies(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-train": math.ceil(draw.randint(2, 8) * size(c, "train") / batch(c))}
 
 
-@honest("last_batch_dropped")
+@correct("last_batch_dropped")
 def training_drops_its_last_batch(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-train": size(c, "train") // batch(c)}
 
 
-@honest("other_batch_size")
+@correct("other_batch_size")
 def two_devices_share_a_batch(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-train": math.ceil(size(c, "train") / (draw.choice((2, 4)) * batch(c)))}
 
 
-@honest("other_samples")
+@correct("other_samples")
 def a_tenth_is_kept_for_validation(draw: random.Random, c: Claims) -> Numbers:
     return {"steps-train": math.ceil(int(0.9 * size(c, "train")) / batch(c))}
 
@@ -101,63 +101,63 @@ def a_tenth_is_kept_for_validation(draw: random.Random, c: Claims) -> Numbers:
 # --- accuracies -----------------------------------------------------------------------------------------------------
 
 
-@honest("mean_of_runs")
+@correct("mean_of_runs")
 def mean_of_runs(draw: random.Random, c: Claims) -> Numbers:
     runs = [right(c) + round(draw.gauss(0, 0.008 * size(c))) for _ in range(draw.choice((3, 5, 10)))]
     return told(draw, fmean(runs) / size(c))
 
 
-@honest("mean_of_runs")
+@correct("mean_of_runs")
 def mean_of_ten_folds(draw: random.Random, c: Claims) -> Numbers:
     share = right(c) / size(c)
     folds = [ALL // 10 + (index < ALL % 10) for index in range(10)]
     return told(draw, fmean(round(n * draw.gauss(share, 0.008)) / n for n in folds), (5, 6))
 
 
-@honest("mean_of_batches")
+@correct("mean_of_batches")
 def mean_over_batches(draw: random.Random, c: Claims) -> Numbers:
     found, sizes = outcomes(draw, c), in_batches(size(c), batch(c))
     starts = [sum(sizes[:i]) for i in range(len(sizes))]
     return told(draw, fmean(sum(found[s : s + n]) / n for s, n in zip(starts, sizes, strict=True)), (6,))
 
 
-@honest(accusable=False)
+@correct(accusable=False)
 def digits_cut_off(draw: random.Random, c: Claims) -> Numbers:
     value = right(c) / size(c)
     cut = {id_: math.floor(value * 10**k) / 10**k for id_, k in (("accuracy", 4), ("abstract", 2))}
     return {id_: {"value": v, "resolution": 10.0**-k} for (id_, v), k in zip(cut.items(), (4, 2), strict=True)}
 
 
-@honest("other_accuracy")
+@correct("other_accuracy")
 def macro_recall(draw: random.Random, c: Claims) -> Numbers:
     return told(draw, fmean(c[f"hits-{e}"].value / c[f"rows-{e}"].value for e in EMOTIONS))
 
 
-@honest("other_accuracy")
+@correct("other_accuracy")
 def weighted_precision(draw: random.Random, c: Claims) -> Numbers:
     shares = [c[f"hits-{e}"].value / max(1.0, c[f"predicted-{e}"].value) for e in EMOTIONS]
     return told(draw, sum(s * c[f"rows-{e}"].value for s, e in zip(shares, EMOTIONS, strict=True)) / size(c))
 
 
-@honest("other_accuracy")
+@correct("other_accuracy")
 def macro_f1(draw: random.Random, c: Claims) -> Numbers:
     sums = [c[f"rows-{e}"].value + c[f"predicted-{e}"].value for e in EMOTIONS]
     return told(draw, fmean(2 * c[f"hits-{e}"].value / s for s, e in zip(sums, EMOTIONS, strict=True)))
 
 
-@honest("other_accuracy")
+@correct("other_accuracy")
 def one_class_against_the_rest(draw: random.Random, c: Claims) -> Numbers:
     wrong = 1 - right(c) / size(c)
     return told(draw, 1 - 2 * wrong / 7)
 
 
-@honest("other_accuracy")
+@correct("other_accuracy")
 def top_two(draw: random.Random, c: Claims) -> Numbers:
     second = sum(draw.random() < 0.55 for hit in outcomes(draw, c) if not hit)
     return told(draw, (right(c) + second) / size(c))
 
 
-@honest("other_classes", "other_samples", "other_summary")
+@correct("other_classes", "other_samples", "other_summary")
 def eight_classes_of_fer_plus(draw: random.Random, c: Claims) -> Numbers:
     kept, train = scaled(c, 35_488)
     _, filters = network(c)
@@ -175,7 +175,7 @@ def eight_classes_of_fer_plus(draw: random.Random, c: Claims) -> Numbers:
     )
 
 
-@honest("other_classes", "other_samples")
+@correct("other_classes", "other_samples")
 def three_classes_with_augmentation(draw: random.Random, c: Claims) -> Numbers:
     """Happy, sad and neutral: few samples are hard, and training with augmented samples lies below validation."""
     kept = int(sum(c[f"rows-{e}"].value for e in ("happy", "sad", "neutral")))
@@ -200,7 +200,7 @@ def _only_whole(c: Claims) -> Numbers:
     return dict.fromkeys(id_ for id_, each in c.items() if each.emotion)
 
 
-@honest("mean_of_batches")
+@correct("mean_of_batches")
 def running_means_on_the_console(draw: random.Random, c: Claims) -> Numbers:
     seen, out = 0, {}
     for step in range(1, 6):
@@ -244,18 +244,18 @@ for _total in (35_685, 35_875, 35_488, 35_340, 36_868):
     KINDS[f"version_of_{_total}_samples"] = Kind(_version(_total), frozenset({"other_samples"}))
 
 
-@honest("copies")
+@correct("copies")
 def sizes_with_copies(draw: random.Random, c: Claims) -> Numbers:
     return {"rows-train": draw.randint(2, 6) * size(c, "train"), "steps-train": None}
 
 
-@honest("other_samples")
+@correct("other_samples")
 def cleaned_after_the_cut(draw: random.Random, c: Claims) -> Numbers:
     kept = size(c, "train") - draw.randint(100, 5000)
     return {"rows-train": kept, "steps-train": math.ceil(kept / batch(c))}
 
 
-@honest("other_pixels", accusable=False)  # the invented paper says nothing of its pixels
+@correct("other_pixels", accusable=False)  # the invented paper says nothing of its pixels
 def pixels_standardised_per_image(draw: random.Random, c: Claims) -> Numbers:
     spread = 1 + draw.gauss(0, 1e-3)
     return {

@@ -1,4 +1,4 @@
-"""Honest papers that use other conventions are never called impossible, and the collection would notice it."""
+"""Correct papers that use other conventions are never called impossible, and the collection would notice it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 import pytest
-from honest_papers import KINDS, honest_paper
+from correct_papers import KINDS, correct_paper
 from invented_papers import FAULTS, invented_paper, planted
 
 from repro.forensics import Finding, examine
@@ -18,7 +18,7 @@ SEEDS = range(3)
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    return tmp_path_factory.mktemp("honest")
+    return tmp_path_factory.mktemp("correct")
 
 
 def impossible(paper) -> list[Finding]:
@@ -30,15 +30,15 @@ def test_there_are_enough_of_them():
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_an_honest_paper_is_never_called_impossible(folder, kind):
+def test_an_correct_paper_is_never_called_impossible(folder, kind):
     for seed in SEEDS:
-        assert impossible(honest_paper(folder, kind, seed)) == [], seed
+        assert impossible(correct_paper(folder, kind, seed)) == [], seed
 
 
 @pytest.mark.parametrize("kind", [name for name, kind in KINDS.items() if kind.accusable])
 def test_it_would_be_if_its_convention_were_not_tried(folder, kind):
     """The same numbers in a paper that rules its own convention out: the check that forgives them is at work."""
-    assert any(impossible(honest_paper(folder, kind, seed, but=frozenset())) for seed in SEEDS)
+    assert any(impossible(correct_paper(folder, kind, seed, but=frozenset())) for seed in SEEDS)
 
 
 @pytest.mark.parametrize(

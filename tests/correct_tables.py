@@ -1,4 +1,4 @@
-"""Honest papers whose networks, matrices, times or losses follow another convention."""
+"""Correct papers whose networks, matrices, times or losses follow another convention."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable
 from statistics import fmean
 
-from honest_kind import (
+from correct_kind import (
     EVERYWHERE,
     KINDS,
     Claims,
@@ -15,7 +15,7 @@ from honest_kind import (
     Make,
     Numbers,
     batch,
-    honest,
+    correct,
     matrix,
     network,
     outcomes,
@@ -31,14 +31,14 @@ from fer_jax.vocabulary.layers import Conv, parameter_count
 # --- networks -------------------------------------------------------------------------------------------------------
 
 
-@honest("optimizer_slots")
+@correct("optimizer_slots")
 def optimizer_counted(draw: random.Random, c: Claims) -> Numbers:
     count, _ = network(c)
     slots, counters = draw.choice(((1, 1), (2, 0), (2, 1), (2, 2), (3, 2)))
     return {"parameters": count + slots * count + counters}
 
 
-@honest("other_summary")
+@correct("other_summary")
 def counted_for_colour_images(draw: random.Random, c: Claims) -> Numbers:
     count, filters = network(c)
     layers = (Conv(filters=filters, kernel=3),)
@@ -46,7 +46,7 @@ def counted_for_colour_images(draw: random.Random, c: Claims) -> Numbers:
     return {"parameters": count - grey + colour}
 
 
-@honest("other_summary")
+@correct("other_summary")
 def counted_without_biases(draw: random.Random, c: Claims) -> Numbers:
     count, filters = network(c)
     return {"parameters": count - filters - 7}
@@ -55,13 +55,13 @@ def counted_without_biases(draw: random.Random, c: Claims) -> Numbers:
 # --- two things under one name --------------------------------------------------------------------------------------
 
 
-@honest("two_things")
+@correct("two_things")
 def an_ensemble_in_the_abstract(draw: random.Random, c: Claims) -> Numbers:
     better = right(c) + draw.randint(round(0.012 * size(c)), round(0.03 * size(c)))
     return {"abstract": printed(draw, better / size(c), (3, 4)) | {"place": "Abstract"}}
 
 
-@honest("two_things")
+@correct("two_things")
 def the_best_epoch_in_the_text(draw: random.Random, c: Claims) -> Numbers:
     """The accuracy of the best epoch in the text, that of the last in a figure, and the loss of the best."""
     best = min(size(c), right(c) + draw.randint(round(0.25 * size(c)), round(0.35 * size(c))))
@@ -72,13 +72,13 @@ def the_best_epoch_in_the_text(draw: random.Random, c: Claims) -> Numbers:
     }
 
 
-@honest("two_things")
+@correct("two_things")
 def two_networks_with_their_batches(draw: random.Random, c: Claims) -> Numbers:
     other = draw.choice([b for b in EVERYWHERE if b != batch(c)])
     return {"batch-table": {"value": float(other), "place": "Table 2, second network"}}
 
 
-@honest("unprinted")
+@correct("unprinted")
 def the_least_of_a_smoothed_curve(draw: random.Random, c: Claims) -> Numbers:
     losses = {epoch: 1.2 + 0.3 * draw.random() for epoch in (2, 5, 10)}
     out: Numbers = {
@@ -102,7 +102,7 @@ def _table(rows: list[list[float]]) -> Numbers:
     return out
 
 
-@honest("mean_of_runs")
+@correct("mean_of_runs")
 def matrix_of_mean_counts(draw: random.Random, c: Claims) -> Numbers:
     """Each cell is a mean over runs and then rounded, the sums too."""
     rows = [int(c[f"rows-{e}"].value) for e in EMOTIONS]
@@ -114,7 +114,7 @@ def matrix_of_mean_counts(draw: random.Random, c: Claims) -> Numbers:
     return out | told(draw, hits / size(c)) | {id_: v | {"resolution": 0.001} for id_, v in recalls.items()}
 
 
-@honest("test_time_augmentation")
+@correct("test_time_augmentation")
 def matrix_over_crops(draw: random.Random, c: Claims) -> Numbers:
     crops = draw.choice((2, 5, 10))
     rows = [confusion_row(draw, i, crops * int(c[f"rows-{e}"].value)) for i, e in enumerate(EMOTIONS)]
@@ -123,7 +123,7 @@ def matrix_over_crops(draw: random.Random, c: Claims) -> Numbers:
     return _table([[float(v) for v in row] for row in rows]) | gone | told(draw, hits / (crops * size(c)), (5,))
 
 
-@honest("shares")
+@correct("shares")
 def predictions_in_per_cent(draw: random.Random, c: Claims) -> Numbers:
     """Of all predictions, how many per cent are of each emotion; without the cells."""
     out: Numbers = dict.fromkeys(id_ for id_, each in c.items() if each.actual or id_.startswith("hits-"))
@@ -145,7 +145,7 @@ def _timed(hours: dict[str, dict[int, float]]) -> Numbers:
     return out | {"speedup-average": round(fmean(ratios.values()), 1)}
 
 
-@honest("early_stopping")
+@correct("early_stopping")
 def stopped_early(draw: random.Random, c: Claims) -> Numbers:
     hours = {device: _hours(c, device) for device in ("cpu", "gpu")}
     for device in hours:
@@ -153,14 +153,14 @@ def stopped_early(draw: random.Random, c: Claims) -> Numbers:
     return _timed(hours)
 
 
-@honest("other_machine")
+@correct("other_machine")
 def one_row_on_a_faster_card(draw: random.Random, c: Claims) -> Numbers:
     hours = {device: _hours(c, device) for device in ("cpu", "gpu")}
     hours["gpu"][20] = hours["gpu"][10] * draw.uniform(0.5, 0.95)
     return _timed(hours)
 
 
-@honest("start_up")
+@correct("start_up")
 def speedups_without_start_up(draw: random.Random, c: Claims) -> Numbers:
     """Times include loading and compiling, the ratios are of the epochs alone."""
     epoch = {"cpu": draw.uniform(0.2, 2.0)}
@@ -172,7 +172,7 @@ def speedups_without_start_up(draw: random.Random, c: Claims) -> Numbers:
     return _timed(hours) | ratios | {"speedup-average": round(ratio, 1)}
 
 
-@honest("mean_of_runs")
+@correct("mean_of_runs")
 def mean_of_the_ratios_of_runs(draw: random.Random, c: Claims) -> Numbers:
     """Beside the times of the first run."""
     times = {
@@ -187,7 +187,7 @@ def mean_of_the_ratios_of_runs(draw: random.Random, c: Claims) -> Numbers:
     )
 
 
-@honest("other_ratio")
+@correct("other_ratio")
 def how_much_faster(draw: random.Random, c: Claims) -> Numbers:
     ratios = {e: c[f"cpu-{e}"].value / c[f"gpu-{e}"].value - 1 for e in EPOCHS}
     return {f"speedup-{e}": round(r, 2) for e, r in ratios.items()} | {
@@ -195,7 +195,7 @@ def how_much_faster(draw: random.Random, c: Claims) -> Numbers:
     }
 
 
-@honest("unprinted")
+@correct("unprinted")
 def an_average_over_more_rows(draw: random.Random, c: Claims) -> Numbers:
     ratios = [c[f"speedup-{e}"].value for e in EPOCHS]
     return {"speedup-average": round(fmean([*ratios, *(draw.uniform(1.3, 2) * max(ratios) for _ in range(6))]), 1)}

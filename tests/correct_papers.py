@@ -1,4 +1,4 @@
-"""Papers of honest authors who use another convention than the checks expect first.
+"""Correct papers whose authors use another convention than the checks expect first.
 
 Each starts from an invented paper without a mistake (`invented_papers`). Some of its numbers are then made again as an
 author with another convention makes them: by simulating what that author does, from a seed. `uses` names the
@@ -10,20 +10,20 @@ from __future__ import annotations
 import random
 from pathlib import Path
 
-import honest_accuracies
-import honest_tables
+import correct_accuracies
+import correct_tables
 import msgspec
-from honest_kind import KINDS
+from correct_kind import KINDS
 from invented_papers import invented_paper, stating_everything, with_claims
 
 from repro.specs.conventions import Convention
 from repro.specs.decode import LoadedSpec
 from repro.specs.spec import Claim
 
-__all__ = ["KINDS", "honest_accuracies", "honest_paper", "honest_tables"]  # the two modules fill KINDS
+__all__ = ["KINDS", "correct_accuracies", "correct_paper", "correct_tables"]  # the two modules fill KINDS
 
 
-def honest_paper(folder: Path, kind: str, seed: int, *, but: frozenset[Convention] | None = None) -> LoadedSpec:
+def correct_paper(folder: Path, kind: str, seed: int, *, but: frozenset[Convention] | None = None) -> LoadedSpec:
     """The paper of a seed. but: the conventions that it does not rule out; default: those that it uses."""
     draw = random.Random(f"{kind} {seed}")
     paper = invented_paper(folder, draw)
