@@ -27,15 +27,15 @@ SIZE = 12
 CPU = Device(kind="cpu", name="Test(R) CPU 7 Processor @ 2 GHz", count=1, host_cores=2)
 
 
-def tiny_workload(rows: int = 256) -> Workload:
+def tiny_workload(samples: int = 256) -> Workload:
     """A dense network alone, which compiles in a tenth of the time of a convolution."""
     layers = (Flatten(), Dense(units=8), Activation(function="tanh"), Dense(units=7), Activation(function="softmax"))
     training = Training(
         batch_size=16, epochs=1, loss=Loss(kind="cross_entropy"), optimizer=Sgd(learning_rate=0.05, momentum=0.9)
     )
     random = np.random.default_rng(0)
-    images = random.integers(0, 256, (rows, SIZE, SIZE)).astype(np.uint8)
-    labels = random.integers(0, 7, rows).astype(np.int32)
+    images = random.integers(0, 256, (samples, SIZE, SIZE)).astype(np.uint8)
+    labels = random.integers(0, 7, samples).astype(np.int32)
     return Workload("tiny", Network(layers, training, SIZE, divide=255.0), images, labels)
 
 

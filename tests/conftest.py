@@ -124,19 +124,19 @@ def platforms_as_before() -> Iterator[None]:
     jax.config.update("jax_platforms", before)
 
 
-def draw_tiny_faces(rows: int, seed: int = 0, size: int = TINY_SIZE, usage: int = 0) -> Faces:
+def draw_tiny_faces(samples: int, seed: int = 0, size: int = TINY_SIZE, usage: int = 0) -> Faces:
     """Faces with a pattern per emotion under noise: learnable in a few epochs, but not without error."""
     patterns = np.random.default_rng(99).integers(0, 255, (len(EMOTIONS), size, size))
     random = np.random.default_rng([seed, usage])
-    labels = random.integers(0, len(EMOTIONS), rows).astype(np.uint8)
-    noise = random.normal(60, 60, (rows, size, size))
+    labels = random.integers(0, len(EMOTIONS), samples).astype(np.uint8)
+    noise = random.normal(60, 60, (samples, size, size))
     images = np.clip(0.35 * patterns[labels] + noise, 0, 255).astype(np.uint8)
-    return Faces(images, labels, np.full(rows, usage, np.uint8), np.arange(rows, dtype=np.int32))
+    return Faces(images, labels, np.full(samples, usage, np.uint8), np.arange(samples, dtype=np.int32))
 
 
 @pytest.fixture
 def tiny_faces() -> Callable[..., Faces]:
-    """Call it with the number of rows, and perhaps seed, size and usage."""
+    """Call it with the number of samples, and perhaps seed, size and usage."""
     return draw_tiny_faces
 
 

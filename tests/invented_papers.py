@@ -73,7 +73,7 @@ CLASSES = tuple(sum(counts) for counts in zip(*OFFICIAL_COUNTS.values(), strict=
 
 
 def layout(draw: random.Random) -> tuple[str, tuple[int, ...], int]:
-    """(the data step, rows to test per emotion, rows to train on): the official parts, or a share cut off at random."""
+    """(the data step, test samples per emotion, training samples): the official splits, or a random share."""
     kind = draw.choice(("official", "by class", "at random"))
     if kind == "official":
         return USAGE_STEP, OFFICIAL_COUNTS["PrivateTest"], sum(OFFICIAL_COUNTS["Training"])

@@ -16,7 +16,7 @@ from repro.specs.spec import Spec
 
 # With the size of the faces that each is given.
 PAPERS = {"basani2017": 28, "chavan2020": 48, "onghena": 48, "teta2022": 48, "zhaqsylyq": 48}
-ROWS = 200
+SAMPLES = 200
 
 
 def narrow(layers: tuple[Layer, ...], by: int = 8) -> tuple[Layer, ...]:
@@ -42,15 +42,15 @@ def make(
     training: Training,
     size: int,
     *,
-    rows: int = ROWS,
+    samples: int = SAMPLES,
     seeds: int = 1,
     **more: Any,
 ) -> Workload:
     """Random faces: a pattern per emotion under noise."""
     random = np.random.default_rng(7)
     patterns = random.integers(0, 255, (7, size, size))
-    labels = random.integers(0, 7, rows)
-    images = np.clip(0.4 * patterns[labels] + random.normal(60, 60, (rows, size, size)), 0, 255).astype(np.uint8)
+    labels = random.integers(0, 7, samples)
+    images = np.clip(0.4 * patterns[labels] + random.normal(60, 60, (samples, size, size)), 0, 255).astype(np.uint8)
     network = Network(layers, training, size, **{"subtract": 8.0, "divide": 255.0, **more})
     variables = {seed: initial_variables(network, seed) for seed in range(seeds)}
     return Workload(name, network, images, labels.astype(np.int32), variables=variables)

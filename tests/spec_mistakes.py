@@ -112,7 +112,7 @@ MISTAKES = {
     "step on a split that is not there": (
         "size = 8",
         'size = 8\nsplits = ["val"]',
-        "data.steps[1]: there is no split 'val' here; there are: train, test",
+        "data.steps[1]: there is no split 'val' here; accepted: train, test",
     ),
     "no split to evaluate": ("test = [", "rest = [", "data.steps[1]: the steps must end with a split 'train' and with"),
     # provenance

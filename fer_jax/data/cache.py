@@ -84,7 +84,7 @@ def import_faces(path: Path, cache_dir: Path | None = None, skip_bad: bool = Fal
             return Imported(faces, record["form"], str(path), notes, skipped=skipped), True
         except DataError as error:
             if _entry_folder(root, record["fingerprint"]).exists():
-                warnings.warn(f"{error}. This is done now, from {path}", stacklevel=2)
+                warnings.warn(f"{error}. Doing so now, from {path}", stacklevel=2)
     imported = read_faces(path, skip_bad)
     if known and known.get("fingerprint") not in (None, imported.faces.fingerprint):
         warnings.warn(
@@ -222,7 +222,7 @@ def _short(fingerprint: object) -> str:
 
 def _entry_folder(root: Path, fingerprint: str) -> Path:
     if not re.fullmatch(r"[0-9a-f]{64}", fingerprint):
-        raise DataError(f"{fingerprint!r} is no fingerprint (64 hexadecimal digits)")
+        raise DataError(f"{fingerprint!r} is not a fingerprint (64 hexadecimal digits)")
     return root / "faces" / fingerprint
 
 

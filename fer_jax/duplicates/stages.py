@@ -1,4 +1,4 @@
-"""From all pairs of images to near duplicates, in stages: each is dearer than the one before and sees fewer pairs.
+"""From all pairs of images to near duplicates, in stages: each costs more than the one before and sees fewer pairs.
 
 1. Products of short descriptors, of all pairs or of those in one inverted list.
 2. In large datasets: the best product of any window of one image with any window of the other.

@@ -43,7 +43,7 @@ def keep_compiled_programs(cache_dir: Path | None = None) -> Path | None:
         tempfile.TemporaryFile(dir=folder).close()
     except OSError as error:
         warnings.warn(
-            f"{folder}: is not used ({error.strerror or error}), so programs are compiled anew in every process; "
+            f"{folder}: is not used ({error.strerror or error}), so every process compiles its programs again; "
             "name another cache folder with FER_JAX_CACHE",
             stacklevel=2,
         )

@@ -40,7 +40,7 @@ def module_class(layer: Custom) -> type[nn.Module]:
     finally:
         sys.path.remove(here)
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        raise CustomLayerError(f'layer "python:{layer.module}": {attribute} is no subclass of flax.linen.Module')
+        raise CustomLayerError(f'layer "python:{layer.module}": {attribute} is not a subclass of flax.linen.Module')
     return found
 
 

@@ -124,7 +124,7 @@ class Checkpoints:
             warnings.warn(f"{'; '.join(troubles)}. The run starts at the beginning", stacklevel=2)
             return None
         if troubles:
-            raise CheckpointError(f"{'; '.join(troubles)}; start anew with --fresh")
+            raise CheckpointError(f"{'; '.join(troubles)}; start again with --fresh")
         return None
 
     def _restore(self, name: str, epoch: int, like: Any) -> tuple[Any, dict[str, Any]]:
@@ -136,7 +136,7 @@ class Checkpoints:
         except Exception as error:  # as many kinds as there are ways to be damaged
             reason = str(error).partition("\n")[0]  # Orbax prints whole trees after it
             raise CheckpointError(
-                f"{self.folder / name}: checkpoint {epoch} cannot be read ({reason}); start anew with --fresh"
+                f"{self.folder / name}: checkpoint {epoch} cannot be read ({reason}); start again with --fresh"
             ) from error
         return restored["state"], restored["meta"]
 

@@ -118,7 +118,7 @@ class Engine:
         arrays = jax.tree.map(np.asarray, tree)
         return jax.tree.map(lambda a: jax.make_array_from_callback(a.shape, where, lambda place: a[place]), arrays)
 
-    def put_rows(self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None = None) -> DeviceRows:
+    def put_samples(self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray | None = None) -> DeviceRows:
         """Put a split, uint8 as it is, on every device: images (N, H, W), labels (N,) and perhaps targets (N, K), for
         seeds with one more axis in front."""
         return DeviceRows(*self._everywhere((images, labels.astype(np.int32), targets)))

@@ -111,7 +111,7 @@ def fit_seeds(
     plan = stretches(network.training, len(given[0].splits["train"]))
     if checkpoint_every_s is None:
         checkpoint_every_s = CHECKPOINT_EVERY_S[device_kind(devices[0])]
-    together = _SideBySide(engine, runs, _stacked_rows(engine, given), asked_at, checkpoint_every_s)
+    together = _SideBySide(engine, runs, _stacked_samples(engine, given), asked_at, checkpoint_every_s)
     state = engine.join([run.resume(engine.init_state(run.seed)) for run in runs])
 
     while moving := _furthest_behind(runs, len(plan)):
@@ -184,8 +184,8 @@ class _SideBySide:
         """The updates of a stretch. Returns the state of all, and each run's figures, and the seconds it took."""
         self.charge(moving)
         begin, compiled_before = time.perf_counter(), self.engine.compile_s
-        devices, rows = len(self.engine.devices), len(self.runs[0].splits["train"])
-        batches = [training_batches(self.training, rows, stretch, run.seed, multiple=devices) for run in self.runs]
+        devices, samples = len(self.engine.devices), len(self.runs[0].splits["train"])
+        batches = [training_batches(self.training, samples, stretch, run.seed, multiple=devices) for run in self.runs]
         rates = [run.rates(stretch) for run in self.runs]
         one = self.engine.seeds is None
         state, figures = self.engine.run_epoch(
@@ -205,16 +205,16 @@ class _SideBySide:
         size = EVALUATION_BATCH[device_kind(devices[0])]
         if not one:
             size = max(size // len(self.runs), min(size, _FEWEST_EVALUATED))
-        rows = len(self.runs[0].splits[split])
-        batches = evaluation_batches(rows, size, multiple=len(devices))
+        samples = len(self.runs[0].splits[split])
+        batches = evaluation_batches(samples, size, multiple=len(devices))
         number = epochs[0] if one else np.array(epochs)
         out = self.engine.predict(averaging.evaluated(self.training, state), self.data[split], batches, split, number)
         found = []
         for k, run in enumerate(self.runs):
             probability, loss = self.engine.part(out, k)
-            assert len(probability) == rows, "every row is evaluated exactly once"
+            assert len(probability) == samples, "every sample is evaluated exactly once"
             correct = probability.argmax(1) == run.splits[split].labels
-            figures = {"loss": float(loss.mean(dtype=np.float64)), "accuracy": float(correct.mean()), "n": rows}
+            figures = {"loss": float(loss.mean(dtype=np.float64)), "accuracy": float(correct.mean()), "n": samples}
             found.append((figures, probability))
         return found
 
@@ -294,11 +294,11 @@ def _check_sizes(given: list[SeedData]) -> None:
     sizes = [{name: (len(part), part.images.shape[1:]) for name, part in one.splits.items()} for one in given]
     for one, found in zip(given, sizes, strict=True):
         if found != sizes[0]:
-            differing = [{name: rows for name, (rows, _) in of_seed.items()} for of_seed in (sizes[0], found)]
+            differing = [{name: samples for name, (samples, _) in of_seed.items()} for of_seed in (sizes[0], found)]
             raise SplitsDiffer(f"seed {given[0].seed} has the splits {differing[0]}, seed {one.seed} {differing[1]}")
 
 
-def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows]:
+def _stacked_samples(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows]:
     def stacked(arrays: list[np.ndarray]) -> np.ndarray:
         return arrays[0] if engine.seeds is None else np.stack(arrays)
 
@@ -306,7 +306,7 @@ def _stacked_rows(engine: Engine, given: list[SeedData]) -> dict[str, DeviceRows
     for name in given[0].splits:
         parts = [one.splits[name] for one in given]
         targets = [one.targets for one in given if one.targets is not None and name == "train"]
-        data[name] = engine.put_rows(
+        data[name] = engine.put_samples(
             stacked([p.images for p in parts]),
             stacked([p.labels for p in parts]),
             stacked(targets) if targets else None,

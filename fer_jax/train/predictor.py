@@ -55,20 +55,20 @@ class Predictor:
         out = [np.empty((0, len(EMOTIONS)), np.float32)]
         at = 0
         while at < len(images_NHW):
-            rows = self._rows_of_next_call(len(images_NHW) - at)
-            out.append(self._call(images_NHW[at : at + rows], rows))
-            at += rows
+            samples = self._size_of_next_call(len(images_NHW) - at)
+            out.append(self._call(images_NHW[at : at + samples], samples))
+            at += samples
         return np.concatenate(out)
 
-    def _rows_of_next_call(self, left: int) -> int:
+    def _size_of_next_call(self, left: int) -> int:
         many = self._batch * _BATCHES_PER_CALL
         return 1 if left == 1 else self._batch if left < many else many
 
-    def _call(self, images_NHW: np.ndarray, rows: int) -> np.ndarray:
+    def _call(self, images_NHW: np.ndarray, samples: int) -> np.ndarray:
         """Run one of the compiled sizes, filled up with black faces whose answers are dropped."""
-        faces = np.zeros((rows, *images_NHW.shape[1:]), np.uint8)
+        faces = np.zeros((samples, *images_NHW.shape[1:]), np.uint8)
         faces[: len(images_NHW)] = images_NHW
-        data = self._engine.put_rows(faces, np.zeros(rows, np.uint8))
-        batches = evaluation_batches(rows, min(rows, self._batch), multiple=1)
+        data = self._engine.put_samples(faces, np.zeros(samples, np.uint8))
+        batches = evaluation_batches(samples, min(samples, self._batch), multiple=1)
         probability, _ = self._engine.predict(self._state, data, batches, split="", epoch=0)
         return probability[: len(images_NHW)]

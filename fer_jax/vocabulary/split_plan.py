@@ -68,12 +68,12 @@ class SplitPlan:
     def need(self, *names: str) -> None:
         for name in names:
             if name not in self.sizes:
-                raise self.error(f"there is no split '{name}' here; there are: {', '.join(self.sizes)}")
+                raise self.error(f"there is no split '{name}' here; accepted: {', '.join(self.sizes)}")
 
     def add(self, size: int, *names: str) -> None:
         for name in names:
             if name in self.sizes:
-                raise self.error(f"there is a split '{name}' already; there are: {', '.join(self.sizes)}")
+                raise self.error(f"there is a split '{name}' already; the splits are {', '.join(self.sizes)}")
             self.sizes[name] = size
 
     def change_pixels(self, *names: str) -> None:

@@ -164,7 +164,7 @@ def _gray(images: np.ndarray) -> np.ndarray:
 def _rows(faces: Faces, split: Sequence[int] | np.ndarray | str, name: str) -> np.ndarray:
     if isinstance(split, str):
         if split not in USAGES:
-            raise UserError(f"{name}: no split {split!r}; there are: {', '.join(USAGES)}")
+            raise UserError(f"{name}: no split {split!r}; accepted: {', '.join(USAGES)}")
         return np.flatnonzero(faces.usage == USAGES.index(split))
     rows = np.asarray(split)
     if rows.dtype == bool and rows.shape == (len(faces),):

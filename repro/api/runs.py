@@ -110,7 +110,7 @@ def run(
     """
     loaded = find_paper(str(paper)) if isinstance(paper, str | Path) else paper.loaded
     if protocol not in RUNNABLE:
-        raise UserError(f"no protocol {protocol!r}; there are: {', '.join(RUNNABLE)}")
+        raise UserError(f"no protocol {protocol!r}; accepted: {', '.join(RUNNABLE)}")
     if seeds < 1:
         raise UserError(f"seeds: at least 1 is needed, not {seeds}")
     results = Path(results)

@@ -61,7 +61,7 @@ def verdict(
     needed. tolerance: how far the same result may differ, fixed before any run; None for none. tries: the claim is the
     best of so many runs; None if that is unknown. resolution: worth of the last printed digit, if `claim` is a number.
 
-    Raises UserError for values that are no accuracies.
+    Raises UserError for values that are not accuracies.
     """
     value, worth = _printed(claim, resolution)
     if not all(0 <= one <= 1 for one in (value, *values)):

@@ -23,7 +23,7 @@ OverlapKind = Literal["same row", "augmented copy", "exact duplicate", "near dup
 DATA_SET = "the data set"  # as written in the records
 Cause = Callable[
     [Faces, Faces], np.ndarray
-]  # (evaluated rows, a training row for each) -> index of the step that copied
+]  # (evaluated samples, a training sample for each) -> index of the step that copied
 
 
 class Overlap(msgspec.Struct, frozen=True, kw_only=True):
@@ -81,40 +81,40 @@ def audit_leakage(plan: RunPlan, prepared: Prepared, identical: np.ndarray, pict
     steps = plan.spec.data.steps
     train = prepared.splits["train"]
     overlaps: list[Overlap] = []
-    for name, rows in prepared.splits.items():
+    for name, evaluated in prepared.splits.items():
         if name != "train":
-            overlaps += _overlaps(name, rows, train, identical, pictures, steps)
+            overlaps += _overlaps(name, evaluated, train, identical, pictures, steps)
     return LeakageAudit(
         paper=plan.paper,
         variant=plan.variant,
         protocol=plan.protocol,
         seed=plan.seed,
         steps=step_names(steps),
-        rows={name: len(rows) for name, rows in prepared.splits.items()},
+        rows={name: len(samples) for name, samples in prepared.splits.items()},
         overlaps=tuple(overlaps),
         selections=_selections(plan.spec.training),
     )
 
 
 def _overlaps(
-    name: str, rows: Faces, train: Faces, exact: np.ndarray, pictures: np.ndarray, steps: tuple[Step, ...]
+    name: str, evaluated: Faces, train: Faces, exact: np.ndarray, pictures: np.ndarray, steps: tuple[Step, ...]
 ) -> list[Overlap]:
-    same_row, same_row_train = _same_row_keys(rows, train)
+    same_row, same_row_train = _same_row_keys(evaluated, train)
     ways: list[tuple[OverlapKind, np.ndarray, np.ndarray, Cause]] = [
         ("same row", same_row, same_row_train, _copying_step),
-        ("augmented copy", rows.origin, train.origin, _changing_step),
-        ("exact duplicate", exact[rows.origin], exact[train.origin], _no_step),
-        ("near duplicate", pictures[rows.origin], pictures[train.origin], _no_step),
+        ("augmented copy", evaluated.origin, train.origin, _changing_step),
+        ("exact duplicate", exact[evaluated.origin], exact[train.origin], _no_step),
+        ("near duplicate", pictures[evaluated.origin], pictures[train.origin], _no_step),
     ]
     names, separated_by = step_names(steps), _separating_step(name, steps)
-    # A training sample that is no copy comes first: later copies, on one side alone, share nothing new.
+    # A training sample that is not a copy comes first: later copies, on one side alone, share nothing new.
     originals = np.argsort(train.copied_by, kind="stable")
-    free = np.arange(len(rows))  # samples that no kind has claimed yet
+    free = np.arange(len(evaluated))  # samples that no kind has claimed yet
     found: list[Overlap] = []
     for kind, key, train_key, cause_of in ways:
         partner = _partners(key[free], train_key[originals])
         hit = partner >= 0
-        causes = cause_of(rows.take(free[hit]), train.take(originals[partner[hit]]))
+        causes = cause_of(evaluated.take(free[hit]), train.take(originals[partner[hit]]))
         for cause in np.unique(causes):
             count = int((causes == cause).sum())
             found.append(
@@ -124,25 +124,25 @@ def _overlaps(
                     cause=DATA_SET if cause == NO_STEP else names[cause],
                     separated_by=separated_by,
                     rows=count,
-                    share=count / len(rows),
+                    share=count / len(evaluated),
                 )
             )
         free = free[~hit]
     return found
 
 
-def _copying_step(rows: Faces, train: Faces) -> np.ndarray:
-    return np.maximum(rows.copied_by, train.copied_by)
+def _copying_step(evaluated: Faces, train: Faces) -> np.ndarray:
+    return np.maximum(evaluated.copied_by, train.copied_by)
 
 
-def _changing_step(rows: Faces, train: Faces) -> np.ndarray:
+def _changing_step(evaluated: Faces, train: Faces) -> np.ndarray:
     """The step that made a changed copy of one of the two; if no copy was changed, the step that copied."""
-    changed = np.maximum(rows.changed_by, train.changed_by)
-    return np.where(changed == NO_STEP, _copying_step(rows, train), changed)
+    changed = np.maximum(evaluated.changed_by, train.changed_by)
+    return np.where(changed == NO_STEP, _copying_step(evaluated, train), changed)
 
 
-def _no_step(rows: Faces, train: Faces) -> np.ndarray:
-    return np.full(len(rows), NO_STEP)
+def _no_step(evaluated: Faces, train: Faces) -> np.ndarray:
+    return np.full(len(evaluated), NO_STEP)
 
 
 def _separating_step(split: str, steps: tuple[Step, ...]) -> str:
@@ -168,11 +168,11 @@ def groups_of_equal_pixels(images: np.ndarray) -> np.ndarray:
     return np.unique(flat.view(np.dtype((np.void, flat.shape[1]))).ravel(), return_inverse=True)[1].astype(np.int64)
 
 
-def _same_row_keys(rows: Faces, train: Faces) -> tuple[np.ndarray, np.ndarray]:
+def _same_row_keys(evaluated: Faces, train: Faces) -> tuple[np.ndarray, np.ndarray]:
     """int64 keys of evaluated and of training samples: equal if and only if origin and pixels are equal."""
-    pixels = groups_of_equal_pixels(np.concatenate([rows.images, train.images]))
-    keys = np.concatenate([rows.origin, train.origin]) * np.int64(len(pixels)) + pixels
-    return keys[: len(rows)], keys[len(rows) :]
+    pixels = groups_of_equal_pixels(np.concatenate([evaluated.images, train.images]))
+    keys = np.concatenate([evaluated.origin, train.origin]) * np.int64(len(pixels)) + pixels
+    return keys[: len(evaluated)], keys[len(evaluated) :]
 
 
 def _selections(training: Training) -> tuple[Selection, ...]:

@@ -42,7 +42,7 @@ def write_audit(results: Path, record: AuditRecord) -> Path:
 def read_audit(results: Path, paper: str, variant: str) -> AuditRecord | None:
     """None if there is no audit.
 
-    Raises RecordError for a file that is no audit.
+    Raises RecordError for a file that is not an audit.
     """
     path = audit_path(results, paper, variant)
     if not path.exists():
@@ -58,7 +58,7 @@ def write_data_audit(folder: Path, audit: DataAudit) -> Path:
 def read_data_audit(results: Path) -> DataAudit | None:
     """None if the results folder has none.
 
-    Raises RecordError for a file that is no audit of a dataset.
+    Raises RecordError for a file that is not an audit of a dataset.
     """
     path = results / "audit" / DATA_NAME
     if not path.exists():

@@ -56,7 +56,7 @@ def choose_rivals(asked: tuple[str, ...] | None) -> tuple[str, ...]:
     install = 'pip install "fer-repro[bench]" (from a checkout: pip install ".[bench]")'
     for name in asked or ():
         if name not in known:
-            raise BenchError(f"--against: no rival {name!r}; there are: {', '.join(known)}")
+            raise BenchError(f"--against: no rival {name!r}; accepted: {', '.join(known)}")
         if not contenders.installed(name):
             raise BenchError(f"--against: {name} is not installed here; install the rivals with {install}")
     chosen = tuple(dict.fromkeys(asked or [name for name in known if contenders.installed(name)]))
@@ -71,7 +71,7 @@ def chosen_modes(asked: tuple[str, ...] | None, rivals: tuple[str, ...], device:
     for mode in asked or ():
         if mode not in known:
             raise BenchError(
-                f"--modes: no mode {mode!r} of {', '.join(rivals)} on {device}; there are: {', '.join(known)}"
+                f"--modes: no mode {mode!r} of {', '.join(rivals)} on {device}; accepted: {', '.join(known)}"
             )
     return asked
 
@@ -165,7 +165,7 @@ def _new_entrant(
     workload: Workload,
     settings: ComparisonSettings,
 ) -> Entrant:
-    return Entrant(worker, name, mode, what, size, rows=len(workload.labels), pause_s=settings.pause_s)
+    return Entrant(worker, name, mode, what, size, samples=len(workload.labels), pause_s=settings.pause_s)
 
 
 @contextmanager

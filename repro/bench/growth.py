@@ -15,7 +15,7 @@ import numpy as np
 from fer_jax.vocabulary.network import Network
 from repro.bench import contenders
 from repro.bench.contender import Contender
-from repro.bench.growth_contenders import SeedsTogether, start_on_all_devices, start_with_rows, with_rows
+from repro.bench.growth_contenders import SeedsTogether, start_on_all_devices, start_with_samples, with_samples
 from repro.bench.machine import available_memory_bytes
 from repro.bench.measure import PAUSE_S, Entrant
 from repro.bench.records import Axis, Growth, GrowthPoint, Timing
@@ -28,9 +28,9 @@ IMAGES = (1_000, 10_000, 100_000, 1_000_000)
 DEVICES = (1, 2, 4)
 SEEDS = (1, 2, 4, 8, 16, 32, 64)
 FEW_SEEDS = (1, 4, 16)
-SEED_ROWS = 2_048  # each seed has its own copy
+SEED_SAMPLES = 2_048  # each seed has its own copy
 
-# The rows in the process and their copy on the device (on a CPU the same memory).
+# The samples in the process and their copy on the device (on a CPU the same memory).
 COPIES = 2
 SPARE_BYTES = 2 << 30
 
@@ -74,19 +74,19 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
     def axis(name: str, points: Iterable[GrowthPoint]) -> Axis:
         return Axis(name=name, batch_size=batch, points=tuple(points))
 
-    rows = len(workload.labels)
+    samples = len(workload.labels)
     axes = (
         axis(
             "batch_size",
             (
-                measure("batch_size", n, start(with_batch_size(workload, n)), rows=rows, batch=n)
+                measure("batch_size", n, start(with_batch_size(workload, n)), samples=samples, batch=n)
                 for n in settings.batch_sizes
             ),
         ),
         axis(
             "image_size",
             (
-                measure("image_size", n, start(with_image_size(workload, n)), rows=rows, batch=batch)
+                measure("image_size", n, start(with_image_size(workload, n)), samples=samples, batch=batch)
                 for n in settings.image_sizes
             ),
         ),
@@ -95,7 +95,12 @@ def measure_growth(workload: Workload, settings: GrowthSettings, say: Callable[[
             (
                 _too_large(workload, n)
                 or measure(
-                    "images", n, partial(start_with_rows, workload, settings.device, n), rows=n, batch=batch, also=()
+                    "images",
+                    n,
+                    partial(start_with_samples, workload, settings.device, n),
+                    samples=n,
+                    batch=batch,
+                    also=(),
                 )
                 for n in settings.images
             ),
@@ -115,13 +120,13 @@ def seeds_alone(settings: GrowthSettings) -> GrowthSettings:
     )
 
 
-def _too_large(workload: Workload, rows: int) -> GrowthPoint | None:
-    """A point with an error if the machine has too little memory for the rows."""
-    needed = COPIES * rows * workload.images[0].nbytes + SPARE_BYTES
+def _too_large(workload: Workload, samples: int) -> GrowthPoint | None:
+    """A point with an error if the machine has too little memory for the samples."""
+    needed = COPIES * samples * workload.images[0].nbytes + SPARE_BYTES
     available = available_memory_bytes()
     if available is None or needed <= available:
         return None
-    return GrowthPoint(value=rows, error=f"needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
+    return GrowthPoint(value=samples, error=f"needs {needed / 2**30:.1f} GiB, {available / 2**30:.1f} GiB are free")
 
 
 def _device_point(
@@ -139,17 +144,17 @@ def _device_point(
         else {"JAX_NUM_CPU_DEVICES": str(count)}
     )
     start = partial(start_on_all_devices, workload, settings.device)
-    return measure("devices", count, start, rows=len(workload.labels), batch=batch, also=(), variables=variables)
+    return measure("devices", count, start, samples=len(workload.labels), batch=batch, also=(), variables=variables)
 
 
 def _seed_point(
     workload: Workload, seeds: int, settings: GrowthSettings, measure: Callable[..., GrowthPoint]
 ) -> GrowthPoint:
     """Images per second of all seeds together: each step trains a batch of every seed."""
-    few = with_rows(workload, min(SEED_ROWS, len(workload.labels)))
+    few = with_samples(workload, min(SEED_SAMPLES, len(workload.labels)))
     start = partial(SeedsTogether, few, settings.device, seeds)
     batch = seeds * workload.network.training.batch_size
-    return measure("seeds", seeds, start, rows=len(few.labels), batch=batch, also=())
+    return measure("seeds", seeds, start, samples=len(few.labels), batch=batch, also=())
 
 
 def _point(
@@ -157,7 +162,7 @@ def _point(
     value: int,
     start: partial[Contender],
     *,
-    rows: int,
+    samples: int,
     batch: int,
     settings: GrowthSettings,
     say: Callable[[str], None],
@@ -168,13 +173,13 @@ def _point(
     environment = thread_environment(settings.threads, settings.device) | (variables or {})
     try:
         with Worker(start, (), label=f"{axis} {value}", variables=environment) as worker:
-            entrant = Entrant(worker, "own", "default", "train", batch, rows, settings.pause_s)
+            entrant = Entrant(worker, "own", "default", "train", batch, samples, settings.pause_s)
             entrant.calibrate(settings.seconds)
             train, predict = entrant.time(), None
             # Before prediction, so that it is the memory of training alone.
             peak, on_device = worker.peak_memory_bytes(), worker.device_memory_bytes()
             if "predict" in also:
-                predict = _predict(worker, batch, rows, settings)
+                predict = _predict(worker, batch, samples, settings)
     except WorkerError as error:
         say(f"  {axis} {value} is left out: {error}")
         return GrowthPoint(value=value, error=error.reason)
@@ -189,7 +194,7 @@ def _point(
     )
 
 
-def _predict(worker: Worker, batch: int, rows: int, settings: GrowthSettings) -> Timing:
-    entrant = Entrant(worker, "own", "default", "predict", batch, rows, settings.pause_s)
+def _predict(worker: Worker, batch: int, samples: int, settings: GrowthSettings) -> Timing:
+    entrant = Entrant(worker, "own", "default", "predict", batch, samples, settings.pause_s)
     entrant.calibrate(settings.seconds)
     return entrant.time()

@@ -1,4 +1,4 @@
-"""This suite's contender for the axes of growth: with many rows, on several devices, with several seeds."""
+"""This suite's contender for the axes of growth: with many samples, on several devices, with several seeds."""
 
 from __future__ import annotations
 
@@ -18,25 +18,25 @@ from repro.bench.workload import Workload
 NOISE = 8  # gray levels by which a repeated face differs from its original, at most
 
 
-def with_rows(workload: Workload, rows: int) -> Workload:
-    """The first `rows` faces. If there are too few, they are repeated with different noise."""
+def with_samples(workload: Workload, samples: int) -> Workload:
+    """The first `samples` faces. If there are too few, they are repeated with different noise."""
     images, labels = workload.images, workload.labels
-    if rows <= len(images):
-        return dataclasses.replace(workload, images=images[:rows], labels=labels[:rows])
+    if samples <= len(images):
+        return dataclasses.replace(workload, images=images[:samples], labels=labels[:samples])
     noise = np.random.default_rng(0).integers(-NOISE, NOISE + 1, images.shape, np.int16)
-    out = np.empty((rows, *images.shape[1:]), np.uint8)
+    out = np.empty((samples, *images.shape[1:]), np.uint8)
     out[: len(images)] = images
-    for copy, first in enumerate(range(len(images), rows, len(images)), 1):
+    for copy, first in enumerate(range(len(images), samples, len(images)), 1):
         part = out[first : first + len(images)]
         moved = np.roll(noise, copy, axis=0)[: len(part)]  # different noise on each face at no cost
         np.clip(images[: len(part)] + moved, 0, 255, out=moved)
         part[:] = moved
-    return dataclasses.replace(workload, images=out, labels=np.resize(labels, rows))
+    return dataclasses.replace(workload, images=out, labels=np.resize(labels, samples))
 
 
-def start_with_rows(workload: Workload, device: str, rows: int) -> Contender:
-    """Make the rows in the contender's own process, so that they need not be sent there."""
-    return contenders.start("own", "default", with_rows(workload, rows), device)
+def start_with_samples(workload: Workload, device: str, samples: int) -> Contender:
+    """Make the samples in the contender's own process, so that they need not be sent there."""
+    return contenders.start("own", "default", with_samples(workload, samples), device)
 
 
 def start_on_all_devices(workload: Workload, device: str) -> Own:
@@ -45,7 +45,7 @@ def start_on_all_devices(workload: Workload, device: str) -> Own:
 
 
 class SeedsTogether:
-    """Several seeds in one program, each with its own rows, weights and order."""
+    """Several seeds in one program, each with its own samples, weights and order."""
 
     def __init__(self, workload: Workload, device: str, seeds: int) -> None:
         self.seeds = seeds
@@ -58,7 +58,7 @@ class SeedsTogether:
         images, labels = workload.images, workload.labels
         if seeds > 1:
             images, labels = (np.broadcast_to(array, (seeds, *array.shape)) for array in (images, labels))
-        self.data = self.engine.put_rows(images, labels)
+        self.data = self.engine.put_samples(images, labels)
         rate = workload.network.training.optimizer.learning_rate
         self.learning_rate = rate if seeds == 1 else np.full(seeds, rate, np.float32)
         self.versions = {"jax": jax.__version__}

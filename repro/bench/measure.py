@@ -34,7 +34,7 @@ CALIBRATIONS = 4
 class Entrant:
     """A contender in one mode that trains or predicts with one batch size, alive in a process.
 
-    rows: number of rows to draw batches from. compile_s: the first call minus the second with the same shapes.
+    samples: number of samples to draw batches from. compile_s: the first call minus the second with the same shapes.
     """
 
     worker: Worker
@@ -42,7 +42,7 @@ class Entrant:
     mode: str
     what: Literal["train", "predict"]
     batch_size: int
-    rows: int
+    samples: int
     pause_s: float = PAUSE_S
     compile_s: float = 0.0
     timings: list[Timing] = field(default_factory=list)
@@ -87,7 +87,7 @@ class Entrant:
 
     def _call(self, steps: int) -> float:
         if self._rows_SB is None or len(self._rows_SB) != steps:
-            self._rows_SB = draw_batches(self.rows, self.batch_size, steps)
+            self._rows_SB = draw_batches(self.samples, self.batch_size, steps)
         figures = getattr(self.worker, self.what)(self._rows_SB)
         seconds = self.worker.seconds
         if not np.isfinite(figures).all():

@@ -19,7 +19,7 @@ from fer_jax.vocabulary.settings import Adam, Precision, RmsProp, Sgd, Training
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec
 
 # Enough that a batch is no longer in the caches from its last use, few enough to send to every process at once.
-ROWS = 8192
+SAMPLES = 8192
 
 
 @dataclass(frozen=True)
@@ -45,9 +45,9 @@ def make_workload(
     *,
     seeds: Iterable[int] = (0,),
     precision: Precision = "float32",
-    rows: int = ROWS,
+    samples: int = SAMPLES,
 ) -> Workload:
-    """The default variant of a paper on `rows` of its training rows, evenly spaced, with the paper's preprocessing.
+    """The default variant of a paper on `samples` evenly spaced training samples, with the paper's preprocessing.
 
     What the other frameworks would do in their own ways is left out for all: random steps besides flips, mixtures,
     views and the standardisation of each image. Of a network with a random crop all get the middle of the images, and
@@ -68,7 +68,7 @@ def make_workload(
     training = msgspec.structs.replace(spec.training, loss=loss)
     if only_here := _only_here(training):
         raise DataError(f"{loaded.id}: the other frameworks of the benchmark do not have {', '.join(only_here)}")
-    kept = np.linspace(0, len(train) - 1, min(rows, len(train))).astype(np.int64)
+    kept = np.linspace(0, len(train) - 1, min(samples, len(train))).astype(np.int64)
     network = Network(
         layers=spec.model.layers,
         training=training,
@@ -113,14 +113,14 @@ def initial_variables(network: Network, seed: int) -> dict[str, Any]:
     return jax.tree.map(np.asarray, {"params": dict(state.params), "batch_stats": dict(state.batch_stats)})
 
 
-def draw_batches(rows: int, batch_size: int, steps: int, seed: int = 0) -> np.ndarray:
-    """int32 (steps, batch_size): complete batches from repeated random orders of all rows.
+def draw_batches(samples: int, batch_size: int, steps: int, seed: int = 0) -> np.ndarray:
+    """int32 (steps, batch_size): complete batches from repeated random orders of all samples.
 
-    Raises ValueError if there are no rows.
+    Raises ValueError if there are no samples.
     """
-    if rows < 1:
+    if samples < 1:
         raise ValueError("no samples to draw batches from")
     random = np.random.default_rng([0xBE7C, seed])
     needed = steps * batch_size
-    orders = [random.permutation(rows).astype(np.int32) for _ in range(-(-needed // rows))]
+    orders = [random.permutation(samples).astype(np.int32) for _ in range(-(-needed // samples))]
     return np.concatenate(orders)[:needed].reshape(steps, batch_size)

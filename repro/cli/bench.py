@@ -36,7 +36,7 @@ def _comparisons(ctx: click.Context, parameter: click.Parameter, value: str) -> 
 
 
 def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -> tuple[str, ...] | None:
-    """None if the user names no rival, which means all installed rivals."""
+    """None, for all installed rivals, if the user names none."""
     if value is None:
         return None
     if not _words(value):
@@ -75,14 +75,14 @@ def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     type=click.FloatRange(min=0, min_open=True),
     default=3.0,
     show_default=True,
-    help="How long one timing lasts, about.",
+    help="About how long one timing lasts.",
 )
 @click.option(
     "--precision",
     type=click.Choice(["float32", "tensorfloat32", "bfloat16"]),
     default="float32",
     show_default=True,
-    help="Of multiplications on a GPU, set alike on all sides.",
+    help="Precision of multiplications on a GPU, the same for all frameworks.",
 )
 @click.option("--data", help="Real faces, as for `repro run`.")
 @click.option(
@@ -93,7 +93,7 @@ def _rivals(ctx: click.Context, parameter: click.Parameter, value: str | None) -
     help="Folder of the records; BENCH.md is written there.",
 )
 def bench(papers: tuple[str, ...], **options: Any) -> None:
-    """How fast this suite is beside PyTorch and Keras, on this machine, with the networks of the papers."""
+    """Compare the speed of this suite with PyTorch and Keras, on this machine, with the networks of the papers."""
     loaded = tuple(find_paper(name, options["results"]) for name in papers) or tuple(bundled_papers())
 
     from repro.bench import command  # here, because the import is slow

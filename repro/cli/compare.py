@@ -23,7 +23,7 @@ Example:
     type=click.Choice(["PublicTest", "PrivateTest"]),
     default="PrivateTest",
     show_default=True,
-    help="Of evaluations. Runs have PrivateTest alone.",
+    help="Of evaluations. Runs have only PrivateTest.",
 )
 @results_option
 @json_option

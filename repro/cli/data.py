@@ -13,13 +13,13 @@ from repro.cli.starting import sign_of_life
 
 @click.group(epilog=example("repro data status", "repro data import fer2013.csv", "repro data get --from kaggle"))
 def data() -> None:
-    """Bring FER-2013, and see what is there."""
+    """Import FER-2013, and list the imported datasets."""
 
 
 @data.command(epilog=example("repro data status", "repro data status --json"))
 @json_option
 def status(as_json: bool) -> None:
-    """The imported datasets, and which one runs use by default."""
+    """List the imported datasets, and show which one runs use by default."""
     from repro.cli.imported_data import status_document, status_text
 
     if as_json:
@@ -30,7 +30,7 @@ def status(as_json: bool) -> None:
 
 @data.command("import", epilog=example("repro data import fer2013.csv", "repro data import ~/Downloads/archive.zip"))
 @click.argument("path", type=click.Path(path_type=Path))
-@click.option("--skip-bad", is_flag=True, help="Leave out images and rows that cannot be used, and list them.")
+@click.option("--skip-bad", is_flag=True, help="Skip images and rows that cannot be used, and list them.")
 @json_option
 def import_data(path: Path, skip_bad: bool, as_json: bool) -> None:
     """Read FER-2013 in any form, cache it, and make it the default of later runs."""
@@ -49,7 +49,7 @@ def import_data(path: Path, skip_bad: bool, as_json: bool) -> None:
     type=click.Choice(["kaggle", "huggingface"]),
     default="kaggle",
     show_default=True,
-    help="Whose client downloads it. Needs the extra `get`.",
+    help="The site whose client downloads it. Needs the extra `get`.",
 )
 def get(source: Any) -> None:
     """Download FER-2013 with the official client, and import it."""
@@ -79,7 +79,7 @@ def get(source: Any) -> None:
     type=click.Choice(["rows", "csv", "npz", "folder", "parquet", "torch"]),
     help="rows: the list without images. folder: SPLIT/EMOTION/ROW.png. Default: by the ending of PATH.",
 )
-@click.option("--data", "dataset", help="Another dataset than the default: a path, or the word `synthetic`.")
+@click.option("--data", "dataset", help="A dataset other than the default: a path, or the word `synthetic`.")
 @json_option
 def export(path: Path, protocol: str, form: str | None, dataset: str | None, as_json: bool) -> None:
     """Write the train, validation and test split for other programs, as a list of rows or with the images."""
@@ -144,7 +144,7 @@ class _Share(click.ParamType):
     metavar="SHARE",
     help="Share of the samples that are copies with another label than the original; part of --duplicates.",
 )
-@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Other faces for another seed.")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the drawing.")
 @json_option
 def synthesise(path: Path, samples: int, duplicates: float, conflicts: float, seed: int, as_json: bool) -> None:
     """Write synthetic faces with planted copies, and the list of the copies beside them (PATH.planted.csv).
@@ -153,7 +153,7 @@ def synthesise(path: Path, samples: int, duplicates: float, conflicts: float, se
     these faces compare with no paper.
     """
     if conflicts > duplicates:
-        raise click.UsageError("--conflicts is a part of --duplicates and cannot be more")
+        raise click.UsageError("--conflicts is a share of --duplicates and cannot be larger")
 
     from repro.audit.planted import synthesise as write
 

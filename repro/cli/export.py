@@ -42,7 +42,7 @@ def _no_other_form(ctx: click.Context, option: click.Parameter, given: str | Non
 
 
 def _other_forms(function: Any) -> Any:
-    """Hidden options that say what is written instead, before anything else is asked for."""
+    """Hidden options that name what is written instead, checked before everything else."""
     for form in OTHER_FORMS:
         words = {"hidden": True, "is_eager": True, "expose_value": False, "callback": _no_other_form}
         function = click.option(f"--{form}", help="Not written.", **words)(function)

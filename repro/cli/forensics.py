@@ -26,7 +26,9 @@ Example:
 
 @click.command("forensics", epilog=EXAMPLE)
 @click.argument("paper")
-@click.option("--all", "show_all", is_flag=True, help="Also show the checks that fit and those that cannot tell.")
+@click.option(
+    "--all", "show_all", is_flag=True, help="Also show the checks that are consistent and those that cannot tell."
+)
 @results_option
 @json_option
 def forensics(paper: str, show_all: bool, results: Path, as_json: bool) -> None:

@@ -52,7 +52,7 @@ def run_place(coordinator: str | None, processes: int | None, process_id: int | 
         return None
     if coordinator == AUTO:
         if processes is not None or process_id is not None:
-            raise click.UsageError("--coordinator auto: leave --processes and --process-id away")
+            raise click.UsageError("--coordinator auto: omit --processes and --process-id")
     else:
         found = _ADDRESS.fullmatch(coordinator)
         if found is None or not 0 < int(found[2]) < 65536:

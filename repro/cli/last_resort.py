@@ -1,4 +1,4 @@
-"""An exception that no command expected, in one line: what the system or a device refused, or what nobody foresaw."""
+"""An exception that no command expected, in one line: what the system or a device refused, or what is unexpected."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def message_of(error: Exception) -> tuple[str, int]:
     if type(error).__name__ in _OF_DEVICES:
         return f"the device failed: {first}", EXIT_UNFORESEEN
     return (
-        f"unforeseen, probably a mistake in this program: {type(error).__name__}: {first}; {_kept(error)}",
+        f"unexpected, probably an error in this program: {type(error).__name__}: {first}; {_kept(error)}",
         EXIT_UNFORESEEN,
     )
 

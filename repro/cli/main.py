@@ -54,7 +54,7 @@ def _show_warning(message: Warning | str, *_: Any) -> None:
 
 class _Commands(click.Group):
     """Turns every error into one line. Exit code 2 for what the user can fix, what the system refused included; 1 for
-    what nobody foresaw."""
+    what is unexpected."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)

@@ -43,13 +43,13 @@ Example:
 def plan(
     paper: str | None, whole: bool, variants: bool, collection: Any, results: Path, as_json: bool, **options: Any
 ) -> None:
-    """How many seeds would decide each claim of a paper, and how long they would take; with --all, what would run."""
+    """Estimate how many seeds would decide each claim of a paper, and how long they take; with --all, list the runs."""
     if whole:
         jobs = jobs_of([find_paper(paper, results)], variants) if paper else jobs_of_collection(collection, variants)
         _list_runs(jobs, results, as_json, **options)
         return
     if paper is None:
-        raise click.UsageError("name a PAPER, or give --all for the runs of all papers")
+        raise click.UsageError("name a PAPER, or give --all for all papers")
     if given := [name for name in ("variants", "collection", *options) if is_given(name)]:
         words = ", ".join(f"--{'set' if name == 'settings' else name.replace('_', '-')}" for name in given)
         raise click.UsageError(f"{words}: only with --all")

@@ -75,7 +75,7 @@ def report(
     """Write RESULTS.md, a page per paper, figures, results.csv and BENCH.md from the records; or one paper's review."""
     if paper is not None:
         if check or html or mistakes or as_csv:
-            raise click.UsageError("--paper makes a review: leave --check, --html, --mistakes and --csv away")
+            raise click.UsageError("--paper makes a review: omit --check, --html, --mistakes and --csv")
         _review(paper, results, form or "md", out, as_json)
         return
     if form or out:
@@ -88,7 +88,7 @@ def report(
 
     must_exist(results)
     if (check or as_json or as_csv) and (html or mistakes):
-        raise click.UsageError("--check, --json and --csv write nothing: leave --html and --mistakes away")
+        raise click.UsageError("--check, --json and --csv write nothing: omit --html and --mistakes")
     if as_json + as_csv + check > 1:
         raise click.UsageError("choose one of --check, --json and --csv")
     if as_json or as_csv:

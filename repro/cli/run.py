@@ -153,7 +153,7 @@ def _run_until_decided(
     """setting: arguments of `open_run_context` besides `results`."""
     began = time.monotonic()
     if epochs is not None or limit_train is not None:
-        raise click.UsageError("--until-decided judges full runs: leave --epochs and --limit-train away")
+        raise click.UsageError("--until-decided judges full runs: omit --epochs and --limit-train")
     questions = _questions(jobs, protocol, precision=precision, keep_going=keep_going)
 
     from repro.decide.verdicts import judge_in, looks_up_to

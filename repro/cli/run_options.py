@@ -50,7 +50,7 @@ _WHICH = (
         metavar="N|LIST",
         help="N: seeds 0 to N-1. A list names them: 3,4,7 or 5-9. With --until-decided: at most N seeds.",
     ),
-    click.option("--seed", type=click.IntRange(min=0), metavar="K", help="This seed alone."),
+    click.option("--seed", type=click.IntRange(min=0), metavar="K", help="Only this seed."),
     click.option(
         "--shard",
         type=Shard(),

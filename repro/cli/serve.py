@@ -37,7 +37,7 @@ OURS = ("repro", "fer_jax")
     help="Ask for the token in this file, of 16 letters or more, before anything is shown. Without the option, that of "
     "the variable REPRO_SERVE_TOKEN.",
 )
-@click.option("--token", metavar="T", help="The token itself. Other users of this computer can read it (`ps`).")
+@click.option("--token", metavar="T", help="The token itself, which other users of this computer can read (`ps`).")
 @click.option(
     "--allow-remote",
     is_flag=True,

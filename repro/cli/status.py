@@ -17,7 +17,7 @@ REFRESH_S = 2.0
 @results_option
 @json_option
 def status(watch: bool, results: Path, as_json: bool) -> None:
-    """What became of every run: running (epoch, speed, time left, host), waiting, stopped, failed, done.
+    """Show the state of every run: running (epoch, speed, time left, host), waiting, stopped, failed, done.
 
     Reads files alone, so it also works for processes on other machines that write to the same folder.
     """
@@ -27,7 +27,7 @@ def status(watch: bool, results: Path, as_json: bool) -> None:
 
     must_exist(results)
     if watch and as_json:
-        raise click.UsageError("--watch shows text: leave --json away")
+        raise click.UsageError("--watch shows text: omit --json")
     while True:
         found = run_statuses(results)
         if as_json:

@@ -47,8 +47,12 @@ EXAMPLE = example(
               "change together. variant=a,b,c tries variants. May be repeated.")  # fmt: skip
 @click.option("--sampler", type=click.Choice(get_args(SamplerName)), default="grid", show_default=True,
               help="`grid`: every combination of lists. `random`. `tpe`: where earlier trials were good.")  # fmt: skip
-@click.option("--trials", type=int, help="Settings to try. Default: the whole grid. A higher number later continues.")
-@click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="Whose settings are changed.")
+@click.option(
+    "--trials",
+    type=int,
+    help="Number of settings to try. Default: the whole grid. A higher number continues an earlier search.",
+)
+@click.option("--variant", default=DEFAULT_VARIANT, show_default=True, help="The variant whose settings are changed.")
 @click.option("--protocol", type=click.Choice(RUNNABLE), default=OFFICIAL, show_default=True,
               help="Of every trial. Under `official` and `clean`, PublicTest chooses and PrivateTest is "
               "reported.")  # fmt: skip

@@ -42,7 +42,7 @@ class Camera(click.ParamType):
     metavar="NUMBER|ADDRESS",
     help="Number of the camera, or the rtsp:// or http:// address of one on the network.  [default: 0]",
 )
-@click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="A video file in the camera's place.")
+@click.option("--video", type=click.Path(path_type=Path, dir_okay=False), help="A video file instead of a camera.")
 @click.option(
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),

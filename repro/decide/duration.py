@@ -18,10 +18,10 @@ def seconds_of(text: str) -> int:
     found = _FORM.fullmatch(text.strip())
     parts = {unit: int(count) for unit, count in found.groupdict().items() if count} if found else {}
     if not parts:
-        raise ValueError(f"{text!r} is no duration; {ACCEPTED}")
+        raise ValueError(f"{text!r} is not a duration; {ACCEPTED}")
     seconds = sum(count * _SECONDS[unit] for unit, count in parts.items())
     if not seconds:
-        raise ValueError(f"{text!r} is no time at all; {ACCEPTED}")
+        raise ValueError(f"{text!r} is no time; {ACCEPTED}")
     return seconds
 
 

@@ -17,7 +17,7 @@ from fer_jax.vocabulary.counted import counted
 from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
 from repro.judge.judged_quantities import has_verdict
-from repro.judge.judgements import done, judge_claims, most_runs, rows_behind
+from repro.judge.judgements import done, evaluated_samples, judge_claims, most_runs
 from repro.judge.verdicts import Judgement, Word, word_of
 from repro.specs.catalog import paper_argument, run_command
 from repro.specs.decode import DEFAULT_VARIANT
@@ -78,7 +78,7 @@ def _plan(claim: Claim, paper: PaperRuns, judged: Judgement | None) -> SeedPlan:
         device=group.key.device_label if group else "",
         reported=units.reported(claim),
         measured=units.mean_and_spread(claim, measured.mean, measured.std) if measured else "",
-        rows=rows_behind(claim, records),
+        rows=evaluated_samples(claim, records),
         verdict_now=judged.verdict if judged else f"open: {MIN_RUNS} more seeds",
         decided=judged is not None and judged.word != "open",
         n_now=len(values),

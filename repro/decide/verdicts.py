@@ -12,7 +12,7 @@ from repro.decide.question import Question
 from repro.judge.designs import design_of, other_design
 from repro.judge.groups import PaperRuns
 from repro.judge.judgements import is_private_test, target_of, why_no_prior
-from repro.judge.measured import figure_rows
+from repro.judge.measured import samples_behind
 from repro.judge.usual_spread import usual_spread
 from repro.judge.verdicts import sentence
 from repro.runs.records import RecordError, RunRecord, find_records
@@ -50,7 +50,7 @@ def decide_question(
     if question.protocol == AS_PUBLISHED:
         design, why = design_of(claim, question.loaded, records), why_no_prior(claim, paper)
     else:
-        ours = min(figure_rows(claim, record.metrics[REPORTED_SPLIT]) for record in records)
+        ours = min(samples_behind(claim, record.metrics[REPORTED_SPLIT]) for record in records)
         design = Design(Samples.FIXED_OWN, ours, ours)
         if not is_private_test(claim, paper):
             design = other_design(claim, _published(question, records[0], known), ours, records[0].data.rows)

@@ -30,7 +30,7 @@ def read_keras(path: Path) -> DraftedModel:
     except (zipfile.BadZipFile, KeyError, OSError, ValueError) as error:
         raise DraftError(f"{path}: not a .keras file, as `model.save('x.keras')` writes it: {error}") from None
     if not isinstance(config, dict):
-        raise DraftError(f"{path}: its config.json is no table")
+        raise DraftError(f"{path}: its config.json is not a table")
     return draft_keras(config, path.name)
 
 

@@ -27,7 +27,7 @@ NOT_INSTALLED = "reading an ONNX file needs onnx, which is not installed: pip in
 
 
 def read_onnx(path: Path) -> DraftedModel:
-    """Raises DraftError for what is no ONNX file."""
+    """Raises DraftError for a file that is not an ONNX file."""
     if importlib.util.find_spec("onnx") is None:
         raise DraftError(NOT_INSTALLED)
     import onnx

@@ -170,7 +170,7 @@ def _odd(
     if best - now > CLEARLY and source != "given":
         raise EvaluationError(
             f"{where}: {now:.1%} of {name} with the order of labels that {_SOURCE[source]} ({order_words(labels)}); "
-            f"{constant}. The order {order_words(other)} would give {best:.1%}: say which is right, with --labels "
+            f"{constant}. The order {order_words(other)} would give {best:.1%}: choose one with --labels "
             f"{order_words(other)} or --labels {order_words(labels)}"
         )
     if best - now > CLEARLY:

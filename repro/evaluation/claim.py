@@ -85,7 +85,8 @@ def _impossible(claim: Claim, n: int) -> str:
     if any(abs(hits / n - claim.value) <= claim.resolution / 2 + 1e-12 for hits in (nearest - 1, nearest, nearest + 1)):
         return ""
     return (
-        f"No whole number of {n:,} samples gives {units.reported(claim)}, so it is of other samples or of several runs."
+        f"No whole number of {n:,} samples gives {units.reported(claim)}, so it was measured on other samples or over "
+        "several runs."
     )
 
 

@@ -55,7 +55,7 @@ class LeaderboardEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
         if bool(self.evaluation) == bool(self.paper):
             raise ValueError("one of `evaluation` and `paper` is needed")
         if not NAME.fullmatch(self.evaluation or self.paper):
-            raise ValueError(f"{self.evaluation or self.paper!r} is no name")
+            raise ValueError(f"{self.evaluation or self.paper!r} is not a name")
         if self.evaluation and not (self.how and self.weights):
             raise ValueError("`how` and `weights` are needed: the command, and where the file is from")
         if self.sha256 and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):

@@ -35,7 +35,7 @@ def parse_number(text: str, option: str) -> float:
     try:
         return float(Fraction(text.strip()))
     except (ValueError, ZeroDivisionError, OverflowError):
-        raise EvaluationError(f"{option} {text!r}: no number, such as 0.5 or 1/255") from None
+        raise EvaluationError(f"{option} {text!r}: not a number such as 0.5 or 1/255") from None
 
 
 def parse_splits(text: str) -> tuple[str, ...]:

@@ -190,7 +190,7 @@ def _npz(path: Path) -> list[_Columns]:
         if name in arrays:
             return [_of_array(path, name, arrays[name], labels, arrays, None)]
     raise EvaluationError(
-        f"{path}: holds {', '.join(sorted(arrays)[:10]) or 'nothing'}; needed is an array named after a split "
+        f"{path}: holds {', '.join(sorted(arrays)[:10]) or 'nothing'}; expected an array named after a split "
         f"({', '.join(USAGES)}), or `probabilities` (N, 7) or `predicted` (N,)"
     )
 
@@ -292,7 +292,7 @@ def _named(path: Path, head: list[str], columns: dict[str, list[str]]) -> _Colum
         rest, truth = [], truth if answer is not None else None
     else:
         raise EvaluationError(
-            f"{path}: columns {', '.join(head[:12])}; needed is `predicted`, or one column per emotion"
+            f"{path}: columns {', '.join(head[:12])}; expected `predicted`, or one column per emotion"
         )
     numbers = None if row is None else _numbers(path, [[cell] for cell in row], first=2)[:, 0]
     if numbers is not None and (numbers != np.rint(numbers)).any():
@@ -313,8 +313,8 @@ def _numbers(path: Path, cells: Sequence[Sequence[str]], first: int) -> np.ndarr
     except ValueError:
         for number, line in enumerate(cells, start=first):
             if bad := next((cell for cell in line if not _is_number(cell)), None):
-                raise EvaluationError(f"{path}: line {number}: {bad[:40]!r} is no number") from None
-        raise EvaluationError(f"{path}: a cell is no number") from None
+                raise EvaluationError(f"{path}: line {number}: {bad[:40]!r} is not a number") from None
+        raise EvaluationError(f"{path}: a cell is not a number") from None
 
 
 def _is_number(text: str) -> bool:

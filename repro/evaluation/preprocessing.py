@@ -133,7 +133,9 @@ def from_shape(dims: Dims, usual: Layout, where: str) -> dict[str, object]:
                 side = math.isqrt(length // channels)
                 if side**2 * channels == length:
                     return {"layout": "flat", "height": side, "width": side, "channels": channels}
-            raise EvaluationError(f"{where}: takes {counted(length, 'number')} per face, which are no square of pixels")
+            raise EvaluationError(
+                f"{where}: takes {counted(length, 'number')} per face, which is not a square of pixels"
+            )
         case (height, width):
             return _sized({"layout": "nhw", "channels": 1}, height, width)
         case (a, b, c):
@@ -145,7 +147,7 @@ def from_shape(dims: Dims, usual: Layout, where: str) -> dict[str, object]:
                     f"{where}: takes {counted(channels, 'channel')}; a gray face has 1, or 3 that are alike"
                 )
             return _sized({"layout": layout, **({"channels": channels} if channels else {})}, height, width)
-    raise EvaluationError(f"{where}: takes an input of shape {dims} per face, which is no image")
+    raise EvaluationError(f"{where}: takes an input of shape {dims} per face, which is not an image")
 
 
 def _sized(found: dict[str, object], height: int | None, width: int | None) -> dict[str, object]:

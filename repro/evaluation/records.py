@@ -195,7 +195,7 @@ def read_answers(folder: Path, record: EvaluationRecord) -> dict[str, Answers]:
 
 
 def read_evaluation(folder: Path) -> EvaluationRecord:
-    """Raises RecordError for a file that is no such record, was changed, or cannot be true; FileNotFoundError."""
+    """Raises RecordError for a file that is not such a record, was changed, or cannot be true; FileNotFoundError."""
     path = folder / EVALUATION_NAME
     record = read_digested(path, EvaluationRecord, f"record of an evaluation of format {EVALUATION_FORMAT}", _REMEDY)
     if mistake := next(_mistakes(record), None):
@@ -210,7 +210,7 @@ def _mistakes(record: EvaluationRecord) -> Iterator[str]:
     if record.format != EVALUATION_FORMAT:
         yield f"format {record.format} is of another version of the suite"
     if not NAME.fullmatch(record.name):
-        yield f"{record.name[:40]!r} is no name"
+        yield f"{record.name[:40]!r} is not a name"
     hashes = (record.data.fingerprint, record.predictions_sha256, *filter(None, (record.model.sha256,)))
     if not all(map(_HASH.fullmatch, hashes)):
         yield "a hash is not 64 hexadecimal digits"

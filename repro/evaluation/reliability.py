@@ -22,23 +22,23 @@ def reliability_figure(record: EvaluationRecord) -> FigureData | None:
         Line(series="reported-evaluated-line", x=(0.0, 100.0), y=(0.0, 100.0)),
         _line("evaluated", score.calibration),
     ]
-    legend = {"reported-evaluated-line": "probabilities that are true", "evaluated": "as the network states them"}
+    legend = {"reported-evaluated-line": "calibrated probabilities", "evaluated": "as the network gives them"}
     if score.tempered is not None:
         lines.append(_line("clean", score.tempered))
         legend["clean"] = f"with temperature {record.temperature:.2f}, fitted on PublicTest"
     panel = Curves(
         title="",
-        x_axis="stated probability of the answer (%), mean of a bin",
-        y_axis="right (%)",
+        x_axis="mean predicted probability of a bin (%)",
+        y_axis="accuracy (%)",
         scale="linear",
         lines=tuple(lines),
     )
     return FigureData(
         name=FIGURE_NAME,
-        title=f"{record.name}: are its probabilities true?",
+        title=f"{record.name}: are its probabilities calibrated?",
         paper=None,
         alternative=(
-            f"Accuracy by stated probability on {record.split}: expected calibration error "
+            f"Accuracy by predicted probability on {record.split}: expected calibration error "
             f"{100 * score.calibration.ece:.1f} points."
         ),
         caption="Each point is a bin of samples by the probability of their answer. Below the diagonal, the network is "

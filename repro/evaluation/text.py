@@ -46,7 +46,7 @@ LEGEND = """\
 A *copy* is an image of the training split that shows the same photograph, exactly or nearly (docs/duplicates.md).
 *Clean* leaves out samples with a copy in training or in PublicTest, and counts each image once. The interval is for
 other images of this kind and this one network; another seed of the same recipe varies more."""
-SYNTHETIC = "SYNTHETIC faces: these figures say nothing of FER-2013."
+SYNTHETIC = "SYNTHETIC faces: these values say nothing about FER-2013."
 
 
 def evaluation_document(record: EvaluationRecord, *, figure: bool = False) -> Document:
@@ -106,7 +106,7 @@ def _claim(record: EvaluationRecord, answer: ClaimAnswer) -> Iterator[Block]:
         yield Paragraph(answer.impossible)
     if record.splits[answer.claim.split].clean.n and record.data.trained_on:
         yield Paragraph(
-            "One network shows nothing of the spread between seeds. A claim about a recipe needs at least three seeds: "
+            "One network does not show the spread between seeds. A claim about a recipe needs at least three seeds: "
             "docs/verdicts.md."
         )
 
@@ -152,19 +152,19 @@ def _memory(record: EvaluationRecord, score: SplitScore) -> Iterator[Block]:
             f"own.{_usual_recall(record)}"
         )
     if not record.data.trained_on:
-        items.append("It is said to be trained on none of these splits, so no sample counts as seen.")
+        items.append("By --trained-on, the network was trained on none of these splits, so no sample counts as seen.")
     if items:
         yield Items(tuple(items))
 
 
 def _gap(points: float) -> str:
     if points > 15:
-        return "It knows its training images by heart to a large part."
+        return "It has memorised much of its training data."
     if points > 5:
         return "It is better on images that it was trained on."
     if points < -5:
         return "That is less than on unseen images: was it trained on other samples?"
-    return "It hardly knows single training images."
+    return "It has memorised little of its training data."
 
 
 def _points(one: ShareDifference) -> str:
@@ -179,10 +179,12 @@ def _copies(record: EvaluationRecord, within: ShareDifference) -> str:
     low, high = (units.number(100 * value, 1) for value in WITHIN_EMOTIONS)
     usual = f"networks that never saw the copies ({low} to {high} points)"
     if within.low > WITHIN_EMOTIONS[1]:
-        return f"That is more than {usual}: it recalls training images, which raises its official accuracy."
+        return (
+            f"That is more than {usual}: the network has memorised training images, which raises its official accuracy."
+        )
     if within.high < WITHIN_EMOTIONS[0]:
         return f"That is less than {usual}."
-    return f"That is as {usual}: no recall is shown. Was it trained on this split at all?"
+    return f"That is the same as {usual}, so no memorised copy is shown. Was it trained on this split at all?"
 
 
 def _usual_recall(record: EvaluationRecord) -> str:
@@ -246,7 +248,7 @@ def _calibration(record: EvaluationRecord, figure: bool) -> Iterator[Block]:
     heads = ("Mean probability", "Accuracy", "Calibration error", "By chance", "Loss (nat)")
     yield table([Column("Probabilities"), *(Column(name, "right") for name in heads)], rows)
     yield Paragraph(
-        "Expected calibration error in 15 bins, and what it would be by chance if every probability were true. The "
+        "Expected calibration error in 15 bins, and what chance gives if all probabilities are calibrated. The "
         "temperature was fitted on PublicTest alone."
     )
     shown = reliability_figure(record) if figure else None

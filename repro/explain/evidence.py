@@ -26,16 +26,16 @@ from repro.specs.spec import Claim
 from repro.statistics import LEVEL, MIN_RUNS, Decision, decide_curve
 
 
-def steps_evidence(loaded: LoadedSpec, claim: Claim, part: str, samples: int | None) -> Evidence | None:
+def steps_evidence(loaded: LoadedSpec, claim: Claim, usage: str, samples: int | None) -> Evidence | None:
     """Compare the samples evaluated under the error with the steps that the paper prints for its evaluation. None if it
     prints none, or if the number of samples is free.
 
-    part, samples: the official split and its size (see `Suspect.evaluated_part`); `part` is empty if samples are drawn.
+    usage, samples: the official split (see `Suspect.evaluated_split`), empty if samples are drawn, and its size.
     """
     printed = [
         c for c in loaded.spec.claims if c.quantity == "steps" and (c.split, c.variant) == (claim.split, claim.variant)
     ]
-    if not printed or not part or samples is None:
+    if not printed or not usage or samples is None:
         return None
     batch = printed[0].batch_size or loaded.resolve(claim.variant).training.batch_size
     steps, needed = int(printed[0].value), math.ceil(samples / batch)
@@ -43,7 +43,7 @@ def steps_evidence(loaded: LoadedSpec, claim: Claim, part: str, samples: int | N
         kind="steps",
         fits=needed == steps,
         text=(
-            f"{counted(samples, 'sample')} of {part} in batches of {batch} take "
+            f"{counted(samples, 'sample')} of {usage} in batches of {batch} take "
             f"{counted(needed, 'step')}; the paper prints {steps:,}"
         ),
     )

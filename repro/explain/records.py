@@ -88,7 +88,7 @@ def write_explanation(results: Path, explanation: Explanation) -> Path:
 def read_explanation(results: Path, paper: str) -> Explanation | OlderExplanation | None:
     """None if there is none.
 
-    Raises RecordError for a file that is no explanation.
+    Raises RecordError for a file that is not an explanation.
     """
     path = _path(results, paper)
     if not path.exists():

@@ -53,7 +53,7 @@ from repro.statistics import MIN_RUNS, Decision, Design, Open, Samples, Target, 
 if TYPE_CHECKING:
     from repro.runs.run_context import RunContext
 
-SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with official parts
+SELECTION_SPLIT = "validation"  # PublicTest, under the protocols with the official splits
 STANDINGS = ("credited", "open", "excluded")
 
 
@@ -120,11 +120,11 @@ class Search:
         self.__dict__.pop("_runs", None)
 
     @cached_property
-    def _part_sizes(self) -> dict[str, int]:
-        """Samples of each official part, as the clean runs counted them before anything was removed."""
+    def _split_sizes(self) -> dict[str, int]:
+        """Samples of each official split, as the clean runs counted them before anything was removed."""
         counted = dict(self.clean[0].data.steps[0][1]) if self.clean and self.clean[0].data.steps else {}
         names = {"Training": "train", "PublicTest": SELECTION_SPLIT, "PrivateTest": REPORTED_SPLIT}
-        return {part: counted[name] for part, name in names.items() if name in counted}
+        return {usage: counted[name] for usage, name in names.items() if name in counted}
 
     # --- the clean runs -----------------------------------------------------------------------------------------------
 
@@ -143,7 +143,7 @@ class Search:
         return usual_spread(record for _, record in find_records(self.results))
 
     @cached_property
-    def _paper_part(self) -> str:
+    def _paper_split(self) -> str:
         """The official split that the paper evaluates as a whole, by its own data steps; empty if there is none."""
         share = self.statements.lineage.splits.get(self.claim.split)
         cells = share.cells if share else frozenset()
@@ -152,17 +152,17 @@ class Search:
     def _split(self, protocol: str, records: Sequence[RunRecord], *, complete: bool = False) -> str:
         """The split of a protocol nearest to the samples that the paper evaluates. complete: with repeats, if all of
         these clean runs evaluated them."""
-        if self._paper_part == "PublicTest" and protocol in (CLEAN, OFFICIAL, TRAINED_ON_ALL):
+        if self._paper_split == "PublicTest" and protocol in (CLEAN, OFFICIAL, TRAINED_ON_ALL):
             return SELECTION_SPLIT
         if complete and protocol == CLEAN and all(COMPLETE_SPLIT in record.metrics for record in records):
             return COMPLETE_SPLIT
         return REPORTED_SPLIT
 
-    def _design(self, part: str, samples: int) -> Design:
-        """The design of the claim and of runs on an official split. If `part` is empty, each run draws new samples."""
-        if not part:
+    def _design(self, usage: str, samples: int) -> Design:
+        """The design of the claim and of runs on an official split. If `usage` is empty, each run draws new samples."""
+        if not usage:
             return Design(Samples.REDRAWN, ours=samples)
-        if part in ("Training", self._paper_part):  # evaluation on training samples uses them all
+        if usage in ("Training", self._paper_split):  # evaluation on training samples uses them all
             return Design(Samples.FIXED_OWN, ours=samples)
         return other_design(self.claim, self.published, samples, self.clean[0].data.rows if self.clean else samples)
 
@@ -232,18 +232,18 @@ class Search:
     def _suspects(self) -> list[SuspectResult]:
         spec = self.statements.spec
         found = [not_applicable(s.name, s.about, why) for s in SUSPECTS.values() if (why := s.needs(spec))]
-        tried = [(DUPLICATES, OFFICIAL, "FER-2013's official parts share images", "PrivateTest")]
-        tried += [(s.name, s.name, s.about, s.evaluated_part) for s in SUSPECTS.values() if not s.needs(spec)]
+        tried = [(DUPLICATES, OFFICIAL, "FER-2013's official splits share images", "PrivateTest")]
+        tried += [(s.name, s.name, s.about, s.evaluated_split) for s in SUSPECTS.values() if not s.needs(spec)]
         if self.train:
-            for name, protocol, _, part in tried:
-                self._try(name, protocol, part)
+            for name, protocol, _, usage in tried:
+                self._try(name, protocol, usage)
         credits = self._credits(tried)
         measured = [self._hypothesis(*one, credits.get(one[0])) for one in tried]
         return [*(result(self.claim, one) for one in measured), *found, self._class_subset()]
 
-    def _try(self, name: str, protocol: str, part: str) -> None:
+    def _try(self, name: str, protocol: str, usage: str) -> None:
         """Train with an error, unless the paper rules it out, or the clean runs or one run exclude it."""
-        if any(one.fits is False for one in self._said(name, part)) or self._estimate_misses(name):
+        if any(one.fits is False for one in self._said(name, usage)) or self._estimate_misses(name):
             return
         if not self._runs.of(protocol):
             self._make(protocol, 1)
@@ -251,9 +251,9 @@ class Search:
         if first and not is_far(self.claim, accuracies(first, self._split(protocol, first))):
             self._make(protocol, self.seeds)
 
-    def _said(self, name: str, part: str) -> list[Evidence]:
+    def _said(self, name: str, usage: str) -> list[Evidence]:
         """What the paper says about an error: in words or code, and by the steps that it prints."""
-        steps = steps_evidence(self.loaded, self.claim, part, self._part_sizes.get(part))
+        steps = steps_evidence(self.loaded, self.claim, usage, self._split_sizes.get(usage))
         return [self.statements.about(name), *([steps] if steps else [])]
 
     def _estimate_misses(self, name: str) -> bool:
@@ -267,16 +267,16 @@ class Search:
 
     def _credits(self, tried: Sequence[tuple[str, str, str, str]]) -> dict[str, Credit]:
         tested = {}
-        for name, protocol, _, part in tried:
+        for name, protocol, _, usage in tried:
             records = self.runs_of(protocol)
             if records:
-                tested[name] = self._tested(protocol, part, records)
+                tested[name] = self._tested(protocol, usage, records)
         others = [values for key, values in self.usual.groups.items() if key[0] != self.loaded.id]
         return credit(self.target, tested, others)
 
-    def _tested(self, protocol: str, part: str, records: Sequence[RunRecord]) -> Trial:
+    def _tested(self, protocol: str, usage: str, records: Sequence[RunRecord]) -> Trial:
         split = self._split(protocol, records)
-        evaluated = "PublicTest" if split == SELECTION_SPLIT else part
+        evaluated = "PublicTest" if split == SELECTION_SPLIT else usage
         whole = evaluated == "PrivateTest" and protocol != BEST_EPOCH_ON_TEST  # which keeps the samples of `clean`
         clean_split = self._split(CLEAN, self.clean, complete=whole)
         samples = records[0].metrics[split].n
@@ -288,7 +288,7 @@ class Search:
             same_samples=clean_split == COMPLETE_SPLIT or (protocol == BEST_EPOCH_ON_TEST and split == clean_split),
         )
 
-    def _hypothesis(self, name: str, protocol: str, about: str, part: str, made: Credit | None) -> Hypothesis:
+    def _hypothesis(self, name: str, protocol: str, about: str, usage: str, made: Credit | None) -> Hypothesis:
         records = self.runs_of(protocol)
         curve = curve_evidence(printed_curve(self.loaded, self.claim), records, self.clean)
         others = {record.protocol for record in records} - {protocol}
@@ -299,7 +299,7 @@ class Search:
             values=accuracies(records, self._split(protocol, records)),
             estimate=estimated(name, self.clean),
             estimate_misses=self._estimate_misses(name),
-            said=(*self._said(name, part), *([curve] if curve else [])),
+            said=(*self._said(name, usage), *([curve] if curve else [])),
             same_runs_as=", ".join(sorted(others)),
             minutes_per_run=self._runs.minutes_per_run,
         )

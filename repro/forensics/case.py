@@ -30,15 +30,15 @@ from repro.specs.spec import Claim, PaperSpec
 
 RUNNING = ("train", "minibatch")  # splits whose values are measured on samples that were just trained on
 _BY_PICTURE = ("drop_same_pictures", "drop_unrelated", "drop_repeats")  # steps whose outcome depends on the pixels
-MOST_ROWS = 20_000_000
+MOST_SAMPLES = 20_000_000
 _Key = TypeVar("_Key")
 
 
 @dataclass(frozen=True)
-class ExpectedRows:
+class ExpectedSamples:
     """Samples of a split after the data steps on the official FER-2013.
 
-    total: with copies. distinct: different rows of the imported file. by_emotion, distinct_by_emotion: the same per
+    total: with copies. distinct: different samples of the imported file. by_emotion, distinct_by_emotion: the same per
         emotion in label order. None if chance decides.
     """
 
@@ -55,7 +55,7 @@ class Case:
         self.loaded = loaded
         self.claims = loaded.spec.all_claims
         self._specs: dict[str, PaperSpec] = {}
-        self._rows: dict[str, dict[str, ExpectedRows]] = {}
+        self._samples: dict[str, dict[str, ExpectedSamples]] = {}
 
     def spec(self, variant: str = DEFAULT_VARIANT) -> PaperSpec:
         if variant not in self._specs:
@@ -82,7 +82,7 @@ class Case:
 
     def knows_split(self, claim: Claim) -> bool:
         """Whether it is said what the claim's split is made of: by data steps, or by a printed size."""
-        return bool(self.steps(claim.variant)) or self.printed_rows(claim) is not None
+        return bool(self.steps(claim.variant)) or self.printed_samples(claim) is not None
 
     @cached_property
     def readings(self) -> frozenset[str]:
@@ -95,12 +95,12 @@ class Case:
         steps = self.steps(variant)
         return check_steps(steps, IMAGE_SIZE)[1] if steps else IMAGE_SIZE
 
-    def rows(self, variant: str) -> dict[str, ExpectedRows]:
+    def samples(self, variant: str) -> dict[str, ExpectedSamples]:
         """The splits of a variant after its data steps on the official file; empty without steps, if pixels decide
         them, or if the steps do not fit that file."""
-        if variant not in self._rows:
-            self._rows[variant] = _rows_after(self.steps(variant)) if self.steps(variant) else {}
-        return self._rows[variant]
+        if variant not in self._samples:
+            self._samples[variant] = _samples_after(self.steps(variant)) if self.steps(variant) else {}
+        return self._samples[variant]
 
     def of(self, quantity: str) -> Iterator[Claim]:
         return (claim for claim in self.claims if claim.quantity == quantity)
@@ -115,7 +115,7 @@ class Case:
             return ("step", claim.step)
         return ("end", 0)
 
-    def stated_rows(self, claim: Claim) -> Claim | None:
+    def stated_samples(self, claim: Claim) -> Claim | None:
         """The paper's own size of the split that a claim is about."""
         return next(
             (
@@ -126,22 +126,22 @@ class Case:
             None,
         )
 
-    def printed_rows(self, claim: Claim) -> int | None:
+    def printed_samples(self, claim: Claim) -> int | None:
         """The size of a claim's split if the paper prints it in full."""
-        stated = self.stated_rows(claim)
+        stated = self.stated_samples(claim)
         if stated is not None and stated.value.is_integer() and stated.value >= 1 and stated.resolution <= 1:
             return int(stated.value)
         return None
 
-    def evaluated_rows(self, claim: Claim) -> tuple[int, str] | None:
+    def evaluated_samples(self, claim: Claim) -> tuple[int, str] | None:
         """(samples that an accuracy is a mean over, source of the number): as printed, else from the data steps."""
         if claim.split == "minibatch":
             training = self.training(claim.variant)
             return None if training is None else (training.batch_size, "samples of a batch")
-        if printed := self.printed_rows(claim):
+        if printed := self.printed_samples(claim):
             return printed, "samples, as printed"
-        rows = self.rows(claim.variant).get(claim.split)
-        return None if rows is None else (rows.total, "samples, by the data steps")
+        samples = self.samples(claim.variant).get(claim.split)
+        return None if samples is None else (samples.total, "samples, by the data steps")
 
 
 def grouped(claims: Iterator[Claim], key: Callable[[Claim], _Key]) -> dict[_Key, list[Claim]]:
@@ -161,11 +161,11 @@ def ids(*claims: Claim | None) -> tuple[str, ...]:
     return tuple(claim.id for claim in claims if claim is not None)
 
 
-# --- rows without pictures ------------------------------------------------------------------------------------------
+# --- samples without images ----------------------------------------------------------------------------------------
 
 
 def _official_faces() -> Faces:
-    """The official rows, without their pictures: one black pixel each."""
+    """The official samples, without their images: one black pixel each."""
     counts = np.array(list(OFFICIAL_COUNTS.values()))
     labels = np.concatenate([np.repeat(np.arange(len(EMOTIONS)), row) for row in counts]).astype(np.uint8)
     usage = np.repeat(np.arange(len(counts)), counts.sum(axis=1)).astype(np.uint8)
@@ -181,24 +181,24 @@ def _without_pixels(step: Step) -> Step | None:
     return step
 
 
-def _most_rows(steps: Iterable[Step]) -> int:
-    """A number of rows that the steps do not exceed. A spec may be a stranger's, and name more than memory holds."""
-    rows = sum(map(sum, OFFICIAL_COUNTS.values()))
+def _most_samples(steps: Iterable[Step]) -> int:
+    """A number of samples that the steps do not exceed. A spec may be a stranger's, and name more than memory holds."""
+    samples = sum(map(sum, OFFICIAL_COUNTS.values()))
     for step in steps:
         if isinstance(step, AugmentCopies):
-            rows *= 1 + len(step.transforms)
+            samples *= 1 + len(step.transforms)
         elif isinstance(step, RepeatClass):
-            rows *= step.times
+            samples *= step.times
         elif isinstance(step, CopySplit):
-            rows *= 2
-    return rows
+            samples *= 2
+    return samples
 
 
-def _rows_after(steps: tuple[Step, ...]) -> dict[str, ExpectedRows]:
+def _samples_after(steps: tuple[Step, ...]) -> dict[str, ExpectedSamples]:
     if any(step.__struct_config__.tag in _BY_PICTURE for step in steps):
         return {}
     kept = [kept for step in steps if (kept := _without_pixels(step)) is not None]
-    if _most_rows(kept) > MOST_ROWS:
+    if _most_samples(kept) > MOST_SAMPLES:
         return {}
     faces = _official_faces()
     try:
@@ -208,11 +208,11 @@ def _rows_after(steps: tuple[Step, ...]) -> dict[str, ExpectedRows]:
     return {name: _counts(one[name], other[name]) for name in one}
 
 
-def _counts(one: Faces, other: Faces) -> ExpectedRows:
+def _counts(one: Faces, other: Faces) -> ExpectedSamples:
     """Counts that two seeds share. Sizes with copies are the same for all seeds."""
     by_emotion = tuple(faces.class_counts() for faces in (one, other))
     distinct = tuple(_distinct(faces).class_counts() for faces in (one, other))
-    return ExpectedRows(
+    return ExpectedSamples(
         total=len(one),
         distinct=sum(distinct[0]) if sum(distinct[0]) == sum(distinct[1]) else None,
         by_emotion=by_emotion[0] if by_emotion[0] == by_emotion[1] else None,

@@ -86,10 +86,10 @@ def _highest(case: Case, claims: list[Claim]) -> Finding:
     least = fewest_samples(low, best.accuracy)
     shown += f" > {percent(best.accuracy)}, the best result that we could confirm ({date}; {best.source})"
     shown += f", by more than {STANDARD_ERRORS:g} standard errors on {counted(least, 'sample')} or more"
-    known = case.printed_rows(claim) or case.evaluated_rows(claim)
-    rows = known[0] if isinstance(known, tuple) else known
-    if rows is None or rows < least:
-        of = "their number is not known" if rows is None else f"there are {rows:,}"
+    known = case.printed_samples(claim) or case.evaluated_samples(claim)
+    samples = known[0] if isinstance(known, tuple) else known
+    if samples is None or samples < least:
+        of = "their number is not known" if samples is None else f"there are {samples:,}"
         meaning = "So few samples leave it open whether it is above the best confirmed result."
         return plain(CEILING, [claim], "cannot tell", f"{shown}; {of}", meaning)
     above = [c for c in claims if window(c).low > best.accuracy]

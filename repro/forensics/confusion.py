@@ -56,14 +56,14 @@ def _sum(table: PerEmotion) -> str:
 Size = tuple[float, str, Claim | None, tuple[Premise, ...]]  # samples, source in words, the claim, its premises
 
 
-def _rows_of_split(case: Case, split: str, variant: str, rows: PerEmotion) -> Size | None:
+def _samples_of_split(case: Case, split: str, variant: str, samples: PerEmotion) -> Size | None:
     """As printed for the split, else the sum over the emotions, else from the data steps."""
     stated = next((c for c in case.of("rows") if (c.split, c.variant, c.emotion) == (split, variant, "")), None)
     if stated is not None and stated.value > 0:
         return stated.value, f"samples of '{split}' as printed", stated, ()
-    if _is_whole(rows) and _total(rows) > 0:
-        return _total(rows), "samples of all emotions", None, ()
-    known = case.rows(variant).get(split)
+    if _is_whole(samples) and _total(samples) > 0:
+        return _total(samples), "samples of all emotions", None, ()
+    known = case.samples(variant).get(split)
     if known is None:
         return None
     return float(known.total), f"samples of '{split}' by the data steps", None, data_steps(case, variant)
@@ -86,22 +86,22 @@ def _other_counts(total: float, expected: float, cells: int, claims: Sequence[Cl
 
 
 def _sums(case: Case, split: str, variant: str, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
-    known = _rows_of_split(case, split, variant, tables["rows"])
+    known = _samples_of_split(case, split, variant, tables["rows"])
     for quantity in ("rows", "predicted_rows"):
         table = tables[quantity]
         if known is None or not _is_whole(table) or (quantity == "rows" and known[2] is None):
             continue
-        rows, who, stated, premises = known
+        samples, who, stated, premises = known
         claims = [*table.values(), *([stated] if stated else [])]
         if stated is None and "by the data" not in who:
             claims += tables["rows"].values()
         what = "The predicted emotions" if quantity == "predicted_rows" else "The emotions"
-        shown = f"{_sum(table)}; {who}: {number(rows)}"
-        if abs(_total(table) - rows) < HALF:
+        shown = f"{_sum(table)}; {who}: {number(samples)}"
+        if abs(_total(table) - samples) < HALF:
             meaning = f"{what} add up to the samples of '{split}'."
             yield plain(SUMS, claims, "consistent", shown, meaning, premises)
             continue
-        explained = _other_counts(_total(table), rows, len(EMOTIONS), claims)
+        explained = _other_counts(_total(table), samples, len(EMOTIONS), claims)
         meaning = f"{what} do not add up to '{split}'."
         yield judge(case, SUMS, claims, shown, meaning, explained=explained, premises=premises)
 
@@ -134,8 +134,8 @@ def _bounds(case: Case, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
 
 
 def _accuracy(case: Case, split: str, variant: str, tables: dict[str, PerEmotion]) -> Iterator[Finding]:
-    known = _rows_of_split(case, split, variant, tables["rows"])
-    hits, recalls, rows = tables["true_positives"], tables["accuracy"], tables["rows"]
+    known = _samples_of_split(case, split, variant, tables["rows"])
+    hits, recalls, samples = tables["true_positives"], tables["accuracy"], tables["rows"]
     for claim in case.of("accuracy"):
         same = (claim.split, claim.variant, claim.emotion) == (split, variant, "")
         if not same or case.moment(claim) != ("end", 0):
@@ -147,22 +147,22 @@ def _accuracy(case: Case, split: str, variant: str, tables: dict[str, PerEmotion
             claims = [claim, *hits.values(), *([stated] if stated else [])]
             fit, explained = window(claim).fit(share), _other_accuracies(claim, tables)
             yield _against(case, ACCURACY, claims, fit, shown, explained, premises)
-        if _is_whole(recalls) and _is_whole(rows) and _total(rows) > 0:
+        if _is_whole(recalls) and _is_whole(samples) and _total(samples) > 0:
             yield _recalls(case, claim, tables)
 
 
 def _recalls(case: Case, claim: Claim, tables: dict[str, PerEmotion]) -> Finding:
-    recalls, rows = tables["accuracy"], tables["rows"]
-    total = _total(rows)
+    recalls, samples = tables["accuracy"], tables["rows"]
+    total = _total(samples)
     windows = {emotion: window(recalls[emotion]) for emotion in EMOTIONS}
-    low = sum(windows[e].low * rows[e].value for e in EMOTIONS) / total
-    high = sum(windows[e].high_if_cut * rows[e].value for e in EMOTIONS) / total
-    mean = sum(recalls[e].value * rows[e].value for e in EMOTIONS) / total
+    low = sum(windows[e].low * samples[e].value for e in EMOTIONS) / total
+    high = sum(windows[e].high_if_cut * samples[e].value for e in EMOTIONS) / total
+    mean = sum(recalls[e].value * samples[e].value for e in EMOTIONS) / total
     shown = (
         f"sum of recall x samples / {number(total)} = {percent(mean)} ({percent(low)} to {percent(high)} by rounding)"
         f"; printed {percent(claim.value)}"
     )
-    claims = [claim, *recalls.values(), *rows.values()]
+    claims = [claim, *recalls.values(), *samples.values()]
     explained = _other_accuracies(claim, tables)
     return _against(case, RECALLS, claims, window(claim).fit(low, high), shown, explained, ())
 
@@ -170,17 +170,17 @@ def _recalls(case: Case, claim: Claim, tables: dict[str, PerEmotion]) -> Finding
 def _other_accuracies(claim: Claim, tables: dict[str, PerEmotion]) -> Explanations:
     """Kinds of accuracy that the counts per emotion give, by name, if they fit the printed value. An accuracy from
     elsewhere may be a mean over runs, or of another network than the matrix."""
-    hits, rows, predicted = (tables[q] for q in ("true_positives", "rows", "predicted_rows"))
+    hits, samples, predicted = (tables[q] for q in ("true_positives", "rows", "predicted_rows"))
     explained: Explanations = {"other_accuracy": "", "mean_of_runs": "", "mean_of_batches": ""}
     if not together([claim, *hits.values(), *tables["accuracy"].values()]):
         explained["two_things"] = ""
-    total, kinds = _total(rows), {}
-    if _is_whole(hits) and _is_whole(rows) and all(rows[e].value > 0 for e in EMOTIONS):
-        kinds["macro recall"] = sum(hits[e].value / rows[e].value for e in EMOTIONS) / len(EMOTIONS)
+    total, kinds = _total(samples), {}
+    if _is_whole(hits) and _is_whole(samples) and all(samples[e].value > 0 for e in EMOTIONS):
+        kinds["macro recall"] = sum(hits[e].value / samples[e].value for e in EMOTIONS) / len(EMOTIONS)
         if _is_whole(predicted) and all(predicted[e].value > 0 for e in EMOTIONS):
             precisions = {e: hits[e].value / predicted[e].value for e in EMOTIONS}
             kinds["macro precision"] = sum(precisions.values()) / len(EMOTIONS)
-            kinds["weighted precision"] = sum(precisions[e] * rows[e].value for e in EMOTIONS) / total
+            kinds["weighted precision"] = sum(precisions[e] * samples[e].value for e in EMOTIONS) / total
         wrong = 1 - _total(hits) / total
         kinds["one class against the rest"] = 1 - 2 * wrong / len(EMOTIONS)
         share = _total(hits) / total

@@ -28,7 +28,7 @@ def check(case: Case) -> Iterator[Finding]:
     accuracies = [claim for claim in case.of("accuracy") if claim.split and not claim.emotion]
     evaluated = (claim for claim in accuracies if claim.split not in RUNNING)
     for claims in grouped(evaluated, lambda c: (c.variant, c.split)).values():
-        yield from _whole_rows_of(case, claims)
+        yield from _whole_numbers_of(case, claims)
     batches = (claim for claim in accuracies if claim.split == "minibatch")
     for variant, claims in grouped(batches, lambda c: c.variant).items():
         if (training := case.training(variant)) is not None:
@@ -42,15 +42,15 @@ def official_sizes() -> dict[str, int]:
     return sizes | {"PublicTest + PrivateTest": test, "all": sizes["Training"] + test}
 
 
-def test_parts(case: Case, claim: Claim) -> dict[str, int]:
+def test_splits(case: Case, claim: Claim) -> dict[str, int]:
     """Sizes that the split of a claim may have if it contains no training sample: as the paper prints it; else the
     official test splits, and what the data steps set aside unless that is the Training split."""
-    if printed := case.printed_rows(claim):
+    if printed := case.printed_samples(claim):
         return {f"'{claim.split}' as printed": printed}
-    parts = {name: size for name, size in official_sizes().items() if "Test" in name}
-    own = case.rows(claim.variant).get(claim.split)
-    whole = {official_sizes()["Training"], official_sizes()["all"], *parts.values()}
-    return parts | ({f"'{claim.split}'": own.total} if own is not None and own.total not in whole else {})
+    splits = {name: size for name, size in official_sizes().items() if "Test" in name}
+    own = case.samples(claim.variant).get(claim.split)
+    whole = {official_sizes()["Training"], official_sizes()["all"], *splits.values()}
+    return splits | ({f"'{claim.split}'": own.total} if own is not None and own.total not in whole else {})
 
 
 def batch_premise(case: Case, claim: Claim) -> Premise:
@@ -64,22 +64,22 @@ def batch_premise(case: Case, claim: Claim) -> Premise:
 # --- steps ----------------------------------------------------------------------------------------------------------
 
 
-def _batches(rows: int, batch: int) -> tuple[int, int]:
+def _batches(samples: int, batch: int) -> tuple[int, int]:
     """(steps with the incomplete last batch, steps without it)."""
-    return -(-rows // batch), rows // batch
+    return -(-samples // batch), samples // batch
 
 
-def other_batch_sizes(steps: int, rows: int) -> list[int]:
-    """Batch sizes for which `rows` take this number of steps, with or without the incomplete last batch.
+def other_batch_sizes(steps: int, samples: int) -> list[int]:
+    """Batch sizes for which `samples` take this number of steps, with or without the incomplete last batch.
 
     All up to MAX_BATCH. If every one is larger, the smallest alone, so that the list never depends on how large a
     number a paper prints.
     """
-    if steps < 1 or rows < 1:
+    if steps < 1 or samples < 1:
         return []
-    # ceil(rows / batch) == steps, and floor(rows / batch) == steps
-    with_last = range(-(-rows // steps), rows + 1 if steps == 1 else -(-rows // (steps - 1)))
-    without = range(rows // (steps + 1) + 1, rows // steps + 1)
+    # ceil(samples / batch) == steps, and floor(samples / batch) == steps
+    with_last = range(-(-samples // steps), samples + 1 if steps == 1 else -(-samples // (steps - 1)))
+    without = range(samples // (steps + 1) + 1, samples // steps + 1)
     both = [sizes for sizes in (with_last, without) if sizes]
     found = {batch for sizes in both for batch in sizes[: max(0, MAX_BATCH + 1 - sizes.start)]}
     return sorted(found or {min(sizes.start for sizes in both)}) if both else []
@@ -92,7 +92,7 @@ def _steps_words(steps: int, batch: int) -> str:
 def _epoch_steps(case: Case, claim: Claim, batch: int) -> Finding:
     """898 steps of 32 are 28,705 to 28,736 samples. Training may drop its last batch."""
     training, steps = case.training(claim.variant), int(claim.value)
-    own = case.rows(claim.variant).get("train")
+    own = case.samples(claim.variant).get("train")
     premises = (batch_premise(case, claim), *data_steps(case, claim.variant))
     shown = _steps_words(steps, batch)
     if own is None:
@@ -118,54 +118,54 @@ def _epoch_steps(case: Case, claim: Claim, batch: int) -> Finding:
 
 def _evaluation_steps(case: Case, claim: Claim, batch: int) -> Finding:
     """The samples of an evaluation must be those of a test split. No convention says whether the last batch counts."""
-    steps, sizes, parts = int(claim.value), official_sizes(), test_parts(case, claim)
+    steps, sizes, splits = int(claim.value), official_sizes(), test_splits(case, claim)
     premises = (batch_premise(case, claim),)
-    whole = [name for name, rows in parts.items() if _batches(rows, batch)[0] == steps]
-    fits = whole or [name for name, rows in parts.items() if _batches(rows, batch)[1] == steps]
+    whole = [name for name, samples in splits.items() if _batches(samples, batch)[0] == steps]
+    fits = whole or [name for name, samples in splits.items() if _batches(samples, batch)[1] == steps]
     training = steps in _batches(sizes["Training"], batch)
-    named = " and ".join(f"{name} ({parts[name]:,})" for name in fits)
+    named = " and ".join(f"{name} ({splits[name]:,})" for name in fits)
     if training:
         named += f"{' and ' if named else ''}Training ({sizes['Training']:,})"
-    first, part = next(iter(parts.items()))
-    shown = f"{_steps_words(steps, batch)}: {named or 'no part of FER-2013'} fits"
+    first, size = next(iter(splits.items()))
+    shown = f"{_steps_words(steps, batch)}: {named or 'no split of FER-2013'} fits"
     shown += ", without the incomplete last batch" if fits and not whole else ""
-    shown += f"; {first} ({part:,}) takes {counted(_batches(part, batch)[0], 'step')}"
+    shown += f"; {first} ({size:,}) takes {counted(_batches(size, batch)[0], 'step')}"
     if fits and training:
         meaning = "With so large a batch the splits take the same number of steps."
         return plain(STEPS, [claim], "cannot tell", shown, meaning, premises)
     if fits:
-        meaning = "The evaluation took as many steps as a test part needs."
+        meaning = "The evaluation took as many steps as a test split needs."
         return plain(STEPS, [claim], "consistent", shown, meaning, premises)
     meaning = (
-        f"As many samples were evaluated as '{claim.split}' as the Training part has."
+        f"As many samples were evaluated as '{claim.split}' as Training has."
         if training
-        else f"No part that could be set aside has so many samples as '{claim.split}'."
+        else f"No split that could be set aside has as many samples as '{claim.split}'."
     )
-    return judge(case, STEPS, [claim], shown, meaning, explained=_other_steps(steps, batch, parts), premises=premises)
+    return judge(case, STEPS, [claim], shown, meaning, explained=_other_steps(steps, batch, splits), premises=premises)
 
 
-def crops_and_batches(steps: int, rows: int, crops: int) -> list[int]:
+def crops_and_batches(steps: int, samples: int, crops: int) -> list[int]:
     """Batch sizes for which so many crops of each sample take so many steps, in one pass or in one per crop."""
-    passes = other_batch_sizes(steps // crops, rows) if steps % crops == 0 else []
-    return sorted({*other_batch_sizes(steps, crops * rows), *passes})
+    passes = other_batch_sizes(steps // crops, samples) if steps % crops == 0 else []
+    return sorted({*other_batch_sizes(steps, crops * samples), *passes})
 
 
-def _other_steps(steps: int, batch: int, parts: dict[str, int]) -> Explanations:
+def _other_steps(steps: int, batch: int, splits: dict[str, int]) -> Explanations:
     explained: Explanations = {"other_samples": ""}
-    if sizes := [(name, found) for name, rows in parts.items() if (found := other_batch_sizes(steps, rows))]:
+    if sizes := [(name, found) for name, samples in splits.items() if (found := other_batch_sizes(steps, samples))]:
         explained["other_batch_size"] = "; ".join(f"{_list(found)} for {name}" for name, found in sizes)
     crops = [
         f"{k} of each sample of {name}"
-        for name, rows in parts.items()
+        for name, samples in splits.items()
         for k in CROPS
-        if steps in (*_batches(k * rows, batch), *(k * n for n in _batches(rows, batch)))
+        if steps in (*_batches(k * samples, batch), *(k * n for n in _batches(samples, batch)))
     ]
     if crops:
         explained["test_time_augmentation"] = ", ".join(crops)
     both = [
         f"{k} crops, batches of {found[0]}"
         for k in CROPS
-        for n in parts.values()
+        for n in splits.values()
         if (found := crops_and_batches(steps, n, k))
     ]
     if both and not crops:
@@ -181,59 +181,59 @@ def _list(numbers: list[int]) -> str:
 # --- whole numbers --------------------------------------------------------------------------------------------------
 
 
-def rows_premise(case: Case, claim: Claim) -> tuple[Premise, ...]:
+def samples_premise(case: Case, claim: Claim) -> tuple[Premise, ...]:
     """The source of the number of evaluated samples."""
     if claim.split == "minibatch":
         return (setting(case, claim.variant, "training.batch_size", "the batch size"),)
-    if case.printed_rows(claim):
+    if case.printed_samples(claim):
         return (Premise(what=f"the size of '{claim.split}'", source="stated"),)
     return data_steps(case, claim.variant)
 
 
-def _whole_rows_of(case: Case, claims: list[Claim]) -> Iterator[Finding]:
+def _whole_numbers_of(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     """The GRIM test (Brown & Heathers 2017, Social Psychological and Personality Science 8(4)) for proportions. All
     values of a split that are too coarse for it make one finding."""
-    known = case.evaluated_rows(claims[0])
+    known = case.evaluated_samples(claims[0])
     if known is None:
         shown = f"the number of samples of '{claims[0].split}' is not known"
         yield plain(WHOLE, claims, "cannot tell", shown, "Nothing to compare with.")
         return
-    rows, who = known
-    coarse = [claim for claim in claims if precision(claim) * rows >= 1]
+    samples, who = known
+    coarse = [claim for claim in claims if precision(claim) * samples >= 1]
     if coarse:
-        span = precision(coarse[0]) * rows
-        shown = f"{percent(coarse[0].value)}: the last digit is worth {number(round(span, 1))} of {rows:,} {who}"
+        span = precision(coarse[0]) * samples
+        shown = f"{percent(coarse[0].value)}: the last digit is worth {number(round(span, 1))} of {samples:,} {who}"
         meaning = "Too coarse: any number of samples gives such a figure."
-        yield plain(WHOLE, coarse, "cannot tell", shown, meaning, rows_premise(case, claims[0]))
+        yield plain(WHOLE, coarse, "cannot tell", shown, meaning, samples_premise(case, claims[0]))
     for claim in claims:
         if claim not in coarse:
-            yield _whole_rows(case, claim, rows, who)
+            yield _whole_number(case, claim, samples, who)
 
 
-def _whole_rows(case: Case, claim: Claim, rows: int, who: str) -> Finding:
-    least, greatest = whole_counts(window(claim), rows)
-    premises = rows_premise(case, claim)
-    shown = f"{claim.value:.10g} x {rows:,} {who} = {claim.value * rows:,.2f}"
-    own = {f"'{name}'": split.total for name, split in case.rows(claim.variant).items()}
+def _whole_number(case: Case, claim: Claim, samples: int, who: str) -> Finding:
+    least, greatest = whole_counts(window(claim), samples)
+    premises = samples_premise(case, claim)
+    shown = f"{claim.value:.10g} x {samples:,} {who} = {claim.value * samples:,.2f}"
+    own = {f"'{name}'": split.total for name, split in case.samples(claim.variant).items()}
     others = {
-        f"{name} ({n:,})": is_share(window(claim), n) for name, n in (official_sizes() | own).items() if n != rows
+        f"{name} ({n:,})": is_share(window(claim), n) for name, n in (official_sizes() | own).items() if n != samples
     }
     fitting = [name for name, fits in others.items() if fits]
     if least > greatest:
-        shown += f", no whole number; of {' or '.join(fitting) if fitting else 'no official part'} it would be one"
-        meaning = f"No number of right answers among {rows:,} gives this accuracy."
-        explained = _other_shares(case, claim, rows)
+        shown += f", no whole number; of {' or '.join(fitting) if fitting else 'no official split'} it would be one"
+        meaning = f"No number of right answers among {samples:,} gives this accuracy."
+        explained = _other_shares(case, claim, samples)
         return judge(case, WHOLE, [claim], shown, meaning, explained=explained, premises=premises)
-    shown += f"; {least:,} / {rows:,} = {percent(least / rows)}"
+    shown += f"; {least:,} / {samples:,} = {percent(least / samples)}"
     if excluded := [name for name, fits in others.items() if not fits]:
         shown += f"; not of {', '.join(excluded)}"
-    if window(claim).fit(least / rows, greatest / rows) == "rounded":
+    if window(claim).fit(least / samples, greatest / samples) == "rounded":
         return plain(WHOLE, [claim], "consistent", shown, "It is a whole number of samples.", premises)
     meaning = "It is a whole number of samples only if digits were cut off, not rounded."
     return plain(WHOLE, [claim], "cannot tell", shown, meaning, premises)
 
 
-def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
+def _other_shares(case: Case, claim: Claim, samples: int) -> Explanations:
     """Folds and batches differ in size, so a mean over them may be any value. Equal runs and crops are tried."""
     printed, training = window(claim), case.training(claim.variant)
     explained: Explanations = {
@@ -244,14 +244,14 @@ def _other_shares(case: Case, claim: Claim, rows: int) -> Explanations:
         "mean_of_batches": "",
         "test_time_augmentation": "",
     }
-    runs = [r for r in RUNS if is_share(printed, r * rows)]
+    runs = [r for r in RUNS if is_share(printed, r * samples)]
     if runs:
-        explained["mean_of_runs"] = f"{round(claim.value * runs[0] * rows):,} / ({runs[0]} x {rows:,})"
+        explained["mean_of_runs"] = f"{round(claim.value * runs[0] * samples):,} / ({runs[0]} x {samples:,})"
         explained["test_time_augmentation"] = f"counted over {runs[0]} crops of each sample"
-    complete = 0 if training is None else rows - rows % training.batch_size
+    complete = 0 if training is None else samples - samples % training.batch_size
     if complete and is_share(printed, complete):
         explained["last_batch_dropped"] = f"{round(claim.value * complete):,} / {complete:,}"
-    elif any(is_share(printed, rows - rows % b) for b in range(1, min(rows, 1025)) if rows % b):
+    elif any(is_share(printed, samples - samples % b) for b in range(1, min(samples, 1025)) if samples % b):
         explained["last_batch_dropped"] = "with another batch size"
     return explained
 

@@ -125,7 +125,7 @@ def _one_curve(case: Case, variant: str, pairs: list[tuple[Claim, Claim]]) -> Fi
         arithmetic += f", {_excess(case, *shown):.1f} standard errors; above it in {len(above)} of {len(pairs)} pairs"
     regularised = ", ".join(_regularisers(case, variant)) or "nothing"
     claims = [claim for pair in (learnt or above or pairs) for claim in pair]
-    premises = data_steps(case, variant) if case.printed_rows(shown[0]) is None else ()
+    premises = data_steps(case, variant) if case.printed_samples(shown[0]) is None else ()
     if not above:
         meaning = f"'{split}' does not lie above training by more than chance allows."
         return plain(ABOVE, claims, "consistent", arithmetic, meaning, premises)
@@ -143,7 +143,7 @@ def _one_curve(case: Case, variant: str, pairs: list[tuple[Claim, Claim]]) -> Fi
 
 def _excess(case: Case, evaluated: Claim, training: Claim) -> float:
     """Least excess of an evaluation over training that rounding allows, in standard errors."""
-    known = case.evaluated_rows(evaluated)
+    known = case.evaluated_samples(evaluated)
     if known is None:
         return 0.0
     least = window(evaluated).low - window(training).high_if_cut
@@ -215,7 +215,7 @@ def _two_splits(case: Case, claims: list[Claim], one: str, other: str) -> Iterat
     if not used:
         return
     arithmetic = f"'{one}' and '{other}': {'; '.join(shown)}"
-    premises = () if case.printed_rows(used[0]) else data_steps(case, used[0].variant)
+    premises = () if case.printed_samples(used[0]) else data_steps(case, used[0].variant)
     if math.isinf(chance):
         yield plain(IDENTICAL, used, "consistent", arithmetic, "Each split has its own values.", premises)
     elif chance >= CHANCE:
@@ -241,11 +241,11 @@ def _standard_error(case: Case, first: Claim, second: Claim) -> float | None:
     copied = {step.into for step in case.steps(first.variant) if isinstance(step, CopySplit)}
     total = 0.0
     for claim in (first, second):
-        known = case.evaluated_rows(claim)
+        known = case.evaluated_samples(claim)
         if known is None:
             return None
-        rows = known[0] if case.printed_rows(claim) or claim.split not in copied else OFFICIAL_TEST
-        total += variance / rows
+        samples = known[0] if case.printed_samples(claim) or claim.split not in copied else OFFICIAL_TEST
+        total += variance / samples
     return max(math.sqrt(total), 1e-12)
 
 

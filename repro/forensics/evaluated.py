@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from fer_jax.vocabulary.counted import counted
 from repro.forensics.case import RUNNING, Case, grouped
-from repro.forensics.counts import CROPS, crops_and_batches, official_sizes, other_batch_sizes, test_parts
+from repro.forensics.counts import CROPS, crops_and_batches, official_sizes, other_batch_sizes, test_splits
 from repro.forensics.finding import Finding
 from repro.forensics.granted import judge, plain, together
 from repro.forensics.printed import RoundingInterval, is_share, precision, window
@@ -31,7 +31,7 @@ def check(case: Case) -> Iterator[Finding]:
         if (
             accuracy is not None
             and case.knows_split(claim)
-            and precision(accuracy) * max(test_parts(case, claim).values()) < 1
+            and precision(accuracy) * max(test_splits(case, claim).values()) < 1
         ):
             yield _evaluated(case, claim, accuracy)
 
@@ -39,21 +39,21 @@ def check(case: Case) -> Iterator[Finding]:
 def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
     """Of several claims on one split the finest accuracy is used. A test split with any batch size is "consistent".
     The other conventions are tried with any batch size, and combined with crops."""
-    printed, count, parts = window(accuracy), int(steps.value), test_parts(case, steps)
+    printed, count, splits = window(accuracy), int(steps.value), test_splits(case, steps)
     claims = (accuracy, steps)
     fits = {
         name: sizes
-        for name, rows in parts.items()
-        if is_share(printed, rows) and (sizes := other_batch_sizes(count, rows))
+        for name, samples in splits.items()
+        if is_share(printed, samples) and (sizes := other_batch_sizes(count, samples))
     }
     shown = f"{accuracy.value:.10g} in {counted(count, 'step')}"
     if fits:
-        words = "; ".join(f"{name} ({parts[name]:,}) in batches of {sizes[0]:,}" for name, sizes in fits.items())
-        return plain(EVALUATED, claims, "consistent", f"{shown}: {words}", "Both are of a test part.")
+        words = "; ".join(f"{name} ({splits[name]:,}) in batches of {sizes[0]:,}" for name, sizes in fits.items())
+        return plain(EVALUATED, claims, "consistent", f"{shown}: {words}", "Both are of a test split.")
     words = ", ".join(
-        f"{name} ({rows:,}): {accuracy.value * rows:,.3f} right"
-        + (f", batches of {sizes[0]:,}" if (sizes := other_batch_sizes(count, rows)) else ", no batch size")
-        for name, rows in parts.items()
+        f"{name} ({samples:,}): {accuracy.value * samples:,.3f} right"
+        + (f", batches of {sizes[0]:,}" if (sizes := other_batch_sizes(count, samples)) else ", no batch size")
+        for name, samples in splits.items()
     )
     shown += f". {words}"
     whole = official_sizes()["Training"]
@@ -65,14 +65,16 @@ def _evaluated(case: Case, steps: Claim, accuracy: Claim) -> Finding:
         shown += f" (such decimals fit by chance once in {luck:,.0f})"
     meaning = (
         f"Steps and decimals are those of the {counted(whole, 'training sample')}, and of no test "
-        "part with any batch size."
+        "split with any batch size."
         if training
-        else "Steps and decimals are those of no test part, whatever the batch size."
+        else "Steps and decimals are those of no test split, whatever the batch size."
     )
-    return judge(case, EVALUATED, claims, shown, meaning, explained=_explained(printed, count, parts, claims))
+    return judge(case, EVALUATED, claims, shown, meaning, explained=_explained(printed, count, splits, claims))
 
 
-def _explained(printed: RoundingInterval, steps: int, parts: dict[str, int], claims: tuple[Claim, ...]) -> Explanations:
+def _explained(
+    printed: RoundingInterval, steps: int, splits: dict[str, int], claims: tuple[Claim, ...]
+) -> Explanations:
     explained: Explanations = {
         "other_samples": "",
         "other_classes": "",
@@ -81,34 +83,39 @@ def _explained(printed: RoundingInterval, steps: int, parts: dict[str, int], cla
     }
     if not together(claims):
         explained["two_things"] = ""
-    for name, rows in parts.items():
-        for batch in other_batch_sizes(steps, rows):
-            _add(explained, (), printed, rows, batch, f"{name}, batches of {batch:,}")
+    for name, samples in splits.items():
+        for batch in other_batch_sizes(steps, samples):
+            _add(explained, (), printed, samples, batch, f"{name}, batches of {batch:,}")
         for crops in CROPS:
-            for batch in crops_and_batches(steps, rows, crops):
+            for batch in crops_and_batches(steps, samples, crops):
                 words = f"{crops} crops of {name}, batches of {batch:,}"
-                if is_share(printed, rows) or is_share(printed, crops * rows):
+                if is_share(printed, samples) or is_share(printed, crops * samples):
                     explained["test_time_augmentation"] = words
-                for evaluated in (rows, crops * rows):
+                for evaluated in (samples, crops * samples):
                     _add(explained, ("test_time_augmentation",), printed, evaluated, batch, words)
     return explained
 
 
 def _add(
-    explained: Explanations, crops: tuple[Convention, ...], printed: RoundingInterval, rows: int, batch: int, words: str
+    explained: Explanations,
+    crops: tuple[Convention, ...],
+    printed: RoundingInterval,
+    samples: int,
+    batch: int,
+    words: str,
 ) -> None:
     """The conventions on batches that give the printed figure, alone or with crops."""
     tried: dict[Convention, bool] = {
-        "last_batch_dropped": is_share(printed, rows - rows % batch),
-        "mean_of_batches": is_mean_of_batches(printed, rows, batch),
+        "last_batch_dropped": is_share(printed, samples - samples % batch),
+        "mean_of_batches": is_mean_of_batches(printed, samples, batch),
     }
     for name, fits in tried.items():
         if fits:
             explained[(*crops, name)] = words
 
 
-def is_mean_of_batches(printed: RoundingInterval, rows: int, batch: int) -> bool:
+def is_mean_of_batches(printed: RoundingInterval, samples: int, batch: int) -> bool:
     """Whether a mean over batches, with the incomplete last one at full weight, prints as this value."""
-    steps = -(-rows // batch)
-    last = rows - (steps - 1) * batch
+    steps = -(-samples // batch)
+    last = samples - (steps - 1) * batch
     return is_share(printed, steps * math.lcm(batch, last))

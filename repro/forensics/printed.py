@@ -71,12 +71,12 @@ def _decimals(value: float) -> int:
     return max(0, digits - int(exponent or 0))
 
 
-def whole_counts(claimed: RoundingInterval, rows: int) -> tuple[int, int]:
-    """(least, greatest) whole number k with k / rows in the window, rounded or cut; none if least > greatest."""
-    slack = _SLACK * rows
-    if_rounded = math.floor(claimed.high * rows + slack)
-    if_cut = math.ceil(claimed.high_if_cut * rows - slack) - 1
-    return math.ceil(claimed.low * rows - slack), max(if_rounded, if_cut)
+def whole_counts(claimed: RoundingInterval, samples: int) -> tuple[int, int]:
+    """(least, greatest) whole number k with k / samples in the window, rounded or cut; none if least > greatest."""
+    slack = _SLACK * samples
+    if_rounded = math.floor(claimed.high * samples + slack)
+    if_cut = math.ceil(claimed.high_if_cut * samples - slack) - 1
+    return math.ceil(claimed.low * samples - slack), max(if_rounded, if_cut)
 
 
 def best(fits: list[Fit]) -> Fit:
@@ -84,10 +84,10 @@ def best(fits: list[Fit]) -> Fit:
     return "rounded" if "rounded" in fits else "cut" if "cut" in fits else "no"
 
 
-def is_share(claimed: RoundingInterval, rows: int) -> bool:
-    """Whether some whole number of `rows` prints as this value, rounded or cut."""
-    least, greatest = whole_counts(claimed, rows)
-    return max(least, 0) <= min(greatest, rows)
+def is_share(claimed: RoundingInterval, samples: int) -> bool:
+    """Whether some whole number of `samples` prints as this value, rounded or cut."""
+    least, greatest = whole_counts(claimed, samples)
+    return max(least, 0) <= min(greatest, samples)
 
 
 def number(value: float) -> str:

@@ -15,7 +15,7 @@ from fer_jax.vocabulary.step_kinds import (
     SplitFraction,
     Step,
 )
-from repro.forensics.case import Case, ExpectedRows, grouped
+from repro.forensics.case import Case, ExpectedSamples, grouped
 from repro.forensics.counts import official_sizes
 from repro.forensics.finding import Finding
 from repro.forensics.granted import data_steps, judge, plain, step_setting, together
@@ -52,8 +52,8 @@ def check(case: Case) -> Iterator[Finding]:
 def _data_set(case: Case, claim: Claim) -> Finding:
     """Size of the imported file, or of all samples after the steps, unless they put samples into two splits."""
     official = official_sizes()["all"]
-    shared = _puts_rows_into_two(case.steps(claim.variant))
-    made = 0 if shared else sum(rows.total for rows in case.rows(claim.variant).values())
+    shared = _puts_samples_into_two(case.steps(claim.variant))
+    made = 0 if shared else sum(samples.total for samples in case.samples(claim.variant).values())
     printed = window(claim)
     shown = f"printed {number(claim.value)}; FER-2013 has {counted(official, 'sample')}"
     if printed.fit(official) == "rounded":
@@ -85,8 +85,8 @@ _FITTING: dict[Fit, str] = {
 def _splits(case: Case, claims: list[Claim]) -> Iterator[Finding]:
     """Claims on one split as a whole, or on its emotions: those that fit equally well make one finding."""
     split, variant = claims[0].split, claims[0].variant
-    rows, premises = case.rows(variant).get(split), data_steps(case, variant)
-    expected = {claim: _expected(rows, claim.emotion) for claim in claims}
+    samples, premises = case.samples(variant).get(split), data_steps(case, variant)
+    expected = {claim: _expected(samples, claim.emotion) for claim in claims}
     unknown = [claim for claim in claims if not expected[claim]] if case.steps(variant) else []
     fits = {c: best([window(c).fit(count) for count in expected[c]]) for c in claims if expected[c]}
     if unknown:
@@ -114,16 +114,16 @@ def _beside(claim: Claim, expected: dict[int, str]) -> str:
     return f"{name}printed {number(claim.value)}, prepared {' or '.join(expected.values()) or 'not known'}"
 
 
-def _expected(rows: ExpectedRows | None, emotion: str) -> dict[int, str]:
+def _expected(samples: ExpectedSamples | None, emotion: str) -> dict[int, str]:
     """Counts that may be printed, with their meaning: different samples, before copies were made, and with copies."""
-    if rows is None:
+    if samples is None:
         return {}
-    distinct: int | None = rows.distinct
-    total: int | None = rows.total
+    distinct: int | None = samples.distinct
+    total: int | None = samples.total
     if emotion:
         index = EMOTIONS.index(emotion)
-        distinct = None if rows.distinct_by_emotion is None else rows.distinct_by_emotion[index]
-        total = None if rows.by_emotion is None else rows.by_emotion[index]
+        distinct = None if samples.distinct_by_emotion is None else samples.distinct_by_emotion[index]
+        total = None if samples.by_emotion is None else samples.by_emotion[index]
     counts = {} if distinct is None else {distinct: f"{distinct:,} before copies"}
     return counts | ({} if total is None else {total: f"{total:,}"})
 
@@ -143,10 +143,10 @@ def _parts(case: Case, variant: str) -> Iterator[Finding]:
     wholes = stated.pop("", [])
     if not wholes or not stated or any(len(claims) > 1 for claims in stated.values()):
         return
-    prepared = case.rows(variant)
-    if set(stated) != set(prepared) or _puts_rows_into_two(case.steps(variant)):
+    prepared = case.samples(variant)
+    if set(stated) != set(prepared) or _puts_samples_into_two(case.steps(variant)):
         return
-    if sum(rows.total for rows in prepared.values()) < official_sizes()["all"] - LOST_PER_CUT:
+    if sum(samples.total for samples in prepared.values()) < official_sizes()["all"] - LOST_PER_CUT:
         return  # a part of the dataset is left out
     parts = [claims[0] for claims in stated.values()]
     windows = [window(part) for part in parts]
@@ -169,7 +169,7 @@ def _parts(case: Case, variant: str) -> Iterator[Finding]:
         yield judge(case, WHOLE, claims, shown, meaning, explained=explained, premises=premises)
 
 
-def _puts_rows_into_two(steps: tuple[Step, ...]) -> bool:
+def _puts_samples_into_two(steps: tuple[Step, ...]) -> bool:
     """Whether whole splits share their samples; such splits do not add up."""
     by_usage = [[usage for into in s.into.values() for usage in into] for s in steps if isinstance(s, SplitByUsage)]
     return any(isinstance(s, CopySplit) for s in steps) or any(len(set(u)) < len(u) for u in by_usage)

@@ -64,11 +64,11 @@ def _matrix(case: Case, table: ClaimTable) -> _Matrix:
     if set(stated) >= set(table.classes):
         claims = tuple(stated[name] for name in table.classes)
         return _Matrix(table, claim, tuple(int(c.value) for c in claims), claims, ())
-    rows = case.rows(table.variant).get(table.split)
-    if rows is None or rows.by_emotion is None:
+    samples = case.samples(table.variant).get(table.split)
+    if samples is None or samples.by_emotion is None:
         return _Matrix(table, claim, None, (), ())
     order = [EMOTIONS.index(name) for name in table.classes]
-    return _Matrix(table, claim, tuple(rows.by_emotion[i] for i in order), (), data_steps(case, table.variant))
+    return _Matrix(table, claim, tuple(samples.by_emotion[i] for i in order), (), data_steps(case, table.variant))
 
 
 def _sums(case: Case, matrix: _Matrix) -> Iterator[Finding]:
@@ -121,7 +121,7 @@ def _source(case: Case, matrix: _Matrix) -> Iterator[Finding]:
     elif fits:
         yield plain(SOURCE, [matrix.claim], "consistent", shown, f"It can be a matrix of {' or '.join(fits)}.")
     else:
-        meaning = "It is a matrix of none of FER-2013's own splits: of a part that was drawn, or of other samples."
+        meaning = "It is a matrix of none of FER-2013's own splits: of a split that was drawn, or of other samples."
         yield plain(SOURCE, [matrix.claim], "cannot tell", shown, meaning)
 
 

@@ -58,7 +58,7 @@ def _images_per_second(case: Case, claim: Claim) -> float:
     training = case.training(claim.variant)
     if training is None or (training.early_stopping is not None and claim.epoch is None):
         return 0.0
-    train, epochs = case.rows(claim.variant).get("train"), claim.epoch or training.epochs
+    train, epochs = case.samples(claim.variant).get("train"), claim.epoch or training.epochs
     seconds = claim.value * SECONDS[claim.unit]
     if epochs is not None and train is not None:
         images = epochs * train.total

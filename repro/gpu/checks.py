@@ -30,7 +30,7 @@ from fer_jax.vocabulary.layers import Layer, changed_layers
 from fer_jax.vocabulary.settings import Precision
 from repro.bench.arithmetic import multiply_adds
 from repro.bench.contenders.own import Own
-from repro.bench.growth_contenders import SeedsTogether, with_rows
+from repro.bench.growth_contenders import SeedsTogether, with_samples
 from repro.bench.workload import Workload, draw_batches, make_workload
 from repro.runs.dataset import open_dataset
 from repro.runs.record_files import write_atomically
@@ -134,7 +134,7 @@ def check_gradients(workload: Workload, device: jax.Device, sizes: Sizes) -> lis
 
 def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> dict[str, Any]:
     """A seed alone and among others: the losses of the same updates, including dropout and flips, in float32."""
-    network, few = workload.network, with_rows(workload, min(sizes.rows_kept, len(workload.labels)))
+    network, few = workload.network, with_samples(workload, min(sizes.rows_kept, len(workload.labels)))
     rate = network.training.optimizer.learning_rate
     batches = draw_batches(len(few.labels), network.training.batch_size, STEPS).astype(np.int32)
 
@@ -143,10 +143,10 @@ def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> 
         engine = Engine(network, devices[:1], seeds=several, precision="float32")
         state = engine.join([engine.init_state(seed) for seed in seeds])
         if several is None:
-            data = engine.put_rows(few.images, few.labels)
+            data = engine.put_samples(few.images, few.labels)
             _, figures = engine.run_epoch(state, data, batches, rate)
         else:
-            data = engine.put_rows(*(np.broadcast_to(a, (several, *a.shape)) for a in (few.images, few.labels)))
+            data = engine.put_samples(*(np.broadcast_to(a, (several, *a.shape)) for a in (few.images, few.labels)))
             of_all = np.stack([batches] * several)
             _, figures = engine.run_epoch(state, data, of_all, np.full(several, rate, np.float32))
         return np.asarray(figures.loss)
@@ -169,7 +169,7 @@ def check_seeds(workload: Workload, devices: list[jax.Device], sizes: Sizes) -> 
 
 def measure_speed(workload: Workload, device: str, sizes: Sizes) -> dict[str, Any]:
     """Images/s in the device's default precision: the better of two timings each, after compilation."""
-    few = with_rows(workload, min(sizes.rows_kept, len(workload.labels)))
+    few = with_samples(workload, min(sizes.rows_kept, len(workload.labels)))
     batch, seeds = workload.network.training.batch_size, sizes.timed_seeds
     rates = {}
     contenders = {1: lambda: Own("default", few, device), seeds: lambda: SeedsTogether(few, device, seeds)}

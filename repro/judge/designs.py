@@ -14,7 +14,7 @@ from fer_jax.vocabulary.step_kinds import (
     moved_rows,
     step_names,
 )
-from repro.judge.measured import figure_rows, metrics_of
+from repro.judge.measured import metrics_of, samples_behind
 from repro.runs.records import RunRecord
 from repro.specs.decode import LoadedSpec
 from repro.specs.spec import Claim
@@ -63,7 +63,7 @@ def design_of(claim: Claim, loaded: LoadedSpec, records: Sequence[RunRecord]) ->
     evaluated = [metrics for record in records if (metrics := metrics_of(claim, record)) is not None]
     if claim.quantity not in SAMPLED or not evaluated:
         return NOT_SAMPLED
-    ours = min(figure_rows(claim, metrics) for metrics in evaluated)
+    ours = min(samples_behind(claim, metrics) for metrics in evaluated)
     if not ours:
         return NOT_SAMPLED
     if claim.split == "minibatch":
@@ -91,5 +91,5 @@ def other_design(claim: Claim, published: Sequence[RunRecord], ours: int, popula
     published: runs as published, which show how many samples the paper evaluated."""
     if claim.quantity not in SAMPLED:
         return NOT_SAMPLED
-    theirs = [figure_rows(claim, m) for record in published if (m := metrics_of(claim, record)) is not None]
+    theirs = [samples_behind(claim, m) for record in published if (m := metrics_of(claim, record)) is not None]
     return Design(Samples.UNKNOWN, ours, min(theirs, default=ours) or ours, max(population, ours))

@@ -33,7 +33,7 @@ class GroupKey(NamedTuple):
     """The properties that two runs must share to be averaged; only the seed may differ. Sorts in the report's order.
 
     outdated: the spec's settings, or the search for duplicates that its data steps rely on, were changed after the run,
-        so that it is no run of the current spec.
+        so that it is not a run of the current spec.
     settings: `settings_sha256` of what was run.
     switches: `RunRecord.switches` in words.
     """

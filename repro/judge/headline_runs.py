@@ -12,7 +12,7 @@ from repro.judge.groups import Group, GroupKey, PaperRuns, remarks
 from repro.judge.inflation import Difference, difference
 from repro.judge.judgements import done, is_at_end, judge_runs, leaks
 from repro.judge.main_claim import headline
-from repro.judge.measured import figure, figure_rows, measure
+from repro.judge.measured import figure, measure, samples_behind
 from repro.judge.verdicts import Judgement
 from repro.runs.records import RunRecord
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, COMPLETE_SPLIT, OFFICIAL, PROTOCOLS, REPORTED_SPLIT
@@ -85,7 +85,7 @@ class HeadlineRuns:
             return NOT_SAMPLED
         if protocol == AS_PUBLISHED:
             return design_of(self.claim, self.paper.loaded, runs)
-        ours = min(figure_rows(self.claim, record.metrics[REPORTED_SPLIT]) for record in runs)
+        ours = min(samples_behind(self.claim, record.metrics[REPORTED_SPLIT]) for record in runs)
         return Design(Samples.FIXED_OWN, ours, ours, max(runs[0].data.rows, ours)) if ours else NOT_SAMPLED
 
 

@@ -15,7 +15,7 @@ from repro.judge.designs import design_of, other_design
 from repro.judge.groups import Group, PaperRuns
 from repro.judge.judged_facts import judge_fact, judge_rank
 from repro.judge.judged_quantities import has_verdict, is_fact
-from repro.judge.measured import Measured, figure, figure_rows, measure, metrics_of
+from repro.judge.measured import Measured, figure, measure, metrics_of, samples_behind
 from repro.judge.verdicts import (
     LEAK_UNKNOWN,
     LEAK_UNSETTLED,
@@ -143,7 +143,7 @@ def _without_overlap(
     values = [value for metrics in ends if (value := figure(claim, metrics)) is not None]
     if not values:
         return None
-    ours = min(figure_rows(claim, metrics) for metrics in ends)
+    ours = min(samples_behind(claim, metrics) for metrics in ends)
     if is_private_test(claim, paper):
         design = Design(Samples.FIXED_OWN, ours, ours)
     else:
@@ -226,7 +226,7 @@ def _same_runs(by_protocol: Mapping[str, Sequence[RunRecord]]) -> bool:
 
 def leaks(claim: Claim, fingerprint: str, audits: Iterable[AuditRecord]) -> bool | None:
     """Whether the audit of the claim's variant as published, on the dataset with this fingerprint, found samples of
-    the claim's split among the training samples; None if there is no such audit. Figures of training samples have no
+    the claim's split among the training samples; None if there is no such audit. Values on training samples have no
     leak."""
     if claim.split in ("train", "minibatch"):
         return False
@@ -254,9 +254,9 @@ def done(group: Group) -> list[RunRecord]:
     return [record for record in group.records if record.status == "done"]
 
 
-def rows_behind(claim: Claim, records: Sequence[RunRecord]) -> int | None:
+def evaluated_samples(claim: Claim, records: Sequence[RunRecord]) -> int | None:
     """Samples behind a claim's accuracy or loss: the fewest of any run; None if no run holds it."""
-    found = [figure_rows(claim, metrics) for record in records if (metrics := metrics_of(claim, record)) is not None]
+    found = [samples_behind(claim, metrics) for record in records if (metrics := metrics_of(claim, record)) is not None]
     return min(found, default=None)
 
 

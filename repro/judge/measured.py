@@ -205,14 +205,14 @@ def figure(claim: Claim, metrics: Metrics) -> float | None:
     counted."""
     if not claim.emotion:
         return getattr(metrics, claim.quantity)
-    rows = figure_rows(claim, metrics)
+    rows = samples_behind(claim, metrics)
     if claim.quantity != "accuracy" or metrics.confusion is None or not rows:
         return None
     emotion = EMOTIONS.index(claim.emotion)
     return metrics.confusion[emotion][emotion] / rows
 
 
-def figure_rows(claim: Claim, metrics: Metrics) -> int:
+def samples_behind(claim: Claim, metrics: Metrics) -> int:
     """Samples that `figure` is a mean over."""
     if claim.emotion and metrics.confusion is not None:
         return sum(metrics.confusion[EMOTIONS.index(claim.emotion)])

@@ -16,7 +16,7 @@ from repro.text.document import Block, Cell, Column, Inline, Paragraph, say, tab
 VALIDATION = "validation"
 # Protocols whose `validation` is PublicTest and whose `test` is PrivateTest, with all of their samples.
 SELECTABLE = (OFFICIAL, PLACEBO, BEST_EPOCH_ON_TEST)
-_PARTS = {VALIDATION: ["PublicTest"], REPORTED_SPLIT: ["PrivateTest"]}
+_OFFICIAL = {VALIDATION: ["PublicTest"], REPORTED_SPLIT: ["PrivateTest"]}
 # Steps that move samples, or leave some out.
 _MOVING = ("split", "copy", "rename", "merge", "drop")
 
@@ -53,7 +53,7 @@ def selected_epochs(paper: PaperRuns) -> Iterable[SelectedEpoch]:
     for group in paper.groups:
         full = group.is_fer2013 and all(record.status == "done" for record in group.records)
         measured = [found for record in group.records if (found := epochs_of(record)) is not None]
-        if full and _has_test_parts(group) and measured and len(measured) == len(group.runs):
+        if full and _has_test_splits(group) and measured and len(measured) == len(group.runs):
             yield SelectedEpoch(paper.id, group.key.protocol, group.key.outdated, tuple(measured), group.variant)
 
 
@@ -67,15 +67,15 @@ def epochs_of(record: RunRecord) -> EpochChoice | None:
     return EpochChoice(test[-1], test[validation.index(max(validation))], max(test))
 
 
-def _has_test_parts(group: Group) -> bool:
+def _has_test_splits(group: Group) -> bool:
     """Whether `validation` is PublicTest, and `test` PrivateTest: by the protocol, or by a paper's own first step, if
     none after it moves samples."""
     if group.key.protocol != AS_PUBLISHED:
         return group.key.protocol in SELECTABLE
     first, *others = group.records[0].spec["data"]["steps"]
     into = first.get("into") if first["step"] == "split_by_usage" else None
-    parts = {name: list(into[name]) for name in _PARTS if name in into} if isinstance(into, dict) else {}
-    return parts == _PARTS and not any(step["step"].startswith(_MOVING) for step in others)
+    named = {name: list(into[name]) for name in _OFFICIAL if name in into} if isinstance(into, dict) else {}
+    return named == _OFFICIAL and not any(step["step"].startswith(_MOVING) for step in others)
 
 
 # --- shown ------------------------------------------------------------------------------------------------------------

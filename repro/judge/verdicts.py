@@ -200,7 +200,7 @@ def _chance(claim: Claim, decision: Decision) -> str:
         return ""
     reached = f" One run gives {units.reported(claim)} or more with probability"
     if chance.one_run < RARE:
-        return f"{reached} below one in a million."  # further out, the tail of Student's t is no measurement
+        return f"{reached} below one in a million."  # further out, the tail of Student's t is not a measurement
     return (
         f"{reached} {chance.one_run:.2g}; the best of {chance.tries_unlikely:,.0f} independent runs does so once in "
         f"twenty, the best of {chance.tries_even:,.0f} every second time."

@@ -27,13 +27,13 @@ class LocalExecutor:
         cards = list(self.gpus) if resources.gpus else []
         if resources.gpus and workers > len(cards):
             raise LaunchError(
-                f"{counted(workers, 'worker')}, and {len(cards)} GPUs that this machine has; ask for fewer workers"
+                f"{counted(workers, 'worker')} need a GPU each, this machine has {len(cards)}; ask for fewer workers"
             )
         cores = sorted(os.sched_getaffinity(0))
         each = resources.cores or max(1, len(cores) // workers)
         if each * workers > len(cores):
             raise LaunchError(
-                f"{counted(workers, 'worker')} of {each} cores, and {counted(len(cores), 'core')} that this machine has"
+                f"{counted(workers, 'worker')} of {each} cores, but this machine has {counted(len(cores), 'core')}"
             )
         self.logs.mkdir(parents=True, exist_ok=True)
         started = LocalWorkers(self.logs)

@@ -61,7 +61,9 @@ class RayExecutor:
 def _work(command: tuple[str, ...], share: str | None, token: str | None) -> tuple[int, bytes]:
     """On a node: the exit code, and with a share the files of the results folder as a tar archive."""
     if token is not None and not Path(token).exists():
-        raise LaunchError(f"{Path(token).parent}: a node of the Ray cluster does not see this folder; --no-shared-disk")
+        raise LaunchError(
+            f"{Path(token).parent}: a node of the Ray cluster does not see this folder; add --no-shared-disk"
+        )
     if share is None:
         return CommandWorker(command)(), b""
     with tempfile.TemporaryDirectory(prefix="repro-ray-") as folder:

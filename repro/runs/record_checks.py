@@ -52,11 +52,11 @@ def _mistakes(record: RunRecord) -> Iterator[str]:
     names |= {"device.kind": record.device.kind}
     for key, name in names.items():
         if not _NAME.fullmatch(name):
-            yield f"{key}: {name[:40]!r} is no name (letters, digits, _, - and .)"
+            yield f"{key}: {name[:40]!r} is not a name (letters, digits, _, - and .)"
     hashes = {"spec_sha256": record.spec_sha256, "data.fingerprint": record.data.fingerprint}
     for key, value in hashes.items():
         if not _HASH.fullmatch(value):
-            yield f"{key}: {value[:40]!r} is no hash"
+            yield f"{key}: {value[:40]!r} is not a hash"
     if record.matmul_precision not in _PRECISIONS:
         yield f"matmul_precision: {record.matmul_precision[:40]!r} is none of {', '.join(_PRECISIONS)}"
     for key, words in {**record.versions, "device.name": record.device.name, "started": record.started}.items():
@@ -82,11 +82,11 @@ def _counts(record: RunRecord) -> Iterator[str]:
     seconds = {f"time.{name}": value for name, value in times.items() if isinstance(value, float)}
     for key, value in {**whole, **seconds, "images_per_s": record.images_per_s}.items():
         if not 0 <= value <= LARGEST_NUMBER:
-            yield f"{key}: {value:g} is no number from 0 to {LARGEST_NUMBER:,}"
+            yield f"{key}: {value:g} is not a number from 0 to {LARGEST_NUMBER:,}"
     if min(record.device.count, record.seeds_at_once) < 1:
         yield "device.count and seeds_at_once: at least 1"
     if record.device.hosts is not msgspec.UNSET and not 2 <= record.device.hosts <= record.device.count:
-        yield f"device.hosts: {record.device.hosts} is no number from 2 to device.count"
+        yield f"device.hosts: {record.device.hosts} is not a number from 2 to device.count"
     for key, value in (("epochs", record.overrides.epochs), ("limit_train", record.overrides.limit_train)):
         if value is not None and value < 1:
             yield f"overrides.{key}: {value} is below 1"
@@ -103,14 +103,14 @@ def _results(record: RunRecord) -> Iterator[str]:
         if not isinstance(training, dict) or not isinstance(training.get("batch_size"), int):
             yield "spec: no training settings with a batch_size"
         elif not isinstance(training.get("evaluate_every_steps"), int | None):
-            yield "spec: training.evaluate_every_steps is no number"
+            yield "spec: training.evaluate_every_steps is not a number"
         elif (training.get("evaluate_every_steps") or 1) < 1:
             yield "spec: training.evaluate_every_steps is below 1"
         if "train" not in record.data.splits:
             yield "data.splits: no train"
     for name in {*record.data.splits, *record.metrics, *record.ranking, *record.best}:
         if not _NAME.fullmatch(name):
-            yield f"{name[:40]!r} is no name of a split"
+            yield f"{name[:40]!r} is not the name of a split"
     if len(record.history) > MOST_EPOCHS:
         yield f"history: {counted(len(record.history), 'epoch')}; at most {MOST_EPOCHS:,} are read"
     for epoch in record.history:

@@ -23,7 +23,7 @@ class RecordError(UserError):
 
 
 class UnreadableError(RecordError):
-    """A file is no record. what: the file and the reason, without the remedy."""
+    """A file is not a record. what: the file and the reason, without the remedy."""
 
     def __init__(self, what: str, remedy: str) -> None:
         super().__init__(f"{what}; delete it and {remedy}")

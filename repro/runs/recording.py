@@ -179,14 +179,14 @@ def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | Non
         class_rows=dataset.faces.class_counts(),
         image_size=prepared.splits["train"].images.shape[1] if prepared else dataset.faces.images.shape[1],
         standardised=(prepared.subtract, prepared.divide) if prepared and prepared.is_measured else None,
-        splits={name: _split_rows(part, prepared) for name, part in splits.items() if prepared},
+        splits={name: _split_samples(part, prepared) for name, part in splits.items() if prepared},
         steps=prepared.log if prepared else (),
         duplicates_version=version,
         notes=dataset.notes,
     )
 
 
-def _split_rows(part: Faces, prepared: Prepared) -> SplitRows:
+def _split_samples(part: Faces, prepared: Prepared) -> SplitRows:
     """Mean and deviation over all pixels as the network gets them, from a histogram of the 256 gray levels."""
     levels = np.bincount(part.images.reshape(-1), minlength=256).astype(np.float64)
     values = (np.arange(256) - prepared.subtract) / prepared.divide

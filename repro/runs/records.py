@@ -279,11 +279,11 @@ def scan_records(
     names = (RECORD_NAME, FAILURE_NAME) if failures else (RECORD_NAME,)
     for path in sorted(path for name in names for path in (results / "runs" / within).rglob(name)):
         try:
-            path.as_posix().encode()  # a name that is no UTF-8 can be in no report
+            path.as_posix().encode()  # no report can hold a name that is not UTF-8
             yield path, read_record(path)
         except UnicodeEncodeError:
             shown = path.as_posix().encode(errors="backslashreplace").decode()
-            yield Path(shown), RecordError(f"{shown}: the name of its folder is no UTF-8; rename it")
+            yield Path(shown), RecordError(f"{shown}: the name of its folder is not UTF-8; rename it")
         except RecordError as error:
             yield path, error
 

@@ -81,7 +81,7 @@ def _is_recorded(results: Path, kinds: tuple[str, ...], paper: str) -> bool:
 
 @dataclass(frozen=True)
 class OwnPapers:
-    """The kept specs of a results folder, by id. unusable: one line for each file that is no spec, with the reason."""
+    """The kept specs of a results folder, by id. unusable: one line for each other file, with the reason."""
 
     papers: tuple[LoadedSpec, ...] = ()
     unusable: tuple[str, ...] = ()
@@ -100,13 +100,13 @@ def own_papers(results: Path) -> OwnPapers:
     paths = sorted(path for path in (results / KEPT_FOLDER).glob("*.toml") if "." not in path.stem)
     for path in paths[:MOST_KEPT]:
         try:
-            path.as_posix().encode()  # a name that is no UTF-8 can be in no report
+            path.as_posix().encode()  # no report can hold a name that is not UTF-8
             found.append(_kept(path))
         except SpecError as error:
             unusable.append(str(error))
         except UnicodeEncodeError:
             shown = path.as_posix().encode(errors="backslashreplace").decode()
-            unusable.append(f"{shown}: the file's name is no UTF-8; rename it")
+            unusable.append(f"{shown}: the file's name is not UTF-8; rename it")
     if len(paths) > MOST_KEPT:
         unusable.append(f"{results / KEPT_FOLDER}: {counted(len(paths), 'spec')}; the first {MOST_KEPT} are read")
     return OwnPapers(tuple(found), tuple(unusable))
@@ -151,7 +151,7 @@ def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
         return _kept(kept_path(results, name))
     own = [path.stem for path in sorted((results / KEPT_FOLDER).glob("*.toml")) if ID.fullmatch(path.stem)]
     known = ", ".join([*own[:MOST_KEPT], *(path.stem for path in paper_files())])
-    raise SpecError(f"no paper {name!r}; there are: {known}; a spec of your own is given by its path: ./{name}.toml")
+    raise SpecError(f"no paper {name!r}; accepted: {known}; a spec of your own is given by its path: ./{name}.toml")
 
 
 def _own_file(path: Path) -> LoadedSpec:

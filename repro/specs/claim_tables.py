@@ -110,7 +110,7 @@ class ClaimTable(SpecStruct, frozen=True, kw_only=True):
     quotes: further lines of the paper, verbatim, besides `quote`. If there is one quote per given list, the quotes
         belong to `cells`, `actual`, `predicted` and `true_positives` in this order.
 
-    Raises ValueError for rows of different length and for cells that are no counts and no shares.
+    Raises ValueError for rows of different length and for cells that are neither counts nor shares.
     """
 
     id: Name

@@ -63,7 +63,7 @@ class SpecError(UserError):
 def _error(path: Path, mistakes: Sequence[Mistake]) -> SpecError:
     lines = [f"{path}{f':{one.line}' if one.line else ''}: {one}" for one in mistakes[:MOST_MISTAKES]]
     if len(mistakes) >= MOST_MISTAKES:
-        lines.append(f"{path}: more mistakes may follow; mend these first")
+        lines.append(f"{path}: more mistakes may follow; fix these first")
     return SpecError("\n".join(lines), mistakes)
 
 
@@ -180,7 +180,7 @@ def load_spec(path: Path) -> LoadedSpec:
 
 
 def _toml(content: bytes, path: Path) -> dict[str, Any]:
-    """Raises SpecError for what is no TOML, or is beyond the bounds of any spec."""
+    """Raises SpecError for text that is not TOML, or is beyond the bounds of any spec."""
     try:
         text = content.decode("utf-8-sig")
         if has_endless_key(text):

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 # without case, digits and punctuation (`plain`): Conv2D, conv_2d and conv2d are one.
 _SAME_CONV = '`layer = "conv"`'
 _RESIDUAL = '`layer = "residual"` with a `body` and a `shortcut`'
-_NONE = "nothing: there is no attention and no recurrence"
+_NONE = "nothing: attention and recurrence are not supported"
 _SMOOTH = '`function = "swish"` or "gelu", which are smooth and pass negative values too'
 _CROSS = '`kind = "cross_entropy"`'
 _AFFINE = '`step = "random_affine"`'

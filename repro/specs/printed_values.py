@@ -13,7 +13,7 @@ _PRINTED = re.compile(r"(-?[0-9]{1,3}(?:,[0-9]{3})+|-?[0-9]{1,15})(\.[0-9]{1,15}
 
 def read_printed_values(raw: dict[str, Any]) -> None:
     """Replace each text in `value` of raw [[claims]] by the number, and add `unit` and `resolution` unless they are
-    given. What is no such text stays, and is an error of type."""
+    given. Other text is kept, and is an error of type."""
     claims = raw.get("claims")
     for claim in claims if isinstance(claims, list) else ():
         if isinstance(claim, dict) and isinstance(claim.get("value"), str):

@@ -7,7 +7,7 @@ from typing import Any
 
 
 def parse_setting(text: str) -> tuple[str, Any]:
-    """Key path, as in a variant's `set`, and TOML value. What is no TOML value is a string: a word needs no quotes.
+    """Key path, as in a variant's `set`, and TOML value. Anything else is a string: a word needs no quotes.
 
     Raises ValueError without a key or a value.
     """

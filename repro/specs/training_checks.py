@@ -70,7 +70,7 @@ def _evaluated(training: Training, splits: Sequence[str]) -> Iterator[Mistake]:
                 known = ", ".join(s for s in splits if s != "train")
                 yield Mistake(key, f"no evaluated split {name!r}; the data steps leave: {known}")
             elif key != "training.evaluate" and name not in training.evaluate:
-                yield Mistake(key, f"{name!r} is not in training.evaluate, so it has no figure each epoch")
+                yield Mistake(key, f"{name!r} is not in training.evaluate, so it has no value for each epoch")
 
 
 def _lengths(training: Training) -> Iterator[Mistake]:

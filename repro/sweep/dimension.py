@@ -86,17 +86,17 @@ def parse_dimension(text: str) -> Dimension:
 
 def _range(text: str, key: str, low: str, high: str, scale: str | None) -> Dimension:
     if scale is not None and scale not in _SCALES:
-        raise SweepError(f"--set {text!r}: no scale {scale!r}; accepted: :log, :linear{hint(scale, _SCALES)}")
+        raise SweepError(f"--set {text!r}: unknown scale {scale!r}; accepted: :log, :linear{hint(scale, _SCALES)}")
     try:
         ends = float(low), float(high)
     except ValueError:
-        raise SweepError(f"--set {text!r}: a range goes from a number to a number") from None
+        raise SweepError(f"--set {text!r}: a range needs a number at both ends") from None
     if not all(map(math.isfinite, ends)):
-        raise SweepError(f"--set {text!r}: the ends of a range are finite")
+        raise SweepError(f"--set {text!r}: both ends of a range must be finite")
     if ends[0] >= ends[1]:
         raise SweepError(f"--set {text!r}: an empty range: {low} is not below {high}")
     if scale == "log" and ends[0] <= 0:
-        raise SweepError(f"--set {text!r}: a logarithmic range begins above 0, not at {low}")
+        raise SweepError(f"--set {text!r}: a logarithmic range must begin above 0, not at {low}")
     if key == VARIANT:
         raise SweepError(f"--set {text!r}: variants have no order; name them: variant=default,...")
     whole = all(re.fullmatch(r"[+-]?\d+", end) for end in (low, high))
@@ -159,5 +159,5 @@ def _keys(dimension: Dimension, loaded: LoadedSpec, variant: str) -> tuple[str, 
         raise SweepError(f"--set {dimension.key}: a * matches names in {' or '.join(lists)}, as in dropout*.rate")
     names = [name for name in lists[table] if fnmatchcase(name, parts[2])]
     if not names:
-        raise SweepError(f"--set {dimension.key}: no name fits {parts[2]}; there are: {', '.join(lists[table])}")
+        raise SweepError(f"--set {dimension.key}: no name matches {parts[2]}; accepted: {', '.join(lists[table])}")
     return tuple(".".join((*parts[:2], name, *parts[3:])) for name in names)

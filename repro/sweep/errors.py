@@ -1,4 +1,4 @@
-"""What a user can mend in a sweep."""
+"""An error in a sweep that the user can fix."""
 
 from __future__ import annotations
 

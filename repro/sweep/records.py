@@ -90,5 +90,5 @@ def sweep_paths(results: Path, paper: str) -> list[Path]:
 
 
 def read_sweep(path: Path) -> SweepRecord:
-    """Raises RecordError for a file that is no record of a sweep, and FileNotFoundError."""
+    """Raises RecordError for a file that is not the record of a sweep, and FileNotFoundError."""
     return read_digested(path, SweepRecord, f"sweep record of format {SWEEP_FORMAT}", "run the same `repro sweep`")

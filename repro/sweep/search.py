@@ -203,7 +203,9 @@ def _splits(spec: Spec, protocol: str, select: str | None, claim: Claim | None) 
     chosen = select or public
     assert chosen is not None
     if chosen in _NOT_EVALUATED:
-        raise SweepError(f"--select {chosen}: settings that fit their training samples best are no better for it")
+        raise SweepError(
+            f"--select {chosen}: the settings that fit their training samples best need not generalise best"
+        )
     if chosen not in splits:
         raise SweepError(f"--select {chosen}: no such split; accepted: {', '.join(splits)}{hint(chosen, splits)}")
     of_claim = claim.split if claim is not None and protocol == AS_PUBLISHED and claim.split in splits else None

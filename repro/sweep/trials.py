@@ -216,7 +216,7 @@ def _storage(optuna: Any, folder: Path) -> Any:
     try:
         return optuna.storages.JournalStorage(journal.JournalFileBackend(path, journal.JournalFileOpenLock(path)))
     except ValueError as error:  # json.JSONDecodeError is one
-        raise SweepError(f"{path}: cannot be read ({error}); move it away to begin the sweep again") from None
+        raise SweepError(f"{path}: cannot be read ({error}); move it elsewhere to start the sweep again") from None
 
 
 def _mend(optuna: Any, journal: Path) -> None:

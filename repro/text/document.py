@@ -26,7 +26,7 @@ Verdict = Literal["", "yes", "no", "open", "partly"]
 class Span:
     """A piece of text in one style.
 
-    target: destination of a link, empty if it is no link. verdict: makes the text a chip, in the colour of this answer.
+    target: destination of a link, empty if there is none. verdict: makes the text a chip, in the colour of this answer.
     """
 
     text: str

@@ -74,7 +74,7 @@ def inline(text: Inline) -> str:
 
 
 def _line(text: Inline) -> str:
-    """One line that is no heading, list, quote or rule, whatever it begins with."""
+    """One line that is not read as a heading, list, quote or rule, whatever it begins with."""
     shown = inline(text)
     first = next((span for span in spans(text)), None)
     ours = first is None or first.style not in ("plain", "break")

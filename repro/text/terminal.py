@@ -38,7 +38,7 @@ def terminal_blocks(blocks: Iterable[Block]) -> str:
 
 
 def _width() -> int:
-    """COLUMNS or the terminal's width; WIDEST if the output is no terminal."""
+    """COLUMNS or the terminal's width; WIDEST if the output is not a terminal."""
     return max(40, min(WIDEST, shutil.get_terminal_size((WIDEST, 24)).columns))
 
 

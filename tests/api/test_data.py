@@ -87,7 +87,7 @@ def test_rows_and_a_sample_in_both(dataset):
 @pytest.mark.parametrize(
     ("train", "message"),
     [
-        ("Test", "train: no split 'Test'; there are: Training, PublicTest, PrivateTest"),
+        ("Test", "train: no split 'Test'; accepted: Training, PublicTest, PrivateTest"),
         ([12], "train: samples from 0 to 11 are needed"),
         ([-1], "train: samples from 0 to 11 are needed"),
         ([0.5], "train: samples from 0 to 11 are needed"),

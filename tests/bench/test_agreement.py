@@ -27,7 +27,7 @@ def workload(layers=LAYERS) -> Workload:
     training = Training(
         batch_size=16, epochs=1, loss=Loss(kind="cross_entropy"), optimizer=Sgd(learning_rate=0.02, momentum=0.5)
     )
-    return narrow_papers.make("tiny", layers, training, 10, rows=800, seeds=SEEDS)
+    return narrow_papers.make("tiny", layers, training, 10, samples=800, seeds=SEEDS)
 
 
 def faster(given: Workload) -> Workload:

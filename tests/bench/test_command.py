@@ -82,7 +82,7 @@ def test_a_missing_rival_is_told_before_anything_is_done(monkeypatch, tmp_path):
         (("--what", "serve"), "serve is not one of train, predict, import, audit, growth"),
         (("--what", ","), "nothing is not one of train"),
         (("--against", ""), "name one, such as torch"),
-        (("--against", "caffe"), "no rival 'caffe'; there are: torch, keras"),
+        (("--against", "caffe"), "no rival 'caffe'; accepted: torch, keras"),
         (("nobody2020",), "no paper 'nobody2020'"),
         (("--rounds", "0"), "0 is not in the range"),
         (("--what", "import", "--precision", "bfloat16", "--device", "cpu"), "a CPU computes in float32"),

@@ -118,7 +118,7 @@ def small(
     layers: tuple[Layer, ...] = CONVOLUTIONAL, loss: Loss = CROSS_ENTROPY, optimizer: Optimizer | None = None, **more
 ) -> Workload:
     training = Training(batch_size=12, epochs=1, loss=loss, optimizer=optimizer or Sgd(learning_rate=0.05))
-    return narrow_papers.make("small", layers, training, 11, rows=60, **more)
+    return narrow_papers.make("small", layers, training, 11, samples=60, **more)
 
 
 @pytest.mark.parametrize(("name", "mode"), MODES)

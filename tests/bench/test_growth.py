@@ -8,7 +8,7 @@ from bench_workload import SIZE, tiny_workload
 
 from repro.bench import contenders, growth
 from repro.bench.growth import GrowthSettings, measure_growth, with_batch_size, with_image_size
-from repro.bench.growth_contenders import NOISE, SeedsTogether, start_on_all_devices, with_rows
+from repro.bench.growth_contenders import NOISE, SeedsTogether, start_on_all_devices, with_samples
 
 
 def test_batch_and_image_size():
@@ -24,8 +24,8 @@ def test_batch_and_image_size():
 
 def test_rows_are_the_first_and_then_repeated_under_noise():
     workload = tiny_workload(20)
-    assert np.array_equal(with_rows(workload, 7).images, workload.images[:7])
-    more = with_rows(workload, 50)
+    assert np.array_equal(with_samples(workload, 7).images, workload.images[:7])
+    more = with_samples(workload, 50)
     assert more.images.shape == (50, SIZE, SIZE) and more.images.dtype == np.uint8
     assert np.array_equal(more.images[:20], workload.images)
     assert np.array_equal(more.labels, np.concatenate([workload.labels, workload.labels, workload.labels[:10]]))

@@ -89,7 +89,7 @@ class Clockwork:
 
 def clockwork_entrant(batch_size: int = 64) -> tuple[Entrant, Clockwork]:
     worker = Clockwork()
-    return Entrant(worker, "x", "y", "train", batch_size, rows=1000, pause_s=0), worker  # type: ignore[arg-type]
+    return Entrant(worker, "x", "y", "train", batch_size, samples=1000, pause_s=0), worker  # type: ignore[arg-type]
 
 
 def test_calibration_finds_the_steps_and_the_time_to_compile():
@@ -112,7 +112,7 @@ def test_batches_are_complete_and_use_all_rows():
     rows = draw_batches(10, 4, 5)
     assert rows.shape == (5, 4) and rows.dtype == np.int32
     assert sorted(rows.reshape(-1)[:10]) == list(range(10)) == sorted(rows.reshape(-1)[10:])
-    assert draw_batches(3, 8, 1).shape == (1, 8), "fewer rows than a batch are repeated"
+    assert draw_batches(3, 8, 1).shape == (1, 8), "fewer samples than a batch are repeated"
     with pytest.raises(ValueError, match="no samples"):
         draw_batches(0, 4, 1)
 
@@ -123,7 +123,7 @@ def test_a_rival_that_is_not_installed_is_told_with_the_remedy(monkeypatch):
     assert choose_rivals(("torch", "torch")) == ("torch",)
     with pytest.raises(BenchError, match=r'keras is not installed here; .* pip install "fer-repro\[bench\]"'):
         choose_rivals(("torch", "keras"))
-    with pytest.raises(BenchError, match="no rival 'own'; there are: torch, keras"):
+    with pytest.raises(BenchError, match="no rival 'own'; accepted: torch, keras"):
         choose_rivals(("own",))
     monkeypatch.setattr(contenders, "installed", lambda name: False)
     with pytest.raises(BenchError, match="none of the rivals"):

@@ -1,4 +1,4 @@
-"""repro.bench.workload: a paper's rows as it prepares them, and the weights that its runs start from."""
+"""repro.bench.workload: a paper's samples as it prepares them, and the weights that its runs start from."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def faces():
     return draw_faces(counts={"Training": (12,) * 7, "PublicTest": (2,) * 7, "PrivateTest": (2,) * 7})
 
 
-def test_rows_are_those_of_training_evenly_spaced(faces):
-    workload = make_workload(find_paper("zhaqsylyq"), faces, seeds=(), rows=70)
+def test_samples_are_those_of_training_evenly_spaced(faces):
+    workload = make_workload(find_paper("zhaqsylyq"), faces, seeds=(), samples=70)
     training = faces.take(faces.usage == 0)
     kept = np.linspace(0, 83, 70).astype(int)
     assert np.array_equal(workload.images, training.images[kept])
@@ -65,7 +65,7 @@ def test_weights_are_those_of_a_run(faces):
     assert np.allclose(probability, probabilities(logits, output_activation(layers)), atol=1e-5)
 
 
-def test_too_few_rows():
+def test_too_few_samples():
     few = draw_faces(counts={"Training": (2,) * 7, "PublicTest": (1,) * 7, "PrivateTest": (1,) * 7})
     with pytest.raises(DataError, match=r"teta2022: the data leave 14 training samples, fewer than one batch of 32"):
         make_workload(find_paper("teta2022"), few)

@@ -171,7 +171,7 @@ def test_validate_goes_on_after_a_wrong_file(tmp_path):
 def test_an_unknown_paper_is_told_the_known_ones(command):
     result = call(*command, "teta2021")
     assert result.exit_code == 2 and result.stdout == ""
-    assert result.stderr.startswith(f"error: no paper 'teta2021'; there are: {', '.join(BUNDLED)};")
+    assert result.stderr.startswith(f"error: no paper 'teta2021'; accepted: {', '.join(BUNDLED)};")
     assert result.stderr.count("\n") == 1
 
 

@@ -33,7 +33,7 @@ ADDRESS = ("--coordinator", "gpu1:9911")
     [
         (("--processes", "2"), "need --coordinator"),
         (("--process-id", "0"), "need --coordinator"),
-        (("--coordinator", "auto", "--processes", "2"), "leave --processes and --process-id away"),
+        (("--coordinator", "auto", "--processes", "2"), "omit --processes and --process-id"),
         ((*ADDRESS, "--processes", "2"), "needs --processes N and --process-id K"),
         ((*ADDRESS, "--process-id", "1"), "needs --processes N and --process-id K"),
         ((*ADDRESS, "--processes", "2", "--process-id", "2"), "--process-id 2: --processes 2 are numbered from 0"),
@@ -187,7 +187,7 @@ def test_a_run_that_the_first_host_cannot_resume_fails_alone(hosts):
     hosts.start("--seeds", "2")
     (code, _, err), (code_1, _, err_1) = hosts.end(0), hosts.end(1)
     assert (code, code_1) == (1, 1), err + err_1
-    assert "seed 0: FAILED" in err and "start anew with --fresh" in err
+    assert "seed 0: FAILED" in err and "start again with --fresh" in err
     assert "the first host gave the run up" in err_1 and "cannot be used (damaged" in err_1
     assert {record.seed: record.status for _, record in find_records(hosts.results)} == {0: "failed", 1: "done"}
 

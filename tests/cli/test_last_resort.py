@@ -52,7 +52,7 @@ def call(error: Exception, monkeypatch: pytest.MonkeyPatch):
         (
             KeyError("a bug"),
             1,
-            "error: unforeseen, probably a mistake in this program: KeyError: 'a bug'; the traceback",
+            "error: unexpected, probably an error in this program: KeyError: 'a bug'; the traceback",
         ),
     ],
     ids=lambda value: type(value).__name__,

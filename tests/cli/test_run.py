@@ -152,9 +152,9 @@ def test_run_all_asks_every_paper_and_leaves_out_those_without_a_claim(tmp_path,
     ("words", "message"),
     [
         (["--budget", "2h"], "--budget needs --until-decided"),
-        (["--until-decided", "--budget", "2 hours"], "'2 hours' is no duration; write it as 90s, 20m, 2h or 1h30m"),
-        (["--until-decided", "--epochs", "1"], "leave --epochs and --limit-train away"),
-        (["--until-decided", "--limit-train", "9"], "leave --epochs and --limit-train away"),
+        (["--until-decided", "--budget", "2 hours"], "'2 hours' is not a duration; write it as 90s, 20m, 2h or 1h30m"),
+        (["--until-decided", "--epochs", "1"], "omit --epochs and --limit-train"),
+        (["--until-decided", "--limit-train", "9"], "omit --epochs and --limit-train"),
         (["--until-decided", "--seeds", "2"], "must be 3 or more"),
     ],
 )

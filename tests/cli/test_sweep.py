@@ -40,7 +40,7 @@ def words(*more):
         ((), "nothing to search: give --set"),
         (("--set", "training.epcohs=1,2"), "did you mean `epochs`?"),
         (("--set", f"{RATE}=2..1"), "an empty range"),
-        (("--set", f"{RATE}=0..1:log", "--sampler", "tpe"), "a logarithmic range begins above 0"),
+        (("--set", f"{RATE}=0..1:log", "--sampler", "tpe"), "a logarithmic range must begin above 0"),
         (("--set", f"{RATE}=0.1,0.2", "--trials", "0"), "--trials 0: from 1"),
         (("--set", f"{RATE}=0.1,0.2", "--sampler", "bayes"), "'bayes' is not one of 'grid', 'random', 'tpe'"),
         (("--set", f"{RATE}=0.1,0.2", "--workers", "2"), "--workers: only with --on"),

@@ -86,7 +86,7 @@ def test_damage_is_seen_and_repaired(tmp_path: Path, name: str, harm) -> None:
     with pytest.raises(DataError, match=rf"{fingerprint}.*{name}.*; import it again"):
         cache.open_faces(fingerprint, root)
     assert cache.entries(root)[0].damage
-    with pytest.warns(UserWarning, match=rf"{name}.*; import it again. This is done now, from .*a.csv"):
+    with pytest.warns(UserWarning, match=rf"{name}.*; import it again. Doing so now, from .*a.csv"):
         imported, cached = cache.import_faces(path, root)
     assert not cached
     np.testing.assert_array_equal(imported.faces.images, read_faces(path).faces.images)
@@ -230,7 +230,7 @@ def test_default_data_set(tmp_path: Path) -> None:
     assert [e.is_default for e in cache.entries(root)] == [True]
     with pytest.raises(DataError, match="missing"):
         cache.set_default("0" * 64, root)
-    with pytest.raises(DataError, match="no fingerprint"):
+    with pytest.raises(DataError, match="not a fingerprint"):
         cache.set_default("../../etc", root)
 
 
@@ -239,7 +239,7 @@ def test_a_damaged_default_is_imported_again_or_an_error(tmp_path: Path) -> None
     fingerprint = cache.import_faces(path, root)[0].faces.fingerprint
     cache.set_default(fingerprint, root)
     truncate(cache.entries(root)[0].folder / "images.npy")
-    with pytest.warns(UserWarning, match=r"images.npy.*This is done now"):
+    with pytest.warns(UserWarning, match=r"images.npy.*Doing so now"):
         again = cache.get_default(root)
     assert again is not None
     np.testing.assert_array_equal(again.images, read_faces(path).faces.images)

@@ -14,13 +14,13 @@ def test_a_duration_is_hours_minutes_and_seconds(text, seconds):
 
 @pytest.mark.parametrize("text", ["", "2", "2 h", "h", "1.5h", "-5m", "30m1h", "2hours", "1d", "m30", "५s x"])
 def test_anything_else_names_what_is_accepted(text):
-    with pytest.raises(ValueError, match="is no duration; write it as 90s, 20m, 2h or 1h30m"):
+    with pytest.raises(ValueError, match="is not a duration; write it as 90s, 20m, 2h or 1h30m"):
         seconds_of(text)
 
 
 @pytest.mark.parametrize("text", ["0s", "0h0m"])
 def test_no_time_at_all_is_an_error_too(text):
-    with pytest.raises(ValueError, match="is no time at all"):
+    with pytest.raises(ValueError, match="is no time"):
         seconds_of(text)
 
 

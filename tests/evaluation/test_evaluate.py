@@ -126,7 +126,7 @@ def test_the_folder_holds_a_record_that_reads_back_and_no_probabilities_of_train
         (lambda d: d["splits"]["PrivateTest"]["subsets"].pop("clean"), "a subset is missing"),
         (lambda d: d["splits"]["PrivateTest"]["confusion"].pop(), "not one number"),
         (lambda d: d["settings"]["labels"].reverse() or d["settings"]["labels"].pop(), "order of labels"),
-        (lambda d: d.update(name="../x"), "is no name"),
+        (lambda d: d.update(name="../x"), "is not a name"),
         (lambda d: d.update(format=9), "another version"),
         (lambda d: d.update(split="Training"), "its splits are"),
         (lambda d: d["data"].update(fingerprint="x"), "64 hexadecimal"),

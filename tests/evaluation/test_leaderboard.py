@@ -139,7 +139,7 @@ def test_a_record_with_better_figures_than_its_predictions_is_found(two, known):
         ("https://example", "javascript:", "https://"),
         ('weights = "on request"', "", "`weights` are needed"),
         ('how = "', 'paper = "x"\nhow = "', "one of `evaluation` and `paper`"),
-        ('evaluation = "good"', 'evaluation = "../good"', "is no name"),
+        ('evaluation = "good"', 'evaluation = "../good"', "is not a name"),
         ("format = 1", "format = 1\nstars = 5", "stars"),
         ("format = 1", "format =", "good.toml"),
     ],

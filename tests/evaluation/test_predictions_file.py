@@ -106,7 +106,7 @@ def test_another_number_of_samples_says_which_split_has_how_many(tmp_path):
         ("row,predicted", ["90,happy", "90,sad"], "sample 90 is predicted twice"),
         ("row,predicted", ["130,happy"], "sample 130 is outside the dataset of 130"),
         ("row,predicted", ["1.5,happy"], "not whole"),
-        ("row,predicted", ["x,happy"], "line 2: 'x' is no number"),
+        ("row,predicted", ["x,happy"], "line 2: 'x' is not a number"),
         ("row,predicted", ["90,happy", "91,hapy"], "line 3: did you mean 'happy'"),
         ("row,predicted", ["90,7"], "line 2: '7'"),
         ("", ["happy", "sad", "glad"], "line 3: 'glad'"),
@@ -114,7 +114,7 @@ def test_another_number_of_samples_says_which_split_has_how_many(tmp_path):
         ("row,score", ["90,1"], "no prediction"),
         ("hash,predicted", ["abcd,happy"], "a hash of 4 digits"),
         ("hash,predicted", [f"{'a' * 64},happy"], "1 of 1 hashes are of no sample"),
-        ("confidence,split", ["1,PrivateTest"], "needed is `predicted`"),
+        ("confidence,split", ["1,PrivateTest"], "expected `predicted`"),
         ("", [""], "is empty"),
     ],
 )
@@ -132,7 +132,7 @@ def test_labels_in_the_file_must_be_those_of_the_dataset(tmp_path):
     ("arrays", "words"),
     [
         ({}, "holds nothing"),
-        ({"x": np.zeros(3)}, "holds x; needed"),
+        ({"x": np.zeros(3)}, "holds x; expected"),
         ({"PrivateTest": np.zeros((3, 7))}, "its array 'PrivateTest' has 3 predictions"),
         ({"predicted": np.zeros((40, 7, 1))}, "of shape"),
         ({"predicted": np.full(40, 9)}, "0 to 6 are the emotions"),

@@ -105,7 +105,7 @@ def standings(found):
 
 
 def test_the_cause_is_proven_where_the_paper_prints_the_steps(paper, data, results):
-    """21 steps of 10 are 201 to 210 samples: the training part, not the 63 of a test part."""
+    """21 steps of 10 are 201 to 210 samples: the training split, not the 63 of a test split."""
     found = explain(paper(1.0, steps=21), data, results)
     assert (found.conclusion, found.cause) == ("proven", EVALUATED_ON_TRAINING)
     assert len(found.clean) == 3 and min(found.clean) > 0.4 and max(found.clean) < 0.7

@@ -45,7 +45,7 @@ def test_a_division_keeps_two_sides_apart():
     cut = SplitFraction(from_split="all", fraction=0.2, into="test", rest="train")
     found = follow_lineage([Shuffle(), cut])
     assert not found.shared("test", "train") and found.straddles("test", "train") == frozenset()
-    assert len(found.splits["test"].cells) == 3, "of every official part a portion"
+    assert len(found.splits["test"].cells) == 3, "of every official split a portion"
 
 
 def test_copies_made_before_a_division_are_on_both_sides():

@@ -63,7 +63,7 @@ def test_only_what_the_papers_words_and_arithmetic_exclude_is_impossible():
 
 
 def test_tetas_steps_alone_prove_nothing():
-    """898 steps of 32 are the Training part; 3,589 samples in batches of 4 take 898 too, and so do 8 crops of each."""
+    """898 steps of 32 are Training; 3,589 samples in batches of 4 take 898 too, and so do 8 crops of each."""
     steps = one("teta2022", "steps x batch size", "log-steps", outcome="cannot tell")
     assert "898 steps of 32 are 28,705 to 28,736 samples: Training (28,709) fits" in steps.arithmetic
     assert "PublicTest (3,589) takes 113 steps" in steps.arithmetic
@@ -190,7 +190,7 @@ def test_basanis_least_loss_is_where_no_loss_is_taken():
 
 
 def test_onghenas_figure_7_can_be_read_by_rows_but_not_by_columns():
-    """Four numbers without labels: 0.6945 0.5696 above 0.5946 0.5715. By columns 0.5696 would be of a test part."""
+    """Four numbers without labels: 0.6945 0.5696 above 0.5946 0.5715. By columns 0.5696 would be of a test split."""
     check = "accuracy x samples is a whole number"
     assert one("onghena", check, "figure7-validation", outcome="consistent")
     onghena = find_paper("onghena")
@@ -243,11 +243,11 @@ def test_rows_after_the_data_steps_follow_from_the_class_counts_by_hand():
         3 * (n - t - 1) * (4 if emotion == 1 else 1) for emotion, (n, t) in enumerate(zip(classes, test, strict=True))
     ]
     validation = [int(n * 0.2) for n in made]
-    rows = Case(find_paper("basani2017")).rows("default")
+    rows = Case(find_paper("basani2017")).samples("default")
     assert rows["test"].by_emotion == tuple(test) and rows["test"].total == sum(test)
     assert rows["validation"].by_emotion == tuple(validation)
     assert rows["train"].total == sum(made) - sum(validation) - 7
-    chavan = Case(find_paper("chavan2020")).rows("default")
+    chavan = Case(find_paper("chavan2020")).samples("default")
     assert (chavan["train"].total, chavan["validation"].total) == (35_887 + 8 * 547 - 1000, 1000)
     assert chavan["validation"].by_emotion is None, "which rows are the last 1,000 is left to chance"
 
@@ -257,7 +257,7 @@ def test_steps_that_look_at_pictures_leave_the_rows_unknown():
     steps = (*paper.resolve("default").data.steps, msgspec.convert({"step": "drop_repeats", "split": "test"}, Step))
     data = msgspec.structs.replace(paper.resolve("default").data, steps=steps)
     changed = replace(paper, spec=msgspec.structs.replace(paper.spec, data=data))
-    assert Case(changed).rows("default") == {} and Case(paper).rows("default")["test"].total == 3589
+    assert Case(changed).samples("default") == {} and Case(paper).samples("default")["test"].total == 3589
     assert {f.outcome for f in examine(changed)} <= {"consistent", "cannot tell"}
 
 
@@ -305,5 +305,5 @@ def test_data_steps_that_no_memory_holds_are_not_carried_out(tmp_path):
     copies = '[[data.steps]]\nstep = "augment_copies"\nsplit = "train"\ntransforms = [{ kind = "flip_horizontal" }]\n'
     copies += 'provenance = [{ kind = "assumed", reason = "a stranger" }]\n'
     loaded = load_tiny(tmp_path, ("[[model.layers]]", f"{100 * copies}[[model.layers]]"))
-    assert Case(loaded).rows("default") == {}
-    assert Case(load_tiny(tmp_path)).rows("default")["train"].total == 28_709
+    assert Case(loaded).samples("default") == {}
+    assert Case(load_tiny(tmp_path)).samples("default")["train"].total == 28_709

@@ -9,7 +9,7 @@ from report_records import CPU, EPOCHS, GPU, audited, claim, headline, make_reco
 
 from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.judged_facts import judge_fact, judge_rank
-from repro.judge.judgements import judge_claims, judge_runs, rows_behind
+from repro.judge.judgements import evaluated_samples, judge_claims, judge_runs
 from repro.judge.verdicts import holds, reproduces
 from repro.runs.plan import settings_sha256
 from repro.runs.records import Device, RunRecord
@@ -184,10 +184,10 @@ def test_rounded_fact_and_fact_with_a_tolerance():
 
 def test_rows_behind_a_claim_are_those_that_its_figure_counted():
     record = make_record(make_spec(), metrics={"test": metrics(0.5)})
-    assert rows_behind(claim(), [record]) == 100
-    assert rows_behind(claim(split="minibatch", step=99), [record]) == 100
-    assert rows_behind(claim(split="validation"), [record]) is None
-    assert rows_behind(claim(), []) is None
+    assert evaluated_samples(claim(), [record]) == 100
+    assert evaluated_samples(claim(split="minibatch", step=99), [record]) == 100
+    assert evaluated_samples(claim(split="validation"), [record]) is None
+    assert evaluated_samples(claim(), []) is None
 
 
 def test_the_best_of_several_tries_has_two_limits_and_the_sentence_names_both():

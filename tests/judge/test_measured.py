@@ -6,7 +6,7 @@ import msgspec
 import pytest
 from report_records import CPU, GPU, claim, data, make_record, make_spec, metrics
 
-from repro.judge.judgements import rows_behind
+from repro.judge.judgements import evaluated_samples
 from repro.judge.measured import Measured, measure, why_unmeasured
 from repro.runs.records import EpochTime, Overrides
 
@@ -100,7 +100,7 @@ def test_accuracy_of_one_emotion_is_its_recall():
     assert measured is not None and measured.mean == pytest.approx(0.7)
     assert measure(claim(emotion="sad"), [record]) is None, "no such row"
     assert measure(claim(emotion="happy"), [make_record(PAPER)]) is None, "rows were not counted"
-    assert rows_behind(claim(emotion="happy"), [record]) == 10
+    assert evaluated_samples(claim(emotion="happy"), [record]) == 10
 
 
 def test_time_stops_at_the_epoch_of_the_claim():

@@ -57,8 +57,8 @@ def test_a_network_with_one_takes_the_plain_layout():
 @pytest.mark.parametrize(
     ("layer", "said"),
     [
-        (own("Missing"), "Missing is no subclass of flax.linen.Module"),
-        (own("not_a_module"), "not_a_module is no subclass"),
+        (own("Missing"), "Missing is not a subclass of flax.linen.Module"),
+        (own("not_a_module"), "not_a_module is not a subclass"),
         (own("Gate", settings={"width": 3}), "unexpected keyword argument 'width'"),
         (own("Halves"), r"it makes 4 x 4 x 2 of 4 x 4 x 4, but .* write output = \[4, 4, 2\]"),
         (

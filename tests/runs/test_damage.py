@@ -131,5 +131,5 @@ def test_a_run_goes_on_from_the_checkpoint_before_a_damaged_one(do, tmp_path, ha
         do(report=stop_at(2), fresh=True, **settings)
     for one in (folder / harmed).iterdir():
         damage(one)
-    with pytest.raises(CheckpointError, match=r"last: checkpoint 2 cannot be used .*start anew with --fresh"):
+    with pytest.raises(CheckpointError, match=r"last: checkpoint 2 cannot be used .*start again with --fresh"):
         do(**settings)

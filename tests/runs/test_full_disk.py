@@ -69,7 +69,7 @@ def test_what_is_deleted_in_the_middle_of_a_run_changes_no_number(do, deleted):
             (checkpoints,) = do.results.rglob("checkpoints")
             shutil.rmtree(do.results if deleted == "results" else checkpoints)
 
-    with pytest.raises(CheckpointError, match=r"best: checkpoint \d cannot be used \(it was deleted\); start anew"):
+    with pytest.raises(CheckpointError, match=r"best: checkpoint \d cannot be used \(it was deleted\); start again"):
         do(fresh=True, report=delete_after_two)  # the best epoch was before
     again = do()
     assert numbers(again.folder) == whole and do().skipped

@@ -38,7 +38,7 @@ def without_rights(folder: Path) -> Iterator[None]:
             place.chmod(0o755)
 
 
-@pytest.mark.filterwarnings("always:.*compiled anew")  # the cache cannot be written to either
+@pytest.mark.filterwarnings("always:.*compiles its programs again")  # the cache cannot be written to either
 def test_a_run_that_is_done_needs_no_right_to_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("fer_jax.network.native.calls.available", lambda: False)  # compiling C++ takes too long here
     monkeypatch.setattr("repro.runs.dataset.SYNTHETIC_SHARE", 400)

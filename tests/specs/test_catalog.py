@@ -57,7 +57,7 @@ def test_by_id():
 
 @pytest.mark.parametrize("name", ["teta", "TEMPLATE", "template", ""])
 def test_an_unknown_id_is_told_the_known_ones(name):
-    with pytest.raises(SpecError, match="there are: basani2017, chavan2020, onghena, teta2022, zhaqsylyq"):
+    with pytest.raises(SpecError, match="accepted: basani2017, chavan2020, onghena, teta2022, zhaqsylyq"):
         find_paper(name)
 
 
@@ -106,7 +106,7 @@ def test_a_kept_spec_is_a_paper_by_its_id(tmp_path):
         "tiny",
         *(paper.id for paper in bundled_papers()),
     ]
-    with pytest.raises(SpecError, match="there are: tiny, basani2017"):
+    with pytest.raises(SpecError, match="accepted: tiny, basani2017"):
         find_paper("tini", tmp_path)
 
 

@@ -95,7 +95,7 @@ def test_a_file_of_nothing_but_mistakes_is_bounded(tmp_path):
     path.write_text(TINY + "".join(f"[[claims]]\nid = {index}\n" for index in range(500)))
     error = mistakes_of(path)
     assert len(error.mistakes) == MOST_MISTAKES
-    assert str(error).endswith("more mistakes may follow; mend these first")
+    assert str(error).endswith("more mistakes may follow; fix these first")
 
 
 NESTED = [

@@ -60,7 +60,7 @@ def test_a_bundled_paper_whose_validation_is_its_test(tmp_path):
     ("more", "message"),
     [
         ({"select": "tset"}, "--select tset: no such split; accepted: validation, test; did you mean test?"),
-        ({"select": "train"}, "settings that fit their training samples best are no better for it"),
+        ({"select": "train"}, "the settings that fit their training samples best need not generalise best"),
         ({"protocol": "as-published"}, "no split that is PublicTest alone, as as-published: name the split"),
         ({"sampler": "random"}, "--sampler random needs --trials N"),
         ({"trials": 0}, "--trials 0: from 1 to"),

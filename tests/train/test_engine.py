@@ -25,7 +25,7 @@ def linear_engine(devices, l2_biases=True, **more):
     return Engine(network, jax.devices("cpu")[:devices])
 
 
-def rows(count=20):
+def samples(count=20):
     random = np.random.default_rng(0)
     return random.integers(0, 256, (count, SIZE, SIZE)).astype(np.uint8), random.integers(0, 7, count).astype(np.uint8)
 
@@ -48,8 +48,8 @@ def one_step_in_numpy(kernel, bias, images, labels, l2_biases):
 
 @pytest.mark.parametrize(("devices", "l2_biases"), [(1, False), (1, True), (2, True), (4, False), (4, True)])
 def test_steps_against_numpy(devices, l2_biases):
-    """L2 and the mean over the batch do not depend on the number of devices, nor on rows that fill up a batch."""
-    images, labels = rows()
+    """L2 and the mean over the batch do not depend on the number of devices, nor on samples that fill up a batch."""
+    images, labels = samples()
     engine = linear_engine(devices, l2_biases)
     state = engine.init_state(seed=1)
     kernel = np.asarray(state.params["dense1"]["kernel"], np.float64)
@@ -58,7 +58,7 @@ def test_steps_against_numpy(devices, l2_biases):
     for i, chosen in enumerate([[0, 5, 9, 3, 12, 19], [7, 7, 1, 2], [4], [11, 12, 13, 14, 15, 16]]):
         batches[i, : len(chosen)] = chosen
 
-    state, figures = engine.run_epoch(state, engine.put_rows(images, labels), batches, RATE)
+    state, figures = engine.run_epoch(state, engine.put_samples(images, labels), batches, RATE)
     for i, batch in enumerate(batches):
         real = batch[batch != NO_ROW]
         loss, correct, kernel, bias = one_step_in_numpy(kernel, bias, images[real], labels[real], l2_biases)
@@ -71,9 +71,9 @@ def test_steps_against_numpy(devices, l2_biases):
 
 def test_the_learning_rate_is_that_of_the_call():
     """It changes between epochs without a new optimizer."""
-    images, labels = rows()
+    images, labels = samples()
     engine = linear_engine(1, l2_biases=False)
-    data, batch = engine.put_rows(images, labels), np.arange(6, dtype=np.int32)[None]
+    data, batch = engine.put_samples(images, labels), np.arange(6, dtype=np.int32)[None]
     before = np.asarray(engine.init_state(0).params["dense1"]["kernel"])
     moves = [
         np.asarray(engine.run_epoch(engine.init_state(0), data, batch, rate)[0].params["dense1"]["kernel"]) - before
@@ -84,11 +84,11 @@ def test_the_learning_rate_is_that_of_the_call():
 
 @pytest.mark.parametrize(("devices", "count"), [(1, 1), (1, 19), (2, 7), (2, 19), (4, 1), (4, 8), (4, 19)])
 def test_every_row_is_predicted_in_order(devices, count):
-    images, labels = rows(count)
+    images, labels = samples(count)
     engine = linear_engine(devices)
     state = engine.init_state(seed=1)
     batches = evaluation_batches(count, 8, devices)
-    probability, loss = engine.predict(state, engine.put_rows(images, labels), batches, "test", 1)
+    probability, loss = engine.predict(state, engine.put_samples(images, labels), batches, "test", 1)
     x = ((images.astype(np.float64) - 10) / 200).reshape(count, -1)
     expected = softmax(x @ np.asarray(state.params["dense1"]["kernel"], np.float64))
     assert probability.shape == (count, 7)
@@ -107,13 +107,13 @@ def test_the_same_seed_gives_the_same_parameters_on_any_number_of_devices(tiny_n
 @pytest.mark.parametrize("devices", [1, 4])
 def test_random_flips_mirror_about_half_of_the_rows(devices):
     """Each prediction is that of the row or of its mirror image, anew in every epoch; other splits stay as they are."""
-    images, labels = rows(60)
+    images, labels = samples(60)
     engine = linear_engine(devices, random_flip={"test": 0.5})
     state = engine.init_state(seed=2)
     batches = evaluation_batches(60, 20, devices)
 
     def predict(pixels, split, epoch=1):
-        return engine.predict(state, engine.put_rows(pixels, labels), batches, split, epoch)[0]
+        return engine.predict(state, engine.put_samples(pixels, labels), batches, split, epoch)[0]
 
     plain, mirrored = predict(images, "validation"), predict(images[:, :, ::-1], "validation")
     flips = []
@@ -129,9 +129,9 @@ def test_random_flips_mirror_about_half_of_the_rows(devices):
 
 
 def test_compiling_is_timed_apart_and_done_once_per_shape():
-    images, labels = rows()
+    images, labels = samples()
     engine = linear_engine(1)
-    data, batch = engine.put_rows(images, labels), np.arange(6, dtype=np.int32)[None]
+    data, batch = engine.put_samples(images, labels), np.arange(6, dtype=np.int32)[None]
     state, _ = engine.run_epoch(engine.init_state(0), data, batch, RATE)
     once = engine.compile_s
     assert once > 0

@@ -116,7 +116,7 @@ def test_evaluation_takes_the_middle_or_the_mean_over_views(network, splits):
 
     def answers(which, images, split):
         engine = Engine(which, CPU[:1])
-        data = engine.put_rows(images, labels)
+        data = engine.put_samples(images, labels)
         return engine.predict(engine.init_state(0), data, evaluation_batches(60, 32), split, 1)[0]
 
     corners = [(0, 0), (0, 2), (2, 0), (2, 2), (1, 1)]
@@ -132,7 +132,7 @@ def test_evaluation_takes_the_middle_or_the_mean_over_views(network, splits):
 
 def test_an_evaluated_split_is_drawn_anew_in_every_epoch(network, splits):
     engine = Engine(replace(network("crops"), pipeline=replace(PIPELINES["crops"], views=None)), CPU[:1])
-    state, data = engine.init_state(0), engine.put_rows(splits["validation"].images, splits["validation"].labels)
+    state, data = engine.init_state(0), engine.put_samples(splits["validation"].images, splits["validation"].labels)
 
     def answers(split, epoch, batch):
         return engine.predict(state, data, evaluation_batches(101, batch), split, epoch)[0]
@@ -174,7 +174,7 @@ def test_a_step_on_crops_is_a_step_on_a_batch_of_crops(network, splits):
         rows = np.full((1, size), -1, np.int32)
         rows[0, : len(images)] = np.arange(len(images))
         state, figures = engine.run_epoch(
-            engine.init_state(0), engine.put_rows(images, labels), rows, np.array([0.1], np.float32)
+            engine.init_state(0), engine.put_samples(images, labels), rows, np.array([0.1], np.float32)
         )
         return jax.device_get((state.params, figures))
 

@@ -165,7 +165,7 @@ def steps_of(network, splits, count):
     """The states after each batch of the first epoch, and the rows of that batch."""
     engine = Engine(network, CPU[:1])
     state = engine.init_state(0)
-    data = engine.put_rows(splits["train"].images, splits["train"].labels)
+    data = engine.put_samples(splits["train"].images, splits["train"].labels)
     rows = np.arange(count * 32, dtype=np.int32).reshape(count, 1, 32)
     states = [jax.device_get(state)]
     for batch in rows:

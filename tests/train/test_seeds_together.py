@@ -27,13 +27,13 @@ FLIPS = {"train": 0.5, "validation": 0.5}
 
 @pytest.fixture
 def draw(tiny_faces):
-    """The splits of a seed: 203 training rows in an order of the seed's own, as a data step that shuffles leaves
+    """The splits of a seed: 203 training samples in an order of the seed's own, as a data step that shuffles leaves
     them."""
 
-    def call(seed, rows=203, evaluated=(70, 70), size=None):
+    def call(seed, samples=203, evaluated=(70, 70), size=None):
         more = {"size": size} if size else {}
-        train = tiny_faces(rows, **more)
-        order = np.random.default_rng(seed).permutation(rows)
+        train = tiny_faces(samples, **more)
+        order = np.random.default_rng(seed).permutation(samples)
         shuffled = Faces(train.images[order], train.labels[order], train.usage[order], train.origin[order])
         validation, test = (tiny_faces(n, usage=usage, **more) for usage, n in enumerate(evaluated, 1))
         return {"train": shuffled, "validation": validation, "test": test}
@@ -87,7 +87,7 @@ def test_a_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monk
     # 32 channels: from where on the CPU's own routines filter minimally, in both directions.
     width = 32 if backend.name == "chwn" else 8
     network = narrow(Network(spec.model.layers, training, SIZE, divide=255.0, random_flip={"train": 0.5}), width)
-    given = [SeedData(seed, draw(seed, rows=100, evaluated=(100, 100), size=SIZE)) for seed in (0, 3)]
+    given = [SeedData(seed, draw(seed, samples=100, evaluated=(100, 100), size=SIZE)) for seed in (0, 3)]
     together = fit_seeds(network, given, devices=CPU[:1])
     for one, found in zip(given, together, strict=True):
         alone = fit(network, one.splits, seed=one.seed, devices=CPU[:1])
@@ -259,6 +259,6 @@ def test_all_seeds_may_fail(tiny_network, draw):
 
 
 def test_splits_of_different_sizes_cannot_share_a_program(tiny_network, draw):
-    given = [SeedData(0, draw(0)), SeedData(7, draw(7, rows=190))]
+    given = [SeedData(0, draw(0)), SeedData(7, draw(7, samples=190))]
     with pytest.raises(SplitsDiffer, match=r"seed 0 .*203.*seed 7 .*190"):
         fit_seeds(tiny_network(), given, devices=CPU[:1])

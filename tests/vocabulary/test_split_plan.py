@@ -57,8 +57,8 @@ LAST = SplitLast(count=10, into="test", rest="train")
 # name: (steps, index of the step at fault, part of the message)
 TRAIN_CROPS = TrainOnCrops(views="ten_crops", size=4)
 WRONG_NAMES_AND_SIZES = {
-    "unknown": ((BY_USAGE, Shuffle(split="valid")), 1, "no split 'valid' here; there are: train, validation, test"),
-    "consumed": ((LAST, Shuffle()), 1, "no split 'all' here; there are: test, train"),
+    "unknown": ((BY_USAGE, Shuffle(split="valid")), 1, "no split 'valid' here; accepted: train, validation, test"),
+    "consumed": ((LAST, Shuffle()), 1, "no split 'all' here; accepted: test, train"),
     "exists": ((BY_USAGE, CopySplit(from_split="train", into="test")), 1, "there is a split 'test' already"),
     "rename": ((BY_USAGE, RenameSplit(from_split="train", into="test")), 1, "there is a split 'test' already"),
     "same name": ((SplitLast(count=1, into="train", rest="train"),), 0, "there is a split 'train' already"),
@@ -69,7 +69,7 @@ WRONG_NAMES_AND_SIZES = {
     "augment": ((LAST, AugmentCopies(split="all", transforms=(FlipHorizontal(),))), 1, "no split 'all'"),
     "normalise twice": ((LAST, Normalise(), Normalise()), 2, "only once"),
     "pixels after normalise": ((LAST, Normalise(), Resize(size=3)), 2, "before `normalise`"),
-    "flip unknown": ((RandomFlip(splits=("tset",)), LAST), 0, "no split 'tset' here; there are: test, train"),
+    "flip unknown": ((RandomFlip(splits=("tset",)), LAST), 0, "no split 'tset' here; accepted: test, train"),
     "flip twice": ((LAST, RandomFlip(), RandomFlip()), 2, "split 'train' has a `random_flip` already"),
     "crop": ((LAST, RandomCrop(size=7)), 1, "a crop of 7 pixels is larger than the images, which have 6: lower `size`"),
     "padded crop": ((LAST, RandomCrop(size=7, padding=2)), 1, "(`padding` is for the named splits; the others need"),

@@ -50,7 +50,7 @@ class ArraySource:
 
 
 def role_of(name: str) -> tuple[str, str] | None:
-    """('images' | 'labels' | 'usage', split or '') of a name such as ``X_train``; None if it is no known name."""
+    """('images' | 'labels' | 'usage', split or '') of a name such as ``X_train``; None for an unknown name."""
     if name in _NUMBERED:
         return _NUMBERED[name]
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name).lower()
@@ -82,7 +82,7 @@ def read_arrays(sources: Iterable[ArraySource], form: str, path: Path, reading: 
     incomplete = [group for group in groups.values() if not {"images", "labels"} <= group.keys()]
     if not groups or incomplete or ("" in groups and len(groups) > 1):
         named = ", ".join(source.name[:40] for source in sources[:8]) + (", ..." if len(sources) > 8 else "")
-        raise DataError(f"{place}: holds the arrays {named or '(none)'}; needed are images and labels: {REMEDY}")
+        raise DataError(f"{place}: holds the arrays {named or '(none)'}; expected images and labels: {REMEDY}")
     total = sum(_check_images(group["images"], reading) for group in groups.values())
     reading.budget.rows(place, total)
     usages, notes = split_usages(split for split in groups if split)
@@ -126,11 +126,11 @@ def _claim(source: ArraySource, reading: Reading) -> None:
 def _check_images(source: ArraySource, reading: Reading) -> int:
     _claim(source, reading)
     if source.shape[1:] not in (*_SHAPES, *_COLOURS):
-        raise DataError(f"{source.place}: shape {source.shape}, needed is (N, {SIDE}, {SIDE}); {REMEDY}")
+        raise DataError(f"{source.place}: shape {source.shape}, expected (N, {SIDE}, {SIDE}); {REMEDY}")
     if not source.shape[0]:
         raise DataError(f"{source.place}: holds no row")
     if source.dtype.kind not in "iuf" or source.dtype.itemsize > 8:
-        raise DataError(f"{source.place}: dtype {source.dtype}, needed is uint8 (0 black to 255 white); {REMEDY}")
+        raise DataError(f"{source.place}: dtype {source.dtype}, expected uint8 (0 black to 255 white); {REMEDY}")
     return source.shape[0]
 
 
@@ -139,7 +139,7 @@ def _check_labels(source: ArraySource, n: int, reading: Reading) -> None:
     shapes = ((n,), (n, 1), (n, len(EMOTIONS)))
     if source.shape not in shapes or source.dtype.kind not in "iufUSb" or source.dtype.itemsize > _LONGEST_TEXT:
         raise DataError(
-            f"{source.place}: shape {source.shape} of {source.dtype}, needed is ({n},) of integers, or one-hot "
+            f"{source.place}: shape {source.shape} of {source.dtype}, expected ({n},) of integers, or one-hot "
             f"({n}, {len(EMOTIONS)}); {REMEDY}"
         )
 
@@ -147,7 +147,7 @@ def _check_labels(source: ArraySource, n: int, reading: Reading) -> None:
 def _check_usage(source: ArraySource, n: int, reading: Reading) -> None:
     _claim(source, reading)
     if source.shape != (n,) or source.dtype.kind not in "iuUS" or source.dtype.itemsize > _LONGEST_TEXT:
-        raise DataError(f"{source.place}: shape {source.shape} of {source.dtype}, needed is ({n},); {REMEDY}")
+        raise DataError(f"{source.place}: shape {source.shape} of {source.dtype}, expected ({n},); {REMEDY}")
 
 
 def _first_row(bad: np.ndarray) -> int:
@@ -181,7 +181,7 @@ def _images(source: ArraySource) -> tuple[np.ndarray, list[str]]:
         if apart is not None and apart.any():
             row = start + _first_row(apart)
             raise DataError(
-                f"{source.place}, row {row:,} (the first is 0): a pixel that is no whole gray level; normalised or "
+                f"{source.place}, row {row:,} (the first is 0): a pixel is not a whole gray level; normalised or "
                 "resized pixels cannot be turned back"
             )
         out[start : start + 1024] = levels.reshape(-1, SIDE, SIDE)

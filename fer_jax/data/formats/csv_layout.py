@@ -42,7 +42,7 @@ def line_place(path: Path, line: int) -> str:
 
 
 def read_layout(path: Path) -> CsvColumns:
-    """The columns of a CSV file, from its first line. DataError if that line is no header of FER-2013."""
+    """The columns of a CSV file, from its first line. DataError if that line is not a header of FER-2013."""
     with path.open("rb") as stream:
         head = stream.read(LONGEST_LINE)
     if not head.strip(b"\xef\xbb\xbf \t\r\n"):
@@ -88,7 +88,7 @@ def _text(path: Path, line: bytes, number: int) -> str:
         raise DataError(f"{line_place(path, number)}: not UTF-8 text; save the file as UTF-8") from error
     if "\0" in text:
         raise DataError(
-            f"{line_place(path, number)}: holds a NUL byte; this is no plain text, or UTF-16: save it as UTF-8"
+            f"{line_place(path, number)}: holds a NUL byte, so it is not plain text, or is UTF-16; save it as UTF-8"
         )
     return text
 
@@ -96,7 +96,7 @@ def _text(path: Path, line: bytes, number: int) -> str:
 def _columns(place: str, names: list[str]) -> tuple[int, int, int | None, int | None]:
     """Places of the pixels, their columns, the emotion and the usage."""
     found = ", ".join(name[:30] or "(blank)" for name in names[:8]) + (", ..." if len(names) > 8 else "")
-    needed = "needed are emotion, pixels and Usage (train.csv has no Usage, test.csv only pixels)"
+    needed = "expected emotion, pixels and Usage (train.csv has no Usage, test.csv only pixels)"
     place_of: dict[str, int] = {}
     for role, known in _NAMES.items():
         places = [i for i, name in enumerate(names) if name in known]

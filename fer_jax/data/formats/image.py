@@ -24,7 +24,7 @@ def decode_face(data: bytes, place: str) -> tuple[np.ndarray, bool]:
 
     Rotated upright by its Exif orientation; transparent areas become white. The size is read from the header and
     checked before any pixel is decoded, so that an image of terabytes costs nothing. DataError naming ``place`` if the
-    data is no image, damaged, or of another size.
+    data are not an image, are damaged, or have another size.
     """
     if len(data) > LARGEST_IMAGE:
         raise DataError(

@@ -30,7 +30,7 @@ from fer_jax.data.formats.names import (
     usage_in_file_name,
     usage_of,
 )
-from fer_jax.data.formats.official import parts_by_order
+from fer_jax.data.formats.official import usages_by_order
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 
@@ -58,7 +58,7 @@ class ImageFile:
     def order(self) -> tuple[int, int, int, str]:
         """By usage and number in the file name, so that classes are mixed the same way on every machine."""
         number = _NUMBER.search(self.path.stem)
-        # A number of more than 18 digits is no counter (a hash, say) and says nothing about the order.
+        # A number of more than 18 digits is not a counter (a hash, say) and says nothing about the order.
         known = number is not None and len(number[0]) <= 18
         return self.usage, int(number[0]) if number and known else -1, self.label, self.path.as_posix()
 
@@ -71,7 +71,7 @@ def visible(folder: Path) -> list[Path]:
 
 
 def image_root(folder: Path) -> Path | None:
-    """The folder that holds emotion folders, or split folders that hold folders; None if it is no such folder."""
+    """The folder that holds emotion folders, or split folders that hold folders; else None."""
     folders = [p for p in visible(folder) if p.is_dir()]
     if any(emotion_label(p.name) is not None for p in folders):
         return folder
@@ -181,10 +181,10 @@ def _collect(root: Path, reading: Reading) -> tuple[list[ImageFile], list[str]]:
     return files, [*guesses, *notes]
 
 
-def _with_parts_by_order(files: list[ImageFile], notes: list[str]) -> list[ImageFile]:
-    """Files of a lone test folder with the parts that their order gives (see ``official.parts_by_order``)."""
+def _with_usages_by_order(files: list[ImageFile], notes: list[str]) -> list[ImageFile]:
+    """Files of a lone test folder with the parts that their order gives (see ``official.usages_by_order``)."""
     test = [file for file in files if file.usage == PUBLIC_TEST and not file.usage_told]
-    usage = parts_by_order(np.array([file.label for file in test], np.uint8)) if MERGED_TEST_NOTE in notes else None
+    usage = usages_by_order(np.array([file.label for file in test], np.uint8)) if MERGED_TEST_NOTE in notes else None
     if usage is None:
         return files
     notes[notes.index(MERGED_TEST_NOTE)] = (
@@ -199,12 +199,13 @@ def read_image_folder(root: Path, reading: Reading) -> Imported:
     """Read ``root``'s images. They are ordered by usage, then by the number in the file name.
 
     The split folder gives the usage; file names such as ``PublicTest_123.jpg`` give the splits of a lone test folder
-    (see ``names.usage_of``). DataError for an unknown emotion, a file that is no image, or a size other than 48 x 48.
+    (see ``names.usage_of``). DataError for an unknown emotion, a file that is not an image, or another size than
+    48 x 48.
     """
     files, notes = _collect(root, reading)
     if not files:
         raise DataError(f"{root}: the emotion folders hold no image")
-    files = _with_parts_by_order(sorted(files, key=ImageFile.order), notes)
+    files = _with_usages_by_order(sorted(files, key=ImageFile.order), notes)
     faces, converted = read_images(files, reading)
     if any(f.path.suffix.lower() in (".jpg", ".jpeg") for f in files):
         notes.append("JPEG is lossy: pixels differ from fer2013.csv by some gray levels, and so does the fingerprint")

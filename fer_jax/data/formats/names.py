@@ -94,7 +94,7 @@ def split_usages(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]
 
     train is Training. If there is a validation split, it is PublicTest and test is PrivateTest, because that is how
     the three official splits are usually renamed. A lone test split holds both in an unknown mix; it becomes
-    PublicTest, with a note. ValueError if a name is no split name.
+    PublicTest, with a note. ValueError for a name that is not a split's.
     """
     names = list(names)
     folded = {name: _folded(name) for name in names}
@@ -112,7 +112,7 @@ def split_usages(names: Iterable[str]) -> tuple[dict[str, int], tuple[str, ...]]
             if not has_public:
                 notes.append(MERGED_TEST_NOTE)
         else:
-            raise ValueError(f"{name!r} is no split's name")
+            raise ValueError(f"{name!r} is not the name of a split")
     if any(f in _VALIDATION for f in folded.values()):
         renamed = (f"{name} is read as {USAGES[usages[name]]}" for name, f in folded.items() if f not in _TRAIN)
         notes.append(", ".join(renamed))

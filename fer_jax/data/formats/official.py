@@ -65,7 +65,7 @@ def _order(counts: np.ndarray, official: np.ndarray) -> tuple[int, ...] | None:
 def in_official_order(faces: Faces, notes: tuple[str, ...]) -> tuple[Faces, tuple[str, ...]]:
     """Faces whose classes were numbered by the source, renumbered if the counts show another order; and the notes.
 
-    If the counts show the order, it is no guess any more.
+    If the counts show the order, it is not a guess any more.
     """
     found = likeness(faces)
     if found.order is None:
@@ -83,7 +83,7 @@ def in_official_order(faces: Faces, notes: tuple[str, ...]) -> tuple[Faces, tupl
     return faces.changed(labels=new[faces.labels]), (*notes, note)
 
 
-def parts_by_order(labels: np.ndarray) -> np.ndarray | None:
+def usages_by_order(labels: np.ndarray) -> np.ndarray | None:
     """Usages of the samples of a test split that holds PublicTest and PrivateTest, from their order; or None.
 
     Programs that write fer2013.csv as images number the files of a class in the order of the csv, in which PublicTest
@@ -109,6 +109,6 @@ def verdict(faces: Faces) -> str:
         "all": "counts per split and class equal the official fer2013.csv",
         "merged": "all of FER-2013 by its counts, PublicTest and PrivateTest together",
         "part": "a part of FER-2013: the labelled splits have the official counts, others are missing or unlabelled",
-        "other": "not the FER-2013 of the papers: other numbers of samples, so results say nothing of theirs",
+        "other": "not the FER-2013 of the papers: other numbers of samples, so results do not compare with theirs",
     }
     return words[found.kind]

@@ -148,7 +148,7 @@ class _Table:
             usage = self.usage if named is None else named
         if self.usage_column:
             if not isinstance(word, str) or not is_split(word):
-                raise DataError(f"{place}: Usage {str(word)[:20]!r} is no name of a split")
+                raise DataError(f"{place}: Usage {str(word)[:20]!r} is not the name of a split")
             self.words.append(word)
         self.faces.append(face)
         self.labels.append(number)
@@ -203,10 +203,10 @@ def _face(data: Any, place: str) -> tuple[np.ndarray, bool]:
         with decoding(place, "no image of numbers"):
             array = np.array(data)
         if array.size != PIXELS or array.dtype.kind not in "iuf":
-            raise DataError(f"{place}: an array of shape {array.shape}; needed are {SIDE} x {SIDE} whole numbers")
+            raise DataError(f"{place}: an array of shape {array.shape}; expected {SIDE} x {SIDE} whole numbers")
         if not (array == np.rint(array)).all():
             raise DataError(
-                f"{place}: a pixel that is no whole number; needed are {SIDE} x {SIDE} from 0 (black) to 255 (white)"
+                f"{place}: a pixel is not a whole number; expected {SIDE} x {SIDE} from 0 (black) to 255 (white)"
             )
         if array.min() < 0 or array.max() > 255:
             raise DataError(f"{place}: a pixel outside 0 to 255")

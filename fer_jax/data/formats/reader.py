@@ -48,7 +48,7 @@ def read_faces(path: Path, skip_bad: bool = False) -> Imported:
     if not path.is_file() and not path.is_dir():
         raise DataError(f"{path}: neither a file nor a folder")
     reading = Reading(skip_bad=skip_bad)
-    with decoding(str(path), "cannot be read, for a reason that was not foreseen", "please report it"):
+    with decoding(str(path), "cannot be read, for an unexpected reason", "please report it"):
         imported = _read(path, reading)
     if imported.numbered:
         faces, notes = in_official_order(imported.faces, imported.notes)

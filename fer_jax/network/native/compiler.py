@@ -37,13 +37,13 @@ class CompilerHangs(NativeError):
 def compiler() -> list[str] | None:
     """The C++ compiler's command: $CXX, else the first of c++, g++, clang++ that is installed; None without one.
 
-    Raises NativeError if $CXX is no command.
+    Raises NativeError if $CXX is not a command.
     """
     if (named := os.environ.get("CXX", "").strip()) != "":
         try:
             return shlex.split(named)
         except ValueError as error:
-            raise NativeError(f"CXX={named} is no command: {error}") from None
+            raise NativeError(f"CXX={named} is not a command: {error}") from None
     found = next(filter(None, map(shutil.which, ("c++", "g++", "clang++"))), None)
     return [found] if found else None
 

@@ -120,7 +120,7 @@ def _load(announce: Callable[[str], None]) -> Loaded:
     except OSError as error:
         note = (
             f"{cache_folder() / 'native'} is not used ({error.strerror or error}), so every process compiles the C++ "
-            "kernels anew, in a private folder; name another cache folder with FER_JAX_CACHE"
+            "kernels again, in a private folder; name another cache folder with FER_JAX_CACHE"
         )
         with _scratch_folder() as scratch:
             return Loaded(_opened(_compiled(command, scratch, scratch, announce)), note)

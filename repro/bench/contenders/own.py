@@ -27,7 +27,7 @@ class Own:
         del mode  # there is one
         self.workload = workload
         self.engine = Engine(workload.network, devices_of(device)[:devices], precision=workload.precision)
-        self.data = self.engine.put_rows(workload.images, workload.labels)
+        self.data = self.engine.put_samples(workload.images, workload.labels)
         self.learning_rate = workload.network.training.optimizer.learning_rate
         self.versions = {name: version(name) for name in ("jax", "jaxlib", "flax", "optax")}
         self._state: TrainState | None = None

@@ -36,7 +36,9 @@ def open_function(text: str, folder: Path | None = None) -> OpenedModel:
     finally:
         sys.path.pop(0)
     if not callable(function):
-        raise EvaluationError(f"{text}: {type(function).__name__} is no function; it must take faces and give outputs")
+        raise EvaluationError(
+            f"{text}: {type(function).__name__} is not a function; it must take faces and give outputs"
+        )
 
     def predict(faces: np.ndarray) -> np.ndarray:
         try:

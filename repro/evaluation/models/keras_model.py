@@ -40,7 +40,9 @@ def open_keras(path: Path, hdf5: bool) -> OpenedModel:
     except Exception as error:
         raise EvaluationError(f"{path}: Keras {keras.__version__} cannot open it: {words_of(error)}") from None
     if isinstance(taken, list) or not isinstance(given, tuple):
-        raise EvaluationError(f"{path}: takes or gives several arrays; one face in, one line of emotions out is needed")
+        raise EvaluationError(
+            f"{path}: takes or gives several arrays; expected one face in and one row of emotions out"
+        )
 
     def predict(faces: np.ndarray) -> np.ndarray:
         try:
@@ -68,7 +70,7 @@ def _zip_config(path: Path) -> Any:
     except EvaluationError:
         raise
     except Exception as error:
-        raise EvaluationError(f"{path}: no file of Keras ({words_of(error)})") from None
+        raise EvaluationError(f"{path}: not a Keras file ({words_of(error)})") from None
 
 
 def _check_weights(path: Path) -> None:
@@ -84,7 +86,7 @@ def _check_weights(path: Path) -> None:
     except EvaluationError:
         raise
     except Exception as error:
-        raise EvaluationError(f"{path}: no weights of Keras ({words_of(error)})") from None
+        raise EvaluationError(f"{path}: not Keras weights ({words_of(error)})") from None
 
 
 def _hdf5_config(path: Path) -> Any:
@@ -100,7 +102,7 @@ def _hdf5_config(path: Path) -> Any:
     except EvaluationError:
         raise
     except Exception as error:
-        raise EvaluationError(f"{path}: no network of Keras ({words_of(error)})") from None
+        raise EvaluationError(f"{path}: not a Keras network ({words_of(error)})") from None
 
 
 def _leads_out(group: Any, h5py: Any, above: str = "") -> Iterator[str]:

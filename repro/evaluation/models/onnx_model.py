@@ -35,9 +35,9 @@ def open_onnx(path: Path) -> OpenedModel:
     try:
         model = onnx.load(str(path), load_external_data=False)
     except Exception as error:  # protobuf raises other kinds for a damaged file
-        raise EvaluationError(f"{path}: no ONNX file ({words_of(error)})") from None
+        raise EvaluationError(f"{path}: not an ONNX file ({words_of(error)})") from None
     if not model.graph.output:
-        raise EvaluationError(f"{path}: no ONNX file: it holds no graph with an output")
+        raise EvaluationError(f"{path}: not an ONNX file: it holds no graph with an output")
     _check_operators(path, model)
     _check_external(path, model)
     options = onnxruntime.SessionOptions()
@@ -92,7 +92,7 @@ def _wanted_output(path: Path, session: Any) -> str:
 
 
 def _labels(properties: dict[str, str]) -> tuple[str, ...] | None:
-    """The names of the outputs in the metadata, as `repro export` writes them; None if they are no names."""
+    """The names of the outputs in the metadata, as `repro export` writes them; None if they are not names."""
     try:
         found = json.loads(properties.get("labels", ""))
     except ValueError:

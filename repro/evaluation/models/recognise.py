@@ -57,7 +57,7 @@ def recognise(path: Path) -> Form:
             f"{path}: HDF5 without `model_config`: weights without a network. Save it with `model.save`"
         )
     if form == "zip":
-        raise EvaluationError(f"{path}: a zip archive that is no network; unpack it. Accepted are {ACCEPTED}")
+        raise EvaluationError(f"{path}: a zip archive, not a network; unpack it. Accepted are {ACCEPTED}")
     suffix = path.suffix.lower()
     if suffix not in SUFFIXES:
         raise EvaluationError(f"{path}: the name ends in {suffix or 'nothing'!r}; accepted are {ACCEPTED}")
@@ -72,7 +72,7 @@ def _by_content(path: Path) -> Form:
         if stat.S_ISDIR(found.st_mode):
             raise EvaluationError(f"{path}: a folder; name a file. A SavedModel can be converted to ONNX (tf2onnx)")
         if not stat.S_ISREG(found.st_mode):
-            raise EvaluationError(f"{path}: no regular file")
+            raise EvaluationError(f"{path}: not a regular file")
         if not 0 < found.st_size <= LARGEST:
             raise EvaluationError(f"{path}: {counted(found.st_size, 'byte')}; 1 to {LARGEST:,} are read")
         with path.open("rb") as file:

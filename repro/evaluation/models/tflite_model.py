@@ -15,7 +15,7 @@ from repro.evaluation.models.opened import OpenedModel
 
 
 def open_tflite(path: Path) -> OpenedModel:
-    """Raises EvaluationError for a file that is no such network, or needs operators that are not built in."""
+    """Raises EvaluationError for a file that is not such a network, or needs operators that are not built in."""
     make, runtime = _interpreter()
     try:
         interpreter = make(model_path=str(path))

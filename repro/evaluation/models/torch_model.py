@@ -123,7 +123,7 @@ def _check_export(path: Path) -> None:
     except EvaluationError:
         raise
     except Exception as error:
-        raise EvaluationError(f"{path}: no file of torch.export ({words_of(error)})") from None
+        raise EvaluationError(f"{path}: not a torch.export file ({words_of(error)})") from None
 
 
 def _check_json(path: Path, document: Any) -> None:
@@ -170,4 +170,4 @@ def _check_script(path: Path) -> None:
     except EvaluationError:
         raise
     except Exception as error:
-        raise EvaluationError(f"{path}: no TorchScript ({words_of(error)})") from None
+        raise EvaluationError(f"{path}: not a TorchScript file ({words_of(error)})") from None

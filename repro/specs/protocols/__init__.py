@@ -70,4 +70,4 @@ def under_protocol(spec: Spec, protocol: str) -> Spec:
         return corrected_spec(spec, protocol)
     if protocol in SUSPECTS:
         return SUSPECTS[protocol].faulty_spec(spec)
-    raise ValueError(f"no protocol {protocol!r}; there are: {', '.join(ALL_PROTOCOLS)}")
+    raise ValueError(f"no protocol {protocol!r}; accepted: {', '.join(ALL_PROTOCOLS)}")

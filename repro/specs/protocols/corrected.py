@@ -52,13 +52,13 @@ PLACEBO = "placebo"
 REPORTED_SPLIT = "test"  # PrivateTest
 COMPLETE_SPLIT = "test_all"  # PrivateTest under clean, repeats included
 
-_PARTS: dict[str, tuple[str, ...]] = {
+_USAGES: dict[str, tuple[str, ...]] = {
     "train": ("Training",),
     "validation": ("PublicTest",),
     REPORTED_SPLIT: ("PrivateTest",),
 }
-OFFICIAL_SPLITS = SplitByUsage(into=_PARTS)  # pyright: ignore[reportArgumentType]
-CLEAN_SPLITS = SplitByUsage(into={**_PARTS, COMPLETE_SPLIT: ("PrivateTest",)})  # pyright: ignore[reportArgumentType]
+OFFICIAL_SPLITS = SplitByUsage(into=_USAGES)  # pyright: ignore[reportArgumentType]
+CLEAN_SPLITS = SplitByUsage(into={**_USAGES, COMPLETE_SPLIT: ("PrivateTest",)})  # pyright: ignore[reportArgumentType]
 CLEANING: tuple[Step, ...] = (
     DropSamePictures(split="train", of=("validation", "test")),
     DropSamePictures(split="validation", of=("test",)),
@@ -80,7 +80,7 @@ def first_steps(protocol: str) -> tuple[Step, ...]:
     Raises ValueError for a protocol other than `official`, `clean` and `placebo`.
     """
     if protocol not in _FIRST_STEPS:
-        raise ValueError(f"no splits for protocol {protocol!r}; there are: {', '.join(_FIRST_STEPS)}")
+        raise ValueError(f"no splits for protocol {protocol!r}; accepted: {', '.join(_FIRST_STEPS)}")
     return _FIRST_STEPS[protocol]
 
 
@@ -112,11 +112,11 @@ def training_steps(steps: tuple[Step, ...]) -> tuple[Step, ...]:
     """The steps of a paper that decide which images it trains on and how they look, in their order.
 
     `train` replaces the split that held the training samples at that point. Steps that only cut or join are left out.
-    A step that treats several parts alike before they are joined is done once.
+    A step that treats several splits alike before they are joined is done once.
     """
     trained = {"train"}  # the splits whose samples end in `train`, followed from the last step to the first
     kept: list[Step] = []
-    done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the parts that existed -> the part it changed
+    done_to: dict[tuple[Step, frozenset[str]], str] = {}  # a step, and the splits that existed -> the split it changed
     for step in reversed(steps):
         match step:
             case Resize(splits=splits) | EqualiseHistogram(splits=splits):

@@ -33,7 +33,7 @@ AUGMENTED_BEFORE_SPLIT = "suspect-augmented-before-split"
 BEST_EPOCH_ON_TEST = "suspect-best-epoch-on-test"
 _ALL = ("Training", "PublicTest", "PrivateTest")
 # Splits of the official sizes, drawn at random: 80 % train, half of the rest validation, half test.
-_RANDOM_PARTS: tuple[Step, ...] = (
+_RANDOM_SPLITS: tuple[Step, ...] = (
     SplitFraction(fraction=0.8, into="train", rest="rest"),
     SplitFraction(from_split="rest", fraction=0.5, into="validation", rest="test"),
 )
@@ -43,14 +43,14 @@ _RANDOM_PARTS: tuple[Step, ...] = (
 class Suspect:
     """One protocol error. name: of the protocol. about: what is done wrong, in a few words.
 
-    evaluated_part: the official split that the reported value is of, to be compared with the step counts that a paper
+    evaluated_split: the official split that the reported value is of, to be compared with the step counts that a paper
         prints; empty if the evaluated samples are drawn at random.
     needs: why it cannot apply to a spec; empty if it can. build: the spec with the error.
     """
 
     name: str
     about: str
-    evaluated_part: str
+    evaluated_split: str
     needs: Callable[[Spec], str]
     build: Callable[[Spec], Spec]
 
@@ -74,14 +74,14 @@ def _needs_step(kind: type[Step], words: str) -> Callable[[Spec], str]:
 
 def _evaluated_on_training(spec: Spec) -> Spec:
     """All training samples, before any are copied or changed, are also used as the other two splits."""
-    part = SplitByUsage(into={"train": ("Training",)})
+    split = SplitByUsage(into={"train": ("Training",)})
     copies = tuple(CopySplit(from_split="train", into=name) for name in ("validation", "test"))
-    return with_steps(spec, (part, *copies, *training_steps(spec.data.steps)))
+    return with_steps(spec, (split, *copies, *training_steps(spec.data.steps)))
 
 
 def _trained_on_all(spec: Spec) -> Spec:
-    parts = SplitByUsage(into={"train": _ALL, "validation": ("PublicTest",), "test": ("PrivateTest",)})
-    return with_steps(spec, (parts, *training_steps(spec.data.steps)))
+    split = SplitByUsage(into={"train": _ALL, "validation": ("PublicTest",), "test": ("PrivateTest",)})
+    return with_steps(spec, (split, *training_steps(spec.data.steps)))
 
 
 def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable[[Spec], Spec]:
@@ -91,7 +91,7 @@ def _before_the_split(kind: type[RepeatClass] | type[AugmentCopies]) -> Callable
         steps = training_steps(spec.data.steps)
         early = tuple(msgspec.structs.replace(step, split="all") for step in steps if isinstance(step, kind))
         late = tuple(step for step in steps if not isinstance(step, kind))
-        return with_steps(spec, (DropRepeats(split="all"), *early, *_RANDOM_PARTS, Shuffle(split="train"), *late))
+        return with_steps(spec, (DropRepeats(split="all"), *early, *_RANDOM_SPLITS, Shuffle(split="train"), *late))
 
     return build
 

@@ -34,7 +34,7 @@ def listen(host: str, port: int, *, allow_remote: bool) -> Door:
     if not ipaddress.ip_address(address[0]).is_loopback and not allow_remote:
         raise ServeError(
             f"--host {host}: other computers could reach this address; add --allow-remote (a token is then asked for), "
-            "or leave --host away"
+            "or omit --host"
         )
     bound = Door(family, socket.SOCK_STREAM)
     if os.name == "posix":  # elsewhere the option lets two servers share a port

@@ -48,7 +48,7 @@ def test_an_archive_of_a_million_names_is_not_printed(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w") as out:
         for i in range(3000):
             out.writestr(f"nothing{i}.npy", b"")
-    with pytest.raises(DataError, match=r"needed are images and labels") as error:
+    with pytest.raises(DataError, match=r"expected images and labels") as error:
         read_faces(tmp_path / "a.npz")
     assert len(str(error.value)) < 1000
 

@@ -279,7 +279,7 @@ def test_blank_lines_count_as_lines(tmp_path: Path) -> None:
         (b"\n\n", "empty"),
         (b"emotion,pixels,Usage\n", "header and no rows"),
         (b"emotion,pixels,Usage", "header and no rows"),
-        (b"emotion,face,Usage\n3,1,Training\n", "columns are emotion, face, usage; needed are emotion, pixels"),
+        (b"emotion,face,Usage\n3,1,Training\n", "columns are emotion, face, usage; expected emotion, pixels"),
         (b"pixels,Usage\n1,Training\n", "columns are pixels, usage"),
         (b"emotion,pixels,pixels\n", "twice"),
         (GOOD[0].encode(), "a row where the header should be"),

@@ -80,7 +80,7 @@ def test_usual_names_without_splits(tmp_path: Path) -> None:
     ("arrays", "says"),
     [
         ({"images": IMAGES, "faces": IMAGES, "labels": LABELS}, "both seem to be images"),
-        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "needed are images and labels"),
+        ({"x_train": IMAGES, "y_train": LABELS, "x_test": IMAGES}, "expected images and labels"),
         ({"images": IMAGES, "labels": np.ones((5, 7))}, "row 0 .*one-hot"),
         ({"images": IMAGES, "labels": np.array(["sad"] * 4 + ["calm"])}, "'calm' is none of the seven"),
     ],
@@ -126,7 +126,7 @@ def test_usage_may_be_absent_and_compression_present(tmp_path: Path) -> None:
         ({"images": IMAGES[:, :47]}, r"'images': shape \(5, 47, 48\)"),
         ({"images": IMAGES / 127.5 - 1}, "row 0 .*outside 0 to 255; normalised pixels"),
         ({"images": np.stack([IMAGES, IMAGES, IMAGES // 2], -1)}, "in colour"),
-        ({"images": IMAGES / 3}, "row 0 .*no whole gray level"),
+        ({"images": IMAGES / 3}, "row 0 .*not a whole gray level"),
         ({"images": IMAGES.astype(complex)}, "dtype complex128"),
         ({"images": np.where(np.arange(5)[:, None, None] == 3, 256, IMAGES.astype(int))}, "row 3 .*a pixel outside"),
         ({"images": IMAGES[:0], "labels": LABELS[:0], "usage": USAGE[:0]}, "no row"),
@@ -137,7 +137,7 @@ def test_usage_may_be_absent_and_compression_present(tmp_path: Path) -> None:
         ({"usage": np.array([0, 1, 2, 3, 0])}, "row 3 .*usage 3"),
         ({"usage": np.array(["Training"] * 4 + ["Tests"])}, "usage 'Tests'"),
         ({"labels": np.array([None] * 5)}, "Python objects"),
-        ({"labels": None}, "holds the arrays images, usage; needed are images and labels"),
+        ({"labels": None}, "holds the arrays images, usage; expected images and labels"),
     ],
 )
 def test_what_is_wrong_is_named(tmp_path: Path, change: dict, says: str) -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_jax.data.faces import Faces
-from fer_jax.data.formats.official import in_official_order, likeness, parts_by_order, verdict
+from fer_jax.data.formats.official import in_official_order, likeness, usages_by_order, verdict
 from fer_jax.vocabulary.fer2013 import EMOTIONS, OFFICIAL_COUNTS, UNLABELLED
 
 ALPHABETICAL = sorted(EMOTIONS)
@@ -58,10 +58,10 @@ def test_the_parts_of_a_test_folder_in_the_order_of_the_csv(official: Faces) -> 
     test = official.take(official.usage > 0)
     order = np.random.default_rng(0).permutation(len(test))
     mixed = np.concatenate([order[test.usage[order] == u] for u in (1, 2)])  # classes mixed, PublicTest first
-    usage = parts_by_order(test.labels[mixed])
+    usage = usages_by_order(test.labels[mixed])
     assert usage is not None
     np.testing.assert_array_equal(usage, test.usage[mixed])
-    assert parts_by_order(test.labels[mixed][1:]) is None
+    assert usages_by_order(test.labels[mixed][1:]) is None
 
 
 def test_a_numbered_test_folder_of_official_size(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -113,7 +113,7 @@ def test_the_complete_file_wins_over_its_parts(tmp_path: Path) -> None:
     [
         ({}, "the folder is empty"),
         ({"notes.txt": b"hello", "a.png": png_bytes()}, "no FER-2013 in it, only a.png, notes.txt"),
-        ({"labels.csv": b"a,b\n1,2\n"}, "the columns are a, b; needed are emotion, pixels and Usage"),
+        ({"labels.csv": b"a,b\n1,2\n"}, "the columns are a, b; expected emotion, pixels and Usage"),
         ({"a.zip": zip_bytes({"f.csv": FULL}), "b.zip": zip_bytes({"f.csv": FULL})}, "several datasets"),
         ({"train.parquet": b"PAR1", "fer2013.csv": FULL}, "several datasets"),
     ],

@@ -118,7 +118,7 @@ def test_a_function_gets_bytes_and_its_errors_have_a_place(tmp_path, monkeypatch
         open_function("my_net:broken", tmp_path).predict(np.zeros((2, 48, 48), np.uint8))
     for text, words in (
         ("my_net:none", "no attribute"),
-        ("my_net:NUMBER", "int is no function"),
+        ("my_net:NUMBER", "int is not a function"),
         ("no_net:f", "No module"),
     ):
         with pytest.raises(EvaluationError, match=words):

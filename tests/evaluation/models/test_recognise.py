@@ -71,7 +71,7 @@ def test_a_name_that_says_something_else(tmp_path, form):
         (b"<!DOCTYPE html><html>", "a web page"),
         (b"", "0 bytes"),
         (b"PK\x03\x04 cut", "a damaged zip"),
-        (zipped("a.txt"), "a zip archive that is no network"),
+        (zipped("a.txt"), "a zip archive, not a network"),
         (b"\xff\xfe\x00\x01\x80", "not recognised"),
     ],
 )
