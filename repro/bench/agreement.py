@@ -32,8 +32,7 @@ HELD_OUT_BATCH = 64
 MOST_HELD_OUT = 1024
 
 STANDARD_ERRORS = 2.0
-# Student's t for one false alarm in a hundred, two-sided, by the number of pairs. More pairs use the last value.
-STUDENT_T = {2: 63.66, 3: 9.925, 4: 5.841, 5: 4.604, 6: 4.032, 7: 3.707, 8: 3.499, 9: 3.355, 10: 3.250}
+FALSE_ALARMS = 0.01  # of the paired test, two-sided
 # Nats. Rounding alone makes two frameworks differ, and training amplifies it.
 ROUNDING = 0.01
 
@@ -112,6 +111,8 @@ def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Loss
     A loss that is not finite is never alike. Raises ValueError without "own", without seeds, with unequal numbers of
     seeds, or for one seed of a random network, which has no spread.
     """
+    from scipy.special import stdtrit
+
     if OWN not in losses:
         raise ValueError(f"the losses of {OWN!r} are missing: there is nothing to compare with")
     counts = {len(values) for values in losses.values()}
@@ -130,7 +131,7 @@ def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Loss
         sd = _sd(values)
         if random:
             difference = float(apart.mean())
-            paired = STUDENT_T[min(n, max(STUDENT_T))] * _sd(apart) / math.sqrt(n)
+            paired = float(stdtrit(n - 1, 1 - FALSE_ALARMS / 2)) * _sd(apart) / math.sqrt(n)
             unpaired = STANDARD_ERRORS * math.sqrt((own_sd**2 + sd**2) / n)
             allowed = min(paired, unpaired)
         else:

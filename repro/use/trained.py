@@ -13,7 +13,7 @@ from fer_jax.data.steps import with_other_pixels
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import follow_steps
-from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Normalise, Resize, Step
+from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Normalise, Resize, Step, splits_before
 from repro.runs.network_files import holders, network_folder, network_record, training_command
 from repro.runs.records import (
     RECORD_NAME,
@@ -86,7 +86,7 @@ class TrainedNetwork(RunNetwork):
     @property
     def pixel_steps(self) -> tuple[Resize | EqualiseHistogram, ...]:
         """The steps between faces of `size` and the network, which crops, subtracts and divides itself."""
-        return pixel_steps_of(self.steps)
+        return pixel_steps_of(self.steps, evaluated_split(self.record) or "train")
 
     def prepared(self, faces_NHW: np.ndarray) -> np.ndarray:
         """uint8 faces (N, size, size) as samples of the network, (N, stored_size, stored_size)."""
@@ -95,8 +95,14 @@ class TrainedNetwork(RunNetwork):
         return faces_NHW
 
 
-def pixel_steps_of(steps: tuple[Step, ...]) -> tuple[Resize | EqualiseHistogram, ...]:
-    return tuple(step for step in steps if isinstance(step, Resize | EqualiseHistogram))
+def pixel_steps_of(steps: tuple[Step, ...], split: str) -> tuple[Resize | EqualiseHistogram, ...]:
+    """The steps that change the pixels of a final split's samples. A step may name other splits, such as training."""
+    names, found = {split}, []
+    for step in reversed(steps):
+        if isinstance(step, Resize | EqualiseHistogram) and (not step.splits or names & {*step.splits}):
+            found.append(step)
+        names = splits_before(names, step)
+    return tuple(reversed(found))
 
 
 def evaluated_split(record: RunRecord) -> str | None:

@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from report_records import make_record, make_spec, metrics
 
 from fer_jax.vocabulary.fer2013 import EMOTIONS
+from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Resize, SplitByUsage
 from repro.cli.main import main
 from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder
@@ -19,7 +20,7 @@ from repro.use.classifier import Classifier
 from repro.use.export.errors import ExportError
 from repro.use.export.onnx_file import make_model
 from repro.use.temperature import Uncalibrated
-from repro.use.trained import find_trained, load_trained
+from repro.use.trained import find_trained, load_trained, pixel_steps_of
 
 
 def train(paper: Path, results: Path, *more: str) -> None:
@@ -35,6 +36,15 @@ def results(tmp_path_factory, make_tiny_paper):
     train(paper, folder, "--seeds", "2")
     train(paper, folder, "--protocol", "official")
     return folder
+
+
+def test_new_faces_get_the_pixel_steps_of_the_evaluated_samples():
+    everywhere, before = Resize(size=12), EqualiseHistogram(splits=("all",))
+    training, test = EqualiseHistogram(splits=("train",)), EqualiseHistogram(splits=("test",))
+    split = SplitByUsage(into={"train": ("Training",), "test": ("PrivateTest",)})
+    steps = (before, split, training, everywhere, test)
+    assert pixel_steps_of(steps, "test") == (before, everywhere, test)
+    assert pixel_steps_of(steps, "train") == (before, training, everywhere)
 
 
 def run_folders(results: Path) -> list[Path]:
