@@ -1,7 +1,7 @@
 """A hook of MkDocs (`.github/mkdocs.yml`): which files of the repository are pages, their order, and their links.
 
 The site has the repository's folders: the README is its first page, and relative links between documents stay as they
-are. A link to a file that is no page leads to the repository, if `repo_url` names one; otherwise its words stay.
+are. A link to a file that is not a page leads to the repository, if `repo_url` names one; otherwise its words stay.
 """
 
 from __future__ import annotations

@@ -24,6 +24,15 @@ HABITS = {
     r"\bin the words of\b": "verbatim",
     r"\bwhere there is (?:one|none)\b": "if there is",
     r"\bis (?:had|taken for granted)\b": "use an active verb",
+    r"(?<=\w )(?<!there )(?:is|are) no (?!(?:longer|more|less|better|worse|nearer|further)\b)\w+": "is not a",
+    r"; there are: ": "accepted: ",
+    r"\bneeded are\b": "expected",
+    r"\bleaves?\b[^.;:]*\baway\b": "omit",
+    r"\bis (?:in it |there )twice\b": "appears twice",
+    r"\bby heart\b": "memorised",
+    r"\bmend(?:s|ed|ing)?\b": "fix",
+    r"\banew\b": "again, redrawn",
+    r"\bdearer\b": "more expensive",
 }
 # An outcome of a check, a method of Optuna, the name in older records, and a figure of speech of statistics.
 MEANT = re.compile(r"\*?cannot\s+tell\b|study\.tell\(|^tell\*|\"the data set\"|stand-alone")
@@ -56,5 +65,6 @@ def test_no_word_of_the_list(path: Path) -> None:
 
 
 def test_the_list_finds_a_planted_habit_and_leaves_what_is_meant() -> None:
-    text = "# no run stands there\nx = 1\n'the suspect TOLD us'\noutcome = 'cannot tell'"
-    assert [line.split(";")[0] for line in habits(text)] == ["1: 'stands'", "3: 'TOLD'"]
+    text = "# no run stands there\nx = 1\n'the suspect TOLD us'\noutcome = 'cannot tell'\n'a.csv is no file'"
+    assert [line.split(";")[0] for line in habits(text)] == ["1: 'stands'", "3: 'TOLD'", "5: 'is no file'"]
+    assert habits("there is no file, it is no longer there, and are no better\nis no file") == []

@@ -79,7 +79,5 @@ def _original(random: np.random.Generator, free: dict[int, list[int]], label: in
         left = np.array([0 if other == label else len(rows) for other, rows in free.items()], float)
         found = int(random.choice(len(left), p=left / left.sum())) if left.any() else label
     if not free[found] or (conflict and found == label):
-        raise DataError(
-            f"{USAGES[0]} has too few samples of {EMOTIONS[label]} for so many copies: ask for fewer copies"
-        )
+        raise DataError(f"{USAGES[0]} has too few samples of {EMOTIONS[label]} for this many copies; ask for fewer")
     return free[found].pop()

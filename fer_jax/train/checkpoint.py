@@ -178,7 +178,7 @@ class Checkpoints:
             manager.close()
 
     def _note(self, name: str = "", epoch: int = 0) -> None:
-        """Write the digests of all checkpoints that are there, that of `epoch` anew."""
+        """Write the digests of all existing checkpoints; compute that of `epoch` again."""
         older = {} if self._digests is None else self._digests
         keys = [f"{one}/{step}" for one, steps in self.epochs().items() for step in steps]
         new = f"{name}/{epoch}"

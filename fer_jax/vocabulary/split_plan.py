@@ -84,7 +84,7 @@ class SplitPlan:
         if late:
             name = step_names(late)[0].rstrip("0123456789")
             raise self.error(
-                f"it changes the stored samples and must come before `{name}`, which draws anew every epoch"
+                f"it changes the stored samples and must come before `{name}`, which is redrawn every epoch"
             )
 
     def follow(self, step: Step) -> None:

@@ -188,7 +188,7 @@ def wait_for_runs(started: Workers, results: Path) -> dict[str, int]:
 
 
 def wait_for(started: Workers, how_far: Callable[[], str]) -> dict[str, int]:
-    """Wait for the workers, and say now and then how far they are. Returns how many ended in which state."""
+    """Wait for the workers, and report their progress at intervals. Returns how many ended in which state."""
     said: tuple[str, float] = "", 0.0
     try:
         while not is_over(states := started.poll()):

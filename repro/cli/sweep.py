@@ -69,7 +69,7 @@ EXAMPLE = example(
 @engine_options(None)
 @sweep_run_options
 def sweep(paper: str, engine: EngineName | None, workers: int | None, only_plan: bool, **options: Any) -> None:
-    """Search settings of a PAPER, or carry out a sweep FILE, and say what the best of so many shows.
+    """Search settings of a PAPER, or carry out a sweep FILE, and say what the best setting shows.
 
     Each trial is an ordinary run with --set, so `repro status` shows it and a killed one is resumed. Processes with the
     same command, on machines that share the results folder, share the trials. The record,

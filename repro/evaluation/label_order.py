@@ -47,7 +47,7 @@ def checked_order(names: Sequence[str]) -> tuple[str, ...]:
     missing = [name for name in EMOTIONS if name not in order]
     twice = sorted({name for name in order if order.count(name) > 1})
     if missing or twice:
-        what = f"{twice[0]!r} is there twice" if twice else f"{missing[0]!r} is missing"
+        what = f"{twice[0]!r} appears twice" if twice else f"{missing[0]!r} is missing"
         raise EvaluationError(f"{what}; each of {', '.join(EMOTIONS)} must be there once")
     return tuple(order)
 

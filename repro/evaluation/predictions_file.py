@@ -130,7 +130,7 @@ def _by_hash(path: Path, table: _Columns, faces: Faces) -> FilePredictions:
         raise EvaluationError(f"{path}: a hash of {digits} digits; {FEWEST_DIGITS} to 64 of SHA-256 are needed")
     for line, one in enumerate(one[:digits].lower() for one in table.hash):
         if places.setdefault(one, line) != line:
-            raise EvaluationError(f"{path}: the hash {one} is there twice, in lines {places[one]} and {line}")
+            raise EvaluationError(f"{path}: the hash {one} appears twice, in lines {places[one]} and {line}")
     found: list[tuple[int, int]] = []
     image_of: dict[str, str] = {}
     for row, image in enumerate(faces.images):

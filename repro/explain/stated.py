@@ -1,7 +1,7 @@
 """Rule (iv) of `repro explain`: what the paper itself says about a protocol error.
 
 Evidence is what the paper states and what the code behind it does (provenance `stated` and `upstream`). What the spec
-infers or assumes is no evidence for or against a hypothesis.
+infers or assumes does not count for or against a hypothesis.
 """
 
 from __future__ import annotations

@@ -81,7 +81,7 @@ class Case:
         return claim.batch_size or (None if training is None else training.batch_size)
 
     def knows_split(self, claim: Claim) -> bool:
-        """Whether it is said what the claim's split is made of: by data steps, or by a printed size."""
+        """Whether data steps or a printed size describe the claim's split."""
         return bool(self.steps(claim.variant)) or self.printed_samples(claim) is not None
 
     @cached_property

@@ -133,8 +133,8 @@ def _one_curve(case: Case, variant: str, pairs: list[tuple[Claim, Claim]]) -> Fi
         meaning = f"Lag of the running mean and {regularised} can put '{split}' above training while little is learnt."
         return plain(ABOVE, claims, "cannot tell", arithmetic, meaning, premises)
     meaning = (
-        f"Training passed the best confirmed result on unseen faces ({percent(best)}), so samples were learnt by "
-        f"heart; '{split}' above it is hardly of unseen samples, though {regularised} lowers training."
+        f"Training passed the best confirmed result on unseen faces ({percent(best)}), so samples were "
+        f"memorised; '{split}' above it is hardly of unseen samples, though {regularised} lowers training."
     )
     explained: Explanations = {"other_classes": "", "other_accuracy": "", "other_samples": ""}
     always = ("training figures with augmented samples", NEW_BEST)

@@ -70,8 +70,8 @@ def _data_set(case: Case, claim: Claim) -> Finding:
     explained: Explanations = {"other_samples": ", ".join(known)}
     if claim.value > official:
         explained["copies"] = ""
-    meaning = "FER-2013 does not have so many samples" + (
-        ", and the data steps do not make so many of it." if made else "."
+    meaning = "FER-2013 does not have this many samples" + (
+        ", and the data steps do not make this many of it." if made else "."
     )
     return judge(case, DATA_SET, [claim], shown, meaning, explained=explained)
 
@@ -104,7 +104,7 @@ def _splits(case: Case, claims: list[Claim]) -> Iterator[Finding]:
         explained: Explanations = {"other_samples": ""}
         if any(claim.value > min(expected[claim]) for claim in chosen):
             explained["copies"] = ""
-        meaning = "The described preparation does not make so many samples of FER-2013."
+        meaning = "The described preparation does not make this many samples of FER-2013."
         single = [(claim,) for claim in chosen]
         yield judge(case, SPLIT, chosen, shown, meaning, explained=explained, premises=premises, conflicts=single)
 

@@ -41,7 +41,7 @@ class CommandWorker:
         )
 
     def __call__(self) -> int:
-        """The exit code. A process that a signal ended, for example for lack of memory, is started again a few times.
+        """The exit code. A process that a signal ended, as when memory runs out, is started again a few times.
 
         Raises WorkerDied if signals end it every time.
         """

@@ -204,7 +204,7 @@ def _methodology(review: Review) -> Iterator[Block]:
         totals += source_counts(struct, review.loaded.provenance.get(key, ()))
     said = ", ".join(f"{totals[kind]} {kind}" for kind in KINDS)
     yield Paragraph(
-        "The network was written down anew from the paper, as data steps, layers and training, and trained with JAX. "
+        "The network was implemented again from the paper, as data steps, layers and training, and trained with JAX. "
         f"Sources of its {counted(totals.total(), 'setting')}: {said}."
     )
     checked = tuple(_checked(review))

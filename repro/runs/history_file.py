@@ -18,7 +18,7 @@ HISTORY_NAME = "history.jsonl"
 
 
 class HistoryFile:
-    """One run's file. A process that resumes a run writes it anew from the epochs that it resumes from."""
+    """One run's file. A process that resumes a run rewrites it from the epochs that it resumes from."""
 
     def __init__(self, folder: Path) -> None:
         self.path = folder / HISTORY_NAME

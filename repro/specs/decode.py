@@ -149,7 +149,7 @@ def load_spec(path: Path) -> LoadedSpec:
     """
     try:
         if path.is_file() and path.stat().st_size > LARGEST_SPEC:
-            raise SpecError(f"{path}: more than {LARGEST_SPEC:,} bytes; no spec needs so many")
+            raise SpecError(f"{path}: more than {LARGEST_SPEC:,} bytes, which no spec needs")
         content = path.read_bytes()
     except FileNotFoundError:
         raise SpecError(f"{path}: no such file") from None

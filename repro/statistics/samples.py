@@ -19,7 +19,7 @@ class Samples(Enum):
     """See the module. The value is the wording for pages."""
 
     FIXED_OWN = "the paper's own samples, the same in every run"
-    REDRAWN = "samples drawn anew in every run, as the paper drew them"
+    REDRAWN = "samples redrawn in every run, as in the paper"
     UNKNOWN = "our samples are fixed; the paper's are unknown and other than ours"
     NOT_SAMPLED = "not a fraction of samples"
 

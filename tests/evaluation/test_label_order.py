@@ -32,7 +32,7 @@ def test_names_are_taken_as_people_write_them():
     ("text", "words"),
     [
         ("angry,disgust", "'fear' is missing"),
-        ("angry,angry,disgust,fear,happy,sad,surprise,neutral", "'angry' is there twice"),
+        ("angry,angry,disgust,fear,happy,sad,surprise,neutral", "'angry' appears twice"),
         ("angry,disgust,feer,happy,sad,surprise,neutral", "did you mean 'fear'"),
         ("numerical", "named orders: fer2013, alphabetical"),
     ],

@@ -78,7 +78,7 @@ def test_digits_that_two_images_share_are_refused(tmp_path, monkeypatch):
         "repro.evaluation.predictions_file.pixel_hash", lambda image: alike.get(pixel_hash(image), pixel_hash(image))
     )
     refused(write_csv(tmp_path / "p.csv", "hash,predicted", [f"{first[:8]},happy"]), "give more digits")
-    refused(write_csv(tmp_path / "q.csv", "hash,predicted", [f"{first[:8]},happy"] * 2), "is there twice")
+    refused(write_csv(tmp_path / "q.csv", "hash,predicted", [f"{first[:8]},happy"] * 2), "appears twice")
     refused(write_csv(tmp_path / "r.csv", "hash,predicted", [f"{first[:12]},happy"]), "PrivateTest")
 
 

@@ -62,7 +62,7 @@ def test_what_a_shape_says(dims, usual, expected):
 
 
 @pytest.mark.parametrize(
-    ("dims", "words"), [((1000,), "no square"), ((48, 48, 4), "4 channels"), ((1, 2, 3, 4), "no image")]
+    ("dims", "words"), [((1000,), "not a square"), ((48, 48, 4), "4 channels"), ((1, 2, 3, 4), "not an image")]
 )
 def test_a_shape_that_no_face_fits(dims, words):
     with pytest.raises(EvaluationError, match=words):

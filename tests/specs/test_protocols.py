@@ -112,7 +112,7 @@ def test_placebo_trains_on_as_few_samples_of_each_class_as_clean_and_keeps_every
     }
     assert copies["placebo"].sum() == copies["official"].sum() > copies["clean"].sum() == 0
     other = origins(PLACEBO, paper, seed=1)[1]["train"]
-    assert set(other.origin) != set(placebo["train"].origin), "which samples go is drawn anew for every seed"
+    assert set(other.origin) != set(placebo["train"].origin), "which samples go is redrawn for every seed"
     assert spec.training.evaluate == ("validation",)
 
 

@@ -100,7 +100,7 @@ def _target(folder: Path, name: str, archive: Path) -> Path | None:
 def _write(stream: Readable, target: Path, archive: Path, folder: Path) -> None:
     place = f"{archive}: member {str(target.relative_to(folder))[:80]}"
     if target.exists():
-        raise DataError(f"{place} is in it twice")
+        raise DataError(f"{place} appears twice")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         out = target.open("xb")

@@ -33,7 +33,7 @@ def decode_face(data: bytes, place: str) -> tuple[np.ndarray, bool]:
     if kind := telephone_format(data):
         raise DataError(f"{place}: {not_decoded(kind)}")
     if scans := too_many_scans(data):
-        raise DataError(f"{place}: a JPEG of {scans:,} scans; no camera and no program writes so many")
+        raise DataError(f"{place}: a JPEG of {scans:,} scans; no camera or program writes this many")
     with decoding(place, f"not a readable {_KINDS} image"):
         try:
             image = Image.open(io.BytesIO(data), formats=_FORMATS)

@@ -62,7 +62,7 @@ def open_picture(
     or cut off, or have more than `max_pixels` or `max_scans`.
     """
     if scans := too_many_scans(payload, max_scans):
-        raise PictureError(f"{name}: a JPEG of {scans:,} scans; no camera and no program writes so many")
+        raise PictureError(f"{name}: a JPEG of {scans:,} scans; no camera or program writes this many")
     kind = telephone_format(payload)
     if kind and {"HEIC": "HEIF"}.get(kind, kind) not in formats:
         raise PictureError(f"{name}: {not_decoded(kind)}")

@@ -235,7 +235,7 @@ def test_what_a_killed_process_left_in_the_cache_is_removed(fake, folder):
 
 
 @pytest.mark.parametrize(
-    ("cxx", "why"), [('g++ "', "no command: No closing quotation"), ("/no/compiler", "No such file")]
+    ("cxx", "why"), [('g++ "', "not a command: No closing quotation"), ("/no/compiler", "No such file")]
 )
 def test_a_name_that_is_no_compiler_is_one_clear_message(fake, monkeypatch, cxx, why):
     monkeypatch.setenv("CXX", cxx)
