@@ -114,7 +114,7 @@ class PairScore:
 def read_planted(path: Path) -> dict[tuple[int, int], str]:
     """The planted pairs of rows, the smaller first, and their changes. path: of the dataset, or of its list.
 
-    Raises DataError for a file that is no such list.
+    Raises DataError for a file that is not such a list.
     """
     path = Path(path)
     listed = path if path.name.endswith(LIST_ENDING) else path.with_name(path.name + LIST_ENDING)

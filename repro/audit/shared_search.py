@@ -2,8 +2,7 @@
 
 The pairs of a dataset form a triangle. It is cut into parts by columns (`fer_jax.duplicates.stages.column_parts`), and
 each part has a folder with a claim (`repro.runs.claim`), as a run has. Each process takes the next free part, takes
-over those of dead processes, and in the end reads what all have found. A search that was stopped goes on the same
-way.
+over those of dead processes, and in the end reads what all have found. A stopped search resumes in the same way.
 """
 
 from __future__ import annotations

@@ -120,7 +120,7 @@ def audit_paper_command(
     "--shared",
     is_flag=True,
     help="Share the search with every process that has the same command: each takes the next free part, and a stopped "
-    "search goes on. The parts are kept in OUT/parts.",
+    "search resumes. The parts are kept in OUT/parts.",
 )
 @click.option("--search-only", is_flag=True, hidden=True, help="Write no tables: for workers of --on.")
 @engine_options(None)
