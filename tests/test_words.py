@@ -34,8 +34,8 @@ HABITS = {
     r"\banew\b": "again, redrawn",
     r"\bdearer\b": "more expensive",
 }
-# An outcome of a check, a method of Optuna, the name in older records, and a figure of speech of statistics.
-MEANT = re.compile(r"\*?cannot\s+tell\b|study\.tell\(|^tell\*|\"the data set\"|stand-alone")
+# An outcome of a check, methods of Optuna and of files, the name in older records, a figure of speech of statistics.
+MEANT = re.compile(r"\*?cannot\s+tell\b|(?:study|packed)\.tell\(|^tell\*|\"the data set\"|stand-alone")
 FOLDERS = ("fer_jax", "repro", "docs")
 SUFFIXES = {".py", ".md", ".cc", ".h", ".toml", ".html", ".js", ".css"}
 

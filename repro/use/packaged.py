@@ -110,7 +110,7 @@ def used_arrays(stored: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def variables_of(arrays: Mapping[str, np.ndarray]) -> dict[str, Any]:
-    """As a network takes them. Raises ValueError for a name that is no weight's."""
+    """As a network takes them. Raises ValueError for a name that is not a weight's."""
     variables: dict[str, Any] = {tree: {} for tree in _TREES}
     for name, value in arrays.items():
         tree, layer, key = name.split("/")
@@ -132,7 +132,7 @@ def write_packaged(path: Path, record: bytes, about: About, stored: Mapping[str,
 
 
 def read_packaged(path: Path) -> PackagedNetwork:
-    """Raises RecordError for a file that is no such network, or damaged."""
+    """Raises RecordError for a file that is not such a network, or is damaged."""
     try:
         arrays = load_arrays(io.BytesIO(record_bytes(path)), _MOST_UNPACKED)
         texts = {name: arrays.pop(name).tobytes() for name in (RECORD_NAME, _ABOUT_NAME)}
