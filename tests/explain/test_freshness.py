@@ -19,6 +19,6 @@ def test_a_committed_explanation_is_what_the_records_give(paper):
     """More runs of any paper change the usual spread, and so the intervals of all."""
     kept = read_explanation(RESULTS, paper.id)
     assert isinstance(kept, Explanation) and is_current(paper, kept)
-    now = Search(paper, data=None, device=None, results=RESULTS, seeds=3, train=False).explain()
+    now = Search(paper, data=None, device="auto", results=RESULTS, seeds=3, train=False).explain()
     if now != kept:
         pytest.fail(f"run `repro explain {paper.id} --no-train`, then `repro report`", pytrace=False)
