@@ -26,6 +26,7 @@ repro.audit_arrays(x_train, x_test)  # the same for any uint8 images
 repro.evaluate("network.onnx", data, claim="66%")  # a network or predictions from elsewhere
 runs = repro.run("teta2022", protocol="clean", seeds=3, data="fer2013.csv")
 runs.to_frame(), runs.plot_learning(), runs.confusion()
+repro.load_model().predict(faces)  # probabilities of seven emotions, by the network that comes with the suite
 repro.verdict(claim="61 %", values=[0.572, 0.551, 0.589])  # does a number reproduce?
 ```"""
 

@@ -17,11 +17,12 @@ _WHERE = {
     "audit_split": "data",
     "evaluate": "evaluation",
     "load_data": "data",
+    "load_model": "models",
     "paper": "papers",
     "run": "runs",
     "verdict": "verdict",
 }
-__all__ = ["audit_arrays", "audit_split", "evaluate", "load_data", "paper", "run", "verdict"]
+__all__ = ["audit_arrays", "audit_split", "evaluate", "load_data", "load_model", "paper", "run", "verdict"]
 
 
 def __getattr__(name: str) -> Any:

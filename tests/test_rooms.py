@@ -56,15 +56,15 @@ _IMPORTS = {
         "vocabulary duplicates specs text runs statistics audit forensics judge sweep explain bench report.figures"
     ),
     "repro.report.page": "vocabulary specs text runs judge bench report.figures report",
-    "repro.api": (
-        "vocabulary machine data duplicates specs text runs statistics audit forensics judge report.figures report "
-        "report.page evaluation"
-    ),
     "repro.launch": "vocabulary",
     "repro.trackers": "vocabulary runs",
     "repro.use": "repro vocabulary machine data train specs runs statistics",
     "repro.use.recognition": "vocabulary machine data text use",
     "repro.use.export": "repro vocabulary data network specs runs use",
+    "repro.api": (
+        "vocabulary machine data duplicates specs text runs statistics audit forensics judge report.figures report "
+        "report.page evaluation use use.export"
+    ),
     "repro.use.serve": "vocabulary data specs runs report.page use use.recognition",
     "repro.cli": (
         "repro vocabulary machine data network specs text draft runs splits audit forensics decide explain bench "
@@ -80,6 +80,7 @@ COMMAND_LINE = "repro.cli"  # imports what a command needs when the command is c
 IMPORTS_LATER = {
     "fer_jax.duplicates.search": "JAX: its version number is asked for by reports",
     "repro.api.data": "JAX: most calls of the interface need none",
+    "repro.api.models": "onnx: a network that is not exported needs none",
     "repro.api.shown": "matplotlib: an object that is not drawn needs none",
     "repro.bench.audit": "JAX: a rival's process must not hold it",
     "repro.bench.command": "JAX: it takes its threads from the environment, which is set before",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ import click
 from fer_jax.vocabulary.counted import counted
 from repro.cli.options import json_option, results_option
 from repro.cli.starting import sign_of_life
-from repro.use.export.errors import ExportError
+from repro.use.export.errors import ExportError, need_onnx
 
 ONLY_ONNX = "only ONNX is written: --onnx FILE, for ONNX Runtime on servers, phones and in browsers"
 # Forms that people ask for, as options and as endings of the file.
@@ -64,7 +63,8 @@ def _other_forms(function: Any) -> Any:
 def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     """Write a trained network as one ONNX file, for use without this suite and without Python.
 
-    RUN is the folder of a run, or a paper. A paper means its best run under a corrected protocol, else its best run.
+    RUN is the folder of a run, or a paper: its best run under a corrected protocol, else its best run. Or it is
+    `fer_repro_small`, the network that comes with the suite.
 
     The file takes uint8 faces (N, 48, 48) as `faces` and gives float32 `probabilities` (N, 7). All that is done to the
     pixels before the network (resizing, normalising) is inside, and so is the temperature that makes the probabilities
@@ -73,8 +73,7 @@ def export(run: str, path: Path, results: Path, as_json: bool) -> None:
     """
     if path.suffix[1:].lower() in OTHER_FORMS:
         raise ExportError(f"{path}: only ONNX is written; name a file such as {path.with_suffix('.onnx')}")
-    if importlib.util.find_spec("onnx") is None:
-        raise ExportError("`repro export` needs onnx, which is not installed: pip install 'fer-repro[onnx]'")
+    need_onnx()
 
     from repro.runs.records import RECORD_NAME
     from repro.use.export.onnx_file import check_destination, export_document, write_onnx

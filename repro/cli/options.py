@@ -36,7 +36,8 @@ def network_options(function: Callable[..., Any]) -> Callable[..., Any]:
             click.option(
                 "--paper",
                 help="Use the best run of this paper. Without both: the best of all papers. Full runs on real faces "
-                "come first, then corrected protocols, then the highest accuracy on the validation samples.",
+                "come first, then corrected protocols, then the highest accuracy on the validation samples. Where "
+                "nothing was trained: the network that comes with the suite.",
             ),
             results_option,
         ]
