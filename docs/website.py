@@ -17,6 +17,7 @@ SECTIONS = {
     "Use it": (
         "README.md",
         "docs/use-a-network.md",
+        "docs/model-card.md",
         "docs/serve-api.md",
         "docs/python.md",
         "docs/gpu.md",
