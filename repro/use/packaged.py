@@ -126,9 +126,10 @@ def write_packaged(path: Path, record: bytes, about: About, stored: Mapping[str,
     packed = io.BytesIO()
     arrays = {**{name: np.frombuffer(text, np.uint8) for name, text in texts.items()}, **stored}
     np.savez_compressed(packed, allow_pickle=False, **arrays)
-    if packed.tell() > LARGEST:
-        raise RecordError(f"{path}: would have {counted(packed.tell(), 'byte')}; at most {LARGEST:,} are packed")
-    return write_atomically(path, packed.getvalue())
+    content = packed.getvalue()
+    if len(content) > LARGEST:
+        raise RecordError(f"{path}: would have {counted(len(content), 'byte')}; at most {LARGEST:,} are packed")
+    return write_atomically(path, content)
 
 
 def read_packaged(path: Path) -> PackagedNetwork:
