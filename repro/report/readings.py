@@ -197,6 +197,6 @@ def _best(found: Sequence[SettingReading], main: Claim) -> Inline:
     assert default.support is not None
     times = 10**-default.support
     if times < DECIDES:
-        rest = f": {times:.1f} times as likely."
+        rest = f", under which they are {times:.1f} times as likely."
         return (" The other numbers hardly separate the default from ", code(best.variant), rest)
     return (" The other numbers support ", code(best.variant), f" best, up to {times:,.0f} times the default.")
