@@ -73,7 +73,7 @@ def test_both_forms_hold_the_same_faces_and_nothing_is_overwritten(tmp_path):
     [
         (["--duplicates", "8 percent"], "write a share such as 8% or 0.08"),
         (["--duplicates", "120%"], "write a share"),
-        (["--duplicates", "5%", "--conflicts", "6%"], "cannot be more"),
+        (["--duplicates", "5%", "--conflicts", "6%"], "cannot be larger"),
         (["--samples", "10"], "100"),
     ],
 )

@@ -44,7 +44,7 @@ def words(*more):
         (("--set", f"{RATE}=0.1,0.2", "--trials", "0"), "--trials 0: from 1"),
         (("--set", f"{RATE}=0.1,0.2", "--sampler", "bayes"), "'bayes' is not one of 'grid', 'random', 'tpe'"),
         (("--set", f"{RATE}=0.1,0.2", "--workers", "2"), "--workers: only with --on"),
-        (("--set", f"{RATE}=0.1,0.2", "--on", "ray", "--no-shared-disk"), "shared through the results folder"),
+        (("--set", f"{RATE}=0.1,0.2", "--on", "ray", "--no-shared-disk"), "the workers of this command share a folder"),
         (("--set", f"{RATE}=0.1,0.2", "--select", "tset"), "did you mean test?"),
         (("--set", f"{RATE}=0.1,0.2", "--log", "wandbb"), "'wandbb' is not one of"),
     ],

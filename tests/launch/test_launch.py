@@ -135,5 +135,5 @@ def test_an_engine_that_is_not_installed_is_named(command, tmp_path, monkeypatch
 
 
 def test_more_gpus_than_there_are(tmp_path):
-    with pytest.raises(LaunchError, match="2 workers, and 1 GPUs"):
+    with pytest.raises(LaunchError, match="2 workers need a GPU each, this machine has 1"):
         LocalExecutor(tmp_path, ["0"]).start(["run"], 2, Resources(gpus=1.0))
