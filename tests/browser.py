@@ -85,9 +85,10 @@ class Watched:
             route.abort()
 
 
-def accessibility_findings(page: Page) -> list[str]:
-    """What axe-core calls serious or critical: rule, help and the first elements of each."""
-    found = Axe().run(page).response["violations"]
+def accessibility_findings(page: Page, *rules: str) -> list[str]:
+    """What axe-core calls serious or critical: rule, help and the first elements of each. rules: these alone."""
+    only = {"runOnly": {"type": "rule", "values": list(rules)}} if rules else None
+    found = Axe().run(page, options=only).response["violations"]
     return [
         f"{one['id']}: {one['help']}: {[node['target'] for node in one['nodes'][:5]]}"
         for one in found

@@ -8,6 +8,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+import shared_programs
 
 from fer_jax.data.faces import Faces
 from fer_jax.machine.compilation import keep_compiled_programs
@@ -112,6 +113,19 @@ def engine_compiles_quickly() -> Iterator[None]:
         chwn = property(lambda backend: {**convolution.supported_compiler_options(), **quick})
         patch.setattr(ChwnBackend, "compiler_options", chwn)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def programs_are_shared() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        shared_programs.share(patch)
+        yield
+
+
+@pytest.fixture
+def fresh_programs() -> None:
+    """For a test that looks at the time to compile: nothing is compiled yet."""
+    shared_programs.programs.clear()
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -15,6 +15,7 @@ from pathlib import Path
 import httpx
 import pytest
 from click.testing import CliRunner
+from filelock import FileLock
 from starlette.types import ASGIApp
 
 from repro.cli.main import main
@@ -34,16 +35,21 @@ TIMEOUT_S = 180
 
 
 def trained_results(folders: pytest.TempPathFactory, make_paper: Callable[..., Path]) -> Path:
-    """A results folder with one run of a tiny network on drawn faces; the same for all test files."""
-    folder = folders.getbasetemp() / "serve"
-    results = folder / "results"
-    if not folder.exists():
-        folder.mkdir()
-        paper = make_paper(folder, units=64, epochs=12, learning_rate=0.02)
-        call = ["run", str(paper), "--data", "synthetic", "--limit-train", "2000", "--results", str(results)]
-        run = CliRunner().invoke(main, [*call, "--device", "cpu"])
-        assert run.exit_code == 0, run.output
-    return results
+    """A results folder with one run of a tiny network on drawn faces; the same for all test files and, with
+    pytest-xdist, for all its workers. No test writes to it."""
+    base = folders.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder = shared / "serve"
+    with FileLock(shared / "serve.lock"):
+        if not folder.exists():
+            making = shared / "serve-in-the-making"
+            making.mkdir()
+            paper = make_paper(making, units=64, epochs=12, learning_rate=0.02)
+            call = ["run", str(paper), "--data", "synthetic", "--limit-train", "2000"]
+            run = CliRunner().invoke(main, [*call, "--results", str(making / "results"), "--device", "cpu"])
+            assert run.exit_code == 0, run.output
+            making.rename(folder)
+    return folder / "results"
 
 
 def ask(app: ASGIApp, path: str = "/", method: str = "GET", **headers: str) -> httpx.Response:

@@ -56,6 +56,7 @@ def lesson(tmp_path_factory):
     sys.modules.pop("leakage_solutions", None)
 
 
+@pytest.mark.slow
 def test_without_answers_it_runs_and_gives_no_marks(lesson, capsys):
     names = run_notebook(solved=False)
     assert [passed for passed in names["marks"].values()] == [False] * 5

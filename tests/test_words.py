@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).resolve().parent.parent
 # What a habit is, and what to write instead.
 HABITS = {
@@ -58,10 +56,10 @@ def habits(text: str) -> list[str]:
     return found
 
 
-@pytest.mark.parametrize("path", texts(), ids=lambda path: str(path.relative_to(ROOT)))
-def test_no_word_of_the_list(path: Path) -> None:
-    found = habits(path.read_text(encoding="utf-8"))
-    assert not found, f"{path.relative_to(ROOT)}:\n" + "\n".join(found)
+def test_no_word_of_the_list() -> None:
+    found = {path: habits(path.read_text(encoding="utf-8")) for path in texts()}
+    said = [f"{path.relative_to(ROOT)}:{one}" for path, each in found.items() for one in each]
+    assert len(found) > 100 and not said, "\n".join(said)
 
 
 def test_the_list_finds_a_planted_habit_and_leaves_what_is_meant() -> None:

@@ -36,6 +36,7 @@ def test_keys_name_the_pairs(images):
     assert np.all(np.diff(found.keys) > 0)
 
 
+@pytest.mark.slow
 def test_rounds_in_fresh_processes(images):
     lines: list[str] = []
     found = compare_audits(images, rounds=1, threads=1, say=lines.append)

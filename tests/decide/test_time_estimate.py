@@ -47,6 +47,7 @@ def test_only_runs_of_the_same_kind_count(tmp_path):
     assert recorded_time(plan_of(loaded), "cpu", fingerprint, others) is None
 
 
+@pytest.mark.usefixtures("fresh_programs")
 @pytest.mark.parametrize(
     "edits",
     [

@@ -140,6 +140,7 @@ def test_one_seed_credits_nothing(paper, data, tmp_path):
     assert len(list(tmp_path.rglob("run.json"))) == 1
 
 
+@pytest.mark.slow
 def test_an_error_that_one_run_shows_to_be_far_is_trained_once(paper, data, results):
     """Duplicates raise the accuracy a little; the claim is 100 %."""
     found = explain(paper(1.0), data, results)

@@ -148,8 +148,19 @@ def telling_backend(monkeypatch):
     return Telling(tell=tell), lambda: [np.asarray(told[number]) for number in sorted(told)]
 
 
-@pytest.mark.parametrize("routines", ["native", "pure JAX"])
-@pytest.mark.parametrize("paper", [p if p != "onghena" else pytest.param(p, marks=pytest.mark.slow) for p in PAPERS])
+# Each compiles for many seconds. With these, tests/network/test_backends.py and tests/network/native/test_kernels.py,
+# every routine is tried beside every change.
+BESIDE_EVERY_CHANGE = {("basani2017", "native"), ("chavan2020", "native"), ("teta2022", "pure JAX")}
+
+
+@pytest.mark.parametrize(
+    ("paper", "routines"),
+    [
+        pytest.param(paper, routines, marks=[] if (paper, routines) in BESIDE_EVERY_CHANGE else [pytest.mark.slow])
+        for paper in PAPERS
+        for routines in ("native", "pure JAX")
+    ],
+)
 def test_gradients(paper, routines, monkeypatch):
     if routines == "pure JAX":
         monkeypatch.setattr(calls, "available", lambda: False)

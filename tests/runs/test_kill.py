@@ -179,6 +179,7 @@ def test_killed_at_any_moment_it_ends_as_if_it_had_not_been(tiny):
     assert_same_result(killed, whole)
 
 
+@pytest.mark.slow
 def test_a_fresh_run_that_was_killed_over_an_older_record_is_resumed(tiny, tiny_paper):
     """Until it has ended, the older record stands with its own predictions, and its network is gone."""
     tiny_paper(drawn=True, epochs=6, **SETTINGS)

@@ -54,6 +54,7 @@ def test_a_run_is_recorded_and_then_skipped(do, dataset):
     assert third.record.history == record.history and third.record.started >= record.finished
 
 
+@pytest.mark.usefixtures("fresh_programs")
 def test_times_pixels_and_rows_without_a_label(do, dataset):
     faces = dataset.faces
     labels = faces.labels.copy()
@@ -192,6 +193,7 @@ def _run_in_another_process(spec, faces, results, barrier, told):
     told.put((os.getpid(), outcome.skipped, msgspec.json.encode(outcome.record.history)))
 
 
+@pytest.mark.slow
 def test_two_processes_at_once_end_with_the_same_record(tiny_paper, dataset, tmp_path):
     context = multiprocessing.get_context("spawn")
     barrier, told = context.Barrier(2), context.Queue()

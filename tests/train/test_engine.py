@@ -128,6 +128,7 @@ def test_random_flips_mirror_about_half_of_the_rows(devices):
     assert (flips[0][:20] != flips[0][20:40]).any()  # not the same choice in every batch
 
 
+@pytest.mark.usefixtures("fresh_programs")
 def test_compiling_is_timed_apart_and_done_once_per_shape():
     images, labels = samples()
     engine = linear_engine(1)

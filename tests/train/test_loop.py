@@ -51,7 +51,7 @@ def test_one_and_four_devices(tiny_network, splits):
     np.testing.assert_allclose(four, one, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("dropout", [False, True])
+@pytest.mark.parametrize("dropout", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_batch_that_the_devices_cannot_share_evenly(tiny_network, splits, dropout):
     network = tiny_network(convolutional=True, random_flip=FLIPS, batch_size=30)
     if not dropout:
@@ -98,6 +98,7 @@ def test_confusion():
     assert sum(map(sum, counted)) == 4
 
 
+@pytest.mark.usefixtures("fresh_programs")
 def test_history_and_times(tiny_network, splits):
     told = []
     result = fit(tiny_network(epochs=3), splits, seed=0, devices=CPU[:1], report=told.append)

@@ -72,13 +72,17 @@ def same(one, other):
     assert json.dumps(one.metrics) == json.dumps(other.metrics)
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+# One of each is tried beside every change.
+ONE_RECIPE = ["adamw", pytest.param("sgd", marks=pytest.mark.slow)]
+
+
+@pytest.mark.parametrize("recipe", ONE_RECIPE)
 def test_interrupted_after_every_epoch(tiny_network, splits, tmp_path, recipe):
     network = tiny_network(epochs=4, report="best", report_metric="loss", **RECIPES[recipe])
     same(interrupted(network, splits, tmp_path, (1, 2, 3)), fit(network, splits, seed=1, devices=CPU[:1]))
 
 
-@pytest.mark.parametrize("recipe", RECIPES)
+@pytest.mark.parametrize("recipe", ONE_RECIPE)
 def test_one_and_four_devices_and_beside_another_seed(tiny_network, splits, recipe):
     network = tiny_network(epochs=2, batch_size=30, **RECIPES[recipe])
 

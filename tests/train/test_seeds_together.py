@@ -62,8 +62,9 @@ def figures_of(result):
     return np.array([entry["train"]["loss"], entry["minibatch"]["loss"], *per_split])
 
 
-# Each compiles for many seconds, so three: `test_the_papers_trained_here_have_all_kinds_of_layers` holds the choice.
-# `repro/gpu/checks.py` has every paper in a GPU's layout.
+# Each compiles for many seconds, so three, and one of them beside every change:
+# `test_the_papers_trained_here_have_all_kinds_of_layers` holds the choice. `repro/gpu/checks.py` has every paper in a
+# GPU's layout.
 TRAINED = (("basani2017", ChwnBackend()), ("onghena", ChwnBackend()), ("chavan2020", NhwcBackend()))
 
 
@@ -76,7 +77,13 @@ def test_the_papers_trained_here_have_all_kinds_of_layers():
     assert kinds(paper for paper, _ in TRAINED) == kinds(paper.id for paper in bundled_papers())
 
 
-@pytest.mark.parametrize(("paper", "backend"), TRAINED, ids=[f"{paper}-{b.name}" for paper, b in TRAINED])
+@pytest.mark.parametrize(
+    ("paper", "backend"),
+    [
+        pytest.param(*one, id=f"{one[0]}-{one[1].name}", marks=[] if one[0] == "basani2017" else [pytest.mark.slow])
+        for one in TRAINED
+    ],
+)
 def test_a_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monkeypatch):
     """Over the first epoch to 1e-4, with the paper's own optimizer, loss, dropout, batch norm and flips."""
     monkeypatch.setattr(engine_module, "choose_backend", lambda kind, dtype, layers: backend)
@@ -97,7 +104,7 @@ def test_a_paper_loses_the_same_side_by_side_as_alone(paper, backend, draw, monk
 
 
 MODELS = [path.stem for path in paper_files("models")]
-QUICK = ("atulapra2019", "tang2013")  # the others compile for more than 20 seconds
+QUICK = ("atulapra2019",)  # the others compile for longer
 
 
 @pytest.mark.parametrize(
@@ -126,12 +133,16 @@ def test_a_model_that_people_use_takes_two_steps(model, tiny_faces):
     assert np.isfinite([figures["loss"] for figures in result.metrics.values()]).all()
 
 
-@pytest.mark.parametrize("devices", [1, pytest.param(4, marks=pytest.mark.slow)])
-def test_schedule_best_epoch_and_predictions_are_each_seeds_own(tiny_network, draw, devices):
+@pytest.mark.parametrize(
+    ("convolutional", "devices"),
+    [(False, 1), pytest.param(True, 1, marks=pytest.mark.slow), pytest.param(True, 4, marks=pytest.mark.slow)],
+)
+def test_schedule_best_epoch_and_predictions_are_each_seeds_own(tiny_network, draw, convolutional, devices):
     plateau = ReduceOnPlateau(split="validation", metric="loss", factor=0.5, patience=1, min_delta=0.05)
     loss = Loss(kind="cross_entropy", l2=1e-3, l2_biases=True)
     network = tiny_network(
-        convolutional=True, epochs=4, schedule=plateau, report="best", random_flip=FLIPS, loss=loss, batch_size=30,
+        convolutional=convolutional, epochs=4, schedule=plateau, report="best", random_flip=FLIPS, loss=loss,
+        batch_size=30,
         optimizer=Adam(learning_rate=0.01),
     )  # fmt: skip
     given = [SeedData(seed, draw(seed)) for seed in (5, 1, 2)]
@@ -161,6 +172,7 @@ def test_schedule_best_epoch_and_predictions_are_each_seeds_own(tiny_network, dr
     assert told[0].entry["train"]["loss"] == pytest.approx(mean) and told[0].entry["train"]["n"] == 203
 
 
+@pytest.mark.usefixtures("fresh_programs")
 def test_the_programs_seconds_are_dealt_out(tiny_network, draw, tmp_path):
     given = [SeedData(seed, draw(seed), Checkpoints(tmp_path / str(seed))) for seed in range(3)]
     told = []
@@ -183,9 +195,13 @@ class Killed(Exception):
     pass
 
 
-def test_seeds_that_a_kill_left_at_different_epochs_go_on_together(tiny_network, draw, tmp_path, monkeypatch):
+@pytest.mark.parametrize("convolutional", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_seeds_that_a_kill_left_at_different_epochs_go_on_together(
+    tiny_network, draw, tmp_path, monkeypatch, convolutional
+):
     """It comes between the checkpoints of one epoch: the seeds ahead wait, and nobody's numbers change."""
-    network = tiny_network(convolutional=True, epochs=5, report="best", optimizer=Sgd(learning_rate=0.2, momentum=0.9))
+    faster = Sgd(learning_rate=0.2, momentum=0.9)
+    network = tiny_network(convolutional=convolutional, epochs=5, report="best", optimizer=faster)
 
     def opened():
         return [SeedData(seed, draw(seed), Checkpoints(tmp_path / str(seed))) for seed in (0, 1, 2)]

@@ -116,8 +116,14 @@ def test_the_page_says_all_that_the_pages_of_the_papers_say(page: Page, given: R
         assert missing == [], name
 
 
-def test_benchmarks_have_a_page_of_their_own(tmp_path: Path, given: ReportInput):
-    main, bench = write_page(tmp_path / "report.html", RESULTS, all_papers())
+@pytest.fixture(scope="module")
+def written(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The pages, far from the results."""
+    return write_page(tmp_path_factory.mktemp("some where") / "report.html", RESULTS, all_papers())
+
+
+def test_benchmarks_have_a_page_of_their_own(written: list[Path], given: ReportInput):
+    main, bench = written
     assert (main.name, bench.name) == ("report.html", "report-bench.html")
     text = Page(bench.read_text()).text
     assert [one for one in words_of(documents(given)["BENCH.md"].blocks) if squeezed(one) not in text] == []
@@ -142,7 +148,7 @@ def test_the_page_says_what_every_source_and_every_claim_quotes(page: Page):
         assert [one for one in quotes + places if squeezed(one) not in text] == []
 
 
-def test_every_run_is_told_and_every_link_leads_somewhere(page: Page, tmp_path: Path):
+def test_every_run_is_told_and_every_link_leads_somewhere(page: Page, written: list[Path]):
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     runs = [path for path in RESULTS.rglob("run.json") if "runs" in path.parts]
@@ -151,10 +157,10 @@ def test_every_run_is_told_and_every_link_leads_somewhere(page: Page, tmp_path: 
     assert set(page.values("popovertarget")) <= set(ids)
     assert set(page.values("for")) <= set(ids)
 
-    elsewhere = Page(write_page(tmp_path / "some where" / "page.html", RESULTS, all_papers())[0].read_text())
+    elsewhere = Page(written[0].read_text())
     files = [link for link in elsewhere.values("href") if not link.startswith(("#", "http", "data:"))]
     assert len(files) > len(runs)
-    assert [link for link in files if not (tmp_path / "some where" / unquote(link)).exists()] == []
+    assert [link for link in files if not (written[0].parent / unquote(link)).exists()] == []
 
 
 def test_the_page_is_one_small_file_and_the_same_each_time(html: str):
