@@ -15,7 +15,7 @@ from contextlib import contextmanager
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route, expect, sync_playwright
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 # Without a screen, and without the browser's own traffic: what reaches the network is then the page's doing.
@@ -30,6 +30,10 @@ ARGUMENTS = (
     "--disable-sync",
 )
 SERIOUS = ("serious", "critical")
+# Playwright's own 5 s are too few where other tests compile on the same cores.
+WAIT_MS = 180_000.0
+
+expect.set_options(timeout=WAIT_MS)
 
 
 def find_chromium() -> str | None:

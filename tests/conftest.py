@@ -35,6 +35,8 @@ from fer_jax.vocabulary.settings import Loss, Sgd, Training
 # Before JAX starts: work that is shared over devices is tested on every machine.
 jax.config.update("jax_num_cpu_devices", 4)
 
+# Without LLVM's optimisation, for programs that run once: it takes longer than they do.
+QUICK = {"xla_backend_optimization_level": "0"}
 # XLA's default, for tests of the compiler's own arithmetic (see `engine_compiles_quickly`).
 FULLY_OPTIMIZED = {"xla_backend_optimization_level": "3"}
 
@@ -106,11 +108,10 @@ def no_network_comes_with_the_suite(tmp_path_factory: pytest.TempPathFactory) ->
 def engine_compiles_quickly() -> Iterator[None]:
     """The engine's programs without LLVM's optimisation, which took half of the tests' time. Processes that tests start
     compile as those of users do."""
-    quick = {"xla_backend_optimization_level": "0"}
     with pytest.MonkeyPatch.context() as patch:
-        nhwc = property(lambda backend: quick)
+        nhwc = property(lambda backend: QUICK)
         patch.setattr(NhwcBackend, "compiler_options", nhwc)
-        chwn = property(lambda backend: {**convolution.supported_compiler_options(), **quick})
+        chwn = property(lambda backend: {**convolution.supported_compiler_options(), **QUICK})
         patch.setattr(ChwnBackend, "compiler_options", chwn)
         yield
 

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import QUICK
 from jax import lax
 
 from fer_jax.machine.precision import PrecisionError, choose_precision, default_precision, products_in
@@ -105,8 +106,7 @@ def test_in_bfloat16_products_are_and_all_else_is_float32(tiny_network, tiny_fac
             return -picked.mean(), (logits, updated)
 
         function = jax.value_and_grad(loss, has_aux=True)
-        quick = {"xla_backend_optimization_level": "0"}  # types do not depend on it, and it takes half of the time
-        return function, jax.jit(function, compiler_options=quick)(variables["params"])
+        return function, jax.jit(function, compiler_options=QUICK)(variables["params"])
 
     function, rounded = figures("bfloat16")
     _, exact = figures("float32")

@@ -9,6 +9,7 @@ import jax.numpy as jnp
 import layers_by_hand
 import numpy as np
 import pytest
+from conftest import QUICK
 
 from fer_jax.network import model
 from fer_jax.network.backends import ChwnBackend, NhwcBackend
@@ -30,7 +31,7 @@ def test_each_layer_is_its_definition(name):
     layers = layers_by_hand.network_of(name)
     variables, images = given(layers)
     network = model.build(layers, backend=NhwcBackend())
-    found = jax.jit(lambda v, x: network.apply(v, x, train=False))(variables, images)
+    found = jax.jit(lambda v, x: network.apply(v, x, train=False), compiler_options=QUICK)(variables, images)
     expected = [layers_by_hand.apply(layers, variables, image[..., None].astype(np.float64)) for image in images]
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5 * np.abs(expected).max())
 

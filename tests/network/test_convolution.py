@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import QUICK
 from hypothesis import assume, given, settings
 from jax import lax
 
@@ -15,7 +16,6 @@ from fer_jax.vocabulary.layers import same_padding
 
 # Every example compiles its own shapes: few of them, each drawn from a wide range.
 few_examples = settings(max_examples=5, deadline=None, derandomize=True)
-QUICK = {"xla_backend_optimization_level": "0"}  # the arithmetic is the program's own, whatever LLVM makes of it
 sizes = st.integers(5, 11)
 
 

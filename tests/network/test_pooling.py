@@ -1,10 +1,13 @@
 """Maxima and their gradients against NumPy, window by window."""
 
+import functools
+
 import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import QUICK
 from hypothesis import given, settings
 
 from fer_jax.network import pooling
@@ -17,7 +20,7 @@ def value_and_gradient(function, x):
     """The value, and the gradient of its product with the cosines 1, cos 1, cos 2 ..., in float64."""
     with jax.enable_x64(True):
 
-        @jax.jit
+        @functools.partial(jax.jit, compiler_options=QUICK)
         def both(x):
             value, pull = jax.vjp(function, x)
             return value, pull(jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape))[0]

@@ -6,13 +6,11 @@ import hypothesis.strategies as st
 import jax
 import jax.numpy as jnp
 import numpy as np
+from conftest import QUICK
 from hypothesis import given, settings
 from jax import lax
 
 from fer_jax.network.winograd import convolve_winograd
-
-# The arithmetic is the program's own, whatever LLVM makes of it: each example compiles shapes of its own.
-QUICK = {"xla_backend_optimization_level": "0"}
 
 
 def reference(x, kernel, padding):

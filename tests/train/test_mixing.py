@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 import scipy.stats
+from conftest import QUICK
 
 from fer_jax.train.mixing import draw_mixture, mean_logits, mixed, views_of
 from fer_jax.vocabulary.augmentations import AverageViews, CutMix, Mixup
@@ -21,7 +22,8 @@ MIXUP, CUTMIX = Mixup(alpha=0.4, probability=0.7), CutMix()
 def mixtures(mixing):
     """2,000 mixtures of a batch of 20 images of 16 x 16."""
     keys = jax.random.split(jax.random.key(3), 2000)
-    return jax.jit(jax.vmap(lambda key: draw_mixture(mixing, key, IS_ROW, 16)))(keys)
+    draw = jax.vmap(lambda key: draw_mixture(mixing, key, IS_ROW, 16))
+    return jax.jit(draw, compiler_options=QUICK)(keys)
 
 
 @pytest.mark.parametrize("mixing", [MIXUP, CUTMIX])

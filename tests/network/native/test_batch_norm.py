@@ -1,9 +1,12 @@
 """Batch norm with its pooling in C++ is batch norm, then pooling: values and gradients against float64."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import QUICK
 
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend
 from fer_jax.network.batch_norm import Rows
@@ -41,7 +44,7 @@ def all_of(function, dtype, arguments, weight, shift, stage):
         weight_B = jnp.asarray(weight, dtype)
         rows = Rows(weight_B, jnp.asarray(shift, dtype), None)
 
-        @jax.jit
+        @functools.partial(jax.jit, compiler_options=QUICK)
         def run(*arguments):
             (y, mean, var), pull = jax.vjp(lambda *a: function(*a, rows, stage), *arguments)
             # Rows that only fill up the batch have no loss.

@@ -1,5 +1,6 @@
 """The C++ convolution is the convolution with its pooling: values and gradients against float64."""
 
+import functools
 import resource
 from pathlib import Path
 
@@ -7,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from conftest import QUICK
 from jax import lax
 
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling
@@ -26,7 +28,7 @@ def reference(x, kernel, padding, window):
 def value_and_gradients(function, x, kernel, dtype):
     with jax.enable_x64(dtype == np.float64):
 
-        @jax.jit
+        @functools.partial(jax.jit, compiler_options=QUICK)
         def all_three(x, kernel):
             value, pull = jax.vjp(function, x, kernel)
             return value, *pull(jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape))

@@ -12,6 +12,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+from conftest import QUICK
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import helper
@@ -89,7 +90,7 @@ def test_the_probabilities_of_the_papers_networks(paper):
     shrunk = functools.reduce(lambda pictures, step: with_other_pixels(step, pictures), resizes, images)
     pixels = (shrunk.astype(np.float32) - network.subtract) / network.divide
     module = build(network.layers, backend=NhwcBackend())
-    logits = jax.jit(functools.partial(module.apply, train=False))(variables, pixels)
+    logits = jax.jit(functools.partial(module.apply, train=False), compiler_options=QUICK)(variables, pixels)
     expected = np.asarray(probabilities(logits, output_activation(network.layers)))
     assert expected.max(1).min() < 0.9 and np.ptp(expected, 0).max() > 1e-3, "answers that would hide a difference"
     calibrated = run(network_graph(network, variables, 48, resizes, 3.7), images)

@@ -13,7 +13,7 @@ import pytest
 from browser import Watched, accessibility_findings, open_chromium, overflow_px
 from PIL import Image
 from playwright.sync_api import Browser, Page, expect
-from serve_process import TIMEOUT_S, Server, running, trained_results
+from serve_process import Server, running, trained_results
 
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.measurements.live_latency import as_jpeg, ask, conversation, one_face
@@ -23,11 +23,8 @@ from repro.use.trained import open_run
 
 SHIFT_PX = 150  # of the face to the left, so that a mirror is seen
 TOKEN = "a-token-of-some-length"
-WAIT_MS = 1000.0 * TIMEOUT_S
 LABEL = re.compile(rf"^(?:unsure: )?({'|'.join(EMOTIONS)}) \d+ %$")
 LATENCY = re.compile(r"Round trip [\d.]+ ms, of which the server [\d.]+ \(decoding [\d.]+, detection [\d.]+, network ")
-
-expect.set_options(timeout=WAIT_MS)
 
 
 @pytest.fixture(scope="module")
