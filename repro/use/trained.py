@@ -59,7 +59,7 @@ class RunNetwork:
     @property
     def whence(self) -> str:
         """Where the network is from, in a few words."""
-        if self.folder == packaged_file(self.record.paper):
+        if self.folder == packaged_file(self.folder.stem):
             return "the network that comes with the suite"
         return f"network of {self.folder}"
 

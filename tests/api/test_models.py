@@ -35,7 +35,7 @@ def test_by_name_path_and_where_nothing_was_trained(tiny, tmp_path, monkeypatch)
         tiny.folder
     }
     session = onnxruntime.InferenceSession(str(shipped.export(tmp_path / "x.onnx")))
-    np.testing.assert_allclose(session.run(None, {"faces": faces})[0], found, atol=1e-5)
+    np.testing.assert_allclose(np.asarray(session.run(None, {"faces": faces})[0]), found, atol=1e-5)
 
 
 @pytest.mark.parametrize(
