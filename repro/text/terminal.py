@@ -93,7 +93,7 @@ def _table(shown: Table, width: int) -> str:
     heads = [_printable(column.heading) for column in shown.columns]
     rows = [[_printable(plain(cell.text)) for cell in row.cells] for row in shown.rows]
     natural = [
-        max(len(head) + PADDING, *(len(cell) for cell in cells)) for head, *cells in zip(heads, *rows, strict=True)
+        max([len(head) + PADDING, *(len(cell) for cell in cells)]) for head, *cells in zip(heads, *rows, strict=True)
     ]
     widest = _widest_column(natural, width - len(GAP) * (len(heads) - 1))
     # Wrapped here: tabulate's own `maxcolwidths` fails on text such as 7,174.

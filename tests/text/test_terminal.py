@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from repro.text.document import Cell, Column, Details, Document, Items, Paragraph, Section, strong, table
-from repro.text.terminal import terminal
+from repro.text.terminal import terminal, terminal_blocks
 
 TABLE = table(
     [Column("Split"), Column("Samples", "right"), Column("What happens to them in the end")],
@@ -42,3 +42,7 @@ def test_control_characters_of_a_stranger_reach_no_terminal(narrow):
     blocks = (Paragraph(bad), Items((bad,)), table([Column(bad)], [[bad]]), Section(bad, ()), Details(bad, ()))
     shown = terminal(Document(bad, blocks))
     assert not set(shown) & set("\x1b\x07\u202e\x9b") and "title" in shown
+
+
+def test_a_table_without_rows_is_its_heads():
+    assert terminal_blocks([table([Column("One"), Column("Two")], [])]).splitlines()[0].split() == ["One", "Two"]
