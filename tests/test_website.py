@@ -101,9 +101,9 @@ def test_the_search_finds_a_page_and_opens_it(site: str, chromium: Browser, widt
         tab.locator("label.md-header__button[for=__search]").click()
     tab.get_by_role("textbox", name="Search").fill("until-decided")
     found = tab.locator(".md-search-result__item a").filter(has_text="repro run").first
-    expect(found).to_be_visible()
+    expect(found).to_be_visible(timeout=60_000)  # the browser reads the whole index first
     found.click()
-    expect(tab).to_have_url(f"{site}docs/commands/run.html?h=until+decided", timeout=10_000)
+    expect(tab).to_have_url(f"{site}docs/commands/run.html?h=until+decided", timeout=60_000)
     expect(tab.get_by_text("--until-decided").first).to_be_visible()
     assert overflow_px(tab) == 0
     context.close()
