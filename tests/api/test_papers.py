@@ -65,7 +65,7 @@ def test_a_run(tiny_paper, tiny_faces, tmp_path):
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ({"protocol": "fair"}, "no protocol 'fair'; there are"),
+        ({"protocol": "fair"}, "no protocol 'fair'; accepted: as-published"),
         ({"seeds": 0}, "seeds: at least 1"),
         ({}, "no paper 'x'"),
     ],
