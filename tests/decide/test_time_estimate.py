@@ -47,14 +47,13 @@ def test_only_runs_of_the_same_kind_count(tmp_path):
     assert recorded_time(plan_of(loaded), "cpu", fingerprint, others) is None
 
 
+@pytest.mark.slow  # it compares times, which needs a machine that does little else
 @pytest.mark.usefixtures("fresh_programs")
 @pytest.mark.parametrize(
     "edits",
     [
         [("epochs = 5", "epochs = 10")],
-        pytest.param(
-            [("epochs = 5", 'steps = 501\nevaluate_every_steps = 200\norder = "offset_modulo"')], marks=pytest.mark.slow
-        ),
+        [("epochs = 5", 'steps = 501\nevaluate_every_steps = 200\norder = "offset_modulo"')],
     ],
     ids=["epochs", "steps"],
 )

@@ -75,10 +75,8 @@ def figures(result):
     return np.array([*np.ravel(per_epoch), *(m["loss"] for m in result.metrics.values())])
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param("crops", marks=pytest.mark.slow), pytest.param("many crops", marks=pytest.mark.slow), "cutmix"],
-)
+@pytest.mark.slow  # .ci/run has test_recipes.test_one_and_four_devices_and_beside_another_seed
+@pytest.mark.parametrize("name", ["crops", "many crops", "cutmix"])
 def test_on_four_devices_and_beside_another_seed(network, splits, name):
     """Batches of 30 on four devices are filled up, and the last batch is incomplete."""
     made = network(name, batch_size=30, loss=WEIGHTED, epochs=1)
