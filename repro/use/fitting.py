@@ -1,4 +1,4 @@
-"""Fits the temperature of a trained network on the samples of PublicTest that its run predicted.
+"""Fits the temperature of a trained network on the samples of PublicTest that its run predicted, and keeps it.
 
 The network predicts these samples again. The probabilities that the run kept cannot be used. They are rounded to
 1/255, and the temperature of an overconfident network depends on those that become zero: that of teta2022 is 9.3 from
@@ -7,6 +7,7 @@ exact values, and 3.3 to 7.5 from rounded ones, depending on the value that repl
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,13 +20,14 @@ from fer_jax.vocabulary.step_kinds import SplitByUsage, Step, splits_before
 from repro.runs.data_names import SYNTHETIC
 from repro.runs.dataset import open_dataset
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.record_files import RecordError
+from repro.runs.record_files import RecordError, read_digested, write_digested
 from repro.runs.records import RECORD_NAME, read_record
 from repro.statistics.calibration import HOTTEST, calibration, fitted_temperature, with_temperature
 from repro.use.classifier import Classifier
-from repro.use.temperature import FittedTemperature, Temperature, Uncalibrated, keep_temperature, kept_temperature
+from repro.use.temperature import TEMPERATURE_FORMAT, FittedTemperature, Temperature, Uncalibrated
 from repro.use.trained import RunNetwork, TrainedNetwork
 
+NAME = "temperature.json"
 PUBLIC_TEST = USAGES[1]
 # With fewer, the fitted value says more about these samples than about the network.
 LEAST_SAMPLES = 200
@@ -51,6 +53,25 @@ def temperature_of(trained: TrainedNetwork) -> Temperature:
     fitted = fit(trained, samples)
     keep_temperature(trained, fitted)
     return fitted
+
+
+def kept_temperature(run: RunNetwork) -> FittedTemperature | None:
+    """What was fitted before for this network; None if nothing was, or if the file is damaged or of another network."""
+    if run.fitted is not None:
+        return run.fitted
+    try:
+        found = read_digested(run.place / NAME, FittedTemperature, "temperature", "fit it again")
+    except (RecordError, FileNotFoundError):
+        return None
+    usable = found.format == TEMPERATURE_FORMAT and found.network_sha256 == run.record.network_sha256
+    return found if usable and found.value > 0 else None
+
+
+def keep_temperature(run: RunNetwork, temperature: FittedTemperature) -> None:
+    """In the folder of the checkpoints, which go and come with the network. A folder that cannot be written to is no
+    error: the temperature is then fitted again next time."""
+    with contextlib.suppress(OSError):
+        write_digested(run.place / NAME, temperature)
 
 
 def calibration_samples(run: RunNetwork) -> CalibrationSamples | Uncalibrated:

@@ -13,8 +13,8 @@ import msgspec
 from repro import __version__
 from repro.runs.record_files import RecordError, read_digested
 from repro.use.classifier import Classifier, FaceClassifier, QuickClassifier
-from repro.use.fitting import calibration_samples, temperature_of
-from repro.use.temperature import Temperature, Uncalibrated, kept_temperature
+from repro.use.fitting import calibration_samples, kept_temperature, temperature_of
+from repro.use.temperature import Temperature, Uncalibrated
 from repro.use.trained import RunNetwork, TrainedNetwork, load_trained, open_run
 
 # On two cores ONNX Runtime answers single faces 2 to 6 times as fast as JAX, and batches of 256 at 0.3 to 0.6 times its

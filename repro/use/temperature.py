@@ -1,24 +1,17 @@
-"""The temperature of a trained network, kept beside it, and from which confidence on an answer counts.
+"""The temperature of a trained network, and from which confidence on an answer counts.
 
 Without one, most networks of FER-2013 state far higher probabilities than they are right: see docs/use-a-network.md.
 """
 
 from __future__ import annotations
 
-import contextlib
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from fer_jax.vocabulary.counted import counted
-from repro.runs.record_files import RecordError, read_digested, write_digested
-
-if TYPE_CHECKING:
-    from repro.use.trained import RunNetwork
 
 TEMPERATURE_FORMAT = 1
-NAME = "temperature.json"
 # Least probability of an answer that is not called unsure. On PrivateTest the calibrated networks of four papers keep
 # 35 to 62 % of their answers at 0.4. Of these 58 to 65 % are right, of the others 30 to 33 %, of all 41 to 52 %:
 # `python -m repro.measurements.confidence`.
@@ -48,25 +41,6 @@ class Uncalibrated:
 
 
 Temperature = FittedTemperature | Uncalibrated
-
-
-def kept_temperature(run: RunNetwork) -> FittedTemperature | None:
-    """What was fitted before for this network; None if nothing was, or if the file is damaged or of another network."""
-    if run.fitted is not None:
-        return run.fitted
-    try:
-        found = read_digested(run.place / NAME, FittedTemperature, "temperature", "fit it again")
-    except (RecordError, FileNotFoundError):
-        return None
-    usable = found.format == TEMPERATURE_FORMAT and found.network_sha256 == run.record.network_sha256
-    return found if usable and found.value > 0 else None
-
-
-def keep_temperature(run: RunNetwork, temperature: FittedTemperature) -> None:
-    """In the folder of the checkpoints, which go and come with the network. A folder that cannot be written to is no
-    error: the temperature is then fitted again next time."""
-    with contextlib.suppress(OSError):
-        write_digested(run.place / NAME, temperature)
 
 
 def unsure_below(temperature: Temperature, given: float | None) -> float:

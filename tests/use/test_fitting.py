@@ -16,8 +16,16 @@ from repro.specs.catalog import find_paper
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PLACEBO, TRAINED_ON_ALL, under_protocol
 from repro.statistics.calibration import log_loss, with_temperature
 from repro.use.classifier import Classifier
-from repro.use.fitting import LEAST_SAMPLES, CalibrationSamples, calibration_samples, held_out_split, temperature_of
-from repro.use.temperature import NAME, FittedTemperature, Uncalibrated, kept_temperature
+from repro.use.fitting import (
+    LEAST_SAMPLES,
+    NAME,
+    CalibrationSamples,
+    calibration_samples,
+    held_out_split,
+    kept_temperature,
+    temperature_of,
+)
+from repro.use.temperature import FittedTemperature, Uncalibrated
 from repro.use.trained import TrainedNetwork, load_trained
 
 

@@ -17,8 +17,9 @@ from repro.runs.record_files import write_digested
 from repro.runs.records import RecordError
 from repro.use.classifier import Classifier, QuickClassifier
 from repro.use.export.onnx_file import keep_onnx
+from repro.use.fitting import keep_temperature
 from repro.use.opened import ABOUT_NAME, ONNX_NAME, KeptOnnx, open_classifier
-from repro.use.temperature import FittedTemperature, Uncalibrated, keep_temperature
+from repro.use.temperature import FittedTemperature, Uncalibrated
 from repro.use.trained import RunNetwork, open_run
 
 

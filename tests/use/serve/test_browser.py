@@ -17,8 +17,9 @@ from serve_process import Server, running, trained_results
 
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.measurements.live_latency import as_jpeg, ask, conversation, one_face
+from repro.use.fitting import keep_temperature
 from repro.use.serve.sample import SHOWN, sample_jpeg
-from repro.use.temperature import FittedTemperature, keep_temperature
+from repro.use.temperature import FittedTemperature
 from repro.use.trained import open_run
 
 SHIFT_PX = 150  # of the face to the left, so that a mirror is seen
