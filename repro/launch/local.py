@@ -33,7 +33,8 @@ class LocalExecutor:
         each = resources.cores or max(1, len(cores) // workers)
         if each * workers > len(cores):
             raise LaunchError(
-                f"{counted(workers, 'worker')} of {each} cores, but this machine has {counted(len(cores), 'core')}"
+                f"{counted(workers, 'worker')} of {counted(each, 'core')}, but this machine has "
+                f"{counted(len(cores), 'core')}"
             )
         self.logs.mkdir(parents=True, exist_ok=True)
         started = LocalWorkers(self.logs)

@@ -24,6 +24,7 @@ from repro.runs.records import (
     read_record,
 )
 from repro.runs.set_aside import is_set_aside
+from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.specs.spec import Data, Model
@@ -118,7 +119,8 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
     ones, full length before shortened runs, the default variant before others,
     protocols `official` and `clean` before the paper's own, then accuracy on the validation samples (test samples if
     there are no others). Validation samples, because a test accuracy used for the choice would then be too high.
-    Raises RecordError if no run has a checkpoint, naming the command that makes one.
+    Raises RecordError if no run has a checkpoint, naming the command that makes one. Raises SpecError for an
+    unknown paper.
     """
     if run is not None and is_packaged(Path(run)):
         return Path(run)
@@ -144,6 +146,8 @@ def find_trained(results: Path, *, run: str | None = None, paper: str | None = N
         # Of equals the first seed: the command also trains those before it.
         _, cheapest = max(known, key=lambda one: (_rank(one)[:-1], -one[1].seed))
         remedy = f"{training_command(cheapest)} --with-network"
+    elif paper:
+        find_paper(paper, results)  # an unknown one cannot be trained
     others = sorted({record.paper for _, record in trained})
     text += f"; it has those of {', '.join(others)}" if others else ""
     raise RecordError(f"{results}: holds no trained network{text}; `{remedy}` trains one")

@@ -115,7 +115,7 @@ def test_ray_tasks_share_the_runs(tmp_path, start, more):
         (("--fresh",), "delete the results first"),
         (("--shard", "1/2"), "the workers share the runs by themselves"),
         (("--on", "pbs"), "'pbs' is not one of"),
-        (("--workers", "1000", "--device", "cpu"), "1,000 workers of 1 cores"),
+        (("--workers", "1000", "--device", "cpu"), "1,000 workers of 1 core,"),
         (("--on", "local", "--gpus", "0.5"), "one whole GPU"),
         (("--on", "local", "--engine-option", "partition=gpu"), "--on local has none"),
     ],

@@ -18,6 +18,7 @@ from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.export import export
 from repro.cli.main import main
 from repro.runs.records import RecordError
+from repro.specs.decode import SpecError
 from repro.use.classifier import Classifier
 from repro.use.export.errors import ExportError
 from repro.use.trained import load_trained
@@ -129,7 +130,8 @@ def test_for_scripts(results, tmp_path):
 def test_what_is_not_there_is_said_before_anything_is_written(results, tmp_path):
     path = tmp_path / "x.onnx"
     for words, error, message in [
-        (["nobody2020", "--onnx", path, "--results", results], RecordError, "no trained network of nobody2020"),
+        (["nobody2020", "--onnx", path, "--results", results], SpecError, "no paper 'nobody2020'; accepted: "),
+        (["teta2022", "--onnx", path, "--results", results], RecordError, "no trained network of teta2022"),
         ([results, "--onnx", path], RecordError, "no run found in that folder"),
         (["tiny", "--onnx", tmp_path / "no" / "x.onnx", "--results", results], ExportError, "there is no folder"),
     ]:
