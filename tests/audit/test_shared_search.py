@@ -98,7 +98,9 @@ def test_two_workers_find_what_one_process_finds(tmp_path: Path):
     """On synthetic faces, which have copies."""
     for name, words in (("one", []), ("two", ["--on", "local", "--workers", "2", "--cores", "1"])):
         out = tmp_path / name
-        main(["audit", "data", "--data", "synthetic", "--out", str(out), *words], standalone_mode=False)
+        command = [sys.executable, "-m", "repro", "audit", "data", "--data", "synthetic", "--out", str(out), *words]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, timeout=300)
+        assert done.returncode == 0, done.stderr
     assert (tmp_path / "one" / "duplicates.csv").read_bytes() == (tmp_path / "two" / "duplicates.csv").read_bytes()
     one, two = (json.loads((tmp_path / name / "data.json").read_bytes()) for name in ("one", "two"))
     assert one == two and list((tmp_path / "two" / "parts").glob("*/part-*/pairs.npz"))
