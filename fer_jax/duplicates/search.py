@@ -20,9 +20,8 @@ import numpy as np
 
 from fer_jax.data.faces import Faces
 from fer_jax.duplicates.nearest import Candidates, faiss_module
-from fer_jax.machine.atomic_write import placed_whole
 from fer_jax.machine.cache_folder import cache_folder
-from fer_jax.machine.digests import arrays_sha256
+from fer_jax.machine.kept_arrays import read_arrays, write_arrays
 
 if TYPE_CHECKING:
     from fer_jax.duplicates.stages import CarryOut
@@ -198,24 +197,17 @@ def duplicates_of(faces: Faces, cache: Path | None = None) -> Pairs:
         return kept
     pairs = find_duplicates(faces.images)
     arrays = {field.name: getattr(pairs, field.name) for field in fields(pairs)}
-    with suppress(OSError), placed_whole(path) as aside, aside.open("wb") as out:
-        np.savez(out, sha256=np.array(arrays_sha256(arrays)), **arrays)  # type: ignore[arg-type]
+    with suppress(OSError):
+        write_arrays(path, arrays)
     return pairs
 
 
 def _read(path: Path, rows: int) -> Pairs | None:
     """Kept pairs, or None if there are none or the file is damaged. Older files carry no digest."""
-    import zipfile
-
-    try:
-        with path.open("rb") as file:  # np.load leaves a damaged file open
-            stored = np.load(file)
-            arrays = {field.name: stored[field.name] for field in fields(Pairs)}
-            if "sha256" in stored and str(stored["sha256"]) != arrays_sha256(arrays):
-                return None
-            pairs = Pairs(**arrays)
-    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile):
+    arrays = read_arrays(path, [field.name for field in fields(Pairs)], digest_needed=False)
+    if arrays is None:
         return None
+    pairs = Pairs(**arrays)
     sound = len({len(getattr(pairs, field.name)) for field in fields(pairs)}) == 1
     sound = sound and (len(pairs) == 0 or (pairs.row_a.min() >= 0 and pairs.row_b.max() < rows))
     return pairs if sound else None

@@ -8,19 +8,14 @@ over those of dead processes, and in the end reads what all have found. A stoppe
 from __future__ import annotations
 
 import time
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from fer_jax.duplicates.search import DUPLICATES_VERSION, Candidates
 from fer_jax.duplicates.stages import CandidatePairs
-from fer_jax.machine.atomic_write import placed_whole
-from fer_jax.machine.digests import arrays_sha256
+from fer_jax.machine.kept_arrays import read_arrays, write_arrays
 from fer_jax.vocabulary.counted import counted
-from repro.runs.claim import POLL_S, Holder, take
+from repro.runs.claim import AGAIN_S, POLL_S, Holder, take
 
 PARTS_NAME = "parts"
 _FILE = "pairs.npz"
@@ -46,12 +41,16 @@ class SharedSearch:
     def __call__(self, parts: int, find: Callable[[int], CandidatePairs]) -> list[CandidatePairs]:
         """Raises OSError if the folder cannot be written to."""
         paths = [self.folder / f"part-{part:05d}" / _FILE for part in range(parts)]
+        said = 0.0
         while True:
             while missing := [part for part in range(parts) if not paths[part].exists()]:
                 taken = [self._take(paths[part], lambda part=part: find(part)) for part in missing]
-                if not any(taken):
+                if any(taken):
+                    continue
+                if time.monotonic() - said > AGAIN_S or not said:
+                    said = time.monotonic()
                     self._say(f"waiting for the processes that search the last {counted(len(missing), 'part')}")
-                    time.sleep(POLL_S)
+                time.sleep(POLL_S)
             found = {path: read_part(path) for path in paths}
             whole = [one for one in found.values() if one is not None]
             if len(whole) == parts:
@@ -74,17 +73,10 @@ class SharedSearch:
 
 
 def write_part(path: Path, found: CandidatePairs) -> None:
-    arrays: dict[str, Any] = dict(vars(found))
-    with placed_whole(path) as aside, aside.open("wb") as out:
-        np.savez(out, sha256=np.array(arrays_sha256(arrays)), **arrays)
+    write_arrays(path, vars(found))
 
 
 def read_part(path: Path) -> CandidatePairs | None:
     """None if there is none, or it is damaged."""
-    try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            arrays = {name: stored[name] for name in CandidatePairs.__dataclass_fields__}
-            sound = str(stored["sha256"]) == arrays_sha256(arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    return CandidatePairs(**arrays) if sound else None
+    arrays = read_arrays(path, CandidatePairs.__dataclass_fields__)
+    return None if arrays is None else CandidatePairs(**arrays)

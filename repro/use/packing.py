@@ -79,9 +79,10 @@ def pack(folder: Path, destination: Path) -> About:
         why = samples.why if isinstance(samples, Uncalibrated) else "the dataset is not here"
         raise RecordError(f"{folder}: cannot be packed, because no temperature can be fitted: {why}")
     stored = stored_arrays(trained.variables)
-    rounded = replace(trained, variables=variables_of(used_arrays(stored)))
+    used = used_arrays(stored)
+    rounded = replace(trained, variables=variables_of(used))
     about = About(
-        network_sha256=arrays_sha256(used_arrays(stored)),
+        network_sha256=arrays_sha256(used),
         temperature=fit(rounded, samples),
         stored=_stored_accuracies(trained, rounded, faces, samples),
     )

@@ -62,7 +62,7 @@ def figures_of(result):
     return np.array([entry["train"]["loss"], entry["minibatch"]["loss"], *per_split])
 
 
-# Each compiles for many seconds, so three, and one of them beside every change:
+# Each compiles for many seconds, so three, and one beside every change:
 # `test_the_papers_trained_here_have_all_kinds_of_layers` holds the choice. `repro/gpu/checks.py` has every paper in a
 # GPU's layout.
 TRAINED = (("basani2017", ChwnBackend()), ("onghena", ChwnBackend()), ("chavan2020", NhwcBackend()))
