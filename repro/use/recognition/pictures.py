@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import io
 import stat
+import threading
 import warnings
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, JpegImagePlugin, UnidentifiedImageError
 
 from fer_jax.data.pictures import (
     MOST_SCANS,
@@ -37,9 +38,7 @@ MAX_BYTES = 100_000_000
 _FULL_SIZE = "full size"  # in Pillow's `info` of an image
 
 _WIDE_MODES = ("I;16", "I;16B", "I;16L", "I;16N")  # 16 bits of gray
-# Pillow warns if a header promises more pixels than this and raises beyond twice that; both are refused here.
-Image.MAX_IMAGE_PIXELS = MAX_REDUCED_PIXELS
-warnings.simplefilter("error", Image.DecompressionBombWarning)
+_filters = threading.Lock()  # the filters of warnings belong to the process
 
 
 def open_picture(
@@ -67,7 +66,7 @@ def open_picture(
     if kind and {"HEIC": "HEIF"}.get(kind, kind) not in formats:
         raise PictureError(f"{name}: {not_decoded(kind)}")
     try:
-        with Image.open(io.BytesIO(payload), formats=formats) as image:
+        with _opened(payload, formats) as image:
             size = image.size
             _check_size(image, name, max_pixels, may_reduce)
             image.load()
@@ -76,12 +75,29 @@ def open_picture(
         raise
     except UnidentifiedImageError:
         raise PictureError(f"{name}: damaged, or none of the kinds that are read: {', '.join(FORMATS)}") from None
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+    except Image.DecompressionBombError:
         raise PictureError(f"{name}: has more pixels than the {max_pixels:,} that are read; make it smaller") from None
     except MemoryError:
         raise PictureError(f"{name}: does not fit into memory; make it smaller") from None
     except Exception as error:  # Pillow raises many kinds (SyntaxError, struct.error, ...) for damaged files
         raise PictureError(f"{name}: damaged, or of an unknown kind ({error})") from None
+
+
+def _opened(payload: bytes, formats: tuple[str, ...]) -> Image.Image:
+    """The image with its header read, whatever size it names. Raises what Image.open raises.
+
+    Image.open has limits of its own: a warning, and an error beyond twice that. They are globals of the process, which
+    are its user's to set, and lower than MAX_REDUCED_PIXELS. So a JPEG, the only format that can be reduced, goes to
+    its decoder directly, and the warning is dropped: `_check_size` refuses smaller images than it.
+    """
+    if payload.startswith(b"\xff\xd8\xff") and "JPEG" in formats:
+        try:
+            return JpegImagePlugin.JpegImageFile(io.BytesIO(payload))
+        except SyntaxError as error:  # Pillow's word for a header that it cannot read
+            raise UnidentifiedImageError(str(error)) from None
+    with _filters, warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        return Image.open(io.BytesIO(payload), formats=formats)
 
 
 def read_picture(path: Path, *, max_pixels: int = MAX_PIXELS) -> Image.Image:

@@ -3,6 +3,9 @@
 import io
 import os
 import struct
+import subprocess
+import sys
+import warnings
 import zlib
 from pathlib import Path
 from typing import Any
@@ -179,6 +182,30 @@ def test_a_jpeg_of_a_hundred_megapixels_is_decoded_smaller() -> None:
         open_picture(buffer.getvalue(), "large", max_pixels=9_000, may_reduce=True)
     with pytest.raises(PictureError, match="1000 x 600 pixels are more than the 599,999"):
         open_picture(buffer.getvalue(), "large", max_pixels=599_999)  # of a stranger's picture: `serve`
+
+
+def test_limits_of_pillow_are_left_to_the_user(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1_000)  # its error begins at twice that
+    filters = list(warnings.filters)
+    jpeg = encoded(Image.fromarray(np.full((600, 1000), 90, np.uint8)), "JPEG")
+    assert open_picture(jpeg, "large").size == (1000, 600)
+    assert open_picture(jpeg, "large", max_pixels=10_000, may_reduce=True).size == (125, 75)
+    assert open_picture(encoded(Image.new("L", (40, 40))), "warned about").size == (40, 40)
+    with pytest.raises(PictureError, match="large: has more pixels"):
+        open_picture(encoded(Image.new("L", (50, 50))), "large")
+    assert (warnings.filters, Image.MAX_IMAGE_PIXELS) == (filters, 1_000)
+
+
+def test_import_changes_nothing_of_the_process() -> None:
+    program = """
+import warnings
+import numpy  # has filters of its own
+from PIL import Image
+before = Image.MAX_IMAGE_PIXELS, list(warnings.filters)
+import repro.use.recognition.pictures
+assert before == (Image.MAX_IMAGE_PIXELS, list(warnings.filters)), warnings.filters
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
 
 
 def test_a_jpeg_of_thousands_of_scans_is_refused_before_it_is_decoded() -> None:
