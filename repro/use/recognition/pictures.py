@@ -86,7 +86,7 @@ def open_picture(
 def _opened(payload: bytes, formats: tuple[str, ...]) -> Image.Image:
     """The image with its header read, whatever size it names. Raises what Image.open raises.
 
-    Image.open has limits of its own: a warning, and an error beyond twice that. They are globals of the process, which
+    Image.open has its own limits: a warning, and an error beyond twice that. They are globals of the process, which
     are its user's to set, and lower than MAX_REDUCED_PIXELS. So a JPEG, the only format that can be reduced, goes to
     its decoder directly, and the warning is dropped: `_check_size` refuses smaller images than it.
     """
