@@ -137,11 +137,11 @@ def _request(model: str, options: dict[str, Any]) -> Any:
     from repro.evaluation.records import ClaimedAccuracy
 
     claim = None
-    if options["claim"]:
+    if options["claim"] is not None:
         value, resolution = parse_fraction(options["claim"], "--claim")
-        tolerance = parse_fraction(options["tolerance"], "--tolerance")[0] if options["tolerance"] else None
+        tolerance = parse_fraction(options["tolerance"], "--tolerance")[0] if options["tolerance"] is not None else None
         claim = ClaimedAccuracy(value=value, resolution=resolution, split=options["split"], tolerance=tolerance)
-    elif options["tolerance"]:
+    elif options["tolerance"] is not None:
         raise click.UsageError("--tolerance belongs to --claim")
     return EvaluationRequest(
         model=model,

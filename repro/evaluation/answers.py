@@ -16,7 +16,7 @@ from repro.evaluation.errors import EvaluationError
 from repro.evaluation.label_order import NAMED_ORDERS, accuracy_in, best_order, checked_order, order_words
 from repro.evaluation.models.opened import OpenedModel
 from repro.evaluation.network_settings import network_settings
-from repro.evaluation.outputs import OutputKind, check_count, checked_outputs, kind_of, probabilities
+from repro.evaluation.outputs import OutputKind, check_count, checked_outputs, kind_of, of_percentages, probabilities
 from repro.evaluation.prediction import predict
 from repro.evaluation.predictions_file import read_predictions_file
 from repro.evaluation.preprocessing import Source
@@ -105,13 +105,14 @@ def from_predictions(path: Path, faces: Faces, split: str, order: tuple[str, ...
     try:
         labels = order or (checked_order(held.labels) if held.labels else EMOTIONS)
     except EvaluationError as error:
-        raise EvaluationError(f"{path}: its columns: {error}") from None
+        raise EvaluationError(f"{path}: its columns: {error}; rename them, or name their order with --labels") from None
     parts = {
         name: place
         for number, name in enumerate(USAGES)
         if len(place := np.flatnonzero(faces.usage[sample] == number)) == int((faces.usage == number).sum()) > 0
     }
     kind: OutputKind = "labels"
+    scaled: tuple[str, ...] = ()
     if held.outputs is None:
         assert held.answered is not None
         raw: dict[str, np.ndarray] = {
@@ -120,6 +121,11 @@ def from_predictions(path: Path, faces: Faces, split: str, order: tuple[str, ...
     else:
         outputs = checked_outputs(held.outputs[sort], len(sample), str(path))
         check_count(outputs.shape[1], str(path))
+        if (divided := of_percentages(outputs)) is not None:
+            outputs, scaled = (
+                divided,
+                ("The outputs are percentages: each line adds up to 100. They were divided by 100",),
+            )
         raw, kind = {name: outputs[place] for name, place in parts.items()}, kind_of(outputs)
     notes = _odd(labels, source, raw, faces, split, str(path), WRONG_SAMPLES)
     found = {
@@ -129,7 +135,7 @@ def from_predictions(path: Path, faces: Faces, split: str, order: tuple[str, ...
     if kind == "labels":
         found = {name: AnsweredSplit(one.sample, one.predicted, None) for name, one in found.items()}
     settings = Settings(preprocessing=None, labels=labels, sources={"labels": source}, outputs=kind)
-    return AnsweredSplits(found, settings, notes=notes)
+    return AnsweredSplits(found, settings, notes=(*scaled, *notes))
 
 
 def _answered(sample: np.ndarray, probability: np.ndarray) -> AnsweredSplit:

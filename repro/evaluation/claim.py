@@ -22,7 +22,9 @@ def parse_fraction(text: str, option: str) -> tuple[float, float]:
     """A fraction and the worth of its last printed digit: 66 % is (0.66, 0.01). Raises EvaluationError."""
     found = _NUMBER.fullmatch(text.strip())
     if found is None or (not found["percent"] and Decimal(found["digits"]) > 1):
-        raise EvaluationError(f"{option} {text!r}: write 66% or 0.66")
+        meant = Decimal(found["digits"]) if found else 0
+        written = f"{meant}% or {meant / 100}" if 1 < meant <= 100 else "66% or 0.66"
+        raise EvaluationError(f"{option} {text!r}: write {written}")
     value = Decimal(found["digits"])
     last = Decimal(1).scaleb(int(value.as_tuple().exponent))
     factor = Decimal("0.01") if found["percent"] else Decimal(1)

@@ -55,6 +55,15 @@ def kind_of(outputs: np.ndarray) -> OutputKind:
     return "probabilities" if whole else "scores"
 
 
+def of_percentages(outputs: np.ndarray) -> np.ndarray | None:
+    """Probabilities of percentages: the same by 100 if no value is negative and each line adds up to 100; else None.
+
+    A softmax of percentages would be sure of nearly every answer."""
+    sums = outputs.sum(1)
+    percentages = len(outputs) and outputs.min() >= 0 and np.abs(sums - 100).max() < 100 * ROUNDING
+    return outputs / 100 if percentages else None
+
+
 def probabilities(outputs: np.ndarray, kind: OutputKind, order: Sequence[str]) -> np.ndarray:
     """float64 (N, 7) in the order of EMOTIONS. Scores go through a softmax. An output for contempt is left out, and the
     others are divided by their sum."""

@@ -252,7 +252,9 @@ def _csv(path: Path) -> _Columns:
         if path.stat().st_size > LARGEST:
             raise EvaluationError(f"{path}: more than {LARGEST:,} bytes")
         with path.open(encoding="utf-8-sig", newline="") as file:
-            lines = [line for line in csv.reader(file) if line]
+            first = file.readline()
+            file.seek(0)
+            lines = [line for line in csv.reader(file, delimiter=_delimiter(first)) if line]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise EvaluationError(f"{path}: cannot be read as CSV ({words_of(error)})") from None
     if not lines:
@@ -265,6 +267,11 @@ def _csv(path: Path) -> _Columns:
             raise EvaluationError(f"{path}: line {number} has {counted(len(line), 'cell')}, the first line {len(head)}")
     columns = {name: [line[place].strip() for line in body] for place, name in enumerate(head)} if named else {}
     return _named(path, head, columns) if named else _unnamed(path, body)
+
+
+def _delimiter(first: str) -> str:
+    """What separates the cells of the first line: spreadsheets of countries with decimal commas write semicolons."""
+    return next((one for one in (";", "\t") if one in first), ",")
 
 
 def _unnamed(path: Path, body: list[list[str]]) -> _Columns:
@@ -313,7 +320,8 @@ def _numbers(path: Path, cells: Sequence[Sequence[str]], first: int) -> np.ndarr
     except ValueError:
         for number, line in enumerate(cells, start=first):
             if bad := next((cell for cell in line if not _is_number(cell)), None):
-                raise EvaluationError(f"{path}: line {number}: {bad[:40]!r} is not a number") from None
+                comma = "; decimals need a point" if _is_number(bad.replace(",", ".")) else ""
+                raise EvaluationError(f"{path}: line {number}: {bad[:40]!r} is not a number{comma}") from None
         raise EvaluationError(f"{path}: a cell is not a number") from None
 
 

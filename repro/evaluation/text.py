@@ -247,9 +247,9 @@ def _calibration(record: EvaluationRecord, figure: bool) -> Iterator[Block]:
             rows.append([name, *(Cell(percent(value), value) for value in values), Cell(f"{one.loss:.3f}", one.loss)])
     heads = ("Mean probability", "Accuracy", "Calibration error", "By chance", "Loss (nat)")
     yield table([Column("Probabilities"), *(Column(name, "right") for name in heads)], rows)
+    fitted = " The temperature was fitted on PublicTest alone." if score.tempered is not None else ""
     yield Paragraph(
-        "Expected calibration error in 15 bins, and what chance gives if all probabilities are calibrated. The "
-        "temperature was fitted on PublicTest alone."
+        f"Expected calibration error in 15 bins, and what chance gives if all probabilities are calibrated.{fitted}"
     )
     shown = reliability_figure(record) if figure else None
     if shown is not None:
@@ -280,7 +280,11 @@ def _settings(record: EvaluationRecord) -> Iterator[Block]:
         )
     trained = ", ".join(record.data.trained_on) or "none of its splits"
     items.append(
-        f"Dataset: {record.data.name} ({record.data.fingerprint[:8]}); seen in training (`--trained-on`): {trained}"
+        (
+            f"Dataset: {record.data.name} ({record.data.fingerprint[:8]}); seen in training (",
+            code("--trained-on"),
+            f"): {trained}",
+        )
     )
     if (speed := record.speed) is not None:
         items.append(

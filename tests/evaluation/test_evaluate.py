@@ -223,6 +223,32 @@ def test_columns_in_any_order_are_put_right_by_their_names(tmp_path):
     assert record.splits["PrivateTest"].official.hits == 39 and record.settings.sources["labels"] == "metadata"
 
 
+def test_percentages_are_divided_and_not_put_through_a_softmax(tmp_path):
+    shares = corner(FACES.images[FIRST_PRIVATE:])
+    shares = shares / shares.sum(1, keepdims=True)
+    records = []
+    for name, factor in (("fractions.csv", 1), ("percentages.csv", 100)):
+        lines = [",".join(f"{factor * one:.4f}" for one in line) for line in shares]
+        records.append(run(EvaluationRequest(str(write_csv(tmp_path / name, ",".join(EMOTIONS), lines))), tmp_path)[0])
+    fractions, percentages = (one.splits["PrivateTest"].calibration for one in records)
+    assert fractions is not None and percentages is not None
+    assert percentages.confidence == pytest.approx(fractions.confidence, abs=1e-3)
+    assert records[1].settings.outputs == "probabilities"
+    shown = [terminal(evaluation_document(one)) for one in records]
+    assert "percentages" in shown[1] and "They were divided by 100" in " ".join(shown[1].split())
+    assert "divided by 100" not in shown[0]
+    assert "temperature" not in shown[0], "PublicTest is not in the file, so that none was fitted"
+
+
+def test_columns_in_another_language_can_be_named_in_their_order(tmp_path):
+    lines = [",".join(f"{one:.4f}" for one in line) for line in corner(FACES.images[FIRST_PRIVATE:])]
+    path = write_csv(tmp_path / "p.csv", "wut,ekel,angst,freude,trauer,staunen,neutral", lines)
+    with pytest.raises(EvaluationError, match=r"'wut' is none of the seven.*name their order with --labels"):
+        run(EvaluationRequest(str(path)), tmp_path)
+    record, _ = run(EvaluationRequest(str(path), labels="fer2013"), tmp_path)
+    assert record.splits["PrivateTest"].official.hits == 39
+
+
 def test_the_preprocessing_is_found_on_samples_that_are_given():
     opened = replace(open_function("own_network:scaled"), dtype="float32")
     start = network_settings(opened, {}, None, "own")
@@ -253,6 +279,12 @@ def test_a_claim_has_a_last_digit(text, expected):
 @pytest.mark.parametrize("text", ["66", "a", "-1%", "101%", "1e3", ""])
 def test_a_claim_that_is_none(text):
     with pytest.raises(EvaluationError, match="--claim"):
+        parse_fraction(text, "--claim")
+
+
+@pytest.mark.parametrize(("text", "words"), [("73.3", "73.3% or 0.733$"), ("733", "66% or 0.66$")])
+def test_a_percentage_without_its_sign_is_shown_with_it(text, words):
+    with pytest.raises(EvaluationError, match=f"write {words}"):
         parse_fraction(text, "--claim")
 
 
@@ -301,6 +333,11 @@ def test_the_command_writes_a_record_and_prints_json(tmp_path, drawn):
     assert found["record"]["name"] == "own" and found["document"]["title"] == "own on PrivateTest"
     assert read_evaluation(tmp_path / "r" / "evaluations" / "own").claim is not None
     assert "which is your own code" in done.stderr
+
+
+def test_an_empty_claim_is_no_request_without_a_claim(tmp_path, drawn):
+    done = CliRunner().invoke(command, ["own_network:right", "--results", str(tmp_path / "r"), "--claim", ""])
+    assert isinstance(done.exception, EvaluationError) and "--claim ''" in str(done.exception)
 
 
 @pytest.mark.parametrize("record", [True, False])

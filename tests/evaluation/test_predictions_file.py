@@ -51,6 +51,13 @@ def test_a_file_without_names_of_columns(tmp_path):
     assert found.answered is not None and set(found.answered.tolist()) == {3}
 
 
+@pytest.mark.parametrize("mark", [";", "\t"])
+def test_cells_may_be_separated_as_spreadsheets_do(tmp_path, mark):
+    lines = [line.replace(",", mark) for line in lines_of(PRIVATE)]
+    found = read(write_csv(tmp_path / "p.csv", mark.join(EMOTIONS), lines))
+    assert found.labels == EMOTIONS and found.outputs is not None and len(found.outputs) == len(PRIVATE)
+
+
 @pytest.mark.parametrize("name", ["row", "index", "Sample"])
 def test_numbers_of_samples_put_any_order_right(tmp_path, name):
     shuffled = np.random.default_rng(0).permutation(PRIVATE)
@@ -107,6 +114,7 @@ def test_another_number_of_samples_says_which_split_has_how_many(tmp_path):
         ("row,predicted", ["130,happy"], "sample 130 is outside the dataset of 130"),
         ("row,predicted", ["1.5,happy"], "not whole"),
         ("row,predicted", ["x,happy"], "line 2: 'x' is not a number"),
+        ("row;predicted", ["90,5;happy"], "line 2: '90,5' is not a number; decimals need a point"),
         ("row,predicted", ["90,happy", "91,hapy"], "line 3: did you mean 'happy'"),
         ("row,predicted", ["90,7"], "line 2: '7'"),
         ("", ["happy", "sad", "glad"], "line 3: 'glad'"),
