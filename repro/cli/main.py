@@ -66,6 +66,24 @@ class _Commands(click.Group):
         found = (value for value in vars(module).values() if isinstance(value, click.Command))
         return next(command for command in found if command.name == cmd_name)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError as error:
+            from repro.specs.nearest import hint
+
+            error.message = error.message.removesuffix(".") + hint(args[0], COMMANDS)
+            raise
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Whole sentences. Click would cut most of them to fit one line."""
+        names = self.list_commands(ctx)
+        commands = [(name, self.get_command(ctx, name)) for name in names]
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _sentence(command)) for name, command in commands if command is not None])
+
     def invoke(self, ctx: click.Context) -> Any:
         ctx.color = wants_colour(os.environ)
         try:
@@ -80,6 +98,10 @@ class _Commands(click.Group):
             if os.environ.get(SHOW_TRACEBACK) and not isinstance(error, UserError):
                 raise
             ctx.exit(show_error(error))
+
+
+def _sentence(command: click.Command) -> str:
+    return command.get_short_help_str(limit=1_000).removesuffix(".")
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})

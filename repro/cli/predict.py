@@ -56,7 +56,7 @@ def predict(
     as_csv: bool,
     out: Path | None,
 ) -> None:
-    """Emotions of the faces in pictures and in folders of pictures, by a trained network.
+    """Predict the emotions of the faces in pictures and in folders of pictures.
 
     The answer is what crowd workers would have called the picture, not what a person feels. Pictures are read on this
     machine, nothing is sent, and nothing is stored but what --out names. A picture that cannot be read is a row with

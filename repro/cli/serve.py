@@ -56,7 +56,7 @@ def serve(
     token: str | None,
     allow_remote: bool,
 ) -> None:
-    """A page in the browser: the results, and live recognition on the camera.
+    """Serve a page for the browser, with the results and live recognition on the camera.
 
     The network is chosen on the page. Programs send pictures to `POST /predict` (docs/serve-api.md).
 

@@ -70,7 +70,7 @@ def webcam(
     results: Path,
     unsure_below: float | None,
 ) -> None:
-    """Live recognition in a window: boxes, the seven probabilities and frames per second. Ends with q or Escape.
+    """Recognise emotions live in a window: boxes, probabilities and frames per second. Ends with q or Escape.
 
     The answer is what crowd workers would have called the picture, not what a person feels. Frames stay in memory:
     nothing is sent, and nothing is stored but what --out and --csv name.

@@ -16,6 +16,7 @@ from typing import Literal, get_args
 
 from fer_jax.vocabulary.counted import counted
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError, load_spec
+from repro.specs.nearest import hint
 from repro.specs.protocols import AS_PUBLISHED
 
 Collection = Literal["papers", "models"]
@@ -150,8 +151,13 @@ def find_paper(name: str, results: Path = RESULTS) -> LoadedSpec:
     if ID.fullmatch(name) and kept_path(results, name).exists():
         return _kept(kept_path(results, name))
     own = [path.stem for path in sorted((results / KEPT_FOLDER).glob("*.toml")) if ID.fullmatch(path.stem)]
-    known = ", ".join([*own[:MOST_KEPT], *(path.stem for path in paper_files())])
-    raise SpecError(f"no paper {name!r}; accepted: {known}; a spec of your own is given by its path: ./{name}.toml")
+    if Path(name).is_file():
+        raise SpecError(f"{name}: a file whose name does not end in .toml; a spec of your own is a .toml file")
+    known = [*own[:MOST_KEPT], *(path.stem for path in paper_files())]
+    raise SpecError(
+        f"no paper {name!r}; accepted: {', '.join(known)}; a spec of your own is given by its path: ./{name}.toml"
+        f"{hint(name, known)}"
+    )
 
 
 def _own_file(path: Path) -> LoadedSpec:

@@ -172,7 +172,30 @@ def test_an_unknown_paper_is_told_the_known_ones(command):
     result = call(*command, "teta2021")
     assert result.exit_code == 2 and result.stdout == ""
     assert result.stderr.startswith(f"error: no paper 'teta2021'; accepted: {', '.join(BUNDLED)};")
+    assert result.stderr.endswith("./teta2021.toml; did you mean teta2022?\n")
     assert result.stderr.count("\n") == 1
+
+
+def test_a_file_that_is_no_spec_is_not_looked_for_under_another_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "predictions.csv").write_text("happy\n")
+    result = call("forensics", "predictions.csv")
+    assert result.exit_code == 2 and "predictions.csv: a file whose name does not end in .toml" in result.stderr
+    assert "no paper" not in result.stderr
+
+
+@pytest.mark.parametrize(("word", "hint"), [("forensic", "; did you mean forensics?"), ("train", "")])
+def test_an_unknown_command_is_told_the_nearest(word, hint):
+    result = call(word)
+    assert result.exit_code == 2
+    assert result.stderr.splitlines()[-1] == f"Error: No such command '{word}'{hint}"
+
+
+def test_the_list_of_commands_has_whole_sentences():
+    _, _, text = call("--help").stdout.partition("Commands:")
+    assert "..." not in text
+    assert "explains a reported accuracy, by retraining with each plausible error" in " ".join(text.split())
+    assert all(f"\n  {name} " in text for name in main.COMMANDS)
 
 
 @pytest.mark.parametrize("command", ["show", "run"])

@@ -15,7 +15,7 @@ from evaluated import FIRST_PRIVATE, SIZES, corner, dataset, known_pairs, three_
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.evaluate import evaluate as command
 from repro.evaluation import evaluate as evaluation
-from repro.evaluation.claim import answer_claim, parse_fraction
+from repro.evaluation.claim import answer_claim
 from repro.evaluation.errors import EvaluationError
 from repro.evaluation.evaluate import EvaluationRequest, evaluate_dataset
 from repro.evaluation.models.function import open_function
@@ -260,32 +260,6 @@ def test_the_preprocessing_is_found_on_samples_that_are_given():
 
 
 # --- claims -----------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("66%", (0.66, 0.01)),
-        ("65.76 %", (0.6576, 0.0001)),
-        ("0.66", (0.66, 0.01)),
-        ("100%", (1.0, 0.01)),
-        ("1", (1, 1)),
-    ],
-)
-def test_a_claim_has_a_last_digit(text, expected):
-    assert parse_fraction(text, "--claim") == pytest.approx(expected)
-
-
-@pytest.mark.parametrize("text", ["66", "a", "-1%", "101%", "1e3", ""])
-def test_a_claim_that_is_none(text):
-    with pytest.raises(EvaluationError, match="--claim"):
-        parse_fraction(text, "--claim")
-
-
-@pytest.mark.parametrize(("text", "words"), [("73.3", "73.3% or 0.733$"), ("733", "66% or 0.66$")])
-def test_a_percentage_without_its_sign_is_shown_with_it(text, words):
-    with pytest.raises(EvaluationError, match=f"write {words}"):
-        parse_fraction(text, "--claim")
 
 
 @pytest.mark.parametrize(
