@@ -13,8 +13,9 @@ from fer_jax.network import batch_norm, convolution, depthwise, pooling, winogra
 from fer_jax.network.activations import ACTIVATIONS
 from fer_jax.network.batch_norm import Rows, along
 from fer_jax.network.native import batch_norm as native_batch_norm
-from fer_jax.network.native import calls
+from fer_jax.network.native import calls, strided
 from fer_jax.network.native import convolution as native_convolution
+from fer_jax.network.native import pooling as native_pooling
 from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined
 from fer_jax.vocabulary.layers import BatchNorm, Conv, DepthwiseConv, Layer, MaxPool
 
@@ -65,6 +66,10 @@ class ChwnBackend:
         return depthwise.convolve(x, kernel_HWCM, layer.strides, layer.dilations, layer.pads(x.shape[1:3]))
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
+        pads = layer.pads(x.shape[1:3])
+        # Of windows that touch, JAX's routine spreads the gradient in one comparison.
+        if layer.sides != layer.strides and native_pooling.suits(x, layer.sides, layer.strides, pads):
+            return native_pooling.max_pool(x, layer.sides, layer.strides, pads)
         return pooling.max_pool_layer(x, layer)
 
     def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerWithPooling) -> Array:
@@ -112,6 +117,8 @@ def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tup
         down, across = layer.strides
         x = x[:, ::down, ::across]
     elif not layer.is_plain or rows != columns:
+        if layer.dilations == (1, 1) and strided.suits(x, kernel, layer.strides, pads):
+            return strided.convolve(x, kernel, layer.strides, pads), False
         return convolution.convolve_patches(x, kernel, layer.strides, pads, layer.dilations), False
     size = layer.sides[0]
     window = _window_inside([side + sum(rows) - size + 1 for side in x.shape[1:3]], pool)

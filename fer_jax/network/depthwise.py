@@ -1,4 +1,4 @@
-"""Depthwise convolution with the batch innermost: every channel by itself, as sums of shifted maps."""
+"""Depthwise convolution with the batch innermost: every channel by itself, in C++ or as sums of shifted maps."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fer_jax.network.convolution import varying_like
+from fer_jax.network.native import strided
 from fer_jax.network.pooling import AxisPadding, pad, window_positions
 
 _Pair = tuple[int, int]
@@ -31,6 +32,8 @@ def convolve(
     if multiplier > 1:
         x = jnp.repeat(x, multiplier, 0)
     flat = varying_like(kernel.reshape(rows, columns, channels * multiplier), x)
+    if dilations == (1, 1) and strided.suits(x, flat, strides, padding):
+        return strided.convolve(x, flat, strides, padding)
     x = pad(pad(x, 1, *padding[0]), 2, *padding[1])
     return _valid(x, flat, strides, dilations)
 

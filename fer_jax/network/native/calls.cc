@@ -108,6 +108,27 @@ XLA_FFI_Error* answer(XLA_FFI_CallFrame* frame, const Kernel& kernel) {
   }
 }
 
+fer::Windows windows_of(Frame& given) {
+  return {given.number("top"), given.number("left"), given.number("down"), given.number("across")};
+}
+
+// A convolution with strides, or one of its gradients: the order of what it is given differs, and which of that it fills.
+using WithStrides = decltype(fer::strided::convolve);
+
+enum class Order { CONVOLVE, INPUT_GRADIENT, KERNEL_GRADIENT };
+
+XLA_FFI_Error* with_strides(XLA_FFI_CallFrame* frame, WithStrides kernel, Order order, bool depthwise) {
+  return answer(frame, [&](fer::Pool& pool, Frame& given) -> fer::Error {
+    const fer::Floats a = given.floats(), b = given.floats(), c = given.floats();
+    const fer::Windows windows = windows_of(given);
+    if (fer::Error wrong = given.wrong()) return wrong;
+    const bool of_input = order == Order::INPUT_GRADIENT, of_kernel = order == Order::KERNEL_GRADIENT;
+    const fer::Floats &x = of_input ? c : a, &weights = of_kernel ? c : b, &y = of_input ? a : of_kernel ? b : c;
+    if (fer::Error wrong = fer::wrong_convolution(x, weights, y, windows, depthwise)) return wrong;
+    return kernel(pool, a, b, c, windows);
+  });
+}
+
 using Convolve = decltype(fer::direct::convolve);
 using InputGradient = decltype(fer::direct::input_gradient);
 using KernelGradient = decltype(fer::direct::kernel_gradient);
@@ -159,6 +180,36 @@ XLA_FFI_Error* kernel_gradient(XLA_FFI_CallFrame* frame, KernelGradient kernel) 
 FER_CONVOLUTION(fer, direct)
 FER_CONVOLUTION(fer_strips, strips)
 FER_CONVOLUTION(fer_winograd, winograd)
+
+#define FER_WITH_STRIDES(prefix, way, depthwise)                                                                  \
+  FER_CALL(prefix##_convolve, with_strides(frame, fer::way::convolve, Order::CONVOLVE, depthwise))                \
+  FER_CALL(prefix##_input_gradient, with_strides(frame, fer::way::input_gradient, Order::INPUT_GRADIENT, depthwise)) \
+  FER_CALL(prefix##_kernel_gradient, with_strides(frame, fer::way::kernel_gradient, Order::KERNEL_GRADIENT, depthwise))
+
+FER_WITH_STRIDES(fer_depthwise, depthwise, true)
+FER_WITH_STRIDES(fer_strided, strided, false)
+
+FER_CALL(fer_max_pool, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
+  const fer::Floats x = given.floats(), y = given.floats();
+  const fer::Bytes places = given.bytes();
+  const int64_t height = given.number("height"), width = given.number("width");
+  const fer::Windows windows = windows_of(given);
+  if (fer::Error wrong = given.wrong()) return wrong;
+  if (fer::Error wrong = fer::wrong_windows(x, y, height, width, windows)) return wrong;
+  const bool fits = x.shape[0] == y.shape[0] && fer::fits(places, y, false);
+  return fits ? fer::pooling::max_pool(pool, x, y, places, height, width, windows) : fer::OTHER_SHAPES;
+}))
+FER_CALL(fer_max_pool_gradient, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
+  const fer::Floats cotangent = given.floats();
+  const fer::Bytes places = given.bytes();
+  const fer::Floats dx = given.floats();
+  const int64_t height = given.number("height"), width = given.number("width");
+  const fer::Windows windows = windows_of(given);
+  if (fer::Error wrong = given.wrong()) return wrong;
+  if (fer::Error wrong = fer::wrong_windows(dx, cotangent, height, width, windows)) return wrong;
+  const bool fits = dx.shape[0] == cotangent.shape[0] && fer::fits(places, cotangent, true);
+  return fits ? fer::pooling::input_gradient(pool, cotangent, places, dx, height, width, windows) : fer::OTHER_SHAPES;
+}))
 
 FER_CALL(fer_moments, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
   const fer::Floats x = given.floats(), shifts = given.floats(), weights = given.floats(), sums = given.floats();

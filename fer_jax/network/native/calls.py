@@ -7,20 +7,26 @@ import warnings
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.native.library import library, switched_off
+from fer_jax.network.pooling import AxisPadding
 
-# The ways to convolve, by the names of their calls.
+# The ways to convolve, by the names of their calls: those of stride 1, and those of any strides.
 DIRECT, STRIPS, WINOGRAD = "fer", "fer_strips", "fer_winograd"
+DEPTHWISE, STRIDED = "fer_depthwise", "fer_strided"
 POOLING_WINDOWS = (1, 2, 3)
+# Windows of any strides: their largest area, whose places are numbered in a byte, and their largest stride.
+_MOST_PLACES, _MOST_STEPS = 256, 8
 
 _TARGETS = [
     *(
         f"{way}_{name}"
-        for way in (DIRECT, STRIPS, WINOGRAD)
+        for way in (DIRECT, STRIPS, WINOGRAD, DEPTHWISE, STRIDED)
         for name in ("convolve", "input_gradient", "kernel_gradient")
     ),
+    *("fer_max_pool", "fer_max_pool_gradient"),
     *("fer_moments", "fer_normalise", "fer_normalise_sums", "fer_normalise_gradient"),
 ]
 
@@ -47,3 +53,38 @@ def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStr
     """The outputs of a call with pooling: the values, and their places in the windows, or one element instead."""
     values = jax.ShapeDtypeStruct(shape, jnp.float32)
     return values, jax.ShapeDtypeStruct(shape if keep_places else (1,), jnp.uint8)
+
+
+def takes_windows(
+    map_sides: tuple[int, int],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: tuple[AxisPadding, AxisPadding],
+) -> bool:
+    """Whether the calls with strides take windows of these sides: each must hold a pixel of the map."""
+    small = window[0] * window[1] <= _MOST_PLACES and max(strides) <= _MOST_STEPS
+    inside = all(
+        0 <= min(pair) <= max(pair) < size and length + sum(pair) >= size
+        for length, size, pair in zip(map_sides, window, padding, strict=True)
+    )
+    return small and inside and available()
+
+
+def places_of(
+    map_sides: tuple[int, int],
+    window: tuple[int, int],
+    strides: tuple[int, int],
+    padding: tuple[AxisPadding, AxisPadding],
+) -> tuple[int, int]:
+    """How many windows lie along the height and along the width."""
+    rows, columns = (
+        (length + sum(pair) - size) // stride + 1
+        for length, size, stride, pair in zip(map_sides, window, strides, padding, strict=True)
+    )
+    return rows, columns
+
+
+def windows(strides: tuple[int, int], padding: tuple[AxisPadding, AxisPadding]) -> dict[str, np.int64]:
+    """The attributes of a call with strides."""
+    numbers = {"top": padding[0][0], "left": padding[1][0], "down": strides[0], "across": strides[1]}
+    return {name: np.int64(number) for name, number in numbers.items()}

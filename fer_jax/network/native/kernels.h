@@ -4,6 +4,7 @@
 
 #include "maps.h"
 #include "shapes.h"
+#include "windows.h"
 
 namespace fer {
 
@@ -26,6 +27,27 @@ namespace winograd {
 FER_CONVOLUTION
 }
 #undef FER_CONVOLUTION
+
+// Convolutions whose windows move by any strides, without pooling. kernel: (size, size, channels) for the depthwise one,
+// else (height, width, channels, filters).
+#define FER_CONVOLUTION                                                                  \
+  Error convolve(Pool&, Floats x, Floats kernel, Floats y, Windows windows);             \
+  Error input_gradient(Pool&, Floats cotangent, Floats kernel, Floats dx, Windows windows); \
+  Error kernel_gradient(Pool&, Floats x, Floats cotangent, Floats dk, Windows windows);
+
+namespace depthwise {
+FER_CONVOLUTION
+}
+namespace strided {
+FER_CONVOLUTION
+}
+#undef FER_CONVOLUTION
+
+namespace pooling {
+// The first maximum of each window of `height` x `width` places, and its place where that has four axes.
+Error max_pool(Pool&, Floats x, Floats y, Bytes places, int64_t height, int64_t width, Windows windows);
+Error input_gradient(Pool&, Floats cotangent, Bytes places, Floats dx, int64_t height, int64_t width, Windows windows);
+}  // namespace pooling
 
 namespace batch_norm {
 Error moments(Pool&, Floats x, Floats shifts, Floats weights, Floats sums);

@@ -2,7 +2,7 @@
 
 #pragma once
 
-#include "maps.h"
+#include "windows.h"
 
 namespace fer {
 
@@ -42,6 +42,33 @@ inline Error wrong_shapes(const Floats& x, const Floats& kernel, const Floats& y
                         is(y, kernel.shape[3], height / window, width / window, x.shape[3]) &&
                         fits(places, y, places_needed);
   return fits_all ? nullptr : OTHER_SHAPES;
+}
+
+// Bounds of the kernels and poolings whose windows move by any strides.
+constexpr int64_t MOST_TAPS = 256, MOST_STEPS = 8;
+
+// What is wrong with windows of `height` x `width` places on the map x, one for each place of y; null if nothing is. Each
+// window must hold a pixel of the map.
+inline Error wrong_windows(const Floats& x, const Floats& y, int64_t height, int64_t width, const Windows& windows) {
+  if (x.axes != 4 || y.axes != 4) return "a map without four axes";
+  const auto fits = [](int64_t size, int64_t before, int64_t step, int64_t length, int64_t count) {
+    return size >= 1 && before >= 0 && before < size && step >= 1 && step <= MOST_STEPS && count >= 1 &&
+           (count - 1) * step - before < length;
+  };
+  if (!fits(height, windows.top, windows.down, x.shape[1], y.shape[1]) ||
+      !fits(width, windows.left, windows.across, x.shape[2], y.shape[2]) || height * width > MOST_TAPS)
+    return "windows that do not lie on the map";
+  return x.shape[3] == y.shape[3] ? nullptr : OTHER_SHAPES;
+}
+
+// The same for a convolution: y is the map of filters, of channels if it is depthwise.
+inline Error wrong_convolution(const Floats& x, const Floats& kernel, const Floats& y, const Windows& windows,
+                               bool depthwise) {
+  if (x.axes != 4 || y.axes != 4 || kernel.axes != (depthwise ? 3 : 4)) return "a map or kernel of other axes";
+  const int64_t height = kernel.shape[0], width = kernel.shape[1];
+  if (Error wrong = wrong_windows(x, y, height, width, windows)) return wrong;
+  if (!depthwise) return is(kernel, height, width, x.shape[0], y.shape[0]) ? nullptr : OTHER_SHAPES;
+  return is(kernel, height, height, x.shape[0]) && y.shape[0] == x.shape[0] ? nullptr : OTHER_SHAPES;
 }
 
 }  // namespace fer

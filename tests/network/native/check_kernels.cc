@@ -231,6 +231,107 @@ Case drawn_case(const Way& way, bool wide) {
   return c;
 }
 
+// Windows drawn so that each holds a pixel of the map, and perhaps leaves out its last rows and columns.
+struct Windowed {
+  int64_t height, width, map_height, map_width, batch;
+  fer::Windows windows;
+  int64_t rows, columns;
+  std::string name() const {
+    char text[200];
+    std::snprintf(text, sizeof text, "window %dx%d, %d and %d before, %d and %d apart, map %dx%d, output %dx%d batch %d",
+                  int(height), int(width), int(windows.top), int(windows.left), int(windows.down), int(windows.across),
+                  int(map_height), int(map_width), int(rows), int(columns), int(batch));
+    return text;
+  }
+  // Every place of each window that holds a pixel: (row, column) of the output, place in the window, pixel.
+  template <typename Each>
+  void each_pixel(const Each& each) const {
+    for (int64_t r = 0; r < rows; ++r)
+      for (int64_t q = 0; q < columns; ++q)
+        for (int64_t i = 0; i < height; ++i)
+          for (int64_t j = 0; j < width; ++j) {
+            const int64_t h = r * windows.down + i - windows.top, w = q * windows.across + j - windows.left;
+            if (h >= 0 && h < map_height && w >= 0 && w < map_width) each(r, q, i, j, h, w);
+          }
+  }
+};
+
+Windowed drawn_windows(int64_t height, int64_t width) {
+  const int64_t batches[] = {1, 5, 15, 16, 17, 33};
+  Windowed w{height, width, between(1, 14), between(1, 22), batches[between(0, 5)], {}, 0, 0};
+  w.windows = {between(0, height - 1), between(0, width - 1), between(1, 4), between(1, 4)};
+  w.rows = between(1, (w.map_height + w.windows.top - 1) / w.windows.down + 1);
+  w.columns = (w.map_width + w.windows.left - 1) / w.windows.across + 1;
+  return w;
+}
+
+// Convolution with strides, depthwise or of all channels, and its gradients.
+void check_strides(fer::Pool& pool, const Windowed& w, int64_t channels, int64_t filters, bool depthwise) {
+  const std::string name = std::string(depthwise ? "depthwise, " : "strided, ") + w.name() + ", channels " +
+                           std::to_string(channels) + " filters " + std::to_string(filters);
+  if (depthwise) filters = channels;
+  const Map x = drawn({channels, w.map_height, w.map_width, w.batch}, false);
+  const Map kernel = depthwise ? drawn({w.height, w.width, channels}, false)
+                               : drawn({w.height, w.width, channels, filters}, false);
+  const Map y({filters, w.rows, w.columns, w.batch}), cotangent = drawn(y.shape, false), dx(x.shape), dk(kernel.shape);
+  fer::Error wrong = fer::wrong_convolution(x.array(), kernel.array(), y.array(), w.windows, depthwise);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+  if (wrong) return;
+  const auto convolve = depthwise ? fer::depthwise::convolve : fer::strided::convolve;
+  const auto input_gradient = depthwise ? fer::depthwise::input_gradient : fer::strided::input_gradient;
+  const auto kernel_gradient = depthwise ? fer::depthwise::kernel_gradient : fer::strided::kernel_gradient;
+  wrong = convolve(pool, x.array(), kernel.array(), y.array(), w.windows);
+  if (!wrong) wrong = input_gradient(pool, cotangent.array(), kernel.array(), dx.array(), w.windows);
+  if (!wrong) wrong = kernel_gradient(pool, x.array(), cotangent.array(), dk.array(), w.windows);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+
+  std::vector<double> values(y.size), of_x(x.size), of_kernel(dk.size);
+  w.each_pixel([&](int64_t r, int64_t q, int64_t i, int64_t j, int64_t h, int64_t v) {
+    for (int64_t f = 0; f < filters; ++f)
+      for (int64_t c = depthwise ? f : 0; c < (depthwise ? f + 1 : channels); ++c) {
+        const int64_t k = depthwise ? (i * w.width + j) * channels + c : ((i * w.width + j) * channels + c) * filters + f;
+        const int64_t from = &x.at(c, h, v, 0) - x.data.get(), to = &y.at(f, r, q, 0) - y.data.get();
+        for (int64_t b = 0; b < w.batch; ++b) {
+          values[to + b] += double(x.data[from + b]) * kernel.data[k];
+          of_x[from + b] += double(cotangent.data[to + b]) * kernel.data[k];
+          of_kernel[k] += double(cotangent.data[to + b]) * x.data[from + b];
+        }
+      }
+  });
+  expect_near(y, values, DIRECT.error, name + ": values");
+  expect_near(dx, of_x, DIRECT.error, name + ": gradient of the map");
+  expect_near(dk, of_kernel, DIRECT.error, name + ": gradient of the kernel");
+}
+
+// The first of equal maxima takes the gradient.
+void check_max_pool(fer::Pool& pool, const Windowed& w, int64_t channels, bool whole) {
+  const std::string name = "max pool, " + w.name() + (whole ? ", whole numbers" : "");
+  const Map x = drawn({channels, w.map_height, w.map_width, w.batch}, whole);
+  const Map y({channels, w.rows, w.columns, w.batch}), cotangent = drawn(y.shape, false), dx(x.shape);
+  const Buffer<uint8_t> places(y.shape), none({1});
+  fer::Error wrong = fer::wrong_windows(x.array(), y.array(), w.height, w.width, w.windows);
+  if (!wrong) wrong = fer::pooling::max_pool(pool, x.array(), y.array(), none.array(), w.height, w.width, w.windows);
+  if (!wrong) wrong = fer::pooling::max_pool(pool, x.array(), y.array(), places.array(), w.height, w.width, w.windows);
+  if (!wrong)
+    wrong = fer::pooling::input_gradient(pool, cotangent.array(), places.array(), dx.array(), w.height, w.width, w.windows);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+  if (wrong) return;
+  std::vector<double> values(y.size, -INFINITY), of_x(x.size);
+  std::vector<int64_t> number(y.size), from(y.size);
+  w.each_pixel([&](int64_t r, int64_t q, int64_t i, int64_t j, int64_t h, int64_t v) {
+    for (int64_t c = 0; c < channels; ++c)
+      for (int64_t b = 0; b < w.batch; ++b) {
+        const int64_t to = &y.at(c, r, q, b) - y.data.get(), pixel = &x.at(c, h, v, b) - x.data.get();
+        if (x.data[pixel] > values[to]) values[to] = x.data[pixel], number[to] = i * w.width + j, from[to] = pixel;
+      }
+  });
+  bool places_right = true;
+  for (int64_t i = 0; i < y.size; ++i) places_right &= places.data[i] == number[i], of_x[from[i]] += cotangent.data[i];
+  expect(places_right, name + ": places");
+  expect_near(y, values, 0, name + ": values");
+  expect_near(dx, of_x, DIRECT.error, name + ": gradient of the map");
+}
+
 // Batch norm with pooling: statistics, values, and the two halves of the gradient.
 void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t width, int64_t channels, int64_t batch) {
   const std::string name = "batch norm, window " + std::to_string(window) + " map " + std::to_string(height) + "x" +
@@ -301,6 +402,16 @@ void check_refusals() {
   expect(wrong(Map({5, 1, 1, 4}), 1, 1, 4, false), "a window of 4 is refused");
   expect(wrong(Map({5, 3, 3, 4}), 1, 1, 2, true), "a gradient without places is refused");
   expect(wrong(Map({4, 6, 6, 4}), 1, 1, 1, false), "another number of filters is refused");
+  const auto strides = [&](const Map& out, fer::Windows windows) {
+    return fer::wrong_convolution(x.array(), kernel.array(), out.array(), windows, false);
+  };
+  expect(!strides(Map({5, 3, 3, 4}), {1, 1, 2, 2}), "strides of 2 on 6 pixels give 3");
+  expect(strides(Map({5, 5, 3, 4}), {1, 1, 2, 2}), "a window below the map is refused");
+  expect(strides(Map({5, 3, 3, 4}), {3, 1, 2, 2}), "a window above the map is refused");
+  expect(strides(Map({5, 3, 3, 4}), {1, 1, 0, 2}), "windows in one place are refused");
+  expect(strides(Map({4, 3, 3, 4}), {1, 1, 2, 2}), "another number of filters is refused with strides too");
+  expect(fer::wrong_convolution(x.array(), kernel.array(), Map({2, 3, 3, 4}).array(), {1, 1, 2, 2}, true),
+         "a depthwise kernel with filters is refused");
 }
 
 void check_memory(fer::Pool& pool) {
@@ -345,6 +456,16 @@ int main(int argc, char** argv) {
     const int64_t window = between(1, 3);
     check_batch_norm(pool, window, window + between(0, 9), window + between(0, 9), between(1, 5), between(1, 40));
   }
+  for (int i = 0; i < rounds; ++i) {
+    const int64_t size = 2 * between(1, 3) + 1;
+    check_strides(pool, drawn_windows(size, size), between(1, 5), 0, true);
+    check_strides(pool, drawn_windows(between(1, 5), between(1, 5)), between(1, 11), between(1, 11), false);
+    check_max_pool(pool, drawn_windows(between(1, 6), between(1, 6)), between(1, 3), i % 2);
+  }
+  // More rows than are padded at a time; more pixels, sums and slices than a part of the batch has.
+  check_strides(pool, {3, 3, 41, 37, 17, {1, 1, 1, 1}, 41, 37}, 2, 0, true);
+  check_strides(pool, {3, 3, 40, 31, 70, {1, 1, 2, 2}, 20, 16}, 17, 21, false);
+  check_strides(pool, {3, 3, 5, 5, 17, {0, 0, 2, 2}, 2, 2}, 90, 90, false);
   check_refusals();
   check_memory(pool);
   std::printf("%d comparisons, %d faults, %d lanes\n", compared, faults, fer::LANES);

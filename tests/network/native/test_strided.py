@@ -1,0 +1,180 @@
+"""Convolutions with strides, depthwise convolutions and poolings of overlapping windows in C++: values and gradients
+against float64. `check_kernels.cc` has many more shapes."""
+
+import functools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from conftest import QUICK
+from jax import lax
+
+from fer_jax.network import convolution, depthwise, pooling
+from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend
+from fer_jax.network.native import calls, compiler, strided
+from fer_jax.network.native import pooling as native_pooling
+from fer_jax.vocabulary.layers import Conv, DepthwiseConv, MaxPool
+
+pytestmark = pytest.mark.skipif(compiler.compiler() is None, reason="no C++ compiler")
+
+ERROR = 3e-6  # of the largest value
+
+
+def drawn(*shape):
+    return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
+
+
+def value_and_gradients(function, arguments, dtype):
+    with jax.enable_x64(dtype == np.float64):
+
+        @functools.partial(jax.jit, compiler_options=QUICK)
+        def all_of(*arguments):
+            value, pull = jax.vjp(function, *arguments)
+            return value, *pull(jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape))
+
+        return [np.asarray(a) for a in all_of(*(jnp.asarray(a, dtype) for a in arguments))]
+
+
+def assert_alike(ours, plain, arguments):
+    found, expected = (value_and_gradients(f, arguments, t) for f, t in ((ours, np.float32), (plain, np.float64)))
+    for a, b in zip(found, expected, strict=True):
+        assert a.shape == b.shape and a.dtype == np.float32
+        np.testing.assert_allclose(a, b, rtol=0, atol=ERROR * max(1.0, float(np.abs(b).max())))
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels", "height", "width", "batch"),
+    [
+        (Conv(filters=6, kernel=3, stride=2, padding=1), 5, 12, 9, 17),  # a residual network's
+        (
+            Conv(filters=6, kernel=1, stride=2, padding="same"),
+            5,
+            7,
+            8,
+            5,
+        ),  # its shortcut, which reads a quarter of the map
+        (Conv(filters=3, kernel=(2, 5), stride=(1, 3), padding="same"), 2, 9, 11, 33),
+    ],
+)
+def test_convolution_with_strides(layer, channels, height, width, batch):
+    pads = layer.pads((height, width))
+    x, kernel = drawn(channels, height, width, batch), drawn(*layer.kernel_shape(channels))
+    assert strided.suits(jnp.asarray(x), jnp.asarray(kernel), layer.strides, pads)
+
+    def plain(x, kernel):
+        return lax.conv_general_dilated(
+            x, kernel, layer.strides, pads, dimension_numbers=("CHWN", "HWIO", "CHWN"), precision="highest"
+        )
+
+    def ours(x, kernel):
+        return ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer))
+
+    assert_alike(ours, plain, (x, kernel))
+
+
+@pytest.mark.parametrize(
+    ("layer", "channels", "size", "batch"),
+    [
+        (DepthwiseConv(kernel=3, padding="same"), 5, 9, 17),  # arriaga2017
+        (DepthwiseConv(kernel=5, stride=2, padding="same", multiplier=2), 2, 10, 5),
+        (DepthwiseConv(kernel=7), 1, 8, 33),
+    ],
+)
+def test_depthwise_convolution(layer, channels, size, batch):
+    def ours(x, kernel):
+        return ChwnBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, layer).transpose(3, 1, 2, 0)
+
+    def plain(x, kernel):
+        return NhwcBackend().depthwise(x, kernel, layer)
+
+    assert_alike(ours, plain, (drawn(batch, size, size + 1, channels), drawn(*layer.kernel_shape(channels))))
+
+
+def test_what_the_loops_do_not_have_is_left_to_others(monkeypatch):
+    """Another dtype, size or dilation, and a padding as wide as the kernel."""
+    monkeypatch.setattr(strided, "convolve", lambda *a: pytest.fail("called"))
+    x = jnp.asarray(drawn(4, 9, 9, 3))
+    for layer in (DepthwiseConv(kernel=4), DepthwiseConv(kernel=3, dilation=2), DepthwiseConv(kernel=3, padding=3)):
+        kernel = jnp.asarray(drawn(*layer.kernel_shape(4)))
+        expected = NhwcBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, layer).transpose(3, 1, 2, 0)
+        np.testing.assert_allclose(ChwnBackend().depthwise(x, kernel, layer), expected, rtol=1e-4, atol=1e-4)
+    assert not strided.suits(x.astype(jnp.float16), jnp.ones((3, 3, 4), jnp.float16), (1, 1), ((1, 1), (1, 1)))
+
+
+def test_buffers_that_do_not_belong_together_are_refused():
+    for name, kernel in (
+        ("fer_strided_convolve", jnp.ones((3, 3, 2, 5))),
+        ("fer_depthwise_convolve", jnp.ones((3, 3, 3))),
+    ):
+        call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct((5, 3, 3, 4), jnp.float32))
+        with pytest.raises(jax.errors.JaxRuntimeError, match="INVALID_ARGUMENT"):
+            jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), kernel, **calls.windows((2, 2), ((1, 1), (1, 1)))))
+
+
+@pytest.mark.parametrize(
+    ("layer", "height", "width"),
+    [
+        (MaxPool(window=3, stride=2, padding="same"), 7, 8),  # arriaga2017
+        (MaxPool(window=5, stride=2), 11, 12),  # serengil2018
+        (MaxPool(window=(1, 2), stride=(1, 3), padding="same"), 4, 9),  # with gaps
+    ],
+)
+def test_max_pooling(layer, height, width):
+    """Rounded values, so that some maxima are equal: the first of them takes the gradient."""
+    x = np.round(2 * drawn(2, height, width, 17))
+    pads = layer.pads((height, width))
+    assert native_pooling.suits(jnp.asarray(x), layer.sides, layer.strides, pads)
+    plain = functools.partial(pooling.max_pool_layer, layer=layer)
+    found = value_and_gradients(lambda x: ChwnBackend().max_pool(x, layer), (x,), np.float32)
+    expected = value_and_gradients(plain, (x,), np.float64)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_allclose(found[1], expected[1], rtol=0, atol=ERROR)
+    np.testing.assert_array_equal(ChwnBackend().max_pool(jnp.asarray(x), layer), found[0])  # without a gradient
+
+
+def test_what_is_not_a_number_is_passed_on():
+    x = jnp.zeros((1, 5, 5, 16)).at[0, 2, 2, 3].set(jnp.nan)
+    y = np.array(native_pooling.max_pool(x, (3, 3), (2, 2), ((0, 0), (0, 0))))
+    assert np.isnan(y[0, :, :, 3]).all() and not np.isnan(np.delete(y, 3, axis=-1)).any()
+
+
+def layers_in_a_row(x, dense_kernel, each_kernel):
+    pads = ((1, 1), (1, 1))
+    x = strided.convolve(x, dense_kernel, (2, 2), pads)
+    return jnp.sum(native_pooling.max_pool(strided.convolve(x, each_kernel, (1, 1), pads), (3, 3), (2, 2), pads) ** 2)
+
+
+def test_the_same_twice_whatever_the_threads_do():
+    arguments = [jnp.asarray(drawn(*shape)) for shape in ((8, 21, 21, 40), (3, 3, 8, 9), (3, 3, 9))]
+    gradients = jax.jit(jax.grad(layers_in_a_row, (0, 1, 2)))
+    first = gradients(*arguments)
+    for _ in range(5):
+        for a, b in zip(first, gradients(*arguments), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_under_vmap_each_is_computed_alone():
+    x, kernel, each = (jnp.asarray(drawn(*shape)) for shape in ((2, 9, 9, 5), (3, 3, 2, 4), (3, 3, 4)))
+    kernels = jnp.stack([kernel, 2 * kernel])
+    gradient = jax.grad(layers_in_a_row, (0, 1, 2))
+    together = jax.vmap(gradient, (None, 0, None))(x, kernels, each)
+    for i in range(2):
+        for a, b in zip(together, gradient(x, kernels[i], each), strict=True):
+            np.testing.assert_array_equal(a[i], b)
+
+
+def test_without_the_library_jax_computes_the_same(monkeypatch):
+    x, kernel = jnp.asarray(drawn(4, 9, 9, 5)), jnp.asarray(drawn(3, 3, 4, 6))
+    each, pads = jnp.asarray(drawn(3, 3, 4, 1)), ((1, 1), (1, 1))
+    layer = Conv(filters=6, kernel=3, stride=2, padding=1)
+    ours = ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer))
+    ours_each = depthwise.convolve(x, each, (1, 1), (1, 1), pads)
+    monkeypatch.setattr(calls, "available", lambda: False)
+    plain = convolution.convolve_patches(x, kernel, (2, 2), pads)
+    for a, b in (
+        (ours, plain),
+        (ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer)), plain),
+        (ours_each, depthwise.convolve(x, each, (1, 1), (1, 1), pads)),
+    ):
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
