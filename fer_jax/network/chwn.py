@@ -116,6 +116,9 @@ def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tup
     if layer.sides == (1, 1) and pads == ((0, 0), (0, 0)):  # what the strides skip is not needed
         down, across = layer.strides
         x = x[:, ::down, ::across]
+        # With one product per pixel, padding all of the map beforehand would take longer than the products.
+        if pool is None and strided.suits(x, kernel, (1, 1), pads):
+            return strided.convolve(x, kernel, (1, 1), pads), False
     elif not layer.is_plain or rows != columns:
         if layer.dilations == (1, 1) and strided.suits(x, kernel, layer.strides, pads):
             return strided.convolve(x, kernel, layer.strides, pads), False
