@@ -269,5 +269,13 @@ def _seconds(claim: Claim, record: RunRecord) -> float | None:
 
 def measured_text(claim: Claim, measured: Measured) -> str:
     """Mean, spread and number of runs, in the claim's unit."""
-    mark = ", partial" if measured.partial else ""
-    return f"{units.mean_and_spread(claim, measured.mean, measured.std)} (n = {measured.runs or measured.n}{mark})"
+    return f"{units.mean_and_spread(claim, measured.mean, measured.std)} {_of_runs(measured)}"
+
+
+def percentage_text(measured: Measured) -> str:
+    """Mean and spread of an accuracy to a tenth of a per cent, however the paper prints it, and number of runs."""
+    return f"{units.percentage(measured.mean, measured.std)} {_of_runs(measured)}"
+
+
+def _of_runs(measured: Measured) -> str:
+    return f"(n = {measured.runs or measured.n}{', partial' if measured.partial else ''})"

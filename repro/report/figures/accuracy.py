@@ -10,7 +10,7 @@ from repro.audit.records import AuditRecord
 from repro.judge.groups import PaperRuns
 from repro.judge.headline_runs import HeadlineRuns, headline_runs
 from repro.judge.main_claim import headline
-from repro.judge.measured import measure, measured_text
+from repro.judge.measured import measure, percentage_text
 from repro.judge.verdicts import holds, reproduces
 from repro.report.figures.figure_data import AxisRow, Dots, FigureData, Mark
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS
@@ -96,8 +96,9 @@ def _limits(runs: HeadlineRuns, protocol: str) -> tuple[float | None, float | No
 
 
 def _words(claim: Claim, protocol: str, runs: HeadlineRuns, values: Sequence[float]) -> str:
+    """To a tenth of a per cent under every protocol, as in the tables."""
     measured = measure(claim, runs.by_protocol[protocol]) if protocol == AS_PUBLISHED else None
-    return measured_text(claim, measured) if measured else units.percentage_of(values)
+    return percentage_text(measured) if measured else units.percentage_of(values)
 
 
 def _verdict(runs: HeadlineRuns) -> str:

@@ -73,7 +73,7 @@ def draw(
     mark: the identifier, stored in every form. images: uint8 (N, H, W) in the order of the dataset, for faces.
     """
     with _own_style():
-        wide = _laid_out(data, images, WIDTH_IN)
+        wide = _laid_out(_titled_once(data), images, WIDTH_IN)
         found: dict[str, bytes] = {}
         for form in forms:
             match form:
@@ -91,6 +91,21 @@ def _laid_out(data: FigureData, images: np.ndarray | None, width: float) -> Figu
     figure.draw_without_rendering()
     figure.set_layout_engine("none")  # layout is done: the forms come out alike, and none repeats it
     return figure
+
+
+def _titled_once(data: FigureData) -> FigureData:
+    """Without titles of curves that the panel above has, too. In one column each panel needs its own."""
+    heads = [getattr(panel, "title", "") for panel in data.panels[0]]
+    below = tuple(
+        tuple(
+            msgspec.structs.replace(panel, title="")
+            if isinstance(panel, Curves) and panel.title in heads[at : at + 1]
+            else panel
+            for at, panel in enumerate(row)
+        )
+        for row in data.panels[1:]
+    )
+    return msgspec.structs.replace(data, panels=(data.panels[0], *below))
 
 
 def _one_column(data: FigureData) -> FigureData:

@@ -28,7 +28,7 @@ def learning_figure(runs: HeadlineRuns) -> FigureData:
     panels = tuple(
         tuple(
             Curves(
-                title=_title(protocol, runs) if quantity == "accuracy" else "",
+                title=_title(protocol, runs),
                 x_axis="step" if by_steps else "epoch",
                 y_axis=axis,
                 scale="linear",

@@ -46,7 +46,7 @@ def steps_figure(runs: HeadlineRuns) -> FigureData | None:
     described = f" Here {split} accuracy ends at {ends}" + (f", there at {units.reported(last)}." if last else ".")
     return FigureData(
         name=f"{runs.paper.id}-steps",
-        title=f"{runs.paper.id}: the document's plots by step, and ours",
+        title=f"{runs.paper.id}: the paper's plots by step, and ours",
         paper=runs.paper.id,
         alternative=f"Two plots by step, of accuracy and of loss, reported and measured.{described if split else ''}",
         caption=CAPTION.format(

@@ -85,6 +85,12 @@ class TestAccuracy:
         assert clean.low is None, "two runs give no interval"
         assert ours.runs == pytest.approx([100 * a for a in published])
 
+    def test_every_protocol_has_the_same_decimals_however_exact_the_claim_is(self):
+        exact = make_spec(claims=(headline(value=0.61, resolution=0.001),))
+        records = [record(exact, 0, 0.6114), record(exact, 1, 0.6117), record(exact, 0, 0.5112, CLEAN)]
+        (row,) = panel(accuracy_figure([paper_of(exact, *records)], ()), 0, 0, Dots).rows
+        assert [mark.note for mark in row.marks[1:]] == ["61.2 ± 0.0 % (n = 2)", "51.1 % (n = 1)"]
+
     def test_a_paper_that_was_not_run_stands_there_with_its_claim_alone(self, spec):
         other = make_spec("other2021", claims=(headline(value=0.7),))
         papers = [paper_of(spec, record(spec)), paper_of(other)]

@@ -176,6 +176,21 @@ def test_a_drawing_is_opaque_carries_its_mark_and_keeps_its_text(tmp_path):
         assert image.convert("RGB").getpixel((0, 0)) == (255, 255, 255)
 
 
+def test_in_one_column_every_panel_has_its_title_and_in_several_each_column_has_it_once():
+    line = Line(series="train", x=(1.0, 2.0), y=(1.0, 2.0))
+    panels = tuple(
+        tuple(
+            Curves(title=title, x_axis="epoch", y_axis=quantity, scale="linear", lines=(line,))
+            for title in ("official", "clean")
+        )
+        for quantity in ("accuracy", "loss")
+    )
+    figure = msgspec.structs.replace(every_panel(), legend={"train": "train"}, panels=panels)
+    drawn = draw(figure, "fer-repro:x", forms=("svg", "narrow.svg"))
+    assert [drawn[form].count(b">official<") for form in drawn] == [1, 2]
+    assert [drawn[form].count(b">clean<") for form in drawn] == [1, 2]
+
+
 def test_a_digest_moves_with_what_is_seen_and_not_with_the_last_bits():
     figure = every_panel()
     assert figure.digest == every_panel().digest
