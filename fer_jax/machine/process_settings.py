@@ -110,6 +110,8 @@ HARMLESS = (
 # Flags of XLA that JAX leaves out of the key of a compiled program, because they do not change it
 # (jax/_src/cache_key.py).
 _HARMLESS_XLA = ("--xla_dump_", "--xla_force_host_platform_device_count", "--xla_gpu_cuda_data_dir")
+# Whether a CPU's threads share one operation. A process with one core has no other thread.
+_OF_THREADS = "--xla_cpu_multi_thread_eigen"
 # Variables of NVIDIA's libraries. They change how products are rounded or added up.
 _OF_NVIDIA = ("NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG", "CUBLAS_EMULATE_SINGLE_PRECISION")
 
@@ -147,7 +149,8 @@ def switches(device_kind: str) -> dict[str, str]:
     the switch of the C++ kernels on a CPU.
     """
     found = {}
-    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(_HARMLESS_XLA)]
+    harmless = (*_HARMLESS_XLA, _OF_THREADS) if device_kind == "cpu" and host_cores() == 1 else _HARMLESS_XLA
+    flags = [flag for flag in os.environ.get("XLA_FLAGS", "").split() if not flag.startswith(harmless)]
     if flags:
         found["XLA_FLAGS"] = " ".join(sorted(flags))
     for name in _OF_NVIDIA if device_kind == "gpu" else ():

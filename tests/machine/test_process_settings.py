@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import subprocess
+import sys
 
 import jax
 import numpy as np
@@ -13,8 +16,10 @@ from fer_jax.machine import process_settings
 from fer_jax.machine.process_settings import HARMLESS, PINNED, SettingsError, pin, switches
 from fer_jax.train import engine
 from fer_jax.train.loop import fit
+from repro.runs.records import find_records
 
 CPU = jax.devices("cpu")
+ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"
 VALUES = dict(jax.config.values)  # as this process started
 # The other value of each option that is not on or off.
 OTHERS = {
@@ -135,6 +140,7 @@ def test_a_context_of_jax_that_cannot_be_overruled_is_named():
             {"XLA_FLAGS": "--xla_dump_to=/home/me --xla_cpu_enable_fast_math=true"},
             {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"},
         ),
+        ("cpu", {"XLA_FLAGS": ONE_THREAD}, {"XLA_FLAGS": ONE_THREAD}),
         ("cpu", {"FER_JAX_NATIVE": "0", "NVIDIA_TF32_OVERRIDE": "0"}, {"FER_JAX_NATIVE": "0"}),
         ("gpu", {"FER_JAX_NATIVE": "0", "NVIDIA_TF32_OVERRIDE": "0"}, {"NVIDIA_TF32_OVERRIDE": "0"}),
         ("cpu", {"NPROC": "3", "OMP_NUM_THREADS": "1"}, {}),
@@ -151,3 +157,32 @@ def test_what_cannot_be_pinned_is_named(device, environment, found, monkeypatch)
         monkeypatch.setenv(name, value)
     monkeypatch.setattr(type(jax.config), "values", VALUES | {"jax_new": False}, raising=False)
     assert switches(device) == found
+
+
+def test_with_one_core_the_flag_of_threads_is_no_switch(monkeypatch):
+    monkeypatch.setattr(process_settings, "host_cores", lambda: 1)
+    monkeypatch.delenv("NPROC", raising=False)
+    monkeypatch.setenv("XLA_FLAGS", f"{ONE_THREAD} --xla_cpu_enable_fast_math=true")
+    assert switches("cpu") == {"XLA_FLAGS": "--xla_cpu_enable_fast_math=true"}
+    assert switches("gpu") == {"XLA_FLAGS": f"--xla_cpu_enable_fast_math=true {ONE_THREAD}"}
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no way to give a process one core")
+def test_with_one_core_the_flag_of_threads_changes_no_number(tmp_path):
+    records = []
+    for name, flags in (("with", ONE_THREAD), ("without", "")):
+        words = ["run", "chavan2020", "--epochs", "1", "--limit-train", "300", "--data", "synthetic", "--device", "cpu"]
+        program = f"import os; os.sched_setaffinity(0, [min(os.sched_getaffinity(0))]); import runpy, sys; \
+sys.argv = ['repro', *{words!r}, '--results', {str(tmp_path / name)!r}]; runpy.run_module('repro', run_name='__main__')"
+        environment = {**os.environ, "XLA_FLAGS": flags, "JAX_PLATFORMS": "cpu"}
+        environment.pop("NPROC", None)
+        subprocess.run([sys.executable, "-c", program], check=True, env=environment, timeout=300, capture_output=True)
+        records += [record for _, record in find_records(tmp_path / name)]
+    (one, other) = records
+    assert one.switches == other.switches == {}
+    assert (one.history, one.metrics, one.predictions_sha256) == (
+        other.history,
+        other.metrics,
+        other.predictions_sha256,
+    )
