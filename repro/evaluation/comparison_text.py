@@ -29,7 +29,7 @@ def _blocks(found: NetworkComparison) -> Iterator[Block]:
     rows = [_row(one, len(heads)) for one in found.subsets]
     columns = [Column("Samples"), Column("n", "right"), *(Column(head, "right") for head in heads)]
     yield table(columns, rows)
-    drawn = "images, with all samples that show them," if found.known_copies else "samples"
+    drawn = "images, with all samples that show them" if found.known_copies else "samples"
     words = f"Intervals over images: bootstrap of {drawn}{' and of seeds' if several else ''}, 2,000 draws."
     yield Paragraph(words)
     if min(found.networks) == 1:

@@ -24,7 +24,9 @@ def accuracies(runs: list[RunRecord]) -> list[float]:
 def groups_on_both_sides() -> list[tuple[str, list[RunRecord], list[RunRecord]]]:
     done = [run for _, run in find_records(RESULTS) if run.status == "done" and run.device.kind == "cpu"]
     found = []
-    for settings, group in itertools.groupby(sorted(done, key=lambda run: run.spec_sha256), lambda run: run.spec_sha256):
+    for settings, group in itertools.groupby(
+        sorted(done, key=lambda run: run.spec_sha256), lambda run: run.spec_sha256
+    ):
         runs = list(group)
         before = [run for run in runs if datetime.fromisoformat(run.finished) < FIRST_CHANGE]
         after = [run for run in runs if datetime.fromisoformat(run.started) > LAST_CHANGE]
