@@ -16,7 +16,7 @@ from fer_jax.network.native import batch_norm as native_batch_norm
 from fer_jax.network.native import calls, strided
 from fer_jax.network.native import convolution as native_convolution
 from fer_jax.network.native import pooling as native_pooling
-from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined
+from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined, relus_joined
 from fer_jax.vocabulary.layers import BatchNorm, Conv, DepthwiseConv, Layer, MaxPool
 
 # Up to this many channels a k x k patch is written out; with more, gathering along the width alone is faster.
@@ -27,9 +27,9 @@ _MANY_CHANNELS = 64
 _JOINED_WINDOW = 3
 
 
-def _pooled(x: Array, pool: MaxPool | None, window: int) -> Array:
-    """Pooled, unless the map was already pooled with a window larger than 1."""
-    return x if pool is None or window == pool.sides[0] else pooling.max_pool_layer(x, pool)
+def _is_pooled(pool: MaxPool | None, window: int) -> bool:
+    """Whether a map that was pooled with this window, 1 for not at all, needs no further pooling."""
+    return pool is None or window == pool.sides[0]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class ChwnBackend:
         return "C++" if calls.available() else "JAX"
 
     def stages(self, layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
-        return pools_joined(pools_first(plain_stages(layers, prefix)))
+        return relus_joined(pools_joined(pools_first(plain_stages(layers, prefix))))
 
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC.transpose(3, 1, 2, 0)
@@ -75,10 +75,11 @@ class ChwnBackend:
     def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerWithPooling) -> Array:
         window = _window_inside(x.shape[1:3], stage.pool)
         if native_batch_norm.suits(x, window):
-            y = native_batch_norm.normalise(x, factor, offset, window)
+            rectify = stage.rectify and _is_pooled(stage.pool, window)
+            y = native_batch_norm.normalise(x, factor, offset, window, rectify)
         else:
-            y, window = batch_norm.normalise(x, factor, offset, self.channel_axis), 1
-        return _pooled(y, stage.pool, window)
+            y, window, rectify = batch_norm.normalise(x, factor, offset, self.channel_axis), 1, False
+        return self._finished(y, stage, window, rectify)
 
     def normalise_batch(
         self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerWithPooling
@@ -86,12 +87,20 @@ class ChwnBackend:
         window = _window_inside(x.shape[1:3], stage.pool)
         assert isinstance(stage.layer, BatchNorm)
         if native_batch_norm.suits(x, window):
-            y, mean, var = native_batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, window)
+            rectify = stage.rectify and _is_pooled(stage.pool, window)
+            y, mean, var = native_batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, window, rectify)
         else:
             axes = {"channel_axis": self.channel_axis, "batch_axis": self.batch_axis}
             y, mean, var = batch_norm.normalise_batch(x, scale, bias, stage.layer.epsilon, rows, **axes)
-            window = 1
-        return _pooled(y, stage.pool, window), mean, var
+            window, rectify = 1, False
+        return self._finished(y, stage, window, rectify), mean, var
+
+    def _finished(self, y: Array, stage: LayerWithPooling, window: int, rectified: bool) -> Array:
+        """The rest of a batch norm's step: its pooling, unless it was pooled with a window above 1, and its ReLU."""
+        if not _is_pooled(stage.pool, window):
+            assert stage.pool is not None
+            y = pooling.max_pool_layer(y, stage.pool)
+        return self.activate(y, "relu") if stage.rectify and not rectified else y
 
     def activate(self, x: Array, function: str) -> Array:
         return convolution.elu(x) if function == "elu" else ACTIVATIONS[function](x)

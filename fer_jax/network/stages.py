@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fer_jax.vocabulary.layers import BatchNorm, Conv, Layer, MaxPool, layer_names
+from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Layer, MaxPool, layer_names
 
 
 @dataclass(frozen=True)
 class LayerWithPooling:
-    """One layer of the list under its name, together with the pooling that a backend applies in the same step."""
+    """One layer of the list under its name, together with the pooling that a backend applies in the same step.
+
+    rectify: whether a batch norm's step includes the ReLU behind it, or behind its pooling.
+    """
 
     name: str
     layer: Layer
     pool: MaxPool | None = None
+    rectify: bool = False
 
 
 def plain_stages(layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
@@ -41,6 +45,18 @@ def pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling
         pool = stage.layer
         if isinstance(pool, MaxPool) and _touches(pool) and joined and _takes_pool(joined[-1]):
             joined[-1] = replace(joined[-1], pool=pool)
+        else:
+            joined.append(stage)
+    return tuple(joined)
+
+
+def relus_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
+    """Join each ReLU to the batch norm right before it."""
+    joined: list[LayerWithPooling] = []
+    for stage in stages:
+        relu = isinstance(stage.layer, Activation) and stage.layer.function == "relu"
+        if relu and joined and isinstance(joined[-1].layer, BatchNorm) and not joined[-1].rectify:
+            joined[-1] = replace(joined[-1], rectify=True)
         else:
             joined.append(stage)
     return tuple(joined)

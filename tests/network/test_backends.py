@@ -55,10 +55,19 @@ def test_stages_leave_other_poolings_alone(layers):
     assert [stage.layer for stage in ChwnBackend().stages(layers)] == list(layers)
 
 
-def test_batch_norm_takes_the_pooling_behind_it():
-    """And the convolution before it does not: a negative scale turns the order round."""
+def test_batch_norm_takes_the_pooling_and_the_relu_behind_it():
+    """And the convolution before it does not take the pooling: a negative scale turns the order round."""
     layers = (Conv(filters=4, kernel=3), BatchNorm(), RELU, MaxPool(window=2))
-    assert kinds(ChwnBackend().stages(layers)) == [("conv1", False), ("batch_norm1", True), ("activation1", False)]
+    stages = ChwnBackend().stages(layers)
+    assert kinds(stages) == [("conv1", False), ("batch_norm1", True)] and stages[1].rectify
+    elu = (BatchNorm(), Activation(function="elu"), RELU)
+    assert [(stage.name, stage.rectify) for stage in ChwnBackend().stages(elu)] == [
+        ("batch_norm1", False),
+        ("activation1", False),
+        ("activation2", False),
+    ]
+    # Of two, one is left.
+    assert kinds(ChwnBackend().stages((BatchNorm(), RELU, RELU))) == [("batch_norm1", False), ("activation2", False)]
 
 
 def from_chwn(x):

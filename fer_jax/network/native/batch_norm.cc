@@ -1,4 +1,5 @@
-// Batch normalisation of maps with the pooling after it, and its gradient, for CPU. Called by native/batch_norm.py.
+// Batch normalisation of maps with the pooling and the ReLU after it, and its gradient, for CPU. Called by
+// native/batch_norm.py.
 //
 // Maps are float32 (channels, height, width, batch). Memory limits the speed, not arithmetic: each channel is read as
 // rarely as possible, and the gradient is the only output as large as the map. One thread computes each channel, in a
@@ -53,9 +54,12 @@ Error moments(Pool& pool, Floats x, Floats shifts, Floats weights, Floats sums) 
 
 namespace {
 
+// Zero where y is not above zero. NaN is passed on.
+inline Vec rectified(Vec y) { return y <= Vec{} ? Vec{} : y; }
+
 // The first maximum of factor x + offset in each window.
 template <int WINDOW>
-void normalise_channel(const Map& map, int64_t c, float factor, float offset, const Output& out) {
+void normalise_channel(const Map& map, int64_t c, float factor, float offset, bool rectify, const Output& out) {
   const Channel in = channel_of(map, c);
   const Vec f = broadcast(factor), o = broadcast(offset);
   for (int64_t r = 0; r < out.rows; ++r)
@@ -70,7 +74,7 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, co
         for (int i = 1; i < WINDOW * WINDOW; ++i)
           keep_greater(load(corner + (i / WINDOW * in.width + i % WINDOW) * in.batch + s * LANES, lanes) * f + o, i, best,
                        place);
-        store(out.values + to + s * LANES, best, lanes);
+        store(out.values + to + s * LANES, rectify ? rectified(best) : best, lanes);
         if (WINDOW > 1 && out.places) store(out.places + to + s * LANES, place, lanes);
       }
     }
@@ -78,23 +82,41 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, co
 
 }  // namespace
 
-Error normalise(Pool& pool, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window) {
+Error normalise(Pool& pool, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window,
+                bool rectify) {
   const Map map = map_of(x);
   const Output out = output_of(y, kept(places));
   const auto channel = window == 1 ? normalise_channel<1> : window == 2 ? normalise_channel<2> : normalise_channel<3>;
   if (window < 1 || window > 3) return "pooling windows of 1, 2 and 3 only";
   parallel_for(pool, map.channels,
-               [&](int64_t c) { channel(map, c, factors.data[c], offsets.data[c], out); });
+               [&](int64_t c) { channel(map, c, factors.data[c], offsets.data[c], rectify, out); });
   return nullptr;
 }
 
+namespace {
+
+// Where factor x + offset is above zero: what a ReLU lets pass, found again rather than kept.
+struct Passing {
+  Vec factor, offset;
+  bool rectify;
+  Passing(const Floats& factors, const Floats& offsets, int64_t c, bool rectify)
+      : factor(broadcast(factors.data[c])), offset(broadcast(offsets.data[c])), rectify(rectify) {}
+  Vec operator()(Vec cotangent, Vec x) const {
+    return !rectify ? cotangent : x * factor + offset > Vec{} ? cotangent : Vec{};
+  }
+};
+
+}  // namespace
+
 // sums(0, c), sums(1, c): of the cotangent g, and of g (x - mean) where g's maximum lay.
-Error gradient_sums(Pool& pool, Floats x, Floats means, Floats cotangent, Bytes places, Floats sums, int64_t window) {
+Error gradient_sums(Pool& pool, Floats x, Floats means, Floats cotangent, Bytes places, Floats factors, Floats offsets,
+                    Floats sums, int64_t window, bool rectify) {
   const Map map = map_of(x), g = map_of(cotangent);
   parallel_for(pool, map.channels, [&](int64_t c) {
     const Channel in = channel_of(map, c), from = channel_of(g, c);
     const uint8_t* chosen = places.data + (window > 1 ? from.data - g.data : 0);
     const Vec mean = broadcast(means.data[c]);
+    const Passing passing(factors, offsets, c, rectify);
     Sums total;
     for (int64_t r = 0; r < g.height; ++r, total.end_row())
       for (int64_t q = 0; q < g.width; ++q)
@@ -110,7 +132,7 @@ Error gradient_sums(Pool& pool, Floats x, Floats means, Floats cotangent, Bytes 
               value = place == static_cast<int32_t>(i) ? other : value;
             }
           }
-          const Vec weight = load(from.data + at, lanes);
+          const Vec weight = passing(load(from.data + at, lanes), value);
           total.row[0] += weight, total.row[1] += weight * (value - mean);
         }
     for (int i = 0; i < 2; ++i) sums.data[i * map.channels + c] = static_cast<float>(total.all[i]);
@@ -120,7 +142,7 @@ Error gradient_sums(Pool& pool, Floats x, Floats means, Floats cotangent, Bytes 
 
 // dx = factor * (g at its place, else 0) + w (constant + slope (x - mean)).
 Error input_gradient(Pool& pool, Floats x, Floats means, Floats weights, Floats cotangent, Bytes places, Floats factors,
-                     Floats constants, Floats slopes, Floats dx, int64_t window) {
+                     Floats offsets, Floats constants, Floats slopes, Floats dx, int64_t window, bool rectify) {
   const Map map = map_of(x), g = map_of(cotangent);
   parallel_for(pool, map.channels, [&](int64_t c) {
     const Channel in = channel_of(map, c), from = channel_of(g, c);
@@ -128,6 +150,7 @@ Error input_gradient(Pool& pool, Floats x, Floats means, Floats weights, Floats 
     float* out = dx.data + (in.data - map.data);
     const Vec factor = broadcast(factors.data[c]), slope = broadcast(slopes.data[c]);
     const Vec constant = broadcast(constants.data[c]), mean = broadcast(means.data[c]);
+    const Passing passing(factors, offsets, c, rectify);
     for (int64_t h = 0; h < map.height; ++h)
       for (int64_t w = 0; w < map.width; ++w) {
         const int64_t r = h / window, q = w / window;
@@ -136,10 +159,10 @@ Error input_gradient(Pool& pool, Floats x, Floats means, Floats weights, Floats 
         const int64_t at = (r * g.width + q) * g.batch, to = (h * map.width + w) * map.batch;
         for (int64_t s = 0; s < map.slices(); ++s) {
           const int lanes = map.lanes(s);
-          const Vec away = load(in.data + to + s * LANES, lanes) - mean;
+          const Vec pixel = load(in.data + to + s * LANES, lanes), away = pixel - mean;
           Vec value = (away * slope + constant) * load(weights.data + s * LANES, lanes);
           if (inside) {
-            const Vec mine = load(from.data + at + s * LANES, lanes) * factor;
+            const Vec mine = passing(load(from.data + at + s * LANES, lanes), pixel) * factor;
             value += window == 1 ? mine : load(chosen + at + s * LANES, lanes) == number ? mine : Vec{};
           }
           store(out + to + s * LANES, value, lanes);

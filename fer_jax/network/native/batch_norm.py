@@ -1,13 +1,14 @@
-"""Batch normalisation of a map with the pooling after it, in C++ (``batch_norm.cc``); for CPU.
+"""Batch normalisation of a map with the pooling and the ReLU after it, in C++ (``batch_norm.cc``); for CPU.
 
-XLA reads and writes the map about ten times for both and their gradient. The code here reads it twice for the values
-and twice for the gradient, and writes only the pooled map and the gradient.
+XLA reads and writes the map about ten times for batch norm, pooling and their gradient. The code here reads it twice
+for the values and twice for the gradient, and writes only the pooled map and the gradient.
 """
 
 from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -23,8 +24,9 @@ def suits(x: Array, window: int) -> bool:
     return x.ndim == 4 and x.dtype == jnp.float32 and window in calls.POOLING_WINDOWS and calls.available()
 
 
-def normalise(x: Array, factor: Array, offset: Array, window: int) -> Array:
-    """factor x + offset per channel, then the maximum over windows that touch but do not overlap (1: none).
+def normalise(x: Array, factor: Array, offset: Array, window: int, rectify: bool = False) -> Array:
+    """factor x + offset per channel, then the maximum over windows that touch but do not overlap (1: none), and a ReLU
+    if `rectify`.
 
     For evaluation: it has no gradient.
 
@@ -35,13 +37,13 @@ def normalise(x: Array, factor: Array, offset: Array, window: int) -> Array:
     Returns:
         (channels, height // window, width // window, batch).
     """
-    return _normalise(x, factor, offset, window, keep_places=False)[0]
+    return _normalise(x, factor, offset, window, rectify, keep_places=False)[0]
 
 
 def normalise_batch(
-    x: Array, scale: Array, bias: Array, epsilon: float, rows: Rows, window: int
+    x: Array, scale: Array, bias: Array, epsilon: float, rows: Rows, window: int, rectify: bool = False
 ) -> tuple[Array, Array, Array]:
-    """Batch norm in training, then pooling as in `normalise`; the first of equal maxima takes the gradient.
+    """Batch norm in training, then pooling and ReLU as in `normalise`; the first of equal maxima takes the gradient.
 
     Args:
         x: (channels, height, width, batch), float32.
@@ -52,30 +54,42 @@ def normalise_batch(
         mean and variance except the map's own.
     """
     weight_B = jnp.ones(x.shape[-1], x.dtype) if rows.weight_B is None else rows.weight_B
-    return _normalise_batch(x, scale, bias, weight_B, rows.shift, epsilon, window, rows.axis_name)
+    return _normalise_batch(x, scale, bias, weight_B, rows.shift, _Step(epsilon, window, rectify, rows.axis_name))
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(5, 6, 7))
+class _Step(NamedTuple):
+    """What is the same in every call of a step."""
+
+    epsilon: float
+    window: int
+    rectify: bool
+    axis: str | None
+
+    @property
+    def attributes(self) -> dict[str, np.int64]:
+        return {"window": np.int64(self.window), "rectify": np.int64(self.rectify)}
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(5,))
 def _normalise_batch(
-    x: Array, scale: Array, bias: Array, weight_B: Array, shift: Array, epsilon: float, window: int, axis: str | None
+    x: Array, scale: Array, bias: Array, weight_B: Array, shift: Array, step: _Step
 ) -> tuple[Array, Array, Array]:
-    return _forward(x, scale, bias, weight_B, shift, epsilon, window, axis)[0]
+    return _forward(x, scale, bias, weight_B, shift, step)[0]
 
 
 def _forward(
-    x: Array, scale: Array, bias: Array, weight_B: Array, shift: Array, epsilon: float, window: int, axis: str | None
+    x: Array, scale: Array, bias: Array, weight_B: Array, shift: Array, step: _Step
 ) -> tuple[tuple[Array, Array, Array], tuple[Array, ...]]:
     total, of_squares = _sums("fer_moments", x.shape[0])(x, shift, weight_B)
     count = jnp.sum(weight_B) * (x.shape[1] * x.shape[2])
-    mean, var, count = statistics(total, of_squares, count, Rows(weight_B, shift, axis))
-    y, places = _normalise(x, *factor_and_offset(scale, bias, mean, var, epsilon), window, keep_places=True)
-    return (y, mean, var), (x, places, mean, lax.rsqrt(var + epsilon), scale, weight_B, count)
+    mean, var, count = statistics(total, of_squares, count, Rows(weight_B, shift, step.axis))
+    factor, offset = factor_and_offset(scale, bias, mean, var, step.epsilon)
+    y, places = _normalise(x, factor, offset, step.window, step.rectify, keep_places=True)
+    return (y, mean, var), (x, places, mean, lax.rsqrt(var + step.epsilon), scale, weight_B, count, offset)
 
 
 def _backward(
-    epsilon: float,
-    window: int,
-    axis: str | None,
+    step: _Step,
     residuals: tuple[Array, ...],
     cotangents: tuple[Array, Array, Array],
 ) -> tuple[Array, ...]:
@@ -86,16 +100,16 @@ def _backward(
     (Ioffe & Szegedy 2015, section 3). The sums in dx are over all devices, as the statistics are. The step itself adds
     up those of scale and bias.
     """
-    x, places, mean, inverse, scale, weight_B, count = residuals
+    x, places, mean, inverse, scale, weight_B, count, offset = residuals
     cotangent = cotangents[0]
-    attributes = {"window": np.int64(window)}
-    of_g, of_g_x = _sums("fer_normalise_sums", x.shape[0])(x, mean, cotangent, places, **attributes)
-    own = of_g, of_g_x * inverse
-    d_bias, d_scale = own if axis is None else lax.psum(own, axis)
     factor = scale * inverse
+    sums = _sums("fer_normalise_sums", x.shape[0])
+    of_g, of_g_x = sums(x, mean, cotangent, places, factor, offset, **step.attributes)
+    own = of_g, of_g_x * inverse
+    d_bias, d_scale = own if step.axis is None else lax.psum(own, step.axis)
     constant, slope = -factor * d_bias / count, -factor * inverse * d_scale / count
     of_x = jax.ffi.ffi_call("fer_normalise_gradient", jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="sequential")
-    dx = of_x(x, mean, weight_B, cotangent, places, factor, constant, slope, **attributes)
+    dx = of_x(x, mean, weight_B, cotangent, places, factor, offset, constant, slope, **step.attributes)
     return dx, own[1], own[0], jnp.zeros_like(weight_B), jnp.zeros_like(mean)
 
 
@@ -107,11 +121,13 @@ def _sums(target: str, channels: int) -> Callable[..., Array]:
     return jax.ffi.ffi_call(target, jax.ShapeDtypeStruct((2, channels), jnp.float32), vmap_method="sequential")
 
 
-def _normalise(x: Array, factor: Array, offset: Array, window: int, *, keep_places: bool) -> tuple[Array, Array]:
+def _normalise(
+    x: Array, factor: Array, offset: Array, window: int, rectify: bool, *, keep_places: bool
+) -> tuple[Array, Array]:
     """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     channels, height, width, batch = x.shape
     shape = (channels, height // window, width // window, batch)
     outputs = calls.pooled(shape, keep_places and window > 1)
     call = jax.ffi.ffi_call("fer_normalise", outputs, vmap_method="sequential")
-    values, places = call(x, factor, offset, window=np.int64(window))
+    values, places = call(x, factor, offset, window=np.int64(window), rectify=np.int64(rectify))
     return values, places

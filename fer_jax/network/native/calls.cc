@@ -222,33 +222,39 @@ FER_CALL(fer_normalise, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::
   const fer::Floats x = given.floats(), factors = given.floats(), offsets = given.floats(), y = given.floats();
   const fer::Bytes places = given.bytes();
   const int64_t window = given.number("window");
+  const bool rectify = given.number("rectify");
   if (fer::Error wrong = given.wrong()) return wrong;
   const bool fits = fer::is_pooled(y, x, window) && fer::is(factors, x.shape[0]) && fer::is(offsets, x.shape[0]) &&
                     fer::fits(places, y, false);
-  return fits ? fer::batch_norm::normalise(pool, x, factors, offsets, y, places, window) : fer::OTHER_SHAPES;
+  return fits ? fer::batch_norm::normalise(pool, x, factors, offsets, y, places, window, rectify) : fer::OTHER_SHAPES;
 }))
 FER_CALL(fer_normalise_sums, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
   const fer::Floats x = given.floats(), means = given.floats(), cotangent = given.floats();
   const fer::Bytes places = given.bytes();
-  const fer::Floats sums = given.floats();
+  const fer::Floats factors = given.floats(), offsets = given.floats(), sums = given.floats();
   const int64_t window = given.number("window");
+  const bool rectify = given.number("rectify");
   if (fer::Error wrong = given.wrong()) return wrong;
   const bool fits = fer::is_pooled(cotangent, x, window) && fer::is(means, x.shape[0]) &&
+                    fer::is(factors, x.shape[0]) && fer::is(offsets, x.shape[0]) &&
                     fer::is(sums, 2, x.shape[0]) && fer::fits(places, cotangent, window > 1);
-  return fits ? fer::batch_norm::gradient_sums(pool, x, means, cotangent, places, sums, window) : fer::OTHER_SHAPES;
+  return fits ? fer::batch_norm::gradient_sums(pool, x, means, cotangent, places, factors, offsets, sums, window, rectify)
+              : fer::OTHER_SHAPES;
 }))
 FER_CALL(fer_normalise_gradient, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
   const fer::Floats x = given.floats(), means = given.floats(), weights = given.floats(), cotangent = given.floats();
   const fer::Bytes places = given.bytes();
-  const fer::Floats factors = given.floats(), constants = given.floats(), slopes = given.floats(), dx = given.floats();
+  const fer::Floats factors = given.floats(), offsets = given.floats(), constants = given.floats();
+  const fer::Floats slopes = given.floats(), dx = given.floats();
   const int64_t window = given.number("window");
+  const bool rectify = given.number("rectify");
   if (fer::Error wrong = given.wrong()) return wrong;
   const int64_t channels = x.shape[0];
   const bool fits = fer::is_pooled(cotangent, x, window) && fer::fits(places, cotangent, window > 1) &&
                     fer::is(means, channels) && fer::is(weights, x.shape[3]) && fer::is(factors, channels) &&
-                    fer::is(constants, channels) && fer::is(slopes, channels) &&
+                    fer::is(offsets, channels) && fer::is(constants, channels) && fer::is(slopes, channels) &&
                     fer::is(dx, channels, x.shape[1], x.shape[2], x.shape[3]);
-  return fits ? fer::batch_norm::input_gradient(pool, x, means, weights, cotangent, places, factors, constants, slopes,
-                                                dx, window)
+  return fits ? fer::batch_norm::input_gradient(pool, x, means, weights, cotangent, places, factors, offsets, constants,
+                                                slopes, dx, window, rectify)
               : fer::OTHER_SHAPES;
 }))

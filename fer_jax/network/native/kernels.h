@@ -50,11 +50,13 @@ Error input_gradient(Pool&, Floats cotangent, Bytes places, Floats dx, int64_t h
 }  // namespace pooling
 
 namespace batch_norm {
+// rectify: with a ReLU behind the pooling. Its gradient is that of factors x + offsets above zero.
 Error moments(Pool&, Floats x, Floats shifts, Floats weights, Floats sums);
-Error normalise(Pool&, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window);
-Error gradient_sums(Pool&, Floats x, Floats means, Floats cotangent, Bytes places, Floats sums, int64_t window);
+Error normalise(Pool&, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window, bool rectify);
+Error gradient_sums(Pool&, Floats x, Floats means, Floats cotangent, Bytes places, Floats factors, Floats offsets,
+                    Floats sums, int64_t window, bool rectify);
 Error input_gradient(Pool&, Floats x, Floats means, Floats weights, Floats cotangent, Bytes places, Floats factors,
-                     Floats constants, Floats slopes, Floats dx, int64_t window);
+                     Floats offsets, Floats constants, Floats slopes, Floats dx, int64_t window, bool rectify);
 }  // namespace batch_norm
 
 }  // namespace fer

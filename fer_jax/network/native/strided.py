@@ -1,4 +1,4 @@
-"""Convolution with any strides in C++, of all channels (``strided.cc``) or of each by itself (``depthwise.cc``); for CPU."""
+"""Convolution with any strides in C++, of all channels (``strided.cc``) or of each (``depthwise.cc``); for CPU."""
 
 from __future__ import annotations
 

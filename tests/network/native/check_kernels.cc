@@ -333,9 +333,10 @@ void check_max_pool(fer::Pool& pool, const Windowed& w, int64_t channels, bool w
 }
 
 // Batch norm with pooling: statistics, values, and the two halves of the gradient.
-void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t width, int64_t channels, int64_t batch) {
-  const std::string name = "batch norm, window " + std::to_string(window) + " map " + std::to_string(height) + "x" +
-                           std::to_string(width) + " channels " + std::to_string(channels) + " batch " +
+void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t width, int64_t channels, int64_t batch,
+                      bool rectify) {
+  const std::string name = std::string("batch norm") + (rectify ? " with ReLU" : "") + ", window " +
+                           std::to_string(window) + " map " + std::to_string(height) + "x" + std::to_string(width) + " channels " + std::to_string(channels) + " batch " +
                            std::to_string(batch);
   constexpr double ERROR = 3e-6;
   const Map x = drawn({channels, height, width, batch}, false), shift = drawn({channels}, false);
@@ -346,13 +347,15 @@ void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t w
   const Buffer<uint8_t> places(window > 1 ? y.shape : std::vector<int64_t>{1});
   const Map cotangent = drawn(y.shape, false), gradient_sums({2, channels}), dx(x.shape);
   fer::Error wrong = fer::batch_norm::moments(pool, x.array(), shift.array(), weight.array(), sums.array());
-  if (!wrong) wrong = fer::batch_norm::normalise(pool, x.array(), factor.array(), offset.array(), y.array(), places.array(), window);
+  if (!wrong) wrong = fer::batch_norm::normalise(pool, x.array(), factor.array(), offset.array(), y.array(), places.array(), window,
+                                                   rectify);
   if (!wrong)
-    wrong = fer::batch_norm::gradient_sums(pool, x.array(), mean.array(), cotangent.array(), places.array(),
-                                           gradient_sums.array(), window);
+    wrong = fer::batch_norm::gradient_sums(pool, x.array(), mean.array(), cotangent.array(), places.array(), factor.array(),
+                                           offset.array(), gradient_sums.array(), window, rectify);
   if (!wrong)
     wrong = fer::batch_norm::input_gradient(pool, x.array(), mean.array(), weight.array(), cotangent.array(), places.array(),
-                                            factor.array(), constant.array(), slope.array(), dx.array(), window);
+                                            factor.array(), offset.array(), constant.array(), slope.array(), dx.array(),
+                                            window, rectify);
   expect(!wrong, name + ": " + (wrong ? wrong : ""));
 
   std::vector<double> moments(2 * channels), values(y.size), of_g(2 * channels), of_x(x.size);
@@ -376,6 +379,10 @@ void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t w
           values[at] = double(of(best)) * factor.data[c] + offset.data[c];
           places_right &= chosen < window * window &&
                           double(of(chosen)) * factor.data[c] + offset.data[c] >= values[at] - 1e-5;
+          if (rectify && values[at] <= 0) {
+            values[at] = 0;
+            continue;
+          }
           if (!places_right) continue;
           of_g[c] += cotangent.data[at], of_g[channels + c] += cotangent.data[at] * (double(of(chosen)) - mean.data[c]);
           of_x[&of(chosen) - x.data.get()] += double(factor.data[c]) * cotangent.data[at];
@@ -454,7 +461,8 @@ int main(int argc, char** argv) {
   check_convolution(pool, WINOGRAD, {3, 1, 20, 20, 2, 160, 40, 1, 1, false});  // more cotangents than are held at a time
   for (int i = 0; i < rounds; ++i) {
     const int64_t window = between(1, 3);
-    check_batch_norm(pool, window, window + between(0, 9), window + between(0, 9), between(1, 5), between(1, 40));
+    check_batch_norm(pool, window, window + between(0, 9), window + between(0, 9), between(1, 5), between(1, 40),
+                     i % 2);
   }
   for (int i = 0; i < rounds; ++i) {
     const int64_t size = 2 * between(1, 3) + 1;

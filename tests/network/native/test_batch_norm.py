@@ -21,16 +21,16 @@ def drawn(*shape, seed=0):
     return np.random.default_rng([seed, *shape]).normal(size=shape).astype(np.float32)
 
 
-def stage_of(window, padding: Padding = "valid"):
-    return LayerWithPooling(
-        "batch_norm1", BatchNorm(epsilon=1e-2), MaxPool(window=window, padding=padding) if window > 1 else None
-    )
+def stage_of(window, padding: Padding = "valid", rectify=False):
+    pool = MaxPool(window=window, padding=padding) if window > 1 else None
+    return LayerWithPooling("batch_norm1", BatchNorm(epsilon=1e-2), pool, rectify)
 
 
 def plain(x, scale, bias, rows, stage):
     """NHWC and XLA's own, (batch, height, width, channels)."""
     y, mean, var = NhwcBackend().normalise_batch(x, scale, bias, rows, stage)
-    return (y if stage.pool is None else NhwcBackend().max_pool(y, stage.pool)), mean, var
+    y = y if stage.pool is None else NhwcBackend().max_pool(y, stage.pool)
+    return (jax.nn.relu(y) if stage.rectify else y), mean, var
 
 
 def ours(x, scale, bias, rows, stage):
@@ -73,6 +73,28 @@ def assert_is_batch_norm(batch, height, width, channels, stage):
 def test_values_and_gradients(window, padding, height, width, channels, batch):
     """Through JAX and XLA; `check_kernels.cc` has many more shapes."""
     assert_is_batch_norm(batch, height, width, channels, stage_of(window, padding))
+
+
+@pytest.mark.parametrize(("window", "padding"), [(1, "valid"), (2, "valid"), (2, "same"), (3, "valid")])
+def test_a_relu_behind_it(window, padding):
+    """To the bit as a separate step, also where the pooling has to be a separate one."""
+    x, scale, bias = 3 * drawn(17, 5, 7, 3) + drawn(3), drawn(3, seed=1), drawn(3, seed=2)
+    given = (x, scale, bias), np.ones(17, np.float32), drawn(3, seed=3)
+
+    def relu_apart(x, scale, bias, rows, stage):
+        y, mean, var = ours(x, scale, bias, rows, stage_of(window, padding))
+        return jax.nn.relu(y), mean, var
+
+    found = all_of(ours, np.float32, *given, stage_of(window, padding, rectify=True))
+    for a, b in zip(found, all_of(relu_apart, np.float32, *given, stage_of(window, padding)), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert_is_batch_norm(17, 5, 7, 3, stage_of(window, padding, rectify=True))
+
+
+def test_a_relu_passes_on_what_is_not_a_number():
+    x, one = jnp.ones((1, 2, 2, 16)).at[0, 0, 1, 3].set(jnp.nan), jnp.ones(1)
+    y = np.array(ChwnBackend().normalise(x, one, -2 * one, stage_of(1, rectify=True)))
+    assert np.isnan(y[0, 0, 1, 3]) and (np.delete(y, 3, axis=-1) == 0).all()
 
 
 def test_it_is_used_where_windows_fit(monkeypatch):
