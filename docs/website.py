@@ -42,6 +42,7 @@ SHOWN = (
     "results/*/*.csv",
 )
 OFFERED = (
+    "docs/website.css",
     "CITATION.cff",
     "LICENSE",
     "papers/*.toml",

@@ -15,7 +15,7 @@ from repro.specs.bounds import exceeded
 
 FOLDER = "leaderboard"
 LARGEST = 50_000  # bytes
-OWN_PAGES = "../docs/"  # as seen from results/LEADERBOARD.md
+OWN_PAGE = re.compile(r"\w+\.md")  # of the results folder
 Text = Annotated[str, msgspec.Meta(min_length=1, max_length=2000)]
 Selection = Literal["last epoch", "best on PublicTest", "best on PrivateTest", "best on both tests", "unknown"]
 
@@ -32,9 +32,8 @@ class LeaderboardEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
 
     evaluation: name of the record below results/evaluations. paper: id of a paper of this suite, whose runs under the
     protocol `official` count. One of the two. sha256: of the evaluated file, as in the record. selection: how the epoch
-    was chosen; selection_source: how that is known. link: to its origin, which a paper may lack, or to a page of this
-    suite about its own network. how: the command that
-    evaluated it. parameters, bytes: of the network, where a file of its predictions was evaluated.
+    was chosen; selection_source: how that is known. link: to its origin, which a paper may lack, or a page of the
+    results folder. how: the command that evaluated it. parameters, bytes: of the network, where a file of its predictions was evaluated.
     """
 
     format: Literal[1]
@@ -62,8 +61,9 @@ class LeaderboardEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
             raise ValueError("`how` and `weights` are needed: the command, and where the file is from")
         if self.sha256 and not re.fullmatch(r"[0-9a-f]{64}", self.sha256):
             raise ValueError("`sha256` is 64 hexadecimal digits")
-        if (self.link or self.evaluation) and not self.link.startswith(("https://", OWN_PAGES)):
-            raise ValueError(f"`link` begins with https://, or with {OWN_PAGES} for a network of this suite")
+        needed = self.link or self.evaluation
+        if needed and not (self.link.startswith("https://") or OWN_PAGE.fullmatch(self.link)):
+            raise ValueError("`link` begins with https://, or is a page of the results folder, such as teta2022.md")
 
 
 def read_entries(folder: Path) -> dict[str, LeaderboardEntry]:

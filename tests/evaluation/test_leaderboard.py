@@ -153,6 +153,17 @@ def test_an_entry_with_a_mistake(tmp_path, old, new, words):
     assert str(found.value).startswith(str(tmp_path / "good.toml"))
 
 
+def test_a_link_leads_to_the_origin_or_to_a_page_of_the_results(tmp_path):
+    path = tmp_path / "net.toml"
+    written = ENTRY.format(name="net", sha256=64 * "0")
+    path.write_text(written.replace("https://example.org/net", "teta2022.md"))
+    assert read_entry(path).link == "teta2022.md"
+    for other in ("../teta2022.md", "http://example.org/net", "javascript:alert(1)//.md"):
+        path.write_text(written.replace("https://example.org/net", other))
+        with pytest.raises(EvaluationError, match=r"net\.toml: `link` begins with https://, or is a page"):
+            read_entry(path)
+
+
 def test_an_entry_of_another_file_and_one_without_a_record(two, known, tmp_path):
     results, _ = two
     for name, sha256 in (("good", "1" * 64), ("gone", "2" * 64)):
