@@ -21,7 +21,6 @@ def suits(x: Array, window: _Pair, strides: _Pair, padding: _Padding) -> bool:
     return x.dtype == jnp.float32 and calls.takes_windows((x.shape[1], x.shape[2]), window, strides, padding)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
 def max_pool(x: Array, window: _Pair, strides: _Pair, padding: _Padding) -> Array:
     """Maximum over windows; of equal values the first in row-major order takes the whole gradient.
 
@@ -29,6 +28,11 @@ def max_pool(x: Array, window: _Pair, strides: _Pair, padding: _Padding) -> Arra
         x: (channels, height, width, batch), float32.
         window, strides, padding: of the height and of the width.
     """
+    return _max_pool(x, window, strides, padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1, 2, 3))
+def _max_pool(x: Array, window: _Pair, strides: _Pair, padding: _Padding) -> Array:
     return _call(x, window, strides, padding, keep_places=False)[0]
 
 
@@ -61,4 +65,4 @@ def _backward(
     return (of_x(cotangent, places, **_attributes(window, strides, padding)),)
 
 
-max_pool.defvjp(_forward, _backward)
+_max_pool.defvjp(_forward, _backward)

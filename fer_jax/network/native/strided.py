@@ -27,7 +27,6 @@ def suits(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> bool:
     return takes and calls.takes_windows((x.shape[1], x.shape[2]), (height, width), strides, padding)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
 def convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> Array:
     """Convolution of all channels, or of each by itself.
 
@@ -39,6 +38,11 @@ def convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> Arra
     Returns:
         (filters or channels, height out, width out, batch).
     """
+    return _convolve(x, kernel, strides, padding)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> Array:
     rows, columns = calls.places_of((x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), strides, padding)
     assert x.shape[0] == kernel.shape[2]
     return _call(kernel, "convolve", (kernel.shape[-1], rows, columns, x.shape[3]), strides, padding)(x, kernel)
@@ -51,7 +55,7 @@ def _call(kernel: Array, name: str, shape: tuple[int, ...], strides: _Pair, padd
 
 
 def _forward(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> tuple[Array, tuple[Array, Array]]:
-    return convolve(x, kernel, strides, padding), (x, kernel)
+    return _convolve(x, kernel, strides, padding), (x, kernel)
 
 
 def _backward(
@@ -63,4 +67,4 @@ def _backward(
     return of_x(cotangent, kernel), of_kernel(x, cotangent)
 
 
-convolve.defvjp(_forward, _backward)
+_convolve.defvjp(_forward, _backward)

@@ -47,13 +47,8 @@ def assert_alike(ours, plain, arguments):
     ("layer", "channels", "height", "width", "batch"),
     [
         (Conv(filters=6, kernel=3, stride=2, padding=1), 5, 12, 9, 17),  # a residual network's
-        (
-            Conv(filters=6, kernel=1, stride=2, padding="same"),
-            5,
-            7,
-            8,
-            5,
-        ),  # its shortcut, which reads a quarter of the map
+        (Conv(filters=6, kernel=1, stride=2, padding="same"), 5, 7, 8, 5),  # its shortcut
+        (Conv(filters=9, kernel=1), 5, 4, 3, 17),  # behind each depthwise convolution of arriaga2017
         (Conv(filters=3, kernel=(2, 5), stride=(1, 3), padding="same"), 2, 9, 11, 33),
     ],
 )
