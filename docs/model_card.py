@@ -11,7 +11,8 @@ from repro.evaluation.comparison import compare_networks, read_contestant
 from repro.evaluation.comparison_text import comparison_document
 from repro.evaluation.records import EVALUATION_NAME, EvaluationRecord, evaluation_folder, read_evaluation
 from repro.evaluation.text import evaluation_document
-from repro.runs.records import RunRecord, read_record
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import read_record
 from repro.text.document import Block, Column, Paragraph, Section, say, table
 from repro.text.markdown import block_markdown
 from repro.text.units import number

@@ -13,7 +13,8 @@ from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.explain.search import Search
 from repro.runs.folders import record_folder
 from repro.runs.plan import settings_sha256
-from repro.runs.records import RunRecord, write_record
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import write_record
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import CLEAN, COMPLETE_SPLIT, under_protocol
 

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from report_records import placed
 
-from repro.runs.records import RunRecord, write_record
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import write_record
 
 RESULTS = Path(__file__).parents[1] / "results"
 

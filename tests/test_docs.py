@@ -14,7 +14,7 @@ from docs_scripts import load_script
 from fer_jax.vocabulary.settings import AdamW, Cosine
 from repro.cli.main import main
 from repro.forensics import examine
-from repro.runs.records import read_record
+from repro.runs.stored_records import read_record
 from repro.specs.catalog import find_paper
 from repro.text.document import Column, chip, link, table
 

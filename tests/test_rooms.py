@@ -233,6 +233,27 @@ def test_modules_of_the_vocabulary_do_not_load_jax_by_way_of_others():
     assert (done.returncode, done.stdout.strip(), done.stderr) == (0, "", "")
 
 
+def test_no_modules_import_each_other_in_a_circle():
+    """Neither for types alone. What is imported inside functions is listed in IMPORTS_LATER."""
+    imports = {}
+    for path in SOURCES:
+        if path.relative_to(ROOT).parts[0] != "tests":
+            tree = ast.parse(path.read_text(encoding="utf-8"))
+            above = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.If)]
+            imports[module_name(path)] = imported_modules(ast.Module(above, []))
+    known: set[str] = set()
+
+    def follow(module: str, way: tuple[str, ...]) -> None:
+        assert module not in way, " -> ".join((*way[way.index(module) :], module))
+        if module not in known:
+            for other in sorted(imports.get(module, ())):
+                follow(other, (*way, module))
+            known.add(module)
+
+    for module in sorted(imports):
+        follow(module, ())
+
+
 def test_files_are_short_and_named_after_what_they_hold():
     lines = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in SOURCES}
     assert {name: count for name, count in lines.items() if count > MAX_LINES} == {}

@@ -19,8 +19,9 @@ from repro.report.frame import frame_of
 from repro.report.verdict_card import VerdictCard, card_document, run_cards, verdict_card
 from repro.runs.batch import open_context, run_in
 from repro.runs.plan import make_plan
-from repro.runs.records import RECORD_NAME, Overrides, RunRecord, find_records
+from repro.runs.records import RECORD_NAME, Overrides, RunRecord
 from repro.runs.run_store import folder_of
+from repro.runs.stored_records import find_records
 from repro.specs.catalog import find_paper
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import RUNNABLE

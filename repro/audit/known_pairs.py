@@ -13,7 +13,7 @@ import numpy as np
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
 from repro.audit.records import read_data_audit
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 
 PAIRS_NAME = "duplicates.csv"
 

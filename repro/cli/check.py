@@ -151,7 +151,7 @@ def _estimate(missing: Sequence[RunPlan], context: RunContext) -> tuple[float, s
     """Seconds of all runs that are missing, and where the number comes from. One trial is taken for all: the protocols
     train the same network, on other samples."""
     from repro.decide.time_estimate import recorded_time, trial_time
-    from repro.runs.records import find_records
+    from repro.runs.stored_records import find_records
 
     if not missing:
         return 0.0, "nothing to train"

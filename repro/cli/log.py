@@ -35,7 +35,7 @@ def log(paper: str | None, names: tuple[TrackerName, ...], results: Path) -> Non
     must_exist(results)
     within = find_paper(paper, results).id if paper else ""
 
-    from repro.runs.records import find_records
+    from repro.runs.stored_records import find_records
     from repro.trackers.tracker import trackers
 
     observers = trackers(names, results, lambda text: click.secho(text, fg="yellow", err=True))

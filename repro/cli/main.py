@@ -74,8 +74,8 @@ class _Commands(click.Group):
         except click.UsageError as error:
             from repro.specs.nearest import hint
 
-            error.message = error.message.removesuffix(".") + hint(args[0], COMMANDS)
-            raise
+            said = error.format_message().removesuffix(".")
+            raise click.UsageError(f"{said}{hint(args[0], COMMANDS)}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Whole sentences. Click would cut most of them to fit one line."""

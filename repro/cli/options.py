@@ -85,7 +85,7 @@ def print_json(document: Any) -> None:
 
 
 def must_exist(results: Path) -> None:
-    from repro.runs.records import RecordError
+    from repro.runs.record_files import RecordError
 
     if not results.is_dir():
         raise RecordError(f"{results}: no such folder; `repro run` makes it, or name another with --results")

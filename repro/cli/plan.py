@@ -76,7 +76,7 @@ def _list_runs(
     with sign_of_life():
         from repro.decide.planned_runs import plan_of_runs_builtins, plan_of_runs_document, planned_runs
         from repro.runs.batch import open_context
-        from repro.runs.records import find_records
+        from repro.runs.stored_records import find_records
         from repro.text.terminal import terminal
 
         context = open_context({choice["precision"]}, device=device, data=data, results=results, fresh=False)

@@ -165,7 +165,7 @@ def _write_html(path: Path, results: Path) -> None:
 def _write_mistakes(results: Path, data: str | None) -> None:
     from repro.report.figures.folder import NOT_INSTALLED, figures_available, write_mistakes
     from repro.runs.dataset import open_dataset
-    from repro.runs.records import RecordError
+    from repro.runs.record_files import RecordError
 
     if not figures_available():
         raise RecordError(NOT_INSTALLED)

@@ -148,7 +148,7 @@ def _search(word: str, options: dict[str, Any]) -> SettingSearch:
 
 def _show_plan(search: SettingSearch, context: RunContext, *, as_json: bool, on_error: bool) -> None:
     from repro.decide.planned_runs import planned_runs
-    from repro.runs.records import find_records
+    from repro.runs.stored_records import find_records
     from repro.sweep.plan_text import plan_builtins, plan_document
     from repro.sweep.trials import read_trials
     from repro.sweep.work import sweep_folder
@@ -168,7 +168,7 @@ def _finish(search: SettingSearch, context: RunContext, *, as_json: bool) -> Non
     """Write the record, show it, and exit 1 if no trial has a result."""
     import msgspec
 
-    from repro.runs.records import find_records
+    from repro.runs.stored_records import find_records
     from repro.sweep.outcome import sweep_record
     from repro.sweep.records import write_sweep
     from repro.sweep.table import sweep_document

@@ -16,9 +16,10 @@ from repro.decide.course import Course, Judge, open_course, run_courses
 from repro.decide.question import Question
 from repro.decide.time_estimate import TimeEstimate, recorded_time, trial_time
 from repro.runs.batch import run_in
-from repro.runs.records import RunRecord, find_records
+from repro.runs.records import RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
+from repro.runs.stored_records import find_records
 
 
 class Runs:

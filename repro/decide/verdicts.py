@@ -15,7 +15,9 @@ from repro.judge.judgements import is_private_test, target_of, why_no_prior
 from repro.judge.measured import samples_behind
 from repro.judge.usual_spread import usual_spread
 from repro.judge.verdicts import sentence
-from repro.runs.records import RecordError, RunRecord, find_records
+from repro.runs.record_files import RecordError
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import find_records
 from repro.specs.protocols import AS_PUBLISHED, REPORTED_SPLIT
 from repro.statistics import LOOKS, Decision, Design, Samples, decide, may_be_decided
 

@@ -17,7 +17,8 @@ from repro.evaluation.run_answers import run_answers
 from repro.evaluation.scores import Answers
 from repro.evaluation.subsets import TRAINING, CopyPairs, EvaluatedSamples, evaluated_samples
 from repro.judge.inflation import Difference, difference
-from repro.runs.records import RECORD_NAME, read_record
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import read_record
 from repro.statistics import NOT_SAMPLED, McNemar, mcnemar
 
 

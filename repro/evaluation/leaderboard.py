@@ -30,7 +30,7 @@ from repro.judge.groups import Group, PaperRuns, RecordedRun, collect
 from repro.judge.main_claim import headline
 from repro.judge.selected_epochs import SelectedEpoch, selected_epochs
 from repro.runs.record_files import RecordError
-from repro.runs.records import find_records
+from repro.runs.stored_records import find_records
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import OFFICIAL
 

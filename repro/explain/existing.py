@@ -12,7 +12,8 @@ from typing import NamedTuple
 from fer_jax import TRAINING_VERSION
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from repro.judge.groups import settings_now
-from repro.runs.records import Overrides, RunRecord, find_records, switch_words
+from repro.runs.records import Overrides, RunRecord, switch_words
+from repro.runs.stored_records import find_records
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 

@@ -35,7 +35,9 @@ from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder
 from repro.runs.plan import make_plan
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import Overrides, RecordError, RunRecord, find_records, leave_out
+from repro.runs.record_files import RecordError, leave_out
+from repro.runs.records import Overrides, RunRecord
+from repro.runs.stored_records import find_records
 from repro.specs.decode import LoadedSpec, SpecError
 from repro.specs.protocols import (
     AS_PUBLISHED,
@@ -261,15 +263,13 @@ class Search:
         if name != BEST_EPOCH_ON_TEST or len(values) < MIN_RUNS:
             return is_far(self.claim, values)
         # Choosing an epoch needs no training: the clean runs did so on PublicTest, which has other samples.
-        samples = self.clean[0].metrics[SELECTION_SPLIT].n
-        design = self._design("PublicTest", samples)
+        design = self._design("PublicTest", self.clean[0].metrics[SELECTION_SPLIT].n)
         return decide(values, self.target, design, prior=self.usual.prior).differs
 
     def _credits(self, tried: Sequence[tuple[str, str, str, str]]) -> dict[str, Credit]:
         tested = {}
         for name, protocol, _, usage in tried:
-            records = self.runs_of(protocol)
-            if records:
+            if records := self.runs_of(protocol):
                 tested[name] = self._tested(protocol, usage, records)
         others = [values for key, values in self.usual.groups.items() if key[0] != self.loaded.id]
         return credit(self.target, tested, others)
@@ -308,9 +308,9 @@ class Search:
         """From the probabilities of a clean run. Training only on the subset would do better, so an accuracy below the
         claim excludes nothing unless it is far away."""
         about, record = "only some of the seven emotions are used", self.clean[0]
-        predictions = record_folder(self.results, record) / PREDICTIONS_NAME
         try:
-            arrays = read_predictions(predictions, record.predictions_sha256)
+            folder = record_folder(self.results, record)
+            arrays = read_predictions(folder / PREDICTIONS_NAME, record.predictions_sha256)
         except RecordError as error:
             leave_out(error)
             arrays = {}

@@ -19,7 +19,8 @@ import click
 
 from fer_jax.train.checkpoint import is_written
 from repro.runs.record_files import write_atomically
-from repro.runs.records import CHECKPOINTS_NAME, RunRecord, find_records
+from repro.runs.records import CHECKPOINTS_NAME, RunRecord
+from repro.runs.stored_records import find_records
 
 # Absolute errors of the training loss. After a kill the same updates follow, but a GPU adds up sums in no fixed order,
 # and training amplifies such rounding.

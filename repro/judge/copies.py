@@ -15,7 +15,7 @@ from repro.audit.known_pairs import KnownPairs, read_known_pairs
 from repro.judge.groups import Group, PaperRuns
 from repro.judge.main_claim import headline
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.specs.protocols import CLEAN, COMPLETE_SPLIT, OFFICIAL, PLACEBO, REPORTED_SPLIT
 
 MIN_RUNS = 2  # of a protocol: one has no spread over seeds

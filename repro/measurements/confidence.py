@@ -16,7 +16,9 @@ import numpy as np
 from fer_jax.data import cache
 from repro.cli.options import results_option
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import RECORD_NAME, RecordError, read_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import read_record
 from repro.specs.protocols import REPORTED_SPLIT
 from repro.statistics.calibration import calibration, with_temperature
 from repro.text.markdown import Column, table

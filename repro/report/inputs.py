@@ -20,7 +20,9 @@ from repro.judge.freshness import current_audit
 from repro.judge.groups import PaperRuns, RecordedRun, collect
 from repro.report.figures.folder import Gallery, gallery_of
 from repro.runs.rankings import with_rankings
-from repro.runs.records import RecordError, RunRecord, find_records, leave_out, scan_records
+from repro.runs.record_files import RecordError, leave_out
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import find_records, scan_records
 from repro.specs.catalog import is_model, own_papers, recorded_models
 from repro.specs.decode import LoadedSpec
 from repro.sweep.records import SweepRecord, read_sweep, sweep_paths

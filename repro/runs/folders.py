@@ -9,7 +9,8 @@ from typing import Any
 
 import msgspec
 
-from repro.runs.records import CHECKPOINTS_NAME, Overrides, RecordError, RunRecord
+from repro.runs.record_files import RecordError
+from repro.runs.records import CHECKPOINTS_NAME, Overrides, RunRecord
 
 
 def run_folder(

@@ -10,7 +10,7 @@ import hashlib
 from pathlib import Path
 
 from fer_jax.machine.atomic_write import write_atomically
-from repro.runs.record_checks import record_bytes
+from repro.runs.record_files import record_bytes
 from repro.specs.catalog import is_bundled, kept_path
 
 DIGITS = 16  # of the SHA-256, in the name of an earlier version

@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from pathlib import Path
 
-from repro.runs.records import CHECKPOINTS_NAME, RunRecord, is_unfinished, read_record
+from repro.runs.records import CHECKPOINTS_NAME, RunRecord, is_unfinished
+from repro.runs.stored_records import read_record
 from repro.specs.catalog import paper_files, run_command
 
 # The record of a network that was trained again because only the record was there. It is beside the older record, which

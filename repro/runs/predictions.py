@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_jax.data.formats.npz_file import load_arrays
-from repro.runs.record_checks import record_bytes
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError, record_bytes
 
 PREDICTIONS_NAME = "predictions.npz"
 

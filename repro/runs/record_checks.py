@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import math
 import re
-import stat
 from collections.abc import Iterator
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import msgspec
 
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS
-from repro.specs.bounds import LARGEST_NUMBER, MOST_BYTES
-
-if TYPE_CHECKING:
-    from repro.runs.records import Metrics, RunRecord
+from repro.runs.records import Metrics, RunRecord
+from repro.specs.bounds import LARGEST_NUMBER
 
 CLASSES = len(EMOTIONS)
 MOST_EPOCHS = 100_000
@@ -24,19 +19,6 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 _HASH = re.compile(r"[0-9a-f]{0,64}")
 _PRECISIONS = ("float32", "tensorfloat32", "bfloat16")
 _LONGEST_WORDS = 500  # names of devices, versions and datasets
-
-
-def record_bytes(path: Path) -> bytes:
-    """The content of a record. ValueError if it is a link, a pipe, a folder, or larger than any record.
-
-    A link would show a file from elsewhere as a result of this folder. Raises OSError if the file cannot be read.
-    """
-    found = path.lstat()
-    if not stat.S_ISREG(found.st_mode):
-        raise ValueError("not a regular file (a link, a pipe or a folder)")
-    if found.st_size > MOST_BYTES:
-        raise ValueError(f"{counted(found.st_size, 'byte')}; a record has at most {MOST_BYTES:,}")
-    return path.read_bytes()
 
 
 def record_mistake(record: RunRecord, known_format: int) -> str | None:

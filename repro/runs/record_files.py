@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import stat
 import warnings
 from pathlib import Path
 from typing import Any, TypeVar
@@ -10,9 +11,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from fer_jax.machine.atomic_write import write_atomically
+from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
-from repro.runs.record_checks import record_bytes
-from repro.specs.bounds import exceeded
+from repro.specs.bounds import MOST_BYTES, exceeded
 
 DIGEST = "sha256"  # key of a record's digest, beside its fields
 Record = TypeVar("Record")
@@ -37,6 +38,19 @@ class RecordWarning(UserWarning):
 def leave_out(error: RecordError) -> None:
     """Warn of a record of any kind that a command does without."""
     warnings.warn(f"left out: {error}", RecordWarning, stacklevel=1)  # one place: each is said once
+
+
+def record_bytes(path: Path) -> bytes:
+    """The content of a record. ValueError if it is a link, a pipe, a folder, or larger than any record.
+
+    A link would show a file from elsewhere as a result of this folder. Raises OSError if the file cannot be read.
+    """
+    found = path.lstat()
+    if not stat.S_ISREG(found.st_mode):
+        raise ValueError("not a regular file (a link, a pipe or a folder)")
+    if found.st_size > MOST_BYTES:
+        raise ValueError(f"{counted(found.st_size, 'byte')}; a record has at most {MOST_BYTES:,}")
+    return path.read_bytes()
 
 
 def write_digested(path: Path, record: msgspec.Struct) -> Path:

@@ -1,4 +1,4 @@
-"""Run records: the schema of ``run.json``, its location, writing and reading. No JAX here.
+"""Run records: the schema of ``run.json`` and its location. `stored_records` writes and reads them. No JAX here.
 
 ``results/runs/<paper>/<variant>/<device>/<protocol>/<data>[-epochs3][-limit1000][-bfloat16]/seed-<k>/`` holds
 ``run.json``, ``predictions.npz`` and, not committed, ``checkpoints/``. Tables are computed from the records alone.
@@ -7,7 +7,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,22 +15,11 @@ import msgspec
 
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.runs.data_names import FER2013, NOT_FER2013
-from repro.runs.record_checks import record_mistake
-from repro.runs.record_files import (
-    DIGEST,
-    RecordError,
-    UnreadableError,
-    check_digest,
-    decoded_record,
-    leave_out,
-    write_digested,
-)
 
 RECORD_FORMAT = 1
 _OFFICIAL_CLASSES = tuple(map(sum, zip(*OFFICIAL_COUNTS.values(), strict=True)))
 RECORD_NAME = "run.json"
 FAILURE_NAME = "failed.json"
-_REMEDY = "run again, or run with --fresh"
 CHECKPOINTS_NAME = "checkpoints"
 Status = Literal["done", "failed", "partial", "pruned"]
 
@@ -249,53 +238,6 @@ class RunRecord(msgspec.Struct, frozen=True, kw_only=True):
 def switch_words(switches: Mapping[str, str]) -> str:
     """`RunRecord.switches` in one line; empty without any."""
     return ", ".join(f"{name}={value}" for name, value in sorted(switches.items()))
-
-
-def write_record(folder: Path, record: RunRecord, name: str = RECORD_NAME) -> Path:
-    """Write a record in one piece: a reader sees the old file or the new one, never half of one."""
-    return write_digested(folder / name, record)
-
-
-def read_record(path: Path, content: bytes | None = None) -> RunRecord:
-    """Raises RecordError for a file that is not a run record of this format, or whose content is not what was written.
-
-    Older records carry no digest, and are taken as they are. content: of a record that is inside the file `path`.
-    """
-    name = f"run record of format {RECORD_FORMAT}"
-    document, record = decoded_record(path, RunRecord, name, _REMEDY, content)
-    if mistake := record_mistake(record, RECORD_FORMAT):
-        raise UnreadableError(f"{path}: not a {name}: {mistake}", _REMEDY)
-    # A record with one of these fields was written with its digest.
-    if DIGEST in document or record.predictions_sha256 or record.network_sha256:
-        check_digest(path, document, _REMEDY)
-    return record
-
-
-def scan_records(
-    results: Path, *, failures: bool = False, within: str = ""
-) -> Iterator[tuple[Path, RunRecord | RecordError]]:
-    """All records under a results folder in the order of their paths, or why one cannot be used. failures: those of
-    later attempts that failed (`FAILURE_NAME`) too. within: only those of a paper, or of paper/variant."""
-    names = (RECORD_NAME, FAILURE_NAME) if failures else (RECORD_NAME,)
-    for path in sorted(path for name in names for path in (results / "runs" / within).rglob(name)):
-        try:
-            path.as_posix().encode()  # no report can hold a name that is not UTF-8
-            yield path, read_record(path)
-        except UnicodeEncodeError:
-            shown = path.as_posix().encode(errors="backslashreplace").decode()
-            yield Path(shown), RecordError(f"{shown}: the name of its folder is not UTF-8; rename it")
-        except RecordError as error:
-            yield path, error
-
-
-def find_records(results: Path, within: str = "") -> Iterator[tuple[Path, RunRecord]]:
-    """The records under a results folder that can be used, in the order of their paths; a warning names each other.
-    within: see `scan_records`."""
-    for path, found in scan_records(results, within=within):
-        if isinstance(found, RecordError):
-            leave_out(found)
-        else:
-            yield path, found
 
 
 def marker_path(folder: Path) -> Path:

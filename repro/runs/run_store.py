@@ -26,19 +26,12 @@ from repro.runs.identity import run_identity
 from repro.runs.network_files import NETWORK_RECORD_NAME, compared, lacks_network
 from repro.runs.plan import RunPlan
 from repro.runs.predictions import PREDICTIONS_NAME
+from repro.runs.record_files import RecordError
 from repro.runs.recording import duplicates_version
-from repro.runs.records import (
-    CHECKPOINTS_NAME,
-    FAILURE_NAME,
-    RECORD_NAME,
-    RecordError,
-    RunRecord,
-    marker_path,
-    read_record,
-    write_record,
-)
+from repro.runs.records import CHECKPOINTS_NAME, FAILURE_NAME, RECORD_NAME, RunRecord, marker_path
 from repro.runs.run_context import RunContext
 from repro.runs.set_aside import NO_RUN, aside_folder, bring_back, make_way
+from repro.runs.stored_records import read_record, write_record
 from repro.specs.protocols import ALL_PROTOCOLS
 
 # done, failed: the record is of this very run. resumable: this run was begun and has not ended. stale: the folder holds

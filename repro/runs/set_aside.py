@@ -17,7 +17,9 @@ from pathlib import Path
 from repro.runs.history_file import HISTORY_NAME
 from repro.runs.network_files import NETWORK_RECORD_NAME
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RunRecord, UnreadableError, marker_path, read_record
+from repro.runs.record_files import UnreadableError
+from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RunRecord, marker_path
+from repro.runs.stored_records import read_record
 
 NO_RUN = b"{}"  # content of the marker while the folder is cleared: no run's identity
 _BEFORE = "-before-"

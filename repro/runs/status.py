@@ -11,8 +11,10 @@ from typing import Literal
 
 from repro.runs.asked_runs import asked_runs
 from repro.runs.claim import Holder, holder_of
-from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RecordError, RunRecord, is_unfinished, read_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RunRecord, is_unfinished
 from repro.runs.set_aside import is_set_aside
+from repro.runs.stored_records import read_record
 
 # running: a living process works on it. waiting: a living process was asked for it. stopped: begun, and no process
 # works on it; the same command resumes it. unreadable: its record is none. pruned: stopped as a trial of a sweep.

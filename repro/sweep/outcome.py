@@ -9,9 +9,11 @@ from fer_jax.machine.precision import choose_precision
 from repro.judge.groups import PaperRuns
 from repro.judge.usual_spread import usual_spread
 from repro.runs.plan import RunPlan
-from repro.runs.records import RECORD_NAME, RecordError, RunRecord, read_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import RECORD_NAME, RunRecord
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import folder_of
+from repro.runs.stored_records import read_record
 from repro.specs.decode import SpecError
 from repro.sweep.records import SWEEP_FORMAT, BestSetting, SweepRecord, SweepVerdict, TrialRecord
 from repro.sweep.search import SettingSearch, selection_leak

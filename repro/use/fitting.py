@@ -21,7 +21,8 @@ from repro.runs.data_names import SYNTHETIC
 from repro.runs.dataset import open_dataset
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
 from repro.runs.record_files import RecordError, read_digested, write_digested
-from repro.runs.records import RECORD_NAME, read_record
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import read_record
 from repro.statistics.calibration import HOTTEST, calibration, fitted_temperature, with_temperature
 from repro.use.classifier import Classifier
 from repro.use.temperature import TEMPERATURE_FORMAT, FittedTemperature, Temperature, Uncalibrated

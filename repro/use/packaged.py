@@ -25,9 +25,9 @@ from fer_jax.machine.cache_folder import cache_folder
 from fer_jax.machine.digests import arrays_sha256
 from fer_jax.vocabulary.counted import counted
 from repro import __version__
-from repro.runs.record_checks import record_bytes
-from repro.runs.record_files import RecordError
-from repro.runs.records import RECORD_NAME, RunRecord, read_record
+from repro.runs.record_files import RecordError, record_bytes
+from repro.runs.records import RECORD_NAME, RunRecord
+from repro.runs.stored_records import read_record
 from repro.use.temperature import FittedTemperature
 
 SUFFIX = ".npz"

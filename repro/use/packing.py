@@ -18,9 +18,9 @@ from fer_jax.machine.digests import arrays_sha256
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.record_checks import record_bytes
-from repro.runs.record_files import RecordError
-from repro.runs.records import RECORD_NAME, RunRecord, read_record
+from repro.runs.record_files import RecordError, record_bytes
+from repro.runs.records import RECORD_NAME, RunRecord
+from repro.runs.stored_records import read_record
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import CLEAN
 from repro.use.classifier import Classifier

@@ -15,15 +15,10 @@ from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Normalise, Resize, Step, splits_before
 from repro.runs.network_files import holders, network_folder, network_record, training_command
-from repro.runs.records import (
-    RECORD_NAME,
-    RecordError,
-    RunRecord,
-    find_records,
-    is_unfinished,
-    read_record,
-)
+from repro.runs.record_files import RecordError
+from repro.runs.records import RECORD_NAME, RunRecord, is_unfinished
 from repro.runs.set_aside import is_set_aside
+from repro.runs.stored_records import find_records, read_record
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL

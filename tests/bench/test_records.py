@@ -20,8 +20,8 @@ from repro.bench.records import (
     read_bench,
     write_bench,
 )
-from repro.runs.record_files import RecordWarning
-from repro.runs.records import Device, RecordError
+from repro.runs.record_files import RecordError, RecordWarning
+from repro.runs.records import Device
 
 
 def test_a_record_comes_back_as_it_was(tmp_path):

@@ -17,7 +17,7 @@ from tiny_paper import write_tiny
 
 from fer_jax.vocabulary.step_kinds import StepError
 from repro.cli import main
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPERS = ["basani2017", "chavan2020", "onghena", "teta2022", "zhaqsylyq"]

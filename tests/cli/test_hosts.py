@@ -19,9 +19,10 @@ from repro.cli.main import main
 from repro.runs.batch import run_in
 from repro.runs.dataset import open_dataset
 from repro.runs.plan import make_plan
-from repro.runs.records import Overrides, find_records
+from repro.runs.records import Overrides
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
+from repro.runs.stored_records import find_records
 from repro.specs.decode import load_spec
 
 RESUMES = "started again on every host, the run resumes from its last checkpoint"

@@ -17,7 +17,7 @@ from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.main import main
 from repro.cli.predict import predict
 from repro.cli.webcam import webcam
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.use.classifier import Classifier
 from repro.use.recognition.errors import RecognitionError
 from repro.use.trained import load_trained

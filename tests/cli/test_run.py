@@ -19,7 +19,7 @@ from tiny_paper import write_tiny
 
 from fer_jax.data.faces import concatenate
 from repro.cli.main import main
-from repro.runs.records import find_records, read_record, write_record
+from repro.runs.stored_records import find_records, read_record, write_record
 from repro.specs import catalog
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -14,8 +14,8 @@ from tiny_runs import fill_folder, process_environment
 
 from repro.cli.main import main
 from repro.runs.claim import holder_of
-from repro.runs.records import find_records
 from repro.runs.status import run_statuses
+from repro.runs.stored_records import find_records
 from repro.sweep.records import read_sweep
 
 RATE = "training.optimizer.learning_rate"

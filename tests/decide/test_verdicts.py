@@ -10,7 +10,8 @@ from tiny_paper import load_tiny
 
 from repro.decide.question import question_of
 from repro.decide.verdicts import decide_question, judge_in, looks_up_to
-from repro.runs.records import RecordError, write_record
+from repro.runs.record_files import RecordError
+from repro.runs.stored_records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.statistics import LOOKS, NOT_SAMPLED, Open, Samples
 

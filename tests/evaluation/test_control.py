@@ -12,7 +12,7 @@ from repro.evaluation.control import AS_COPIES, PAPERS, SPLIT, WITHIN_EMOTIONS
 from repro.evaluation.run_answers import run_answers
 from repro.evaluation.scores import split_score
 from repro.evaluation.subsets import CopyPairs, evaluated_samples
-from repro.runs.records import read_record
+from repro.runs.stored_records import read_record
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 

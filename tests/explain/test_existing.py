@@ -10,7 +10,7 @@ from report_records import GPU, data
 from repro.explain.existing import known_runs
 from repro.runs.folders import record_folder
 from repro.runs.record_files import RecordWarning
-from repro.runs.records import write_record
+from repro.runs.stored_records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
 THREE = (0.45, 0.46, 0.47)

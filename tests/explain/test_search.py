@@ -13,7 +13,8 @@ from report_records import claim, data
 from repro.explain.stated import CLASS_SUBSET, DUPLICATES
 from repro.runs.folders import record_folder
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import Overrides, write_record
+from repro.runs.records import Overrides
+from repro.runs.stored_records import write_record
 from repro.specs.protocols import (
     AS_PUBLISHED,
     BEST_EPOCH_ON_TEST,

@@ -20,7 +20,7 @@ from repro.report.figures.copies import copies_figure
 from repro.runs.folders import record_folder
 from repro.runs.plan import settings_sha256
 from repro.runs.predictions import pack_predictions
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.specs.protocols import CLEAN, OFFICIAL, PLACEBO, under_protocol
 from repro.text.markdown import block_markdown
 

@@ -16,7 +16,8 @@ from repro.judge.groups import settings_now
 from repro.report.folder import render_input
 from repro.report.inputs import read_input
 from repro.runs.plan import settings_sha256
-from repro.runs.records import RecordError, write_record
+from repro.runs.record_files import RecordError
+from repro.runs.stored_records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, under_protocol
 
 SPEC = make_spec(claims=(headline(value=0.61),))

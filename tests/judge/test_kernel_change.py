@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from scipy.stats import ttest_ind
 
-from repro.runs.records import RunRecord, find_records
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import find_records
 
 RESULTS = Path(__file__).resolve().parents[2] / "results"
 # Winograd's tiles, strips and batch norm were written anew between these commits (02a9894 and 5a2f2c5).

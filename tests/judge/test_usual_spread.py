@@ -8,7 +8,8 @@ import pytest
 from report_records import data, make_record, make_spec, metrics
 
 from repro.judge.usual_spread import usual_spread
-from repro.runs.records import RunRecord, find_records
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import find_records
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL
 from repro.statistics.error_rates import RECORDED_DF, RECORDED_SD
 

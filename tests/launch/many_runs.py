@@ -25,7 +25,8 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
 
 from repro.runs.claim import holder_of  # noqa: E402
-from repro.runs.records import RunRecord, find_records  # noqa: E402
+from repro.runs.records import RunRecord  # noqa: E402
+from repro.runs.stored_records import find_records  # noqa: E402
 
 SHORT = ("--epochs", "1", "--limit-train", "500", "--device", "cpu")
 

@@ -19,8 +19,8 @@ from repro.cli.main import main
 from repro.launch.executor import LaunchError, Resources
 from repro.launch.local import LocalExecutor
 from repro.runs.claim import holder_of
-from repro.runs.records import find_records
 from repro.runs.status import run_statuses
+from repro.runs.stored_records import find_records
 
 ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 400

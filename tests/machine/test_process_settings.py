@@ -16,7 +16,7 @@ from fer_jax.machine import process_settings
 from fer_jax.machine.process_settings import HARMLESS, PINNED, SettingsError, pin, switches
 from fer_jax.train import engine
 from fer_jax.train.loop import fit
-from repro.runs.records import find_records
+from repro.runs.stored_records import find_records
 
 CPU = jax.devices("cpu")
 ONE_THREAD = "--xla_cpu_multi_thread_eigen=false"

@@ -13,7 +13,7 @@ from report_records import headline, make_record, make_spec, placed
 
 from repro.cli.main import main
 from repro.report.folder import CSV_NAME, REPORT_NAME, check_report, write_report
-from repro.runs.records import write_record
+from repro.runs.stored_records import write_record
 
 
 def write_all(results: Path, records: list) -> None:

@@ -24,7 +24,7 @@ from repro.report.folder import render_input
 from repro.report.inputs import read_input
 from repro.report.protocol_table import HOLDS, REPRODUCES, overview_table, paper_table
 from repro.runs.plan import settings_sha256
-from repro.runs.records import write_record
+from repro.runs.stored_records import write_record
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, OFFICIAL, PROTOCOLS, under_protocol
 from repro.text.document import plain, spans
 

@@ -16,8 +16,8 @@ from fer_jax.data.faces import concatenate
 from repro.cli.main import main
 from repro.runs import batch, runner
 from repro.runs.plan import RunPlan
-from repro.runs.records import find_records, read_record
 from repro.runs.runner import run_free
+from repro.runs.stored_records import find_records, read_record
 from repro.specs import catalog
 
 # 48 pixels, since a spec's data steps start from FER-2013's size.

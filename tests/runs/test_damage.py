@@ -13,7 +13,9 @@ from tiny_runs import Killed, TinyRuns, stop_at, tiny_dataset
 
 from fer_jax.train.checkpoint import CheckpointError, Checkpoints, read_digests
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME, RecordError, read_record, write_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import CHECKPOINTS_NAME, RECORD_NAME
+from repro.runs.stored_records import read_record, write_record
 from repro.use.trained import load_trained
 
 PLACES = 25

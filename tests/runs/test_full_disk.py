@@ -12,7 +12,8 @@ import pytest
 
 from fer_jax.train.checkpoint import CheckpointError
 from repro.runs.predictions import PREDICTIONS_NAME
-from repro.runs.records import RECORD_NAME, read_record
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import read_record
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from tiny_runs import fill_folder, process_environment
 from fer_jax.train.checkpoint import Checkpoints
 from fer_jax.train.engine import Engine
 from fer_jax.vocabulary.network import Network
-from repro.runs.records import RecordError, read_record
+from repro.runs.record_files import RecordError
+from repro.runs.stored_records import read_record
 from repro.specs.decode import load_spec
 from repro.use.trained import find_trained
 

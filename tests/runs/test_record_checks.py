@@ -10,8 +10,8 @@ import pytest
 from report_records import make_record, make_spec
 
 from repro.runs.predictions import read_predictions
-from repro.runs.record_files import RecordWarning
-from repro.runs.records import RecordError, find_records, read_record, scan_records, write_record
+from repro.runs.record_files import RecordError, RecordWarning
+from repro.runs.stored_records import find_records, read_record, scan_records, write_record
 
 
 @pytest.fixture(scope="module")

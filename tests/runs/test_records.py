@@ -17,13 +17,9 @@ from fer_jax.machine import atomic_write
 from fer_jax.machine.atomic_write import write_atomically
 from repro.runs.folders import run_folder
 from repro.runs.predictions import PROBABILITY_ROWS, pack_predictions
-from repro.runs.records import (
-    Overrides,
-    RecordError,
-    find_records,
-    read_record,
-    write_record,
-)
+from repro.runs.record_files import RecordError
+from repro.runs.records import Overrides
+from repro.runs.stored_records import find_records, read_record, write_record
 
 COMMITTED_BYTES = 100_000  # the most that a committed run may take
 

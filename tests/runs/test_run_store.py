@@ -19,9 +19,10 @@ from repro.report.page.runs import _facts
 from repro.runs import recording, run_store, runner
 from repro.runs.dataset import Dataset
 from repro.runs.plan import RunPlan, make_plan, settings_sha256
-from repro.runs.records import RunRecord, marker_path, read_record, write_record
+from repro.runs.records import RunRecord, marker_path
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
+from repro.runs.stored_records import read_record, write_record
 from repro.specs.catalog import find_paper
 from repro.specs.protocols import under_protocol
 

@@ -16,9 +16,10 @@ from fer_jax.vocabulary.step_kinds import StepError
 from repro.runs import recording, run_store
 from repro.runs.dataset import Dataset
 from repro.runs.plan import make_plan
-from repro.runs.records import Overrides, read_record, write_record
+from repro.runs.records import Overrides
 from repro.runs.run_context import RunContext
 from repro.runs.runner import run, run_seeds
+from repro.runs.stored_records import read_record, write_record
 from repro.specs.decode import load_spec
 
 

@@ -11,7 +11,9 @@ import msgspec
 import pytest
 from tiny_runs import Killed, stop_at
 
-from repro.runs.records import RECORD_NAME, RecordError, find_records, read_record, write_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import find_records, read_record, write_record
 from repro.use.trained import find_trained, load_trained
 
 

@@ -12,8 +12,8 @@ import pytest
 from tiny_runs import fill_folder, process_environment
 
 from repro.runs.claim import holder_of
-from repro.runs.records import find_records
 from repro.runs.status import run_statuses
+from repro.runs.stored_records import find_records
 
 ROOT = Path(__file__).parents[2]
 SEEDS = 5

@@ -10,11 +10,12 @@ from tiny_runs import CPU, Killed, stop_at, tiny_dataset
 
 from repro.runs.claim import take
 from repro.runs.observer import RunPruned
-from repro.runs.records import RECORD_NAME, find_records, read_record
+from repro.runs.records import RECORD_NAME
 from repro.runs.run_context import RunContext
 from repro.runs.run_store import StoredRun
 from repro.runs.runner import run
 from repro.runs.status import run_statuses
+from repro.runs.stored_records import find_records, read_record
 from repro.specs.decode import load_spec
 from repro.sweep.dimension import parse_dimension
 from repro.sweep.outcome import sweep_record

@@ -16,7 +16,7 @@ from fer_jax.train.history import SeedData
 from fer_jax.train.loop import fit, fit_seeds
 from fer_jax.train.losses import class_weights, example_losses
 from fer_jax.vocabulary.settings import Loss, Sgd
-from repro.runs.records import find_records
+from repro.runs.stored_records import find_records
 
 CPU = jax.devices("cpu")[:1]
 RESULTS = Path(__file__).resolve().parents[2] / "results"

@@ -13,8 +13,7 @@ import pytest
 from tiny_runs import TinyRuns, tiny_dataset
 
 from fer_jax.machine.digests import file_sha256
-from repro.runs.record_files import write_digested
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError, write_digested
 from repro.use.classifier import Classifier, QuickClassifier
 from repro.use.export.onnx_file import keep_onnx
 from repro.use.fitting import keep_temperature

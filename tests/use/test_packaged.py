@@ -20,7 +20,7 @@ from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import parameter_count
 from repro.cli.main import main
 from repro.runs.plan import settings_sha256
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.specs.catalog import find_paper
 from repro.specs.protocols import under_protocol
 from repro.use.classifier import Classifier, QuickClassifier
@@ -200,6 +200,15 @@ def test_the_server_offers_it_behind_those_that_were_trained(tiny, comes_along, 
     assert offered.first.classifier.trained.folder == tiny.folder
     alone = Networks(tmp_path, find_trained(tmp_path))
     assert [one.key for one in alone.offered] == ["tiny"] and alone.first.key == "tiny"
+
+
+def test_the_server_reads_its_file_once_where_it_is_the_one_in_use(tiny, comes_along, tmp_path, monkeypatch):
+    read = []
+    monkeypatch.setattr("repro.use.serve.networks.read_packaged", lambda path: read.append(path) or read_packaged(path))
+    alone = Networks(tmp_path, find_trained(tmp_path))
+    assert read == [] and "tiny" in alone.offered[0].words
+    behind = Networks(tiny.results, find_trained(tiny.results))
+    assert read == [comes_along] and "tiny" in behind.offered[1].words
 
 
 # --- the real one ----------------------------------------------------------------------------------------------------

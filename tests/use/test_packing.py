@@ -11,7 +11,9 @@ from report_records import make_record, make_spec, metrics
 from fer_jax.data import cache
 from fer_jax.data.faces import DataError
 from repro.runs.folders import record_folder
-from repro.runs.records import RECORD_NAME, RecordError, write_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import write_record
 from repro.use.packaged import read_packaged
 from repro.use.packing import candidates, main, pack
 

@@ -15,7 +15,9 @@ from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Resize, SplitByUsag
 from repro.cli.main import main
 from repro.runs.dataset import open_dataset
 from repro.runs.folders import record_folder
-from repro.runs.records import RECORD_NAME, RecordError, read_record, write_record
+from repro.runs.record_files import RecordError
+from repro.runs.records import RECORD_NAME
+from repro.runs.stored_records import read_record, write_record
 from repro.use.classifier import Classifier
 from repro.use.export.errors import ExportError
 from repro.use.export.onnx_file import make_model

@@ -14,7 +14,8 @@ from repro.report.figures.figure_data import Face, FaceSheet, FigureData
 from repro.report.figures.shown_runs import held_out_split
 from repro.runs.dataset import Dataset
 from repro.runs.predictions import PREDICTIONS_NAME, read_predictions
-from repro.runs.records import RunRecord, find_records
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import find_records
 from repro.specs.decode import LoadedSpec
 from repro.specs.protocols import PROTOCOLS
 

@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.types import Scope
 
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.use.serve.door import client_of
 from repro.use.serve.limits import ClientBuckets, Limits
 from repro.use.serve.live import LiveEndpoint
@@ -47,8 +47,8 @@ PRIVACY_REMOTE = (
     "at them in memory and keeps none."
 )
 SYNTHETIC = (
-    '<p class="notice" role="note"><strong>This network was trained on drawn faces.</strong> What it says about the '
-    "faces of people means nothing.</p>"
+    '<p class="notice" role="note"><strong>This network was trained on synthetic faces.</strong> What it says about '
+    "the faces of people means nothing.</p>"
 )
 
 

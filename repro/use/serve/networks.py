@@ -59,17 +59,21 @@ class Networks:
         Raises RecordError or CheckpointError if the first network cannot be opened."""
         self._keep, self._threshold = keep, threshold
         self.offered = [_offer(results, folder, record) for folder, record in trained_runs(results)]
-        if (shipped := packaged_file()) is not None:
-            self.offered.append(OfferedNetwork(shipped.stem, shipped, _words(read_packaged(shipped).record)))
         self._folders = {one.key: one.folder for one in self.offered}
+        if (shipped := packaged_file()) is not None:
+            self._folders[shipped.stem] = shipped
         self._open: OrderedDict[str, NetworkInUse] = OrderedDict()
-        chosen = next((one.key for one in self.offered if one.folder.resolve() == first.resolve()), None)
+        chosen = next((key for key, folder in self._folders.items() if folder.resolve() == first.resolve()), None)
         if chosen is None:  # a run of another folder
             chosen = first.name
             self._folders[chosen] = first
         self.first = self.open(chosen)
+        used = self.first.classifier.trained.record
+        if shipped is not None:  # read once, if it is the one in use
+            record = used if chosen == shipped.stem else read_packaged(shipped).record
+            self.offered.append(OfferedNetwork(shipped.stem, shipped, _words(record)))
         if chosen not in {one.key for one in self.offered}:
-            self.offered.insert(0, OfferedNetwork(chosen, first, _words(self.first.classifier.trained.record)))
+            self.offered.insert(0, OfferedNetwork(chosen, first, _words(used)))
 
     def has(self, key: str) -> bool:
         """Whether there is a network of that key; the empty one is the first's."""
@@ -98,5 +102,5 @@ def _offer(results: Path, folder: Path, record: RunRecord) -> OfferedNetwork:
 def _words(record: RunRecord) -> str:
     split = evaluated_split(record)
     accuracy = f", {record.metrics[split].accuracy:.1%} of {split}" if split else ""
-    drawn = ", drawn faces" if record.data.synthetic else ""
-    return f"{record.paper} {record.variant}, {record.protocol}, seed {record.seed}{accuracy}{drawn}"
+    synthetic = ", synthetic faces" if record.data.synthetic else ""
+    return f"{record.paper} {record.variant}, {record.protocol}, seed {record.seed}{accuracy}{synthetic}"

@@ -37,7 +37,7 @@ from repro.report.figures.folder import (
 from repro.report.figures.styles import STYLES
 from repro.report.inputs import read_input
 from repro.runs.folders import record_folder
-from repro.runs.records import write_record
+from repro.runs.stored_records import write_record
 
 COMMITTED = Path(__file__).parents[3] / "results" / "figures"
 SPEC = make_spec(claims=(headline(value=0.61),))

@@ -16,7 +16,7 @@ from repro.report.figures.mistakes import COUNT, confident_mistakes, mistake_fig
 from repro.runs.dataset import Dataset
 from repro.runs.folders import record_folder
 from repro.runs.predictions import PREDICTIONS_NAME, pack_predictions
-from repro.runs.records import write_record
+from repro.runs.stored_records import write_record
 
 SPEC = make_spec(claims=(headline(),))
 

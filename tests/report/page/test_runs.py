@@ -7,7 +7,8 @@ from pathlib import Path, PurePosixPath
 from report_records import GPU, data, headline, make_record, make_spec
 
 from repro.report.page.runs import run_details, run_id
-from repro.runs.records import RunRecord, write_record
+from repro.runs.records import RunRecord
+from repro.runs.stored_records import write_record
 
 PATH = PurePosixPath("runs/someone2020/default/cpu/as-published/fer2013-ab12cd34/seed-0/run.json")
 

@@ -17,7 +17,7 @@ from PIL import Image
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.cli.export import export
 from repro.cli.main import main
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.specs.decode import SpecError
 from repro.use.classifier import Classifier
 from repro.use.export.errors import ExportError

@@ -14,7 +14,7 @@ from serve_process import ask, trained_results
 
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from repro.measurements.live_latency import as_jpeg, one_face
-from repro.runs.records import RecordError
+from repro.runs.record_files import RecordError
 from repro.use.recognition.detection import open_detector
 from repro.use.recognition.errors import PictureError
 from repro.use.serve import app as app_module
@@ -52,7 +52,7 @@ def client(recognition, results, render=lambda: PAGE, *, remote: bool = False, t
 def test_the_live_page_names_the_network_and_what_it_is_worth(recognition, results):
     here = client(recognition, results)("/").text
     assert "tiny default, protocol as-published, seed 0" in here
-    assert "trained on drawn faces" in here and "not of a feeling" in here
+    assert "trained on synthetic faces" in here and "not of a feeling" in here
     assert "Nothing leaves this computer" in here
     there = client(recognition, results, remote=True)("/").text
     assert "Nothing leaves this computer" not in there and "not encrypted" in there

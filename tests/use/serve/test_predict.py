@@ -230,7 +230,7 @@ def test_only_so_many_pictures_are_held_at_once(recognition, results):
 
 
 def test_a_network_that_is_gone_is_an_error_in_words(recognition, results, monkeypatch):
-    from repro.runs.records import RecordError
+    from repro.runs.record_files import RecordError
 
     def gone(key):
         raise RecordError("runs/x: its record is here, its network is not")
