@@ -239,7 +239,9 @@ def test_no_modules_import_each_other_in_a_circle():
     for path in SOURCES:
         if path.relative_to(ROOT).parts[0] != "tests":
             tree = ast.parse(path.read_text(encoding="utf-8"))
-            above = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.If)]
+            above: list[ast.stmt] = [
+                node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom | ast.If)
+            ]
             imports[module_name(path)] = imported_modules(ast.Module(above, []))
     known: set[str] = set()
 
