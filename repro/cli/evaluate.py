@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -96,8 +97,8 @@ def evaluate(
     """
     from repro.evaluation.evaluate import evaluate_dataset
     from repro.evaluation.record_folder import write_folder
-    from repro.evaluation.records import evaluation_folder
-    from repro.evaluation.reliability import FIGURE_NAME
+    from repro.evaluation.records import EVALUATION_NAME, evaluation_folder
+    from repro.evaluation.reliability import FIGURE_NAME, write_reliability
     from repro.evaluation.text import evaluation_document
     from repro.runs.dataset import SYNTHETIC_WARNING, open_dataset
     from repro.text.export import as_builtins
@@ -115,11 +116,16 @@ def evaluate(
     record, answers = evaluate_dataset(request, dataset, results, lambda words: click.echo(f"{words} ...", err=True))
     folder = evaluation_folder(results, record.name)
     if not no_record:
+        word = "replaced" if (folder / EVALUATION_NAME).exists() else "wrote"
         record = write_folder(folder, record, answers)
-        click.echo(f"wrote {folder}", err=True)
+        click.echo(f"{word} {folder}", err=True)
     if html is not None:
-        figure = not no_record and (folder / f"{FIGURE_NAME}.svg").exists()
-        write_single(html, evaluation_document(record, figure=figure), folder)
+        with tempfile.TemporaryDirectory() as passing:
+            shown = Path(passing) if no_record else folder
+            if no_record:
+                write_reliability(shown, record)
+            figure = (shown / f"{FIGURE_NAME}.svg").exists()
+            write_single(html, evaluation_document(record, figure=figure), shown)
         click.echo(f"wrote {html}", err=True)
     if as_json:
         import msgspec
