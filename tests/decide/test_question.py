@@ -5,7 +5,7 @@ from report_records import make_record, metrics
 from tiny_paper import load_tiny
 
 from repro.decide.question import question_of
-from repro.specs.catalog import all_papers
+from repro.specs.catalog import bundled_papers
 from repro.specs.decode import SpecError
 from repro.specs.protocols import AS_PUBLISHED, CLEAN
 
@@ -24,7 +24,7 @@ place = "Table 2"
 
 
 def test_every_bundled_paper_has_a_question_under_every_protocol():
-    for paper in all_papers():
+    for paper in bundled_papers():
         for variant in paper.variant_names():
             for protocol in (AS_PUBLISHED, CLEAN):
                 question = question_of(paper, variant, protocol)

@@ -6,7 +6,7 @@ import pytest
 from tiny_paper import RESIDUAL, load_tiny
 
 from fer_jax.vocabulary.layers import parameter_count
-from repro.specs.catalog import all_papers
+from repro.specs.catalog import bundled_papers
 from repro.specs.decode import LoadedSpec
 from repro.specs.provenance import variant_sources
 
@@ -62,7 +62,7 @@ def test_a_replaced_list_and_a_replaced_table(tmp_path):
     assert found["training"] == found["training.loss"] == found["data.steps[0]"] == ASSUMED
 
 
-@pytest.mark.parametrize("paper", all_papers(), ids=lambda p: p.id)
+@pytest.mark.parametrize("paper", bundled_papers(), ids=lambda p: p.id)
 def test_every_table_of_every_variant_has_a_source(paper):
     for variant in paper.variant_names():
         spec = paper.resolve(variant)

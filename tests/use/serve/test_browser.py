@@ -125,7 +125,7 @@ def test_the_page_says_what_it_is_and_leads_to_the_results_and_back(chromium, se
     with visit as page:
         expect(page.get_by_text("guesses of an expression, not of a feeling")).to_be_visible()
         expect(page.get_by_text("Nothing leaves this computer")).to_be_visible()
-        expect(page.get_by_text("trained on synthetic faces")).to_be_visible()
+        expect(page.get_by_text("This network was trained on synthetic faces")).to_be_visible()
         page.get_by_role("link", name="Results").click()
         expect(page.get_by_role("heading", level=1)).to_have_text("Reported and reproduced accuracy")
         expect(page.get_by_role("heading", level=2, name="teta2022")).to_be_attached()
