@@ -10,7 +10,7 @@ from pathlib import Path
 
 from fer_jax.vocabulary.counted import counted
 from repro.launch.executor import LaunchError, Resources
-from repro.launch.worker import RESTARTS, CommandWorker, stop
+from repro.launch.worker import CommandWorker, Restarts, stop
 
 
 class LocalExecutor:
@@ -41,7 +41,8 @@ class LocalExecutor:
         for number in range(workers):
             environment = {"CUDA_VISIBLE_DEVICES": cards[number]} if cards else {}
             share = cores[number * each : (number + 1) * each]
-            started.add(_LocalWorker(CommandWorker(command, environment), share, self.logs / f"worker-{number}.log"))
+            log = self.logs / f"worker-{number}.log"
+            started.add(_LocalWorker(CommandWorker(command, environment), share, log, Restarts(command)))
         return started
 
 
@@ -50,11 +51,11 @@ class _LocalWorker:
     worker: CommandWorker
     cores: Sequence[int]
     log: Path
-    starts: int = 0
+    restarts: Restarts
     process: subprocess.Popen[bytes] | None = None
+    given_up: bool = False
 
     def begin(self) -> None:
-        self.starts += 1
         with self.log.open("ab") as log:
             self.process = self.worker.start(self.cores, log.fileno())
 
@@ -80,9 +81,12 @@ class LocalWorkers:
     def _state(self, place: _LocalWorker) -> str:
         assert place.process is not None
         code = place.process.poll()
-        if code is not None and code < 0 and place.starts <= RESTARTS:
-            place.begin()
-            code = None
+        if code is not None and code < 0 and not place.given_up:
+            if place.restarts.another():
+                place.begin()
+                code = None
+            else:
+                place.given_up = True
         return "running" if code is None else "done" if code == 0 else "failed"
 
     def cancel(self) -> None:

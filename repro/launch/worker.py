@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import signal
 import subprocess
@@ -9,8 +10,9 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
-RESTARTS = 3  # of a process that a signal ended
+RESTARTS = 3  # of a process that signals end, one after the other, while no run is finished
 STOP_S = 30.0  # that a worker has to end after Ctrl-C; then it is killed, which loses at most the present epoch
 KILL_S = 5.0
 
@@ -41,12 +43,12 @@ class CommandWorker:
         )
 
     def __call__(self) -> int:
-        """The exit code. A process that a signal ended, as when memory runs out, is started again a few times.
+        """The exit code. A process that a signal ended, as when memory runs out, is started again (`Restarts`).
 
         Raises WorkerDied if signals end it every time.
         """
-        code = -signal.SIGTERM
-        for _ in range(1 + RESTARTS):
+        restarts = Restarts(self.command)
+        while True:
             self._process = process = self.start()
             try:
                 code = process.wait()
@@ -55,7 +57,32 @@ class CommandWorker:
                 raise
             if code >= 0:
                 return code
-        raise WorkerDied(f"ended {1 + RESTARTS} times, last by {signal.Signals(-code).name}")
+            if not restarts.another():
+                times = f"{1 + RESTARTS} times while no run was finished"
+                raise WorkerDied(f"ended {times}, last by {signal.Signals(-code).name}")
+
+
+class Restarts:
+    """Whether a worker's process that a signal ended is started again.
+
+    A run that needs too much memory ends it every time, so there is a limit. Nodes that die now and then do not: as
+    long as the workers finish runs in the results folder of `command`, the count begins again.
+    """
+
+    def __init__(self, command: Sequence[str]) -> None:
+        named = [folder for word, folder in itertools.pairwise(command) if word == "--results"]
+        self._results = Path(named[-1] if named else "results")
+        self._finished, self._in_a_row = self._count(), 0
+
+    def another(self) -> bool:
+        """Called after each end by a signal."""
+        finished = self._count()
+        self._in_a_row = 1 if finished > self._finished else self._in_a_row + 1
+        self._finished = finished
+        return self._in_a_row <= RESTARTS
+
+    def _count(self) -> int:
+        return sum(1 for _ in self._results.glob("runs/*/*/*/*/*/seed-*/run.json"))
 
 
 class WorkerDied(RuntimeError):

@@ -43,12 +43,14 @@ def records_in(results: Path) -> dict[int, RunRecord]:
     return {record.seed: record for _, record in find_records(results)}
 
 
-def kill_some(results: Path, process: subprocess.Popen[bytes], kills: int, chance: random.Random) -> int:
-    """Kill workers that hold a run, at random moments, until the launch ends. Returns how many."""
+def kill_some(results: Path, process: subprocess.Popen[bytes], runs: int, kills: int, chance: random.Random) -> int:
+    """Kill workers that hold a run, at random moments all over the launch. Returns how many."""
     killed = 0
+    due = sorted(chance.uniform(0, runs - 1) for _ in range(kills))  # runs that are finished by then
     while process.poll() is None:
         time.sleep(chance.uniform(0.05, 1.0))
-        if killed == kills:
+        finished = sum(1 for _ in results.glob("runs/*/*/*/*/*/seed-*/run.json"))
+        if killed == kills or finished < due[killed]:
             continue
         holders = [holder_of(path.parent) for path in results.glob("runs/*/*/*/*/*/seed-*/claim-*.json")]
         working = [one.pid for one in holders if one is not None]
@@ -96,7 +98,7 @@ def main() -> int:
     begin = time.monotonic()
     launched = ("--on", asked.on, "--workers", str(asked.workers), "--results", str(results))
     process = repro("launch", *words, *launched, cwd=folder)
-    killed = kill_some(results, process, asked.kills, random.Random(asked.seed))
+    killed = kill_some(results, process, asked.runs, asked.kills, random.Random(asked.seed))
     wall_s = time.monotonic() - begin
     alone, shared = records_in(alone_in), records_in(results)
     wrong = mistakes(alone, shared, results)
