@@ -121,8 +121,8 @@ class Doorkeeper:
 
         return watch
 
-    async def look_around(self) -> None:
-        """End the connections that exceed a limit. Call this about once a second."""
+    def look_around(self) -> None:
+        """End the connections that exceed a limit. Call this several times a second."""
         now = self._clock()
         self._forget_closed()
         for connection in self._connections.values():

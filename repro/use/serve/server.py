@@ -20,6 +20,8 @@ from repro.use.serve.door import Door, Doorkeeper
 from repro.use.serve.errors import ServeError
 from repro.use.serve.limits import Limits
 
+LOOK_AROUND_S = 0.2  # what a client that pings without reading makes the server hold grows with it
+
 
 def listen(host: str, port: int, *, allow_remote: bool) -> Door:
     """A bound socket; port 0 takes any free port.
@@ -58,7 +60,6 @@ def run_server(app: ASGIApp, bound: Door, limits: Limits) -> None:
         keeper.watched(app),
         http="h11",
         ws="websockets-sansio",
-        loop=f"{__name__}:new_loop",
         lifespan="off",
         log_config=None,
         access_log=False,
@@ -70,11 +71,21 @@ def run_server(app: ASGIApp, bound: Door, limits: Limits) -> None:
         ws_per_message_deflate=False,  # a small message could hold a large one, and JPEG does not compress further
         timeout_keep_alive=5,
         timeout_graceful_shutdown=3,
-        callback_notify=keeper.look_around,
-        timeout_notify=1,
     )
-    with contextlib.suppress(KeyboardInterrupt):  # uvicorn has ended by then, and re-raises the signal
-        uvicorn.Server(config).run(sockets=[bound])
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=new_loop) as runner:
+        runner.run(_serve(uvicorn.Server(config), bound, keeper))  # uvicorn has ended when it re-raises the signal
+
+
+async def _serve(server: uvicorn.Server, bound: Door, keeper: Doorkeeper) -> None:
+    async def look_around() -> None:
+        while True:
+            await asyncio.sleep(LOOK_AROUND_S)
+            keeper.look_around()
+
+    async with asyncio.TaskGroup() as tasks:  # a fault in either ends both: without its limits it does not serve on
+        looking = tasks.create_task(look_around())
+        await server.serve(sockets=[bound])
+        looking.cancel()
 
 
 def new_loop() -> asyncio.AbstractEventLoop:

@@ -49,7 +49,7 @@ class Street:
 
     def look(self, wait_s: float) -> None:
         self.now += wait_s
-        asyncio.run(self.keeper.look_around())
+        self.keeper.look_around()
 
 
 class Visitor:
