@@ -16,9 +16,10 @@ import numpy as np
 from fer_jax.data import images
 from fer_jax.data.faces import Faces, concatenate
 from fer_jax.data.resizing import resize
-from fer_jax.vocabulary.augmentations import InputPipeline, Standardise
+from fer_jax.vocabulary.augmentations import EachImage, InputPipeline, Standardise
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
+from fer_jax.vocabulary.network import PixelValue
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import (
     FIRST_SPLIT,
@@ -49,7 +50,7 @@ from fer_jax.vocabulary.step_kinds import (
 class Prepared:
     """The splits after all steps, and what is left to do on the device.
 
-    subtract, divide: the network's input is (pixel - subtract) / divide.
+    subtract, divide: the network's input is (pixel - subtract) / divide; of all pixels, or of each.
     is_measured: these are statistics of the samples.
     random_flip: probability per split, for those that have one.
     pipeline: the rest of what the device does.
@@ -59,8 +60,8 @@ class Prepared:
     """
 
     splits: dict[str, Faces]
-    subtract: float
-    divide: float
+    subtract: PixelValue
+    divide: PixelValue
     is_measured: bool
     random_flip: dict[str, float]
     pipeline: InputPipeline
@@ -150,6 +151,39 @@ def _statistics(images_NHW: np.ndarray) -> tuple[float, float]:
     gray = np.arange(256)
     mean = float(levels @ gray / levels.sum())
     return mean, float(np.sqrt(levels @ (gray - mean) ** 2 / levels.sum())) + 1e-6
+
+
+def _pixel_statistics(images_NHW: np.ndarray, each_image: EachImage) -> tuple[PixelValue, PixelValue]:
+    """(mean, deviation + 1e-6) of each place over the images. Seven digits, about as many as float32 holds, so that a
+    record tells them in full."""
+    parts = [images_NHW[start : start + 4096] for start in range(0, len(images_NHW), 4096)]
+    mean_HW, variance_HW = np.zeros(images_NHW.shape[1:]), np.zeros(images_NHW.shape[1:])
+    for part in parts:
+        mean_HW += _each_standardised(part, each_image).sum(0) / len(images_NHW)
+    for part in parts:
+        variance_HW += np.square(_each_standardised(part, each_image) - mean_HW).sum(0) / len(images_NHW)
+    return _seven_digits(mean_HW), _seven_digits(np.sqrt(variance_HW) + 1e-6)
+
+
+def _seven_digits(values_HW: np.ndarray) -> PixelValue:
+    return tuple(tuple(float(f"{value:.7g}") for value in row) for row in values_HW.tolist())
+
+
+def network_input(images_NHW: np.ndarray, prepared: Prepared) -> np.ndarray:
+    """Samples as the network gets them but for random steps and crops: normalised, float64 (N, H, W)."""
+    x = _each_standardised(images_NHW, prepared.pipeline.standardise)
+    return (x - np.asarray(prepared.subtract)) / np.asarray(prepared.divide)
+
+
+def _each_standardised(images_NHW: np.ndarray, form: EachImage) -> np.ndarray:
+    """Each image standardised by itself, float64 (N, H, W); the gray levels if `form` is empty. As
+    `fer_jax.train.inputs` does it on the device."""
+    x = images_NHW.astype(np.float64)
+    if not form:
+        return x
+    mean, deviation = x.mean((1, 2), keepdims=True), x.std((1, 2), keepdims=True)
+    least = (x.shape[1] * x.shape[2]) ** -0.5
+    return (x - mean) / (deviation + 1e-6 if form == "keras" else np.maximum(deviation, least))
 
 
 def _without_unrelated(faces: Faces, related: np.ndarray, draw: Draw, error: Callable[[str], StepError]) -> Faces:
@@ -250,12 +284,14 @@ def apply_steps(faces: Faces, steps: Iterable[Step], seed: int, pictures: Pictur
         splits = _apply(index, step, splits, _permutations(seed, index, name), pictures)
         if isinstance(step, Standardise) and step.of == "samples":
             subtract, divide = _statistics(splits[step.from_split].images)
+        elif isinstance(step, Standardise) and step.of == "pixels":
+            subtract, divide = _pixel_statistics(splits[step.from_split].images, plan.each_image)
         log.append((name, {split: len(part) for split, part in splits.items()}))
     return Prepared(
         splits=splits,
         subtract=subtract,
         divide=divide,
-        is_measured=isinstance(plan.normalise, Standardise) and plan.normalise.of == "samples",
+        is_measured=isinstance(plan.normalise, Standardise) and plan.normalise.of != "image",
         random_flip={name: probability for name, (_, probability) in plan.flips.items()},
         pipeline=plan.pipeline(),
         image_size=image_size,

@@ -13,7 +13,7 @@ from fer_jax.train.augment import draw_count, middle, transformed
 from fer_jax.train.batches import NO_ROW
 from fer_jax.train.mixing import draw_mixture, mixed, views_of
 from fer_jax.train.states import AUGMENT_STREAM, FLIP_STREAM, MIXING_STREAM, DeviceRows
-from fer_jax.vocabulary.augmentations import AverageViews, DrawnStep, TrainOnCrops
+from fer_jax.vocabulary.augmentations import AverageViews, DrawnStep, EachImage, TrainOnCrops
 from fer_jax.vocabulary.network import Network
 
 
@@ -139,14 +139,21 @@ class Inputs:
         return images
 
     def _normalised(self, images_BHW: Array) -> Array:
-        if not self.pipeline.standardise:
-            return (images_BHW - self.network.subtract) * (1.0 / self.network.divide)
-        mean = images_BHW.mean(axis=(1, 2), keepdims=True)
-        deviation = jnp.sqrt(jnp.square(images_BHW - mean).mean(axis=(1, 2), keepdims=True))
-        if self.pipeline.standardise == "keras":
-            return (images_BHW - mean) / (deviation + 1e-6)
-        pixels = images_BHW.shape[1] * images_BHW.shape[2]
-        return (images_BHW - mean) / jnp.maximum(deviation, pixels**-0.5)
+        offset, factor = self.network.scaling
+        if self.pipeline.standardise:
+            images_BHW = _each_standardised(images_BHW, self.pipeline.standardise)
+            if offset.ndim == 0:  # only statistics of each pixel may follow
+                return images_BHW
+        return (images_BHW - offset) * factor
+
+
+def _each_standardised(images_BHW: Array, form: EachImage) -> Array:
+    mean = images_BHW.mean(axis=(1, 2), keepdims=True)
+    deviation = jnp.sqrt(jnp.square(images_BHW - mean).mean(axis=(1, 2), keepdims=True))
+    if form == "keras":
+        return (images_BHW - mean) / (deviation + 1e-6)
+    pixels = images_BHW.shape[1] * images_BHW.shape[2]
+    return (images_BHW - mean) / jnp.maximum(deviation, pixels**-0.5)
 
 
 def views_at(network: Network, split: str) -> AverageViews | None:

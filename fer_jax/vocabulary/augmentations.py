@@ -164,20 +164,23 @@ class TrainOnCrops(StepStruct, frozen=True, kw_only=True, tag="train_on_crops"):
 
 
 class Standardise(StepStruct, frozen=True, kw_only=True, tag="standardise"):
-    """(pixel - mean) / deviation, in place of `normalise`; deviations of all pixels, divided by their number.
+    """(pixel - mean) / deviation, in place of `normalise`; deviations of all values, divided by their number.
 
     of: `samples`: one mean and one deviation over all pixels of the split `from_split` as it is at this step; 1e-6 is
         added to the deviation (featurewise_center and featurewise_std_normalization of Keras' ImageDataGenerator, which
-        for gray images are one number each). `image`: those of each image itself. form, for `image`: `keras` adds 1e-6
-        to the deviation (samplewise_center, samplewise_std_normalization), `tensorflow` takes at least 1 / sqrt(pixels)
-        for it (tf.image.per_image_standardization).
+        for gray images are one number each). `pixels`: those of each place in the image over the samples of that split,
+        as `X -= X.mean(axis=0); X /= X.std(axis=0)`; 1e-6 is added here too, so that a place of one gray level gives 0.
+        It may follow `image`. `image`: those of each image itself. form, for `image`: `keras` adds 1e-6 to the
+        deviation (samplewise_center, samplewise_std_normalization), `tensorflow` takes at least 1 / sqrt(pixels) for it
+        (tf.image.per_image_standardization).
     """
 
-    of: Literal["samples", "image"] = "samples"
+    of: Literal["samples", "pixels", "image"] = "samples"
     from_split: SplitName = "train"
     form: Literal["keras", "tensorflow"] = "keras"
 
 
+EachImage = Literal["", "keras", "tensorflow"]  # how each image is standardised by itself, if it is
 DrawnStep = RandomCrop | RandomResizedCrop | RandomAffine | RandomJitter | RandomErasing
 Mixing = Mixup | CutMix
 
@@ -188,13 +191,13 @@ class InputPipeline:
 
     stored_size: height and width of the samples in pixels; None if it is the network's. before, after: random steps in
     front of the normalisation and behind it, in their order. standardise: how each image is standardised by itself,
-    in place of the normalisation; empty if it is not.
+    before the network's `subtract` and `divide`; empty if it is not.
     """
 
     stored_size: int | None = None
     before: tuple[DrawnStep, ...] = ()
     after: tuple[RandomErasing, ...] = ()
-    standardise: Literal["", "keras", "tensorflow"] = ""
+    standardise: EachImage = ""
     mixing: Mixing | None = None
     views: AverageViews | None = None
     train_crops: TrainOnCrops | None = None

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from fer_jax.vocabulary.augmentations import NO_PIPELINE, InputPipeline
 from fer_jax.vocabulary.layers import Layer
 from fer_jax.vocabulary.settings import Training
+
+PixelValue = float | tuple[tuple[float, ...], ...]  # of all pixels, or of each: (image_size, image_size)
 
 
 @dataclass(frozen=True)
@@ -17,8 +21,8 @@ class Network:
     layers: tuple[Layer, ...]
     training: Training
     image_size: int
-    subtract: float = 0.0
-    divide: float = 1.0
+    subtract: PixelValue = 0.0
+    divide: PixelValue = 1.0
     random_flip: dict[str, float] | None = None
     pipeline: InputPipeline = NO_PIPELINE
 
@@ -26,3 +30,9 @@ class Network:
     def stored_size(self) -> int:
         """Pixels along a side of the samples, of which the network may get a part."""
         return self.pipeline.stored_size or self.image_size
+
+    @property
+    def scaling(self) -> tuple[np.ndarray, np.ndarray]:
+        """(offset, factor) of the normalisation, which is (x - offset) * factor; float32 without axes, or
+        (image_size, image_size)."""
+        return np.asarray(self.subtract, np.float32), np.asarray(1.0 / np.asarray(self.divide), np.float32)

@@ -9,6 +9,7 @@ from fer_jax.vocabulary.augmentations import (
     AverageViews,
     CutMix,
     DrawnStep,
+    EachImage,
     InputPipeline,
     Mixing,
     Mixup,
@@ -54,7 +55,9 @@ class SplitPlan:
     def __init__(self, image_size: int) -> None:
         self.index = 0
         self.sizes = {FIRST_SPLIT: image_size}
-        self.normalise: Normalise | Standardise | None = None
+        self.normalise: Normalise | Standardise | None = None  # the last of them
+        self.each_image: EachImage = ""
+        self.pixels: tuple[int, int] | None = None  # (index of the step, image size) of statistics of each pixel
         self.flips: dict[str, tuple[int, float]] = {}  # split -> (index of the step, probability)
         self.drawn: list[tuple[int, DrawnStep, bool]] = []  # (index of the step, step, whether it follows `normalise`)
         self.mixing: Mixing | None = None
@@ -128,11 +131,7 @@ class SplitPlan:
             case AugmentCopies(split=split):
                 self.change_pixels(split)
             case Normalise() | Standardise():
-                if self.normalise:
-                    raise self.error("`normalise` or `standardise` may be used only once")
-                if isinstance(step, Standardise) and step.of == "samples":
-                    self.need(step.from_split)
-                self.normalise = step
+                self._normalise(step)
             case RandomFlip(splits=splits, probability=probability):
                 for name in splits:
                     if name in self.flips:
@@ -170,6 +169,20 @@ class SplitPlan:
         """The steps that cut squares out of the samples, one after the other, each with its index."""
         found = [(index, step) for index, step, _ in self.drawn if isinstance(step, CROPS)]
         return [*found, *([self.train_crops] if self.train_crops else [])]
+
+    def _normalise(self, step: Normalise | Standardise) -> None:
+        of = step.of if isinstance(step, Standardise) else ""
+        if self.normalise and not (of == "pixels" and self.each_image and not self.pixels):
+            raise self.error(
+                '`normalise` or `standardise` may be used only once; only `of = "pixels"` may follow `of = "image"`'
+            )
+        if isinstance(step, Standardise) and step.of == "image":
+            self.each_image = step.form
+        elif isinstance(step, Standardise):
+            self.need(step.from_split)
+            if step.of == "pixels":
+                self.pixels = (self.index, self.sizes[step.from_split])
+        self.normalise = step
 
     def _resize(self, step: Resize) -> None:
         names = step.splits or tuple(self.sizes)
@@ -225,16 +238,21 @@ class SplitPlan:
                     f"views {views.views!r} need images that are larger than the network's input: add `random_crop` "
                     f"with a size below {size}"
                 )
+        if self.pixels and self.pixels[1] != size:
+            self.index, measured = self.pixels
+            raise self.error(
+                f"the statistics of each pixel are of images of {measured} pixels, and the network gets {size}: give "
+                "`resize` before, and leave crops to a smaller size out"
+            )
         return size
 
     def pipeline(self) -> InputPipeline:
         """What the device does with the samples, once the steps have ended."""
-        own = self.normalise.form if isinstance(self.normalise, Standardise) and self.normalise.of == "image" else ""
         return InputPipeline(
             stored_size=self.sizes["train"] if self.crops else None,
             before=tuple(step for _, step, late in self.drawn if not late),
             after=tuple(step for _, step, late in self.drawn if late and isinstance(step, RandomErasing)),
-            standardise=own,
+            standardise=self.each_image,
             mixing=self.mixing,
             views=self.views[1] if self.views else None,
             train_crops=self.train_crops[1] if self.train_crops else None,

@@ -111,7 +111,7 @@ def check_gradients(workload: Workload, device: jax.Device, sizes: Sizes) -> lis
     layers = without_dropout(network.layers)
     per_row = multiply_adds(network.layers, network.image_size).train
     rows = max(FEWEST_ROWS, min(sizes.rows, int(sizes.multiply_adds / per_row)))
-    images = (workload.images[:rows].astype(np.float64) - network.subtract) / network.divide
+    images = (workload.images[:rows].astype(np.float64) - np.asarray(network.subtract)) / np.asarray(network.divide)
     labels = workload.labels[:rows].astype(np.int32)
     given = (workload.variables[0], images, labels)
     cpu = choose_devices("cpu")[0]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import io
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 
 from fer_jax import TRAINING_VERSION
 from fer_jax.data.faces import Faces
-from fer_jax.data.steps import Prepared
+from fer_jax.data.steps import Prepared, network_input
 from fer_jax.duplicates.search import DUPLICATES_VERSION
 from fer_jax.machine.devices import device_name, peak_memory_bytes
 from fer_jax.machine.hosts import spread
@@ -35,9 +36,11 @@ from repro.runs.records import (
     EpochTime,
     Metrics,
     Overrides,
+    RecordedValue,
     RunRecord,
     SplitRows,
     Times,
+    recorded_value,
 )
 from repro.runs.run_context import RunContext
 
@@ -178,7 +181,7 @@ def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | Non
         rows=len(dataset.faces),
         class_rows=dataset.faces.class_counts(),
         image_size=prepared.splits["train"].images.shape[1] if prepared else dataset.faces.images.shape[1],
-        standardised=(prepared.subtract, prepared.divide) if prepared and prepared.is_measured else None,
+        standardised=_recorded_statistics(prepared) if prepared and prepared.is_measured else None,
         splits={name: _split_samples(part, prepared) for name, part in splits.items() if prepared},
         steps=prepared.log if prepared else (),
         duplicates_version=version,
@@ -186,12 +189,22 @@ def _data_record(dataset: Dataset, prepared: Prepared | None, version: int | Non
     )
 
 
+def _recorded_statistics(prepared: Prepared) -> tuple[RecordedValue, RecordedValue]:
+    return recorded_value(prepared.subtract), recorded_value(prepared.divide)
+
+
 def _split_samples(part: Faces, prepared: Prepared) -> SplitRows:
-    """Mean and deviation over all pixels as the network gets them, from a histogram of the 256 gray levels."""
-    levels = np.bincount(part.images.reshape(-1), minlength=256).astype(np.float64)
-    values = (np.arange(256) - prepared.subtract) / prepared.divide
-    mean = float((levels * values).sum() / levels.sum())
-    std = float(np.sqrt((levels * (values - mean) ** 2).sum() / levels.sum()))
+    """Mean and deviation over all pixels as the network gets them."""
+    if isinstance(prepared.subtract, float) and not prepared.pipeline.standardise:
+        levels = np.bincount(part.images.reshape(-1), minlength=256).astype(np.float64)
+        values = (np.arange(256) - prepared.subtract) / np.asarray(prepared.divide)
+        mean = float((levels * values).sum() / levels.sum())
+        std = float(np.sqrt((levels * (values - mean) ** 2).sum() / levels.sum()))
+    else:
+        pieces = np.array_split(part.images, len(part) // 4096 + 1)
+        mean = sum(float(network_input(piece, prepared).sum()) for piece in pieces) / part.images.size
+        squares = sum(float(np.square(network_input(piece, prepared) - mean).sum()) for piece in pieces)
+        std = math.sqrt(squares / part.images.size)
     return SplitRows(rows=len(part), class_rows=part.class_counts(), pixel_mean=round(mean, 6), pixel_std=round(std, 6))
 
 

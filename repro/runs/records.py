@@ -14,6 +14,7 @@ from typing import Any, Literal
 import msgspec
 
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
+from fer_jax.vocabulary.network import PixelValue
 from repro.runs.data_names import FER2013, NOT_FER2013
 
 RECORD_FORMAT = 1
@@ -22,6 +23,7 @@ RECORD_NAME = "run.json"
 FAILURE_NAME = "failed.json"
 CHECKPOINTS_NAME = "checkpoints"
 Status = Literal["done", "failed", "partial", "pruned"]
+RecordedValue = float | tuple[str, ...]  # of all pixels, or of each: a text of numbers per row
 
 
 class Device(msgspec.Struct, frozen=True, kw_only=True):
@@ -44,12 +46,22 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
     pixel_std: float
 
 
+def recorded_value(value: PixelValue) -> RecordedValue:
+    if isinstance(value, tuple):
+        return tuple(" ".join(f"{number:.7g}" for number in row) for row in value)
+    return value
+
+
+def _numbers(value: RecordedValue) -> PixelValue:
+    return tuple(tuple(map(float, row.split())) for row in value) if isinstance(value, tuple) else value
+
+
 class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     """The dataset of a run: its samples and samples per emotion as imported. `steps` holds the sample count of each
     split after each data step. duplicates_version: version of the search (`fer_jax.duplicates.search`) that the steps
     relied on, if any did. image_size: of the stored samples. standardised: mean and deviation of the samples, if the
-    network's input is (pixel - mean) / deviation. notes: what the import guessed, changed or left out; empty in older
-    records."""
+    network's input is (pixel - mean) / deviation; those of each pixel as one text per row of the image. notes: what the
+    import guessed, changed or left out; empty in older records."""
 
     name: str
     fingerprint: str
@@ -60,8 +72,16 @@ class DataRecord(msgspec.Struct, frozen=True, kw_only=True):
     splits: dict[str, SplitRows]
     steps: tuple[tuple[str, dict[str, int]], ...]
     duplicates_version: int | None = None
-    standardised: tuple[float, float] | None = None
+    standardised: tuple[RecordedValue, RecordedValue] | None = None
     notes: tuple[str, ...] = ()
+
+    @property
+    def statistics(self) -> tuple[PixelValue, PixelValue] | None:
+        """`standardised` in numbers. Raises ValueError for a text that holds others than numbers."""
+        if self.standardised is None:
+            return None
+        mean, deviation = self.standardised
+        return _numbers(mean), _numbers(deviation)
 
     @property
     def shown_name(self) -> str:

@@ -95,7 +95,7 @@ _TABLES: dict[str, dict[str, str]] = {
         "flip horizontalflip": '`step = "random_flip"`, or `step = "augment_copies"`',
         "split traintestsplit kfold stratifiedsplit stratifiedkfold": '`step = "split_fraction"`',
         "rescale scale normalize": '`step = "normalise"`',
-        "standardize featurewisecenter samplewisecenter": '`step = "standardise"`',
+        "standardize standardscaler featurewisecenter samplewisecenter": '`step = "standardise"`',
         "oversample oversampling": '`step = "repeat_class"`',
         "histogramequalization clahe equalize equalizehist": '`step = "equalise_histogram"`',
         "enlarge upscale upsample": '`step = "resize"` with `method = "bilinear"` or "bicubic"',

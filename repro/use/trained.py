@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,8 @@ import msgspec
 import numpy as np
 
 from fer_jax.data.steps import with_other_pixels
-from fer_jax.vocabulary.network import Network
+from fer_jax.vocabulary.augmentations import Standardise
+from fer_jax.vocabulary.network import Network, PixelValue
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Normalise, Resize, Step, splits_before
@@ -197,8 +199,7 @@ def load_trained(folder: Path) -> TrainedNetwork:
     """
     run, settings, packaged = _opened(folder)
     steps, image_size = follow_steps(run.steps, run.size)
-    fixed = (steps.normalise.subtract, steps.normalise.divide) if isinstance(steps.normalise, Normalise) else (0.0, 1.0)
-    subtract, divide = run.record.data.standardised or fixed
+    subtract, divide = _scaling(run, steps.normalise, image_size)
     network = Network(
         layers=settings.model.layers,
         training=settings.training,
@@ -209,6 +210,24 @@ def load_trained(folder: Path) -> TrainedNetwork:
     )
     variables = packaged.variables if packaged else _read_variables(run.place, run.record, network)
     return TrainedNetwork(run.folder, run.place, run.record, run.size, run.steps, network, variables, fitted=run.fitted)
+
+
+def _scaling(
+    run: RunNetwork, normalise: Normalise | Standardise | None, image_size: int
+) -> tuple[PixelValue, PixelValue]:
+    """What the network's input is made with: (pixel - first) / second. Raises RecordError if the record's statistics do
+    not fit."""
+    if isinstance(normalise, Normalise):
+        return normalise.subtract, normalise.divide
+    if normalise is None or normalise.of == "image":
+        return 0.0, 1.0
+    axes = (image_size, image_size) if normalise.of == "pixels" else ()
+    with contextlib.suppress(ValueError):
+        found = run.record.data.statistics
+        if found and all(np.shape(value) == axes for value in found):
+            return found
+    what = f"two tables of {image_size} x {image_size} numbers" if axes else "two numbers"
+    raise RecordError(f"{run.place}: data.standardised: {what} are needed; restore the file from its source")
 
 
 def _opened(folder: Path) -> tuple[RunNetwork, _UsedSettings, PackagedNetwork | None]:

@@ -155,6 +155,21 @@ def test_each_image_is_standardised_by_itself(network, splits, form):
     assert (prepared[0] == 0).all()
 
 
+@pytest.mark.parametrize("form", ["", "keras"])
+def test_each_pixel_has_its_own_scale_also_after_each_image_was_standardised(network, splits, form):
+    images = splits["test"].images
+    draw = np.random.default_rng(3)
+    mean, deviation = draw.normal(size=(12, 12)), draw.uniform(0.5, 2.0, (12, 12))
+    rows = {"subtract": tuple(map(tuple, mean.tolist())), "divide": tuple(map(tuple, deviation.tolist()))}
+    made = replace(network("cutmix"), pipeline=InputPipeline(standardise=form), **rows)
+    found = Engine(made, CPU[:1]).inputs
+    prepared = np.asarray(found.prepare(images, found.draw("test", jax.random.key(0), jax.random.key(1), 60)))
+    pixels = images.astype(np.float64)
+    if form:
+        pixels = (pixels - pixels.mean((1, 2), keepdims=True)) / (pixels.std((1, 2), keepdims=True) + 1e-6)
+    np.testing.assert_allclose(prepared, (pixels - mean) / deviation, rtol=1e-5, atol=1e-4)
+
+
 def test_a_step_on_crops_is_a_step_on_a_batch_of_crops(network, splits):
     """The same update as that of a network of the crops' size on ten times the samples, cut and mirrored by hand."""
     images, labels = splits["train"].images[:6], splits["train"].labels[:6]

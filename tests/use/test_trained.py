@@ -5,7 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
+import onnxruntime
 import pytest
 from click.testing import CliRunner
 from report_records import make_record, make_spec, metrics
@@ -161,3 +163,33 @@ def test_a_network_with_crops_views_statistics_and_averaged_weights_answers_as_i
     assert (predicted == test.labels).mean() == pytest.approx(trained.record.metrics["test"].accuracy, abs=1e-12)
     with pytest.raises(ExportError, match=r"equalised histograms and the mean over crops; use `repro predict`"):
         make_model(trained, Uncalibrated("a test"))
+
+
+def test_a_network_with_statistics_of_each_pixel_answers_as_its_run_also_as_an_onnx_file(tmp_path, make_tiny_paper):
+    """They travel in the record, as a text per row; a record without all of them is refused."""
+    paper = make_tiny_paper(tmp_path, epochs=2)
+    text = paper.read_text()
+    assert text.count('step = "normalise"\n') == 1
+    paper.write_text(text.replace('step = "normalise"\n', 'step = "standardise"\nof = "pixels"\n'))
+    train(paper, tmp_path / "results")
+    (folder,) = run_folders(tmp_path / "results")
+    trained = load_trained(folder)
+    size = trained.network.image_size
+    assert np.shape(trained.network.subtract) == np.shape(trained.network.divide) == (size, size)
+    faces = open_dataset("synthetic").faces
+    test = faces.take(faces.usage == 2)
+    predicted = Classifier(trained)(test.images)
+    accuracy = (predicted.argmax(1) == test.labels).mean()
+    assert accuracy == pytest.approx(trained.record.metrics["test"].accuracy, abs=1e-12)
+    session = onnxruntime.InferenceSession(make_model(trained, Uncalibrated("a test")).SerializeToString())
+    (found,) = session.run(None, {"faces": test.images})
+    np.testing.assert_allclose(np.asarray(found), predicted, rtol=0, atol=1e-5)
+    recorded = trained.record.data.standardised
+    assert recorded
+    mean, deviation = recorded
+    assert isinstance(mean, tuple) and isinstance(deviation, tuple)
+    for damaged in ((("1 2 three", *mean[1:]), deviation), (mean, deviation[1:]), (0.5, 0.2), None):
+        data = msgspec.structs.replace(trained.record.data, standardised=damaged)
+        write_record(folder, msgspec.structs.replace(trained.record, data=data))
+        with pytest.raises(RecordError, match=f"data.standardised: two tables of {size} x {size} numbers are needed"):
+            load_trained(folder)

@@ -83,6 +83,17 @@ WRONG_NAMES_AND_SIZES = {
     "jitter after normalise": ((LAST, Normalise(), RandomJitter()), 2, "must come before `normalise`"),
     "two standards": ((LAST, Normalise(), Standardise()), 2, "`normalise` or `standardise` may be used only once"),
     "standard of nothing": ((LAST, Standardise(from_split="all")), 1, "no split 'all' here"),
+    "images after pixels": (
+        (LAST, Standardise(of="pixels"), Standardise(of="image")),
+        2,
+        "may be used only once; only",
+    ),
+    "pixels twice": ((LAST, Standardise(of="image"), *2 * (Standardise(of="pixels"),)), 3, "may be used only once"),
+    "pixels of a larger image": (
+        (LAST, RandomCrop(size=4), Standardise(of="pixels")),
+        2,
+        "the statistics of each pixel are of images of 6 pixels, and the network gets 4",
+    ),
     "two mixings": ((LAST, Mixup(), CutMix()), 2, "`mixup` or `cutmix` may be used only once"),
     "crops of nothing": ((LAST, AverageViews(views="ten_crops")), 1, "add `random_crop` with a size below 6"),
     "crops of training samples twice": ((LAST, TRAIN_CROPS, TRAIN_CROPS), 2, "may be used only once"),

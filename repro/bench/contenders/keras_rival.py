@@ -36,6 +36,7 @@ class KerasRival:
         with tf.device(self.device):
             self.images = tf.constant(workload.images)
             self.labels = tf.constant(workload.labels)
+            self.offset, self.factor = map(tf.constant, self.network.scaling)
             self.builder = KerasBuilder(self.network.training.loss, policy)
             self.model = _build(self.network, self.builder)
             self.optimizer = _make_optimizer(self.network)
@@ -106,7 +107,7 @@ class KerasRival:
         if chance:
             mirrored = keras.random.uniform(tf.shape(rows_B), seed=self.flip_seed) < chance
             images = tf.where(mirrored[:, None, None], images[:, :, ::-1], images)
-        x = (tf.cast(images, tf.float32) - self.network.subtract) * (1.0 / self.network.divide)
+        x = (tf.cast(images, tf.float32) - self.offset) * self.factor
         return tf.cast(self.model(tf.expand_dims(x, -1), training=training), tf.float32)
 
     def _step(self, rows_B: Any) -> Any:

@@ -36,6 +36,7 @@ class TorchRival:
         self.images = torch.from_numpy(workload.images).to(self.device)
         self.labels = torch.from_numpy(workload.labels.astype(np.int64)).to(self.device)
         self.module = TorchNetwork(self.network, channels_last=self.channels_last).to(self.device)
+        self.offset, self.factor = (torch.from_numpy(value).to(self.device) for value in self.network.scaling)
         self.output = output(self.network)
         self.optimizer = _make_optimizer(self.module, self.network.training, capturable=kind == "cuda-graph")
         self._create_optimizer_state()
@@ -114,7 +115,7 @@ class TorchRival:
         if chance:
             mirrored = torch.rand(rows_B.shape, device=self.device) < chance
             images = torch.where(mirrored[:, None, None], images.flip(-1), images)
-        x = (images.float() - self.network.subtract) * (1.0 / self.network.divide)
+        x = (images.float() - self.offset) * self.factor
         # PyTorch chooses the layout of later layers by the strides of this one-channel axis.
         x = x[..., None].permute(0, 3, 1, 2) if self.channels_last else x[:, None]
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.workload.precision == "bfloat16"):

@@ -10,6 +10,7 @@ from onnx import TensorProto, helper
 
 from fer_jax.data.images import area_sums
 from fer_jax.network.model import hidden_layers, output_activation
+from fer_jax.vocabulary.augmentations import EachImage
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.layers import ordinal_names
 from fer_jax.vocabulary.network import Network
@@ -34,8 +35,8 @@ def network_graph(
         steps: applied to the faces first, in order; the last gives the size `network.stored_size`.
         temperature: by which the logarithms of the probabilities are divided.
 
-    Raises ExportError for what a graph here does not compute: other resizing than by area, equalised histograms, images
-    standardised one by one, and means over crops.
+    Raises ExportError for what a graph here does not compute: other resizing than by area, equalised histograms, and
+    means over crops.
     """
     resizes = tuple(step for step in steps if isinstance(step, Resize) and step.method == "area")
     _check_exportable(network, len(resizes) == len(steps))
@@ -62,7 +63,6 @@ def network_graph(
 
 def _check_exportable(network: Network, only_shrinks: bool) -> None:
     missing = [] if only_shrinks else ["resizing other than by area, or equalised histograms"]
-    missing += ["the standardisation of each image"] if network.pipeline.standardise else []
     views = network.pipeline.views
     if views and views.views != "flips":
         missing.append("the mean over crops")
@@ -106,10 +106,23 @@ def _shrink(graph: Graph, name: str, x: str, step: Resize, size: int) -> str:
 
 def _normalise(graph: Graph, x: str, network: Network) -> str:
     """(pixel - subtract) / divide as the engine computes it, in maps (N, 1, height, width)."""
+    offset, factor = network.scaling
     x = graph.add("pixels", "Cast", x, to=TensorProto.FLOAT)
-    x = graph.add("shifted", "Sub", x, graph.constant("subtract", network.subtract))
-    x = graph.add("normalised", "Mul", x, graph.constant("one_by_divide", 1.0 / network.divide))
+    if network.pipeline.standardise:
+        x = _each_standardised(graph, x, network.pipeline.standardise, network.image_size)
+    x = graph.add("shifted", "Sub", x, graph.constant("subtract", offset))
+    x = graph.add("normalised", "Mul", x, graph.constant("one_by_divide", factor))
     return graph.add("maps", "Unsqueeze", x, graph.constant("channel_axis", [1], np.int64))
+
+
+def _each_standardised(graph: Graph, x: str, form: EachImage, size: int) -> str:
+    mean = graph.add("image_mean", "ReduceMean", x, axes=[1, 2])
+    x = graph.add("centred", "Sub", x, mean)
+    variance = graph.add("image_variance", "ReduceMean", graph.add("squares", "Mul", x, x), axes=[1, 2])
+    deviation = graph.add("image_deviation", "Sqrt", variance)
+    operator, least = ("Add", 1e-6) if form == "keras" else ("Max", 1.0 / size)
+    divisor = graph.add("image_divisor", operator, deviation, graph.constant("least_deviation", least))
+    return graph.add("standardised", "Div", x, divisor)
 
 
 def _averages_logits(network: Network) -> bool:

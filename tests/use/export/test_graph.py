@@ -17,11 +17,12 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from onnx import helper
 
-from fer_jax.data.steps import with_other_pixels
+from fer_jax.data.faces import Faces
+from fer_jax.data.steps import apply_steps, network_input, with_other_pixels
 from fer_jax.network.backends import NhwcBackend
 from fer_jax.network.model import build, hidden_layers, output_activation
 from fer_jax.train.losses import probabilities
-from fer_jax.vocabulary.augmentations import AverageViews, InputPipeline, RandomCrop
+from fer_jax.vocabulary.augmentations import AverageViews, InputPipeline, RandomCrop, Standardise
 from fer_jax.vocabulary.layers import (
     Activation,
     BatchNorm,
@@ -35,13 +36,14 @@ from fer_jax.vocabulary.layers import (
 )
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Loss, Sgd, Training
-from fer_jax.vocabulary.step_kinds import Resize
+from fer_jax.vocabulary.step_kinds import Resize, SplitByUsage
 from repro.specs.catalog import find_paper
 from repro.use.export.graph import network_graph
 from repro.use.export.onnx_file import IR_VERSION, OPSET
 
 # With the pixels that the first layer gets.
 PAPERS = {"basani2017": 28, "chavan2020": 48, "onghena": 48, "teta2022": 48, "zhaqsylyq": 48}
+BY_USAGE = SplitByUsage(into={"train": ("Training",), "validation": ("PublicTest",), "test": ("PrivateTest",)})
 TRAINING = Training(batch_size=1, epochs=1, loss=Loss(kind="cross_entropy"), optimizer=Sgd(learning_rate=0.1))
 
 
@@ -146,6 +148,31 @@ def test_the_mean_over_a_face_and_its_mirror_image(average):
         wanted = expected ** (1 / temperature)
         found = run(network_graph(network, variables, 6, (), temperature), images)
         np.testing.assert_allclose(found, wanted / wanted.sum(1, keepdims=True), rtol=0, atol=1e-5)
+
+
+EACH_IMAGE, EACH_PIXEL = Standardise(of="image"), Standardise(of="pixels")
+STANDARDISED = {
+    "each pixel": (EACH_PIXEL,),
+    "each image": (EACH_IMAGE,),
+    "each image as TensorFlow does": (Standardise(of="image", form="tensorflow"),),
+    "each image, then each pixel": (EACH_IMAGE, EACH_PIXEL),
+}
+
+
+@pytest.mark.parametrize("steps", STANDARDISED.values(), ids=STANDARDISED)
+def test_what_is_standardised(steps):
+    """Also a face of a single gray level, whose deviation is 0."""
+    order = np.arange(40, dtype=np.uint8)
+    prepared = apply_steps(Faces(faces(40, 6), order % 7, order % 3, order.astype(np.int32)), (BY_USAGE, *steps), 0)
+    scaling = {"subtract": prepared.subtract, "divide": prepared.divide, "pipeline": prepared.pipeline}
+    network = network_of((Flatten(), Dense(units=7), Activation(function="softmax")), 6, **scaling)
+    variables, images = variables_of(network), faces(5, 6)
+    images[0] = 90
+    module = build(network.layers, backend=NhwcBackend())
+    pixels = network_input(images, prepared).astype(np.float32)
+    logits = jax.jit(functools.partial(module.apply, train=False), compiler_options=QUICK)(variables, pixels)
+    found = in_onnx(network, variables, images)
+    np.testing.assert_allclose(found, np.asarray(probabilities(logits, "softmax")), rtol=0, atol=1e-5)
 
 
 # --- any list of layers -----------------------------------------------------------------------------------------------
