@@ -62,15 +62,16 @@ def assert_same_variables(ours, theirs, atol: float) -> None:
 
 
 def assert_same_training(name: str, workload: Workload, *, steps: int, mode: str | None = None, atol: float) -> None:
-    """From the same weights: equal losses, and equal weights and statistics afterwards."""
+    """From the same weights: equal losses, and afterwards weights and statistics that differ by less than a twentieth
+    of what they moved by."""
     own, rival = start("own", workload), start(name, workload, mode)
     before = own.variables()
     rows = batches(workload, steps)
     np.testing.assert_allclose(rival.train(rows), own.train(rows), rtol=1e-4, atol=atol)
     ours = own.variables()
-    assert_same_variables(ours, rival.variables(), atol)
-    moved = [np.abs(a - b).max() for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(ours), strict=True)]
-    assert max(moved) > 20 * atol, "nothing was trained, so nothing was compared"
+    moved = max(np.abs(a - b).max() for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(ours), strict=True))
+    assert moved > 1e-5, "hardly anything was trained, so nothing was compared"
+    assert_same_variables(ours, rival.variables(), min(atol, moved / 20))
 
 
 @pytest.mark.parametrize("name", RIVALS)
