@@ -37,7 +37,8 @@ NUMBERS_NOTE = "the classes are numbers without names: 0 to 6 are taken as in fe
 MERGED_TEST_NOTE = (
     "the test split does not say which of its rows are PublicTest and which PrivateTest; without a validation split "
     "beside it, all samples are taken as PublicTest, and the protocols official and clean have no PrivateTest. To name "
-    "the parts, name the files PublicTest_1.png, PrivateTest_2.png, ..., or put PublicTest into a folder validation"
+    "the parts, give PublicTest as `validation` (a folder, a file or arrays of that name), or name image files "
+    "PublicTest_1.png, PrivateTest_2.png, ..."
 )
 
 
