@@ -57,7 +57,12 @@ def run_jobs(jobs: Callable[[], list[tuple[LoadedSpec, str]]], **options: Any) -
     """Run them here, or with other hosts. jobs: called where the runs are decided, which one host alone does."""
     place = run_place(**{name: options.pop(name) for name in ("coordinator", "processes", "process_id")})
     if place is None:
-        _run_jobs(jobs(), **options)
+        try:
+            _run_jobs(jobs(), **options)
+        except KeyboardInterrupt:
+            without = " without --fresh" if options["fresh"] else ""
+            click.echo(f"\nstopped; the same command{without} resumes at the last checkpoint", err=True)
+            raise
     else:
         with_other_hosts(place, lambda: _run_jobs(jobs(), **options), options)
 

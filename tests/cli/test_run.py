@@ -207,3 +207,13 @@ def test_a_kill_in_the_middle_changes_nothing(tmp_path, data):
     logs = [(tmp_path / f"{name}.log").read_text().splitlines() for name in ("killed", "whole")]
     answers = {line for lines in logs for line in lines if line.startswith("tiny default: LOWER")}
     assert [answer.partition(": 3 runs")[0] for answer in answers] == ["tiny default: LOWER after 3 seeds"]
+
+
+@pytest.mark.parametrize(("more", "words"), [((), "command"), (("--fresh",), "command without --fresh")])
+def test_ctrl_c_says_how_to_go_on(more, words, monkeypatch):
+    def stopped(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("repro.cli.run._run_seeds", stopped)
+    ended = CliRunner().invoke(main, ["run", "basani2017", *more])
+    assert ended.exit_code == 1 and f"stopped; the same {words} resumes at the last checkpoint\n" in ended.stderr
