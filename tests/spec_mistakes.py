@@ -21,9 +21,9 @@ MISTAKES = {
     "missing text": (
         'title = "A tiny network"',
         'title = ""',
-        'paper.title: must be a text of at least 1 characters, not ""',
+        'paper.title: must be a text of at least 1 character, not ""',
     ),
-    "missing list": ('["A. Author"]', "[]", "paper.authors: must be a list of at least 1 items, not an empty list"),
+    "missing list": ('["A. Author"]', "[]", "paper.authors: must be a list of at least 1 item, not an empty list"),
     "optional key of a wrong type": (
         "source =",
         'year = "2020"\nsource =',

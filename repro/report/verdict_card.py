@@ -257,7 +257,8 @@ def _next(loaded: LoadedSpec, card: VerdictCard, dataset: Dataset | None) -> lis
         ]
     steps = []
     for protocol, found in ((AS_PUBLISHED, card.reproduces), (CLEAN, "" if card.clean == NOT_RUN else card.holds)):
-        if found.startswith("open") and ("seed" in found or found.endswith(NOT_RUN)):  # else no seeds would decide it
+        undecided = found.startswith("open") and ("seed" in found or found.endswith(NOT_RUN))
+        if undecided and _claim(loaded, card.variant):  # else no seeds would decide it
             command = f"{run_command(name, card.variant, protocol)} --until-decided"
             steps.append(NextStep(command=command, gives="adds seeds until there is a verdict"))
     for protocol, measured in ((CLEAN, card.clean), (OFFICIAL, card.official or NOT_RUN)):
@@ -279,7 +280,8 @@ def _commands(plan: RunPlan, seeds: int, dataset: Dataset) -> list[NextStep]:
     """What follows from the runs of this command: more of them, and the same without overlap."""
     name = paper_argument(plan.paper, plan.spec_path)
     steps = []
-    if not dataset.faces.synthetic and seeds < MIN_RUNS and plan.protocol != AS_PUBLISHED:
+    claim = claim_for(plan.spec, plan.variant) or plan.spec.headline
+    if claim and not dataset.faces.synthetic and seeds < MIN_RUNS and plan.protocol != AS_PUBLISHED:
         command = f"{run_command(name, plan.variant, plan.protocol)} --until-decided"
         steps.append(NextStep(command=command, gives="adds seeds until there is a verdict"))
     if dataset.faces.synthetic and plan.protocol == AS_PUBLISHED:

@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 
 import msgspec
 
+from fer_jax.vocabulary.counted import counted
 from repro.specs.nearest import close_spelling, nearest_element
 
 Path = list[str | int | None]  # keys and indices from the root; None is msgspec's [...], any key of a table
@@ -110,9 +111,9 @@ def _in_words(text: str, path: Path, value: Any, raw: Any, root: Any) -> tuple[s
         if pattern := re.search(r" matching regex '(.*)'$", text):
             words = f"{words} {PATTERN_WORDS.get(pattern[1], f'that matches {pattern[1]}')}"
         elif length := re.search(r" of length >= (\d+)$", text):
-            words = f"{words} of at least {length[1]} {'characters' if isinstance(value, str) else 'items'}"
+            words = f"{words} of at least {counted(int(length[1]), 'character' if isinstance(value, str) else 'item')}"
         elif most := re.search(r" of length <= (\d+)$", text):
-            words = f"{words} of at most {most[1]} {'characters' if isinstance(value, str) else 'entries'}"
+            words = f"{words} of at most {counted(int(most[1]), 'character' if isinstance(value, str) else 'item')}"
         elif bound := re.search(r" ([<>]=? \S+)$", text):
             words = f"{words} {bound[1]}"
         return f"must be {words}, not {_shown(value)}", accepted_values(root, path, raw)

@@ -5,8 +5,8 @@ import pytest
 
 from fer_jax.data import images
 from fer_jax.data.faces import Faces
-from fer_jax.data.steps import apply_steps, network_input
-from fer_jax.vocabulary.augmentations import RandomCrop, Standardise
+from fer_jax.data.steps import apply_steps
+from fer_jax.vocabulary.augmentations import RandomCrop
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS, USAGES
 from fer_jax.vocabulary.split_plan import check_steps
 from fer_jax.vocabulary.step_kinds import (
@@ -319,34 +319,6 @@ def test_check_steps_says_what_apply_steps_does():
     prepared = apply_steps(_faces(size=48), steps, 0)
     assert (tuple(prepared.splits), prepared.image_size) == check_steps(steps)
     assert [name for name, _ in prepared.log] == list(step_names(steps))
-
-
-def test_standardise_by_the_samples_of_a_split():
-    """After resizing, of the split as it is then; the same whatever is done to other splits."""
-    faces = _faces()
-    prepared = apply_steps(faces, (BY_USAGE, Resize(size=3), Standardise()), 0)
-    pixels = prepared.splits["train"].images.astype(np.float64)
-    assert prepared.is_measured
-    assert prepared.subtract == pytest.approx(pixels.mean(), rel=1e-12)
-    assert prepared.divide == pytest.approx(pixels.std() + 1e-6, rel=1e-12)
-    own = apply_steps(faces, (BY_USAGE, Standardise(of="image")), 0)
-    assert (own.subtract, own.divide, own.is_measured, own.pipeline.standardise) == (0.0, 1.0, False, "keras")
-
-
-@pytest.mark.parametrize("first", [(), (Standardise(of="image"),)], ids=["alone", "after each image"])
-def test_standardise_each_pixel_over_the_samples_of_a_split(first):
-    """As `X -= X.mean(axis=0); X /= X.std(axis=0)`; a place that is the same in all images gives 0."""
-    faces = _faces(90)
-    faces.images[:, 0, 0] = 7
-    prepared = apply_steps(faces, (BY_USAGE, Resize(size=3), *first, Standardise(of="pixels")), 0)
-    x = prepared.splits["train"].images.astype(np.float64)
-    if first:
-        x = (x - x.mean((1, 2), keepdims=True)) / (x.std((1, 2), keepdims=True) + 1e-6)
-    assert prepared.is_measured and np.shape(prepared.subtract) == np.shape(prepared.divide) == (3, 3)
-    np.testing.assert_allclose(prepared.subtract, x.mean(0), rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(prepared.divide, x.std(0) + 1e-6, rtol=1e-6)
-    made = network_input(prepared.splits["train"].images, prepared)
-    np.testing.assert_allclose(made, (x - x.mean(0)) / (x.std(0) + 1e-6), atol=1e-5)
 
 
 def test_a_crop_leaves_the_samples_alone_and_changes_the_size_of_the_input():

@@ -16,7 +16,7 @@ from repro.runs.dataset import Dataset
 from repro.runs.plan import make_plan, settings_sha256
 from repro.runs.records import Overrides
 from repro.specs.decode import load_spec
-from repro.specs.protocols import CLEAN, under_protocol
+from repro.specs.protocols import AS_PUBLISHED, CLEAN, under_protocol
 from repro.text.markdown import markdown
 from repro.text.terminal import terminal
 
@@ -100,6 +100,14 @@ def test_what_is_open_says_the_command_that_closes_it(tmp_path, dataset):
     clean = card(loaded, real, tmp_path, protocol=CLEAN)
     assert clean.title == "tiny, protocol clean, 1 seed."
     assert commands(clean)[0] == f"{run} --protocol clean --until-decided", "to the question that was just run"
+
+
+def test_without_a_claim_there_is_nothing_to_decide(tmp_path, dataset):
+    real = Dataset(replace(dataset.faces, synthetic=False), "fer2013")
+    loaded = load_tiny(tmp_path, (TINY[TINY.index("[[claims]]") : TINY.index("[[contradictions]]")], ""))
+    for protocol in (AS_PUBLISHED, CLEAN):
+        shown = commands(card(loaded, real, tmp_path, protocol=protocol))
+        assert shown and not any("--until-decided" in command for command in shown)
 
 
 def test_a_failed_run_has_no_card(tmp_path, dataset):

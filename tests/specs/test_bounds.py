@@ -84,5 +84,5 @@ def test_what_is_compared_in_pairs_is_bounded(tmp_path: Path, what: str, most: i
     name = "loss" if what == "claims" else "tanh"
     more = "".join(block.replace(name, f"{name}{number}", 1) for number in range(most))
     path = write_tiny(tmp_path, (block, block + more))
-    with pytest.raises(SpecError, match=rf"{what}: must be .* of at most {most} entries"):
+    with pytest.raises(SpecError, match=rf"{what}: must be .* of at most {most:,} items"):
         load_spec(path)
