@@ -86,14 +86,18 @@ def main() -> int:
     folder = Path(tempfile.mkdtemp(prefix="many-runs-"))
     words = ("basani2017", "--seeds", str(asked.runs), *SHORT, "--data", asked.data)
     alone_in = (asked.alone or folder / "alone").absolute()
-    # Local workers have a share of the cores each; what one process computes depends on their number.
+    # Local workers have a share of the cores each; how one process rounds depends on their number.
     cores = sorted(os.sched_getaffinity(0))
-    if asked.on == "local":
-        os.sched_setaffinity(0, cores[: max(1, len(cores) // asked.workers)])
+    used = max(1, len(cores) // asked.workers) if asked.on == "local" else len(cores)
+    os.sched_setaffinity(0, cores[:used])
     if repro("run", *words, "--results", str(alone_in), cwd=folder).wait():
         print(f"the single process failed; see {folder}")
         return 1
     os.sched_setaffinity(0, cores)
+    had = {record.device.host_cores for record in records_in(alone_in).values()}
+    if had != {used}:
+        print(f"{alone_in}: made on {sorted(had)} cores, the workers have {used}: rounding differs with their number")
+        return 1
     results = folder / "shared"
     begin = time.monotonic()
     launched = ("--on", asked.on, "--workers", str(asked.workers), "--results", str(results))
