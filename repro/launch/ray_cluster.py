@@ -55,7 +55,8 @@ class RayExecutor:
             token.touch()
         shares = [None if self.shared else f"{number + 1}/{workers}" for number in range(workers)]
         tasks = [task.remote(tuple(command), share, str(token) if token else None) for share in shares]
-        return RayWorkers(self.results, tasks, token)
+        needs = {"CPU": float(resources.cores or 1), "GPU": resources.gpus}
+        return RayWorkers(self.results, tasks, token, {name: need for name, need in needs.items() if need})
 
 
 def _work(command: tuple[str, ...], share: str | None, token: str | None) -> tuple[int, bytes]:
@@ -84,9 +85,10 @@ def _packed(folder: Path) -> bytes:
 class RayWorkers:
     """See `executor.Workers`."""
 
-    def __init__(self, results: Path, tasks: Sequence[Any], token: Path | None) -> None:
+    def __init__(self, results: Path, tasks: Sequence[Any], token: Path | None, needs: dict[str, float]) -> None:
         self.logs = results
         self.error = ""
+        self._needs = needs  # of each task, by Ray's names of resources
         self._tasks, self._token = list(tasks), token
         self._ended: dict[int, str] = {}
 
@@ -99,10 +101,19 @@ class RayWorkers:
             self._ended[self._tasks.index(task)] = self._result(task)
         if len(self._ended) == len(self._tasks) and self._token is not None:
             self._token.unlink(missing_ok=True)
-        states = {"running": len(self._tasks) - len(self._ended)}
+        left = len(self._tasks) - len(self._ended)
+        running = min(left, self._places()) if left else 0
+        states = {"running": running, "waiting": left - running}
         for state in self._ended.values():
             states[state] = states.get(state, 0) + 1
         return {state: number for state, number in states.items() if number}
+
+    def _places(self) -> int:
+        """Tasks for which the cluster has resources, if nobody else uses it."""
+        import ray  # pyright: ignore[reportMissingImports]
+
+        total = ray.cluster_resources()
+        return min(int(total.get(name, 0.0) / need + 1e-9) for name, need in self._needs.items())
 
     def _result(self, task: Any) -> str:
         import ray  # pyright: ignore[reportMissingImports]

@@ -32,11 +32,16 @@ SHORT = ("--epochs", "1", "--limit-train", "500", "--device", "cpu")
 
 
 def repro(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     with (cwd / f"{words[0]}.log").open("ab") as log:
-        return subprocess.Popen(
-            [sys.executable, "-m", "repro", *words], cwd=cwd, env=environment, stdout=log, stderr=log
-        )
+        return subprocess.Popen([sys.executable, "-m", "repro", *words], cwd=cwd, stdout=log, stderr=log)
+
+
+def cluster_of(workers: int) -> str:
+    """The address of a Ray with a place for each worker, however few cores there are: like the Slurm of these tests. It
+    ends with this process, and its nodes have this environment."""
+    import ray
+
+    return ray.init(num_cpus=workers, log_to_driver=False, logging_level="ERROR").address_info["gcs_address"]
 
 
 def records_in(results: Path) -> dict[int, RunRecord]:
@@ -83,6 +88,7 @@ def main() -> int:
     parser.add_argument("--alone", type=Path, help="results folder of the single process, if it is there already")
     parser.add_argument("--seed", type=int, default=0)
     asked = parser.parse_args()
+    os.environ |= {"PYTHONPATH": str(ROOT), "JAX_PLATFORMS": "cpu"}
     folder = Path(tempfile.mkdtemp(prefix="many-runs-"))
     words = ("basani2017", "--seeds", str(asked.runs), *SHORT, "--data", asked.data)
     alone_in = (asked.alone or folder / "alone").absolute()
@@ -101,6 +107,8 @@ def main() -> int:
     results = folder / "shared"
     begin = time.monotonic()
     launched = ("--on", asked.on, "--workers", str(asked.workers), "--results", str(results))
+    if asked.on == "ray":
+        os.environ["RAY_ADDRESS"] = cluster_of(asked.workers)
     process = repro("launch", *words, *launched, cwd=folder)
     killed = kill_some(results, process, asked.runs, asked.kills, random.Random(asked.seed))
     wall_s = time.monotonic() - begin

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import pytest
@@ -18,6 +19,7 @@ from tiny_runs import fill_folder, process_environment
 from repro.cli.main import main
 from repro.launch.executor import LaunchError, Resources
 from repro.launch.local import LocalExecutor
+from repro.launch.ray_cluster import RayWorkers
 from repro.runs.claim import holder_of
 from repro.runs.status import run_statuses
 from repro.runs.stored_records import find_records
@@ -105,6 +107,18 @@ def test_ray_tasks_share_the_runs(tmp_path, start, more):
     assert process.wait(TIMEOUT_S) == 0, (tmp_path / "log").read_text()
     all_done(tmp_path / "results")
     assert not list((tmp_path / "results").glob("aside-*"))
+
+
+@pytest.mark.parametrize(
+    ("needs", "running"), [({"CPU": 1.0}, 2), ({"CPU": 1.0, "GPU": 0.25}, 1), ({"CPU": 3.0}, 0), ({"CPU": 0.1}, 5)]
+)
+def test_tasks_for_which_a_cluster_of_ray_has_no_place_are_waiting(needs, running, tmp_path, monkeypatch):
+    cluster = types.ModuleType("ray")
+    cluster.cluster_resources = lambda: {"CPU": 2.0, "GPU": 0.3}  # type: ignore[attr-defined]
+    cluster.wait = lambda tasks, **_: ([], tasks)  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "ray", cluster)
+    states = RayWorkers(tmp_path, range(5), None, needs).poll()
+    assert states == {state: n for state, n in (("running", running), ("waiting", 5 - running)) if n}
 
 
 @pytest.mark.parametrize(
