@@ -16,10 +16,9 @@ import numpy as np
 from fer_jax.data import images
 from fer_jax.data.faces import Faces, concatenate
 from fer_jax.data.resizing import resize
-from fer_jax.vocabulary.augmentations import EachImage, InputPipeline, Standardise
+from fer_jax.vocabulary.augmentations import EachImage, InputPipeline, PixelValue, Standardise
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
-from fer_jax.vocabulary.network import PixelValue
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import (
     FIRST_SPLIT,

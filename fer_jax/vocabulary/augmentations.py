@@ -180,6 +180,7 @@ class Standardise(StepStruct, frozen=True, kw_only=True, tag="standardise"):
     form: Literal["keras", "tensorflow"] = "keras"
 
 
+PixelValue = float | tuple[tuple[float, ...], ...]  # of all pixels, or of each: (height, width)
 EachImage = Literal["", "keras", "tensorflow"]  # how each image is standardised by itself, if it is
 DrawnStep = RandomCrop | RandomResizedCrop | RandomAffine | RandomJitter | RandomErasing
 Mixing = Mixup | CutMix

@@ -6,11 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_jax.vocabulary.augmentations import NO_PIPELINE, InputPipeline
+from fer_jax.vocabulary.augmentations import NO_PIPELINE, InputPipeline, PixelValue
 from fer_jax.vocabulary.layers import Layer
 from fer_jax.vocabulary.settings import Training
-
-PixelValue = float | tuple[tuple[float, ...], ...]  # of all pixels, or of each: (image_size, image_size)
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,8 @@ from typing import Any, Literal
 
 import msgspec
 
+from fer_jax.vocabulary.augmentations import PixelValue
 from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
-from fer_jax.vocabulary.network import PixelValue
 from repro.runs.data_names import FER2013, NOT_FER2013
 
 RECORD_FORMAT = 1

@@ -11,8 +11,8 @@ import msgspec
 import numpy as np
 
 from fer_jax.data.steps import with_other_pixels
-from fer_jax.vocabulary.augmentations import Standardise
-from fer_jax.vocabulary.network import Network, PixelValue
+from fer_jax.vocabulary.augmentations import PixelValue, Standardise
+from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Training
 from fer_jax.vocabulary.split_plan import follow_steps
 from fer_jax.vocabulary.step_kinds import EqualiseHistogram, Normalise, Resize, Step, splits_before
