@@ -154,7 +154,7 @@ def _statistics(images_NHW: np.ndarray) -> tuple[float, float]:
 
 def _pixel_statistics(images_NHW: np.ndarray, each_image: EachImage) -> tuple[PixelValue, PixelValue]:
     """(mean, deviation + 1e-6) of each place over the images. Seven digits, about as many as float32 holds, so that a
-    record tells them in full."""
+    record states them in full."""
     parts = [images_NHW[start : start + 4096] for start in range(0, len(images_NHW), 4096)]
     mean_HW, variance_HW = np.zeros(images_NHW.shape[1:]), np.zeros(images_NHW.shape[1:])
     for part in parts:
