@@ -39,7 +39,7 @@ def repro(*words: str, cwd: Path) -> subprocess.Popen[bytes]:
 def cluster_of(workers: int) -> str:
     """The address of a Ray with a place for each worker, however few cores there are: like the Slurm of these tests. It
     ends with this process, and its nodes have this environment."""
-    import ray
+    import ray  # pyright: ignore[reportMissingImports]
 
     return ray.init(num_cpus=workers, log_to_driver=False, logging_level="ERROR").address_info["gcs_address"]
 
