@@ -48,7 +48,7 @@ class SplitRows(msgspec.Struct, frozen=True, kw_only=True):
 
 def recorded_value(value: PixelValue) -> RecordedValue:
     if isinstance(value, tuple):
-        return tuple(" ".join(f"{number:.7g}" for number in row) for row in value)
+        return tuple(" ".join(map(str, row)) for row in value)
     return value
 
 
