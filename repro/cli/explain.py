@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import click
 
 from repro.cli.options import device_option, json_option, results_option
-from repro.cli.starting import begin_kernels
+from repro.cli.starting import begin_kernels, resumable
 from repro.specs.catalog import find_paper
 
 EXAMPLE = """\
@@ -57,7 +58,8 @@ def explain(paper: str, seeds: int, train: bool, device: Any, data: str | None, 
     from repro.text.terminal import printable_lines, terminal
 
     search = Search(loaded, data=data, device=device, results=results, seeds=seeds, train=train)
-    explanation = search.explain()
+    with resumable() if train else nullcontext():
+        explanation = search.explain()
     if as_json:
         click.echo(json.dumps(msgspec.to_builtins(explanation), indent=2))
     else:

@@ -16,7 +16,7 @@ from repro.cli.hosts import host_options, run_place, with_other_hosts
 from repro.cli.recogniser import ready_for_use
 from repro.cli.run_options import ALL, LOOKS, asked_plans, is_given, protocols_of, run_options
 from repro.cli.run_selection import SeedChoice, ShareOfRuns
-from repro.cli.starting import begin_kernels, open_run_context, sign_of_life
+from repro.cli.starting import begin_kernels, open_run_context, resumable, sign_of_life
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT, LoadedSpec, SpecError
 
@@ -57,12 +57,8 @@ def run_jobs(jobs: Callable[[], list[tuple[LoadedSpec, str]]], **options: Any) -
     """Run them here, or with other hosts. jobs: called where the runs are decided, which one host alone does."""
     place = run_place(**{name: options.pop(name) for name in ("coordinator", "processes", "process_id")})
     if place is None:
-        try:
+        with resumable(fresh=options["fresh"]):
             _run_jobs(jobs(), **options)
-        except KeyboardInterrupt:
-            without = " without --fresh" if options["fresh"] else ""
-            click.echo(f"\nstopped; the same command{without} resumes at the last checkpoint", err=True)
-            raise
     else:
         with_other_hosts(place, lambda: _run_jobs(jobs(), **options), options)
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,17 @@ def begin_kernels(device: str) -> None:
 def sign_of_life(stage: str = "loading JAX and the data") -> Heartbeat:
     """Around what takes seconds, in words: no long silence on standard error."""
     return Heartbeat(_say, stage)
+
+
+@contextmanager
+def resumable(*, fresh: bool = False) -> Iterator[None]:
+    """Around training: after Ctrl-C, say how to resume. fresh: the command has --fresh, which would start over."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        without = " without --fresh" if fresh else ""
+        click.echo(f"\nstopped; the same command{without} resumes at the last checkpoint", err=True)
+        raise
 
 
 def open_run_context(precisions: Iterable[Precision | None], *, log: tuple[TrackerName, ...], **setting: Any) -> Any:

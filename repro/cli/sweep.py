@@ -20,7 +20,7 @@ from repro.cli.engines import (
 from repro.cli.options import example, print_json
 from repro.cli.run_options import is_given, sweep_run_options
 from repro.cli.run_selection import SeedChoice, Seeds
-from repro.cli.starting import begin_kernels, open_run_context, sign_of_life
+from repro.cli.starting import begin_kernels, open_run_context, resumable, sign_of_life
 from repro.launch.executor import EngineName
 from repro.specs.catalog import find_paper
 from repro.specs.decode import DEFAULT_VARIANT
@@ -94,7 +94,8 @@ def sweep(paper: str, engine: EngineName | None, workers: int | None, only_plan:
     if engine is None:
         from repro.sweep.work import work
 
-        work(search, context)
+        with resumable():
+            work(search, context)
     else:
         command = ["sweep", paper, *given_words(_OF_SWEEP)]
         started = start_workers(engine, command, workers, results, options["device"], given)

@@ -209,11 +209,19 @@ def test_a_kill_in_the_middle_changes_nothing(tmp_path, data):
     assert [answer.partition(": 3 runs")[0] for answer in answers] == ["tiny default: LOWER after 3 seeds"]
 
 
-@pytest.mark.parametrize(("more", "words"), [((), "command"), (("--fresh",), "command without --fresh")])
-def test_ctrl_c_says_how_to_go_on(more, words, monkeypatch):
+@pytest.mark.parametrize(
+    ("words", "stopped_in", "same"),
+    [
+        (("run", "basani2017"), "repro.cli.run._run_seeds", "command"),
+        (("run", "basani2017", "--fresh"), "repro.cli.run._run_seeds", "command without --fresh"),
+        (("explain", "basani2017"), "repro.explain.search.Search.explain", "command"),
+        (("sweep", "teta2022", "--set", "training.epochs=1,2"), "repro.sweep.work.work", "command"),
+    ],
+)
+def test_ctrl_c_says_how_to_go_on(words, stopped_in, same, monkeypatch):
     def stopped(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("repro.cli.run._run_seeds", stopped)
-    ended = CliRunner().invoke(main, ["run", "basani2017", *more])
-    assert ended.exit_code == 1 and f"stopped; the same {words} resumes at the last checkpoint\n" in ended.stderr
+    monkeypatch.setattr(stopped_in, stopped)
+    ended = CliRunner().invoke(main, list(words))
+    assert ended.exit_code == 1 and f"stopped; the same {same} resumes at the last checkpoint\n" in ended.stderr
