@@ -29,6 +29,9 @@ Report = Callable[[int, int], None]
 # gives the pairs of all, in the order of the parts. So processes can share a search (`repro.audit.shared_search`).
 CarryOut = Callable[[int, Callable[[int], "CandidatePairs"]], "list[CandidatePairs]"]
 
+# From columns (M, D) and a cut to the pairs (row, column) that reach it.
+Search = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
+
 # Up to so many images every candidate is compared; above, no more per image than this, coarsely and in detail.
 SMALL = 100_000
 COARSE_PER_IMAGE, FINE_PER_IMAGE = 12.0, 3.0
@@ -134,10 +137,10 @@ class _Search:
     def __init__(self, as_is: np.ndarray, mirrored: np.ndarray, candidates: Candidates) -> None:
         self.as_is, self.mirrored = as_is, mirrored
         self.indexed = candidates == "index"
-        rows = [as_is[window].astype(np.float32, copy=False) for window in (0, 1)]
-        self.of_all = [partial(alike, of_window) for of_window in rows]
+        rows = (as_is[window].astype(np.float32, copy=False) for window in (0, 1))
+        # Whole images and middles. The lists hold their own copy, so only one of the two is kept.
         self.lists = [InvertedLists(one) for one in rows] if self.indexed else []
-        self.rows = rows
+        self.rows = [] if self.indexed else list(rows)
 
     def all(self, cuts: Cuts, report: Report | None) -> Iterator[CandidatePairs]:
         """With the index a part of the columns at a time: what all find may be larger than the memory."""
@@ -152,7 +155,7 @@ class _Search:
         n = self.as_is.shape[1]
         keys = [np.zeros(0, np.int64)]
         # Whole images with whole images, and the middle of one with the corners of the other.
-        whole, middle = self.of_all if columns is None else self._of_some(int(columns.max(initial=0)))
+        whole, middle = self._of_all() if columns is None else self._of_some(int(columns.max(initial=0)))
         columns = np.arange(n) if columns is None else columns
         for turned, described in enumerate((self.as_is, self.mirrored)):
             for search, windows, cut in ((whole, [0], cuts.whole), (middle, [2, 3, 4, 5], cuts.corner)):
@@ -175,7 +178,10 @@ class _Search:
         )
         return found.take(value >= cuts.windows)
 
-    def _of_some(self, last: int) -> list[Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]]:
+    def _of_all(self) -> list[Search]:
+        return [partial(alike, one) for one in self.rows]
+
+    def _of_some(self, last: int) -> list[Search]:
         """Searches of some columns, none behind the last: images behind it begin no pair."""
         if self.indexed:
             return [one.above for one in self.lists]

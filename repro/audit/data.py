@@ -84,24 +84,31 @@ class DataAudit(msgspec.Struct, frozen=True):
     mirrored_threshold: float | None = None
 
 
-def search_duplicates(faces: Faces, candidates: Candidates, carry_out: CarryOut | None = None) -> Pairs:
-    """All pairs, compared in blocks and kept in the cache; or those found with an index, which may miss a few and are
-    not kept. carry_out: see `find_duplicates`.
+def search_duplicates(
+    faces: Faces, candidates: Candidates, carry_out: CarryOut | None = None, *, threshold: float = THRESHOLD
+) -> Pairs:
+    """All pairs, compared in blocks and kept in the cache; or those found with an index or with another threshold,
+    which are not kept. The index may miss a few. carry_out, threshold: see `find_duplicates`.
 
     Raises DataError if the index is not installed.
     """
-    if candidates == "blocks" and carry_out is None:
+    if candidates == "blocks" and carry_out is None and threshold == THRESHOLD:
         return duplicates_of(faces)
-    return find_duplicates(faces.images, candidates=candidates, carry_out=carry_out)
+    return find_duplicates(faces.images, threshold=threshold, candidates=candidates, carry_out=carry_out)
 
 
 def audit_data(
-    dataset: Dataset, pairs: Pairs, *, candidates: Candidates = "blocks", ferplus: Path | None = None
+    dataset: Dataset,
+    pairs: Pairs,
+    *,
+    candidates: Candidates = "blocks",
+    threshold: float = THRESHOLD,
+    ferplus: Path | None = None,
 ) -> DataAudit:
     """Count the duplicates and other defects of a dataset.
 
-    pairs: from `search_duplicates` with the same `candidates`. ferplus: fer2013new.csv. Raises DataError if the votes
-    do not fit.
+    pairs: from `search_duplicates` with the same `candidates` and `threshold`. ferplus: fer2013new.csv. Raises
+    DataError if the votes do not fit.
     """
     faces = dataset.faces
     votes = None if ferplus is None else read_votes(ferplus, faces)
@@ -117,8 +124,8 @@ def audit_data(
         split_rows=_by_split(faces, np.ones(len(faces), bool)),
         duplicates_version=DUPLICATES_VERSION,
         candidates=candidates,
-        threshold=THRESHOLD,
-        mirrored_threshold=THRESHOLD + MIRRORED_MARGIN,
+        threshold=threshold,
+        mirrored_threshold=threshold + MIRRORED_MARGIN,
         pictures=len(np.unique(pictures)),
         exact=_pair_counts(faces, exact),
         near=_pair_counts(faces, pairs.take(~pairs.exact)),

@@ -117,6 +117,13 @@ def audit_paper_command(
     help="`index` (extra audit-large) is faster above about 30,000 samples, and may miss a few pairs.",
 )
 @click.option(
+    "--threshold",
+    type=click.FloatRange(0.91, 0.97),
+    default=0.91,
+    show_default=True,
+    help="Least score of a near pair. In a dataset of hundreds of thousands a higher one keeps false alarms few.",
+)
+@click.option(
     "--shared",
     is_flag=True,
     help="Share the search with every process that has the same command: each takes the next free part, and a stopped "
@@ -130,6 +137,7 @@ def audit_data_command(
     ferplus: Path | None,
     out: Path,
     candidates: Any,
+    threshold: float,
     shared: bool,
     search_only: bool,
     engine: EngineName | None,
@@ -165,10 +173,10 @@ def audit_data_command(
         refuse_failed(started, wait_for(started, lambda: f"{counted(searched_parts(folder), 'part')} searched"))
     with sign_of_life("searching for duplicates"):
         carry_out = SharedSearch(folder, _say) if shared or engine is not None else None
-        pairs = search_duplicates(dataset.faces, candidates, carry_out)
+        pairs = search_duplicates(dataset.faces, candidates, carry_out, threshold=threshold)
     if search_only:
         return
-    found = audit_data(dataset, pairs, candidates=candidates, ferplus=ferplus)
+    found = audit_data(dataset, pairs, candidates=candidates, threshold=threshold, ferplus=ferplus)
     write_pairs_csv(out / "duplicates.csv", dataset.faces, pairs)
     shown = contact_sheet(out / "duplicates.png", dataset.faces, pairs)
     if as_json:

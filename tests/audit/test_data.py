@@ -8,15 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from PIL import Image
 
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.ferplus import CHOICES, read_votes
 from fer_jax.data.synthetic import draw_faces
-from fer_jax.duplicates.search import duplicates_of
+from fer_jax.duplicates.search import MIRRORED_MARGIN, duplicates_of
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.audit.contact_sheet import contact_sheet, worst_first
-from repro.audit.data import audit_data, audit_data_document, write_pairs_csv
+from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
+from repro.cli.main import main
 from repro.report.data_section import data_section
 from repro.runs.dataset import Dataset
 from repro.text.terminal import terminal_blocks
@@ -94,6 +96,23 @@ def test_the_text_and_the_document_say_the_same(faulty: Dataset, folder: Path) -
     (line,) = [line for line in text.splitlines() if line.split()[:2] == ["PrivateTest", "13"]]
     assert line.split()[2:] == ["1", "(7.7", "%)", "2", "(15.4", "%)", "0", "(0.0", "%)"]
     assert "Constant images: 1 (samples 65)" in text and "FER+" not in text
+
+
+def test_a_higher_threshold_finds_fewer_near_pairs_and_is_recorded(faulty: Dataset, folder: Path) -> None:
+    usual = duplicates_of(faulty.faces, folder)
+    near = usual.score[~usual.exact]
+    higher = min(float(near.max()) + 1e-3, 1.0)
+    found = search_duplicates(faulty.faces, "blocks", threshold=higher)
+    assert len(near) and found.exact.all() and len(found) == usual.exact.sum()
+    counted = audit_data(faulty, found, threshold=higher)
+    assert (counted.threshold, counted.mirrored_threshold) == (higher, higher + MIRRORED_MARGIN)
+    assert counted.near.pairs == 0 and counted.exact.pairs == usual.exact.sum()
+
+
+@pytest.mark.parametrize("given", ["0.5", "0.99"])
+def test_the_threshold_stays_where_it_was_measured(given: str) -> None:
+    ended = CliRunner().invoke(main, ["audit", "data", "--threshold", given])
+    assert ended.exit_code == 2 and "0.91<=x<=0.97" in ended.stderr
 
 
 def test_every_pair_is_a_line_of_the_csv(faulty: Dataset, folder: Path, tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from planted import Planted, plant, rows  # noqa: E402
 
 from fer_jax.data.synthetic import draw_faces  # noqa: E402
 from fer_jax.duplicates import stages  # noqa: E402
-from fer_jax.duplicates.search import THRESHOLD, find_duplicates  # noqa: E402
+from fer_jax.duplicates.search import MIRRORED_MARGIN, THRESHOLD, Pairs, find_duplicates  # noqa: E402
 
 DRAWN = 14_000  # faces drawn at once, each part with a seed of its own
 COPIES = 50  # of each kind of change and part
@@ -59,6 +59,18 @@ def peaks_mib() -> dict[str, float]:
     """The most memory of this process so far, pages of the file included, and its own memory now."""
     status = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
     return {name: int(status[key].split()[0]) / 1024 for name, key in (("peak", "VmHWM"), ("own", "RssAnon"))}
+
+
+def by_threshold(found: Pairs, mixed: Planted, least: float) -> dict[str, dict[str, float]]:
+    """What the same search would have given with higher thresholds."""
+    planted = np.array([pair in mixed.truth for pair in zip(found.row_a.tolist(), found.row_b.tolist(), strict=True)])
+    counts = {}
+    for step in range(9):
+        threshold = round(least + step / 100, 2)
+        kept = found.exact | (found.score >= threshold + MIRRORED_MARGIN * found.mirrored)
+        hits = int((kept & planted).sum())
+        counts[str(threshold)] = {"recall": round(hits / len(mixed.truth), 4), "false_alarms": int(kept.sum()) - hits}
+    return counts
 
 
 def main() -> None:
@@ -98,6 +110,7 @@ def main() -> None:
                 "recall_of_all": round(len(pairs & set(mixed.truth)) / len(mixed.truth), 4),
                 "false_alarms": len(pairs - set(mixed.truth)),
                 "pairs": len(pairs),
+                "by_threshold": by_threshold(found, mixed, asked.threshold),
             }
         )
     )
