@@ -1,4 +1,5 @@
-"""What a command does while JAX is imported or a search runs, which takes seconds. Imports nothing slow."""
+"""Around the slow parts of a command: signs of life while JAX is imported or a search runs, and what Ctrl-C in training
+says. Imports nothing slow."""
 
 from __future__ import annotations
 

@@ -14,10 +14,11 @@ from PIL import Image
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.ferplus import CHOICES, read_votes
 from fer_jax.data.synthetic import draw_faces
-from fer_jax.duplicates.search import MIRRORED_MARGIN, duplicates_of
+from fer_jax.duplicates.search import MIRRORED_MARGIN, THRESHOLD, duplicates_of
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.audit.contact_sheet import contact_sheet, worst_first
 from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
+from repro.cli.audit import audit_data_command
 from repro.cli.main import main
 from repro.report.data_section import data_section
 from repro.runs.dataset import Dataset
@@ -107,6 +108,12 @@ def test_a_higher_threshold_finds_fewer_near_pairs_and_is_recorded(faulty: Datas
     counted = audit_data(faulty, found, threshold=higher)
     assert (counted.threshold, counted.mirrored_threshold) == (higher, higher + MIRRORED_MARGIN)
     assert counted.near.pairs == 0 and counted.exact.pairs == usual.exact.sum()
+
+
+def test_the_command_has_the_threshold_of_the_search() -> None:
+    """The command line imports nothing that loads NumPy, so it has the number once more."""
+    (option,) = (one for one in audit_data_command.params if one.name == "threshold")
+    assert option.default == THRESHOLD
 
 
 @pytest.mark.parametrize("given", ["0.5", "0.99"])
