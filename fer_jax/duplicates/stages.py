@@ -65,7 +65,7 @@ class CandidatePairs:
     """P pairs of images a < b, by their place in `ImageRows`.
 
     mirrored: bool (P,), b is compared mirrored. value: float32 (P,), of the last stage. maps: (P, 4), as
-    `registration.coarse_match` gives them; empty before.
+    `registration.coarse_match` gives them; (P, 0) before.
     """
 
     a: np.ndarray
@@ -82,11 +82,11 @@ class CandidatePairs:
 
 
 def joined(parts: list[CandidatePairs]) -> CandidatePairs:
+    """The pairs of all parts, which have passed the same stage."""
     whole = np.zeros(0, np.int32)
     nothing = CandidatePairs(whole, whole, whole == 1, whole.astype(np.float32), np.zeros((0, 4), np.float32))
-    return CandidatePairs(
-        *(np.concatenate([getattr(one, name) for one in (nothing, *parts)]) for name in vars(nothing))
-    )
+    some = [one for one in parts if len(one)] or [nothing]
+    return CandidatePairs(*(np.concatenate([getattr(one, name) for one in some]) for name in vars(nothing)))
 
 
 def near_pairs(
@@ -173,9 +173,8 @@ class _Search:
             for turned, described in ((False, self.as_is), (True, self.mirrored)):
                 which = mirrored == turned
                 value[which] = best_of_windows(self.as_is, described, a[which], b[which])
-        found = CandidatePairs(
-            a.astype(np.int32), b.astype(np.int32), mirrored, value, np.zeros((len(a), 4), np.float32)
-        )
+        none_yet = np.zeros((len(a), 0), np.float32)
+        found = CandidatePairs(a.astype(np.int32), b.astype(np.int32), mirrored, value, none_yet)
         return found.take(value >= cuts.windows)
 
     def _of_all(self) -> list[Search]:
