@@ -106,7 +106,10 @@ class Case:
         return (claim for claim in self.claims if claim.quantity == quantity)
 
     def moment(self, claim: Claim) -> tuple[str, int]:
-        """When in its run a claim was measured: ("end", 0), ("epoch", e) or ("step", s)."""
+        """When in its run a claim was measured: ("end", 0), ("epoch", e) or ("step", s). An evaluation of training
+        samples, which no running mean can be compared with: ("after", 0)."""
+        if claim.evaluated:
+            return ("after", 0)
         training = self.training(claim.variant)
         epochs, steps = (None, None) if training is None else (training.epochs, training.steps)
         if claim.epoch is not None and claim.epoch != epochs:

@@ -26,7 +26,7 @@ def check(case: Case) -> Iterator[Finding]:
             found = _epoch_steps if claim.split == "train" else _evaluation_steps
             yield found(case, claim, batch)
     accuracies = [claim for claim in case.of("accuracy") if claim.split and not claim.emotion]
-    evaluated = (claim for claim in accuracies if claim.split not in RUNNING)
+    evaluated = (claim for claim in accuracies if claim.split not in RUNNING or claim.evaluated)
     for claims in grouped(evaluated, lambda c: (c.variant, c.split)).values():
         yield from _whole_numbers_of(case, claims)
     batches = (claim for claim in accuracies if claim.split == "minibatch")

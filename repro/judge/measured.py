@@ -191,7 +191,7 @@ def _entry(claim: Claim, record: RunRecord) -> Epoch | None:
 
 def metrics_of(claim: Claim, record: RunRecord) -> Metrics | None:
     entry = _entry(claim, record)
-    if claim.split == "train":
+    if claim.split == "train" and not claim.evaluated:
         return entry.train if entry else None
     if claim.split == "minibatch":
         return entry.minibatch if entry else None

@@ -127,7 +127,7 @@ def _not_contradicted(claims: Sequence[Claim]) -> list[Claim]:
     nobody knows which."""
 
     def place(claim: Claim) -> tuple[object, ...]:
-        return claim.quantity, claim.split, claim.epoch, claim.step
+        return claim.quantity, claim.split, claim.evaluated, claim.epoch, claim.step
 
     def agree(one: Claim, other: Claim) -> bool:
         return abs(one.value - other.value) <= (one.resolution + other.resolution) / 2 + 1e-9

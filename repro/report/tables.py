@@ -72,7 +72,8 @@ def describe(claim: Claim) -> str:
     name = f'"{claim.quote}"' if claim.quantity == "other" else QUANTITY_NAMES.get(claim.quantity, claim.quantity)
     if claim.quantity == "top_k":
         name = f"top-{claim.k} accuracy"
-    parts = [f"{claim.average} {name}" if claim.average else name, claim.split]
+    split = "all training samples after training" if claim.evaluated else claim.split
+    parts = [f"{claim.average} {name}" if claim.average else name, split]
     parts += [f"{claim.actual} as {claim.emotion}" if claim.actual else claim.emotion, claim.device]
     if claim.of_rows is not None:
         parts.append(f"of {claim.of_rows:,}")

@@ -73,6 +73,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
         of the last printed digit in that unit (61 % -> 0.01), so that rounding does not count as disagreement.
     split: the paper's split, one of the spec's splits; "train" for accuracy and loss is the running mean over the
         epoch, "minibatch" the batch of the last step.
+    evaluated: of "train": no running mean, but an evaluation of all training samples after training, without dropout.
     variant, epoch, step: the run that measures it; without epoch and step: the reported end of the run.
     emotion: of counts, of "accuracy" (its recall), "rank" and PER_CLASS quantities.
     average: of PER_CLASS quantities without `emotion`: "macro" the plain mean over emotions, "weighted" by their
@@ -104,6 +105,7 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
     unit: NonEmpty
     resolution: float = 0.0
     split: str = ""
+    evaluated: bool = False
     variant: str = "default"
     epoch: int | None = None
     step: int | None = None
@@ -160,6 +162,8 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
         for key, quantities in owners.items():
             if getattr(self, key) and self.quantity not in quantities:
                 raise ValueError(f"`{key}` belongs to claims of quantity {' or '.join(f'`{q}`' for q in quantities)}")
+        if self.evaluated:
+            self._check_evaluated()
         if self.by != "recall" and self.quantity != "rank":
             raise ValueError("`by` belongs to claims of quantity `rank`")
         if self.quantity == "setting" and not self.setting:
@@ -176,6 +180,14 @@ class Claim(SpecStruct, frozen=True, kw_only=True):
             raise ValueError(f"`emotion` does not belong to a claim of quantity `{self.quantity}`")
         if self.quantity in CLASS_MEASURES and not (self.split or self.not_measured):
             raise ValueError(f"a claim of quantity `{self.quantity}` needs `split`: of which samples it is")
+
+    def _check_evaluated(self) -> None:
+        if self.split != "train" or self.quantity not in ("accuracy", "loss"):
+            raise ValueError(
+                "`evaluated` belongs to an accuracy or a loss of split `train`; all others are evaluations"
+            )
+        if self.epoch is not None or self.step is not None:
+            raise ValueError("a run evaluates its training samples only at its end: `evaluated` has no epoch or step")
 
 
 def check_value(quantity: str, value: float, unit: str, what: str) -> None:

@@ -40,6 +40,14 @@ MISTAKES = {
         "a claim of quantity `setting` needs `setting`: which one",
     ),
     "the batch size of a loss": (f"{LOSS}\nbatch_size = 32", "`batch_size` belongs to claims of quantity `steps`"),
+    "an evaluation of test samples": (
+        f"{ACCURACY}\nevaluated = true",
+        "`evaluated` belongs to an accuracy or a loss of",
+    ),
+    "an evaluation of training samples after an epoch": (
+        f"{LOSS.replace('test', 'train')}\nevaluated = true",
+        "a run evaluates its training samples only at its end",
+    ),
     "the setting of a loss": (f'{LOSS}\nsetting = "x"', "`setting` belongs to claims of quantity `setting`"),
 }
 

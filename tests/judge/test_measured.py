@@ -38,6 +38,7 @@ def test_one_run_has_no_deviation():
         ({"step": 199}, 0.48),  # a loop from 0 prints 199 for update 200, the last of epoch 2
         ({"split": "train"}, 0.60),  # running mean of the last epoch, not the evaluation of the training rows (0.70)
         ({"split": "train", "epoch": 1}, 0.57),
+        ({"split": "train", "evaluated": True}, 0.70),
         ({"split": "minibatch", "step": 299}, 0.69),
         ({"quantity": "loss", "unit": "nat", "epoch": 3}, 2.7),
         ({"quantity": "loss", "unit": "nat", "split": "train", "epoch": 3}, 1.7),
