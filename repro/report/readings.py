@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
@@ -162,9 +162,8 @@ def _log10_t_density(t: float, df: float) -> float:
     return (constant - (df + 1) / 2 * math.log1p(t * t / df)) / math.log(10)
 
 
-def readings_section(paper: PaperRuns) -> list[Block]:
-    """One section; empty if only one reading was run."""
-    found = readings(paper)
+def readings_section(paper: PaperRuns, found: Sequence[SettingReading]) -> list[Block]:
+    """One section about what `readings` gives; empty if only one reading was run."""
     main = paper.loaded.spec.headline if paper.loaded else None
     if len(found) < 2 or main is None or paper.loaded is None:
         return []
@@ -185,18 +184,37 @@ def readings_section(paper: PaperRuns) -> list[Block]:
     return [Section(TITLE, (reported, table(COLUMNS, rows), Paragraph((say(LEGEND), _best(found, main)))))]
 
 
+def better_reading(found: Sequence[SettingReading], main: Claim, about: Mapping[str, str]) -> Inline | None:
+    """For the page's first lines: the reading that the other numbers support far better than the headline's own, if
+    there is one. No verdict on the one should be read without the other. about: what each variant is."""
+    best, times = _best_supported(found, main)
+    if best is None or best.variant == main.variant or times < DECIDES:
+        return None
+    text = f" ({about[best.variant]}): {units.percentage_of(best.values)}."
+    return (f"The other numbers are up to {_times(times)} as likely under the reading ", code(best.variant), text)
+
+
+def _best_supported(found: Sequence[SettingReading], main: Claim) -> tuple[SettingReading | None, float]:
+    """The reading that the other numbers support best, and how many times as likely as under the headline's own."""
+    scored = {one.variant: one.support for one in found if one.support is not None}
+    if not scored:
+        return None, 1.0
+    best = max((one for one in found if one.variant in scored), key=lambda one: scored[one.variant])
+    return best, 10 ** -scored[main.variant]
+
+
+def _times(times: float) -> str:
+    return f"{times:,.0f} times" if times < 1e6 else "more than a million times"
+
+
 def _best(found: Sequence[SettingReading], main: Claim) -> Inline:
     """Whether the default is the reading that the other numbers support best."""
-    scored = [one for one in found if one.support is not None]
-    if not scored:
+    best, times = _best_supported(found, main)
+    if best is None:
         return " No other number was measured under all of these readings."
-    best = max(scored, key=lambda one: one.support or 0.0)
-    default = next(one for one in scored if one.variant == main.variant)
     if best.variant == main.variant:
         return " The other numbers support the default best."
-    assert default.support is not None
-    times = 10**-default.support
     if times < DECIDES:
         rest = f", under which they are {times:.1f} times as likely."
         return (" The other numbers hardly separate the default from ", code(best.variant), rest)
-    return (" The other numbers support ", code(best.variant), f" best, up to {times:,.0f} times the default.")
+    return (" The other numbers support ", code(best.variant), f" best, up to {_times(times)} the default.")

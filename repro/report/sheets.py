@@ -29,7 +29,7 @@ from repro.report.figure_section import figure_section
 from repro.report.figures.folder import IndexEntry
 from repro.report.forensics_section import findings_section, summary
 from repro.report.protocol_table import LEGEND, paper_table
-from repro.report.readings import readings_section
+from repro.report.readings import better_reading, readings, readings_section
 from repro.report.run_sections import run_sections
 from repro.report.sections import citation, claims_section, contradictions, deviations
 from repro.report.sweep_section import sweep_section
@@ -110,7 +110,9 @@ def sheet(
     shown = next((audit for audit in audits if audit.variant == variant), None)
     published = next((one for one in shown.audits if one.protocol == AS_PUBLISHED), None) if shown else None
     answers = leakage_answers(main, published, leakage)
-    short = Items(tuple(_short(main, spec.passages, findings, published, judgements, answers)))
+    found = readings(paper)
+    better = better_reading(found, main, {name: one.about for name, one in spec.variants.items()}) if main else None
+    short = Items(tuple(_short(main, spec.passages, findings, published, judgements, answers, better)))
     variants = [(code(name), f": {one.about}") for name, one in spec.variants.items()]
     settings = (
         *_settings(loaded),
@@ -127,7 +129,7 @@ def sheet(
         Section(PROTOCOLS_TITLE, (paper_table(paper, audits), Paragraph(say(LEGEND)))),
         *figure_section(figures, paper.id),
         Section(VERDICTS_TITLE, tuple(verdict_section(paper, judgements, curves or {}))),
-        *readings_section(paper),
+        *readings_section(paper, found),
         Section("Train/test overlap", tuple(audit_blocks(paper.id, variant, shown))),
         *copies_section(copies),
         *sweep_section(loaded, sweeps),
@@ -160,12 +162,15 @@ def _short(
     audit: LeakageAudit | None,
     judgements: Mapping[str, Judgement],
     answers: Sequence[Answer],
+    better: Inline | None,
 ) -> Iterator[Inline]:
     if main:
         yield (f"Reported: {describe(main)}, ", reported_cell(main).text, ".")
         judged = judgements.get(main.id)
         if judged:
             yield from short_answers(main, judged)
+            if better:
+                yield better
         else:
             yield f"Verdict: {_no_verdict(main)}."
         if main.flag:

@@ -8,10 +8,11 @@ from report_records import EPOCHS, claim, headline, make_record, make_spec, plac
 
 from repro.judge.groups import PaperRuns, RecordedRun
 from repro.judge.usual_spread import usual_spread
-from repro.report.readings import readings, readings_section
+from repro.report.readings import better_reading, readings, readings_section
 from repro.runs.records import RunRecord
 from repro.specs.protocols import OFFICIAL
 from repro.specs.spec import Claim
+from repro.text.document import plain
 from repro.text.markdown import block_markdown
 
 # Epoch e of `make_record` has an accuracy of 0.01 less per epoch before the end.
@@ -40,8 +41,10 @@ def test_every_reading_has_its_verdict_and_the_nearer_one_the_support():
     assert (default.decision.outcome, wide.decision.outcome) == ("lower", "same")
     assert wide.support == 0 and default.support is not None and default.support < -3
     assert default.others == len(OTHERS), "the headline itself is no evidence for its own reading"
-    text = block_markdown(readings_section(of))
+    text = block_markdown(readings_section(of, readings(of)))
     assert "support `wide` best" in text and "| `wide` | twice the batch |" in text
+    told = plain(better_reading(readings(of), headline(), {"wide": "twice the batch"}) or "")
+    assert "likely under the reading wide (twice the batch): 60.0 ± 0.6 % (n = 3)" in told.replace("`", "")
 
 
 def test_support_is_the_log_ratio_of_the_densities():
@@ -55,7 +58,8 @@ def test_support_is_the_log_ratio_of_the_densities():
 
 
 def test_a_single_reading_is_no_choice():
-    assert list(readings_section(paper(*runs("default", 0.6, 0.61)))) == []
+    alone = paper(*runs("default", 0.6, 0.61))
+    assert readings_section(alone, readings(alone)) == []
     assert readings(paper(claims=())) == []
     hours = (msgspec.structs.replace(headline(), quantity="time", unit="h", split=""),)
     assert readings(paper(*runs("default", 0.6), claims=hours)) == []
@@ -63,7 +67,7 @@ def test_a_single_reading_is_no_choice():
 
 def test_without_other_numbers_nothing_is_supported():
     of = paper(*runs("default", 0.6), *runs("wide", 0.5), claims=(headline(value=0.60),))
-    text = block_markdown(readings_section(of))
+    text = block_markdown(readings_section(of, readings(of)))
     assert "No other number was measured" in text
 
 
@@ -78,5 +82,6 @@ def test_a_number_that_the_paper_gives_twice_with_different_values_is_no_evidenc
 
 def test_less_than_ten_times_as_likely_decides_nothing():
     of = paper(*runs("default", 0.59, 0.596, 0.602), *runs("wide", 0.595, 0.60, 0.606))
-    text = block_markdown(readings_section(of))
+    text = block_markdown(readings_section(of, readings(of)))
+    assert better_reading(readings(of), headline(), {"wide": "twice the batch"}) is None
     assert "hardly separate the default from `wide`, under which they are " in text and "best, up to" not in text

@@ -38,7 +38,7 @@ def test_reported_is_as_exact_as_printed(fields, text):
         ({"value": 0.61, "resolution": 0.01}, 0.6099999, None, "61.0 %", "0.0 points"),
         ({"value": 28709.0, "resolution": 1.0, "unit": "rows"}, 28709.0, 0.0, "28,709 samples", "0 samples"),
         ({"value": 900.0, "resolution": 1.0, "unit": "rows"}, 888.5, 2.5, "888.5 ± 2.5 samples", "-11.5 samples"),
-        ({"value": 1.234785, "resolution": 1e-6, "unit": "nat"}, 1.3, None, "1.300000 nat", "+0.065215 nat"),
+        ({"value": 1.234785, "resolution": 1e-6, "unit": "nat"}, 1.3, None, "1.3000 nat", "+0.0652 nat"),
         ({"value": 0.469, "resolution": 0.001, "unit": "h"}, 0.01, None, "0.0100 h", "-0.4590 h"),
         ({"value": 5.15, "resolution": 0.01, "unit": "1"}, 12.0, None, "12.000", "+6.850"),
     ],
