@@ -21,6 +21,7 @@ from fer_jax.data.faces import DataError
 
 Candidates = Literal["blocks", "index"]  # all products, or those of one inverted list
 
+SMALL = 100_000  # up to so many images every candidate is compared, and chance gives few false alarms
 # Lists per square root of N. Finding the nearest centres and searching their lists then cost alike, N^1.5 in all.
 LISTS = 4
 LEAST_ROWS = 39  # rows per list, on average: with fewer, k-means places a centre badly (the default of faiss)

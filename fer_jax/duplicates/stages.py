@@ -21,7 +21,7 @@ import numpy as np
 from fer_jax.duplicates.correlation import above, alike, best_of_windows
 from fer_jax.duplicates.descriptors import describe
 from fer_jax.duplicates.image_rows import ImageRows
-from fer_jax.duplicates.nearest import Candidates, InvertedLists
+from fer_jax.duplicates.nearest import SMALL, Candidates, InvertedLists
 from fer_jax.duplicates.registration import coarse_match, fine_match
 
 Report = Callable[[int, int], None]
@@ -32,8 +32,7 @@ CarryOut = Callable[[int, Callable[[int], "CandidatePairs"]], "list[CandidatePai
 # From columns (M, D) and a cut to the pairs (row, column) that reach it.
 Search = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
-# Up to so many images every candidate is compared; above, no more per image than this, coarsely and in detail.
-SMALL = 100_000
+# In datasets of more than SMALL images no more pairs per image are compared, coarsely and in detail.
 COARSE_PER_IMAGE, FINE_PER_IMAGE = 12.0, 3.0
 # At least so sharp, and no sharper, whatever the number of pairs. Of 11,746 near pairs of FER-2013 the least cuts lose
 # 0.1 and 0.2 %, and leave 20 and 6.8 % of the other candidates (docs/duplicates.md).

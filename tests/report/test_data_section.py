@@ -8,6 +8,7 @@ import pytest
 from report_records import cells
 
 from fer_jax.data.faces import Faces
+from fer_jax.duplicates.nearest import SMALL
 from fer_jax.duplicates.search import DUPLICATES_VERSION, find_duplicates
 from fer_jax.vocabulary.fer2013 import UNLABELLED, USAGES
 from repro.audit.data import DataAudit, audit_data
@@ -49,6 +50,14 @@ def test_another_search_for_duplicates_is_said():
     found = audited(faces("Training", "PrivateTest"))
     older = msgspec.structs.replace(found, duplicates_version=DUPLICATES_VERSION - 1)
     assert ["Outdated" in block_markdown(data_section(one)) for one in (found, older)] == [False, True]
+
+
+def test_of_a_large_data_set_near_pairs_are_to_be_looked_at_unless_the_threshold_is_high():
+    found = audited(faces("Training", "PrivateTest"))
+    large = msgspec.structs.replace(found, rows=SMALL + 1)
+    strict = msgspec.structs.replace(large, threshold=0.93)
+    told = ["--threshold 0.93" in block_markdown(data_section(one)) for one in (found, large, strict)]
+    assert told == [False, True, False]
 
 
 def test_nothing_is_said_of_a_data_set_that_was_not_audited():
