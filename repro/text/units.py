@@ -13,7 +13,8 @@ DISPLAY_SCALE = {"fraction": 100.0}
 DISPLAY_UNIT = {"fraction": "%", "1": "", "rank": "", "rows": "samples"}  # a row of the dataset is a sample
 DIFFERENCE_UNIT = {"fraction": "points", "1": "", "rank": "places", "rows": "samples"}
 FINEST_ADDED_DIGIT = 3  # a value printed to more places than this gets no further digit
-FINEST_SAMPLED = 4  # accuracies and losses: the mean of a few runs is never known to more places
+# Places of measured accuracies (in per cent) and losses: the mean of a few runs is never known to more.
+FINEST_SAMPLED = {"fraction": 3, "nat": 4}
 
 
 def printed_decimals(claim: Claim) -> int:
@@ -28,9 +29,8 @@ def printed_decimals(claim: Claim) -> int:
 def measured_decimals(claim: Claim) -> int:
     """One decimal more than printed, to show whether a mean is near a rounding edge."""
     printed = printed_decimals(claim)
-    if claim.unit in ("fraction", "nat"):
-        return min(printed + 1, FINEST_SAMPLED)
-    return printed + 1 if printed <= FINEST_ADDED_DIGIT else printed
+    more = printed + 1 if printed <= FINEST_ADDED_DIGIT else printed
+    return min(more, FINEST_SAMPLED.get(claim.unit, more))
 
 
 def number(value: float, decimals: int) -> str:
