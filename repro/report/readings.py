@@ -190,8 +190,9 @@ def better_reading(found: Sequence[SettingReading], main: Claim, about: Mapping[
     best, times = _best_supported(found, main)
     if best is None or best.variant == main.variant or times < DECIDES:
         return None
-    text = f" ({about[best.variant]}): {units.percentage_of(best.values)}."
-    return (f"The other numbers are up to {_times(times)} as likely under the reading ", code(best.variant), text)
+    measured = f" ({about[best.variant]}), {units.percentage_of(best.values)}."
+    likely = f" The other numbers are {_times(times)} as likely under it."
+    return ("Another reading is better supported: ", code(best.variant), measured, likely)
 
 
 def _best_supported(found: Sequence[SettingReading], main: Claim) -> tuple[SettingReading | None, float]:
@@ -204,7 +205,7 @@ def _best_supported(found: Sequence[SettingReading], main: Claim) -> tuple[Setti
 
 
 def _times(times: float) -> str:
-    return f"{times:,.0f} times" if times < 1e6 else "more than a million times"
+    return f"up to {times:,.0f} times" if times < 1e6 else "more than a million times"
 
 
 def _best(found: Sequence[SettingReading], main: Claim) -> Inline:
@@ -217,4 +218,4 @@ def _best(found: Sequence[SettingReading], main: Claim) -> Inline:
     if times < DECIDES:
         rest = f", under which they are {times:.1f} times as likely."
         return (" The other numbers hardly separate the default from ", code(best.variant), rest)
-    return (" The other numbers support ", code(best.variant), f" best, up to {_times(times)} the default.")
+    return (" The other numbers support ", code(best.variant), f" best, {_times(times)} the default.")

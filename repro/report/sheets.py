@@ -168,9 +168,11 @@ def _short(
         yield (f"Reported: {describe(main)}, ", reported_cell(main).text, ".")
         judged = judgements.get(main.id)
         if judged:
-            yield from short_answers(main, judged)
+            reproduces, *holds = short_answers(main, judged)
+            yield reproduces
             if better:
                 yield better
+            yield from holds
         else:
             yield f"Verdict: {_no_verdict(main)}."
         if main.flag:
