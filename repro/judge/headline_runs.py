@@ -13,6 +13,7 @@ from repro.judge.inflation import Difference, difference
 from repro.judge.judgements import done, is_at_end, judge_runs, leaks
 from repro.judge.main_claim import headline
 from repro.judge.measured import figure, measure, samples_behind
+from repro.judge.readings import better_reading, readings
 from repro.judge.verdicts import Judgement
 from repro.runs.records import RunRecord
 from repro.specs.protocols import AS_PUBLISHED, CLEAN, COMPLETE_SPLIT, OFFICIAL, PROTOCOLS, REPORTED_SPLIT
@@ -47,6 +48,12 @@ class HeadlineRuns:
     @cached_property
     def judgement(self) -> Judgement | None:
         return judge_runs(self.claim, self.by_protocol, self.paper, leaky=self.leaky)
+
+    @cached_property
+    def better_reading(self) -> str:
+        """The variant that the paper's other numbers support better, if there is one; else empty."""
+        better = better_reading(readings(self.paper), self.claim)
+        return better[0].variant if better else ""
 
     @property
     def same_runs(self) -> bool:

@@ -107,13 +107,16 @@ def even_reported(claim: Claim) -> Cell:
 
 
 def answer_cells(one: HeadlineRuns) -> tuple[Inline, Inline]:
-    """The answers to the two questions, with their assumptions."""
+    """The answers to the two questions, with their assumptions. Beside a no, the reading that is better supported."""
     judged = one.judgement
     if judged is None:
         return (NOTHING, NOTHING) if one.by_protocol.get(AS_PUBLISHED) else (OPEN, NOTHING)
     assumed = f" (assumed: {'; '.join(judged.assumed)})" if judged.assumed else ""
+    word = reproduces(judged)
+    if one.better_reading and not word.startswith("yes"):
+        assumed += f'; the reading "{one.better_reading}" is better supported'
     asked = one.claim.quantity in ("accuracy", "loss") and one.claim.split not in ("train", "minibatch")
-    return answer(reproduces(judged) + assumed), answer(holds(one.claim, judged)) if asked else NOTHING
+    return answer(word + assumed), answer(holds(one.claim, judged)) if asked else NOTHING
 
 
 def answer(text: str) -> Inline:

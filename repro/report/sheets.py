@@ -20,6 +20,7 @@ from repro.judge.curve_verdicts import CurveJudgement
 from repro.judge.groups import PaperRuns
 from repro.judge.judged_quantities import has_verdict
 from repro.judge.main_claim import headline
+from repro.judge.readings import readings
 from repro.judge.selected_epochs import selected_epochs, selection_blocks
 from repro.judge.verdicts import Judgement
 from repro.report.audit_section import audit_blocks
@@ -29,7 +30,7 @@ from repro.report.figure_section import figure_section
 from repro.report.figures.folder import IndexEntry
 from repro.report.forensics_section import findings_section, summary
 from repro.report.protocol_table import LEGEND, paper_table
-from repro.report.readings import better_reading, readings, readings_section
+from repro.report.readings import better_line, readings_section
 from repro.report.run_sections import run_sections
 from repro.report.sections import citation, claims_section, contradictions, deviations
 from repro.report.sweep_section import sweep_section
@@ -111,7 +112,7 @@ def sheet(
     published = next((one for one in shown.audits if one.protocol == AS_PUBLISHED), None) if shown else None
     answers = leakage_answers(main, published, leakage)
     found = readings(paper)
-    better = better_reading(found, main, {name: one.about for name, one in spec.variants.items()}) if main else None
+    better = better_line(found, main, {name: one.about for name, one in spec.variants.items()}) if main else None
     short = Items(tuple(_short(main, spec.passages, findings, published, judgements, answers, better)))
     variants = [(code(name), f": {one.about}") for name, one in spec.variants.items()]
     settings = (

@@ -7,8 +7,11 @@ import pytest
 from report_records import EPOCHS, claim, headline, make_record, make_spec, placed
 
 from repro.judge.groups import PaperRuns, RecordedRun
+from repro.judge.headline_runs import headline_runs
+from repro.judge.readings import readings
 from repro.judge.usual_spread import usual_spread
-from repro.report.readings import better_reading, readings, readings_section
+from repro.report.protocol_table import answer_cells
+from repro.report.readings import better_line, readings_section
 from repro.runs.records import RunRecord
 from repro.specs.protocols import OFFICIAL
 from repro.specs.spec import Claim
@@ -43,7 +46,9 @@ def test_every_reading_has_its_verdict_and_the_nearer_one_the_support():
     assert default.others == len(OTHERS), "the headline itself is no evidence for its own reading"
     text = block_markdown(readings_section(of, readings(of)))
     assert "support `wide` best" in text and "| `wide` | twice the batch |" in text
-    told = plain(better_reading(readings(of), headline(), {"wide": "twice the batch"}) or "")
+    (row,) = headline_runs(of, [])
+    assert plain(answer_cells(row)[0]) == 'no (lower); the reading "wide" is better supported'
+    told = plain(better_line(readings(of), headline(), {"wide": "twice the batch"}) or "")
     assert told.startswith("Another reading is better supported: wide (twice the batch), 60.0 ± 0.6 % (n = 3). The")
 
 
@@ -83,5 +88,5 @@ def test_a_number_that_the_paper_gives_twice_with_different_values_is_no_evidenc
 def test_less_than_ten_times_as_likely_decides_nothing():
     of = paper(*runs("default", 0.59, 0.596, 0.602), *runs("wide", 0.595, 0.60, 0.606))
     text = block_markdown(readings_section(of, readings(of)))
-    assert better_reading(readings(of), headline(), {"wide": "twice the batch"}) is None
+    assert better_line(readings(of), headline(), {"wide": "twice the batch"}) is None
     assert "hardly separate the default from `wide`, under which they are " in text and "best, up to" not in text

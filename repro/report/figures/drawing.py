@@ -133,7 +133,7 @@ def _svg(figure: Figure, data: FigureData, mark: str) -> bytes:
 
 
 def _compact(svg: str) -> str:
-    """The same drawing in about a third of the bytes: coordinates to a tenth of a point, no needless white space, names
+    """The same drawing in less than half the bytes: coordinates to a tenth of a point, no needless white space, names
     or groups, and the font and the styles named once. Adds substitutes for a missing font."""
     svg = svg.replace(f"font-family: '{FONT}'; ", "").replace(f"; font-family: '{FONT}'", "")
     styles = {style: _class_name(style) for style in sorted(set(re.findall(r' style="([^"]+)"', svg)))}
