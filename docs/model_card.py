@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_jax.vocabulary.counted import counted
+from fer_jax.vocabulary.fer2013 import OFFICIAL_COUNTS
 from repro.evaluation.comparison import compare_networks, read_contestant
 from repro.evaluation.comparison_text import comparison_document
 from repro.evaluation.records import EVALUATION_NAME, EvaluationRecord, evaluation_folder, read_evaluation
@@ -87,7 +88,10 @@ def _facts(packed: PackagedNetwork) -> Block:
     facts = {
         "File": f"repro/use/networks/{packed.path.name}, {counted(packed.path.stat().st_size, 'byte')}",
         "Parameters": f"{record.parameters:,}",
-        "Trained on": f"{train.rows:,} samples of Training, protocol {record.protocol}; seed {record.seed}",
+        "Trained on": (
+            f"{train.rows:,} of the {sum(OFFICIAL_COUNTS['Training']):,} samples of Training, "
+            f"protocol {record.protocol}; seed {record.seed}"
+        ),
         "Epoch": f"{record.reported_epoch} of {len(record.history)}, the best on PublicTest",
         "Time": f"{number(seconds / 60, 0)} minutes on {device} ({number(record.images_per_s, 0)} images/s)",
         "Temperature": f"{about.temperature.value:.3f}, fitted on {about.temperature.n:,} samples of PublicTest",
