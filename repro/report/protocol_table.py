@@ -112,11 +112,15 @@ def answer_cells(one: HeadlineRuns) -> tuple[Inline, Inline]:
     if judged is None:
         return (NOTHING, NOTHING) if one.by_protocol.get(AS_PUBLISHED) else (OPEN, NOTHING)
     assumed = f" (assumed: {'; '.join(judged.assumed)})" if judged.assumed else ""
+    better = f'the reading "{one.better_reading}" is better supported' if one.better_reading else ""
     word = reproduces(judged)
-    if one.better_reading and not word.startswith("yes"):
-        assumed += f'; the reading "{one.better_reading}" is better supported'
     asked = one.claim.quantity in ("accuracy", "loss") and one.claim.split not in ("train", "minibatch")
-    return answer(word + assumed), answer(holds(one.claim, judged)) if asked else NOTHING
+    held = holds(one.claim, judged) if asked else ""
+    if better and not word.startswith("yes"):
+        assumed += f"; {better}"
+    if better and held.startswith("no"):
+        held += f" ({better})"
+    return answer(word + assumed), answer(held) if asked else NOTHING
 
 
 def answer(text: str) -> Inline:
