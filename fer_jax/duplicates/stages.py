@@ -32,7 +32,7 @@ CarryOut = Callable[[int, Callable[[int], "CandidatePairs"]], "list[CandidatePai
 # From columns (M, D) and a cut to the pairs (row, column) that reach it.
 Search = Callable[[np.ndarray, float], tuple[np.ndarray, np.ndarray]]
 
-# In datasets of more than SMALL images no more pairs per image are compared, coarsely and in detail.
+# In datasets of more than SMALL images at most so many pairs per image are compared, coarsely and in detail.
 COARSE_PER_IMAGE, FINE_PER_IMAGE = 12.0, 3.0
 # At least so sharp, and no sharper, whatever the number of pairs. Of 11,746 near pairs of FER-2013 the least cuts lose
 # 0.1 and 0.2 %, and leave 20 and 6.8 % of the other candidates (docs/duplicates.md).
