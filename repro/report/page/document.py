@@ -22,6 +22,7 @@ from repro.report.figure_section import FIGURES_TITLE
 from repro.report.folder import REPORT_NAME, documents, sheet_name
 from repro.report.front import MODELS_TITLE, PAPERS_TITLE, STRANGERS_TITLE, by_gap, finding, front_table
 from repro.report.inputs import ReportInput, read_input
+from repro.report.page.data_address import PICTURE_TYPES, data_address
 from repro.report.page.html import Html, slug
 from repro.report.page.plot import strips
 from repro.report.page.runs import RunDetails, run_details, run_id
@@ -38,7 +39,6 @@ from repro.text import units
 from repro.text.document import Block, Details, Document, Section, say
 
 BENCH_ID = "bench"
-PICTURE_TYPES = {".svg": "image/svg+xml", ".png": "image/png"}
 
 
 @dataclass(frozen=True)
@@ -104,7 +104,7 @@ class Folder:
         inside = path.is_relative_to(self.results.resolve())
         if not target or not inside or path.suffix not in PICTURE_TYPES or not path.is_file():
             return ""
-        return f"data:{PICTURE_TYPES[path.suffix]};base64,{base64.b64encode(path.read_bytes()).decode()}"
+        return data_address(path)
 
     def files_of(self, run: RunDetails) -> dict[str, str]:
         """Addresses of a run's files, by name."""
