@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from fer_jax.data.faces import Faces
-from fer_jax.duplicates.search import THRESHOLD, duplicates_of, find_duplicates, picture_groups
+from fer_jax.duplicates.search import duplicates_of, find_duplicates, picture_groups
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.errors import UserError
 from fer_jax.vocabulary.fer2013 import USAGES
@@ -84,12 +84,13 @@ class SplitAudit(Shown):
         return count(images), Cell(units.percentage(share, None), share)
 
 
-def audit_arrays(x_train: np.ndarray, x_test: np.ndarray, *, threshold: float = THRESHOLD) -> SplitAudit:
+def audit_arrays(x_train: np.ndarray, x_test: np.ndarray, *, threshold: float | None = None) -> SplitAudit:
     """Find test images that are also in training: equal, or a crop, mirrored, captioned or compressed copy.
 
     x_train, x_test: uint8 (N, H, W) or (N, H, W, 3), of any size from 8 x 8 on. Images of two sizes are compared at 48
-    x 48. threshold: least score of a near copy; the default was chosen for faces at 48 x 48 (docs/duplicates.md).
-    Time and memory grow as for `repro audit data`: 35,887 faces take about a minute on two cores.
+    x 48. threshold: least score of a near copy; the default, 0.91, or 0.93 for more than 100,000 images,
+    was chosen for faces at 48 x 48 (docs/duplicates.md). Time and memory grow as for `repro audit data`: 35,887 faces
+    take about a minute on two cores.
 
     Raises UserError for arrays of another type or shape.
     """

@@ -14,10 +14,10 @@ from fer_jax.data.ferplus import not_a_face, read_votes
 from fer_jax.duplicates.search import (
     DUPLICATES_VERSION,
     MIRRORED_MARGIN,
-    THRESHOLD,
     Candidates,
     Pairs,
     almost_constant,
+    default_threshold,
     duplicates_of,
     find_duplicates,
     picture_groups,
@@ -85,14 +85,14 @@ class DataAudit(msgspec.Struct, frozen=True):
 
 
 def search_duplicates(
-    faces: Faces, candidates: Candidates, carry_out: CarryOut | None = None, *, threshold: float = THRESHOLD
+    faces: Faces, candidates: Candidates, carry_out: CarryOut | None = None, *, threshold: float | None = None
 ) -> Pairs:
     """All pairs, compared in blocks and kept in the cache; or those found with an index or with another threshold,
     which are not kept. The index may miss a few. carry_out, threshold: see `find_duplicates`.
 
     Raises DataError if the index is not installed.
     """
-    if candidates == "blocks" and carry_out is None and threshold == THRESHOLD:
+    if candidates == "blocks" and carry_out is None and threshold in (None, default_threshold(len(faces))):
         return duplicates_of(faces)
     return find_duplicates(faces.images, threshold=threshold, candidates=candidates, carry_out=carry_out)
 
@@ -102,7 +102,7 @@ def audit_data(
     pairs: Pairs,
     *,
     candidates: Candidates = "blocks",
-    threshold: float = THRESHOLD,
+    threshold: float | None = None,
     ferplus: Path | None = None,
 ) -> DataAudit:
     """Count the duplicates and other defects of a dataset.
@@ -114,6 +114,7 @@ def audit_data(
     votes = None if ferplus is None else read_votes(ferplus, faces)
     exact = pairs.take(pairs.exact)
     identical, pictures = (picture_groups(len(faces), some) for some in (exact, pairs))
+    least = default_threshold(len(faces)) if threshold is None else threshold
     constant = faces.images.max((1, 2), initial=0) == faces.images.min((1, 2), initial=255)
     strangers = None if votes is None else not_a_face(votes)
     return DataAudit(
@@ -124,8 +125,8 @@ def audit_data(
         split_rows=_by_split(faces, np.ones(len(faces), bool)),
         duplicates_version=DUPLICATES_VERSION,
         candidates=candidates,
-        threshold=threshold,
-        mirrored_threshold=threshold + MIRRORED_MARGIN,
+        threshold=least,
+        mirrored_threshold=least + MIRRORED_MARGIN,
         pictures=len(np.unique(pictures)),
         exact=_pair_counts(faces, exact),
         near=_pair_counts(faces, pairs.take(~pairs.exact)),

@@ -119,9 +119,9 @@ def audit_paper_command(
 @click.option(
     "--threshold",
     type=click.FloatRange(0.91, 0.97),
-    default=0.91,
-    show_default=True,
-    help="Least score of a near pair. In a dataset of hundreds of thousands a higher one keeps false alarms few.",
+    default=None,
+    show_default="0.91; 0.93 for more than 100,000 samples",
+    help="Least score of a near pair. The larger the dataset, the more false alarms a low one gives.",
 )
 @click.option(
     "--shared",
@@ -137,7 +137,7 @@ def audit_data_command(
     ferplus: Path | None,
     out: Path,
     candidates: Any,
-    threshold: float,
+    threshold: float | None,
     shared: bool,
     search_only: bool,
     engine: EngineName | None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from fer_jax.duplicates.nearest import SMALL
-from fer_jax.duplicates.search import DUPLICATES_VERSION
+from fer_jax.duplicates.search import DUPLICATES_VERSION, LARGE_THRESHOLD, THRESHOLD
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import USAGES
 from repro.audit.data import DataAudit, PairCounts
@@ -17,12 +17,16 @@ shift. All pairs: [audit/duplicates.csv](audit/duplicates.csv)."""
 
 OUTDATED = "**Outdated**: the search for duplicates changed after this audit; `repro audit data` makes it again."
 
-# Of near pairs that a search of 992,800 drawn faces found, and where they were false alarms (docs/duplicates.md).
-FEW_FALSE_ALARMS = 0.93
-MANY_IMAGES = """\
-In so large a dataset look at near pairs with scores below 0.93 before you count on them. Different faces that resemble
-each other grow faster than the dataset: among 992,800 drawn faces 35 % of the near pairs from 0.91 on were no copies,
-8 % from 0.93 on. `repro audit data --threshold 0.93` leaves out the rest."""
+# What a search of 992,800 drawn faces found (docs/duplicates.md).
+FALSE_ALARMS = """\
+The larger the dataset, the more faces merely resemble each other: among 992,800 drawn faces 35 % of the pairs from 0.91
+on showed two faces, 8 % from 0.93 on."""
+LARGE_LOW = f"""\
+In so large a dataset look at near pairs with scores below {LARGE_THRESHOLD:g} before you count on them. {FALSE_ALARMS}
+Without `--threshold` they are left out."""
+LARGE_USUAL = f"""\
+In so large a dataset near pairs count from a score of {LARGE_THRESHOLD:g} on, in smaller ones from {THRESHOLD:g}.
+{FALSE_ALARMS}"""
 
 PAIR_COLUMNS = (Column("Pairs"), Column("In all", "right"), Column("Samples", "right"))
 COPY_COLUMNS = (
@@ -60,8 +64,8 @@ def data_section(audit: DataAudit | None) -> list[Block]:
     if audit.not_faces is not None and audit.not_faces_by_split is not None:
         splits = ", ".join(f"{name} {n:,}" for name, n in zip(USAGES, audit.not_faces_by_split, strict=True))
         defects.append(f"Not a face according to the votes of FER+: {len(audit.not_faces):,} ({splits}).")
-    if audit.rows > SMALL and audit.threshold < FEW_FALSE_ALARMS:
-        defects.append(say(MANY_IMAGES))
+    if audit.rows > SMALL and audit.threshold <= LARGE_THRESHOLD:
+        defects.append(say(LARGE_USUAL if audit.threshold == LARGE_THRESHOLD else LARGE_LOW))
     about = (
         f"{audit.data} ({audit.fingerprint[:8]}): {counted(audit.rows, 'sample')}, "
         f"{counted(audit.pictures, 'different image')}. "

@@ -7,7 +7,7 @@ from typing import Any
 
 from fer_jax.data.faces import DataError
 from fer_jax.data.steps import StepError
-from fer_jax.duplicates.search import DUPLICATES_VERSION, THRESHOLD, pictures_of
+from fer_jax.duplicates.search import DUPLICATES_VERSION, default_threshold, pictures_of
 from repro.runs.dataset import open_dataset
 from repro.splits.formats import check_new, write_split
 from repro.splits.table import split_table
@@ -35,7 +35,7 @@ def export_split(path: Path, *, protocol: str, form: str, data: str | None) -> d
         "synthetic": faces.synthetic,
         "samples": table.counts(),
         "left_out": left_out,
-        "duplicates": {"threshold": THRESHOLD, "version": DUPLICATES_VERSION},
+        "duplicates": {"threshold": default_threshold(len(faces)), "version": DUPLICATES_VERSION},
     }
 
 

@@ -6,6 +6,7 @@ import csv
 import json
 from pathlib import Path
 
+import click
 import numpy as np
 import pytest
 from click.testing import CliRunner
@@ -14,7 +15,9 @@ from PIL import Image
 from fer_jax.data.faces import DataError, Faces
 from fer_jax.data.ferplus import CHOICES, read_votes
 from fer_jax.data.synthetic import draw_faces
-from fer_jax.duplicates.search import MIRRORED_MARGIN, THRESHOLD, duplicates_of
+from fer_jax.duplicates import search
+from fer_jax.duplicates.nearest import SMALL
+from fer_jax.duplicates.search import LARGE_THRESHOLD, MIRRORED_MARGIN, THRESHOLD, duplicates_of
 from fer_jax.vocabulary.fer2013 import EMOTIONS, UNLABELLED, USAGES
 from repro.audit.contact_sheet import contact_sheet, worst_first
 from repro.audit.data import audit_data, audit_data_document, search_duplicates, write_pairs_csv
@@ -110,10 +113,23 @@ def test_a_higher_threshold_finds_fewer_near_pairs_and_is_recorded(faulty: Datas
     assert counted.near.pairs == 0 and counted.exact.pairs == usual.exact.sum()
 
 
-def test_the_command_has_the_threshold_of_the_search() -> None:
-    """The command line imports nothing that loads NumPy, so it has the number once more."""
+def test_a_large_data_set_has_a_higher_threshold(
+    faulty: Dataset, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "LARGE_THRESHOLD", 0.995)  # mirrored from 1.025: no near pair is left
+    usual, counted = duplicates_of(faulty.faces, folder), audit_data(faulty, duplicates_of(faulty.faces, folder))
+    monkeypatch.setattr(search, "SMALL", len(faulty.faces) - 1)
+    strict = duplicates_of(faulty.faces, folder)
+    assert len(strict) < len(usual) and strict.exact.all()
+    assert (counted.threshold, audit_data(faulty, strict).threshold) == (THRESHOLD, 0.995)
+    assert len(duplicates_of(faulty.faces, folder)) == len(strict), "each search has its own place in the cache"
+
+
+def test_the_command_has_the_thresholds_of_the_search() -> None:
+    """The command line imports nothing that loads NumPy, so it has the numbers once more."""
     (option,) = (one for one in audit_data_command.params if one.name == "threshold")
-    assert option.default == THRESHOLD
+    assert isinstance(option, click.Option) and option.default is None
+    assert option.show_default == f"{THRESHOLD}; {LARGE_THRESHOLD} for more than {SMALL:,} samples"
 
 
 @pytest.mark.parametrize("given", ["0.5", "0.99"])
