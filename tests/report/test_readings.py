@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 from report_records import EPOCHS, claim, headline, make_record, make_spec, placed
@@ -12,8 +14,9 @@ from repro.judge.readings import readings
 from repro.judge.usual_spread import usual_spread
 from repro.report.protocol_table import answer_cells
 from repro.report.readings import better_line, readings_section
+from repro.runs.plan import settings_sha256
 from repro.runs.records import RunRecord
-from repro.specs.protocols import OFFICIAL
+from repro.specs.protocols import CLEAN, OFFICIAL, under_protocol
 from repro.specs.spec import Claim
 from repro.text.document import plain
 from repro.text.markdown import block_markdown
@@ -33,8 +36,13 @@ def paper(*records: RunRecord, claims: tuple[Claim, ...] = (headline(value=0.60)
     return PaperRuns(spec.id, spec, tuple(RecordedRun(p, r) for p, r in placed(*records)), usual_spread(usual))
 
 
-def runs(variant: str, *accuracies: float) -> list[RunRecord]:
-    return [make_record(SPEC, seed=s, accuracy=a, variant=variant) for s, a in enumerate(accuracies)]
+def runs(variant: str, *accuracies: float, **fields: Any) -> list[RunRecord]:
+    return [make_record(SPEC, seed=s, accuracy=a, variant=variant, **fields) for s, a in enumerate(accuracies)]
+
+
+def without_overlap(protocol: str, *accuracies: float) -> list[RunRecord]:
+    settings = settings_sha256(under_protocol(SPEC.resolve("default"), protocol))
+    return runs("default", *accuracies, protocol=protocol, spec_sha256=settings)
 
 
 def test_every_reading_has_its_verdict_and_the_nearer_one_the_support():
@@ -50,6 +58,16 @@ def test_every_reading_has_its_verdict_and_the_nearer_one_the_support():
     assert plain(answer_cells(row)[0]) == 'no (lower); the reading "wide" is better supported'
     told = plain(better_line(readings(of), headline(), {"wide": "twice the batch"}) or "")
     assert told.startswith("Another reading is better supported: wide (twice the batch), 60.0 ± 0.6 % (n = 3). The")
+
+
+def test_a_no_without_overlap_names_the_better_reading_too():
+    default = runs("default", 0.50, 0.506, 0.512)
+    kept = [*without_overlap(OFFICIAL, 0.50, 0.506, 0.512), *without_overlap(CLEAN, 0.50, 0.506, 0.512)]
+    known = paper(*default, *kept, *runs("wide", 0.595, 0.60, 0.606))
+    alone = paper(*default, *kept)
+    (row,), (other,) = headline_runs(known, []), headline_runs(alone, [])
+    assert plain(answer_cells(row)[1]) == 'no (the reading "wide" is better supported)'
+    assert plain(answer_cells(other)[1]) == "no", "no other reading was trained"
 
 
 def test_support_is_the_log_ratio_of_the_densities():
