@@ -18,7 +18,7 @@ from fer_jax.vocabulary.counted import counted
 from repro.cli.run_options import is_given
 from repro.cli.run_selection import SeedChoice
 from repro.decide.duration import Duration
-from repro.launch.executor import EngineName, Executor, LaunchError, Resources, Workers, is_over
+from repro.launch.executor import LOGS_FOLDER, EngineName, Executor, LaunchError, Resources, Workers, is_over
 
 if TYPE_CHECKING:
     from repro.runs.status import RunStatus
@@ -136,6 +136,12 @@ def given_words(skip: set[str]) -> list[str]:
     return words
 
 
+def for_workers(word: str) -> str:
+    """A paper or sweep for the command of workers, whose working folder may be another: a file by its full path."""
+    path = Path(word)
+    return str(path.absolute()) if path.suffix == ".toml" or path.name != word else word
+
+
 def _words(option: click.Option, value: Any) -> list[str]:
     flag = max(option.opts, key=len)
     if option.is_flag:
@@ -155,7 +161,7 @@ def _text(option: click.Option, value: Any) -> str:
 
 
 def _executor(engine: EngineName, results: Path, cards: list[str], given: dict[str, Any]) -> Executor:
-    logs = results / "launch" / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
+    logs = results / LOGS_FOLDER / f"{datetime.now():%Y%m%d-%H%M%S}-{os.getpid()}"
     if engine == "local":
         from repro.launch.local import LocalExecutor
 
@@ -166,7 +172,7 @@ def _executor(engine: EngineName, results: Path, cards: list[str], given: dict[s
         return SlurmExecutor(logs, given["at_most"])
     from repro.launch.ray_cluster import RayExecutor
 
-    return RayExecutor(results, shared=not given["no_shared_disk"])
+    return RayExecutor(results, logs.name, shared=not given["no_shared_disk"])
 
 
 def _cards() -> list[str]:

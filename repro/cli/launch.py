@@ -8,7 +8,15 @@ from typing import Any
 
 import click
 
-from repro.cli.engines import ENGINE_OPTIONS, engine_options, given_words, refuse_failed, start_workers, wait_for_runs
+from repro.cli.engines import (
+    ENGINE_OPTIONS,
+    engine_options,
+    for_workers,
+    given_words,
+    refuse_failed,
+    start_workers,
+    wait_for_runs,
+)
 from repro.cli.options import example, print_json
 from repro.cli.run_options import is_given, run_options
 from repro.launch.executor import EngineName, Workers
@@ -55,7 +63,7 @@ def _command(paper: str | None, variants: bool) -> list[str]:
         words = ["run-all", *(["--variants"] if variants else [])]
     else:
         find_paper(paper, click.get_current_context().params["results"])  # an unknown paper is an error here already
-        words = ["run", paper, *(["--variant", "all"] if variants else [])]
+        words = ["run", for_workers(paper), *(["--variant", "all"] if variants else [])]
     return words + given_words(_OF_LAUNCH)
 
 

@@ -11,6 +11,7 @@ import click
 from repro.cli.engines import (
     ENGINE_OPTIONS,
     engine_options,
+    for_workers,
     given_words,
     refuse_failed,
     refuse_other_options,
@@ -97,7 +98,7 @@ def sweep(paper: str, engine: EngineName | None, workers: int | None, only_plan:
         with resumable():
             work(search, context)
     else:
-        command = ["sweep", paper, *given_words(_OF_SWEEP)]
+        command = ["sweep", for_workers(paper), *given_words(_OF_SWEEP)]
         started = start_workers(engine, command, workers, results, options["device"], given)
         if given["detach"]:
             click.echo(f"repro status --results {results} --watch shows how far they are", err=True)

@@ -9,6 +9,8 @@ from typing import Literal, Protocol
 
 from fer_jax.vocabulary.errors import UserError
 
+LOGS_FOLDER = "launch"  # of the results folder; a folder per launch
+
 EngineName = Literal["local", "slurm", "ray"]
 
 

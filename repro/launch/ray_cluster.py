@@ -10,12 +10,11 @@ import logging
 import os
 import tarfile
 import tempfile
-import uuid
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
-from repro.launch.executor import LaunchError, Resources
+from repro.launch.executor import LOGS_FOLDER, LaunchError, Resources
 from repro.launch.worker import CommandWorker
 
 RETRIES = 10
@@ -23,11 +22,12 @@ _LEFT_BEHIND = ("checkpoints", "claim-", "aside-")  # large, or of use on that m
 
 
 class RayExecutor:
-    """results: the results folder. shared: whether the nodes see it. If not, each worker takes a fixed share of the
-    runs and sends their records back; networks and checkpoints stay there and are lost."""
+    """results: the results folder. name: of the folder for the workers' messages below it, which is new. shared:
+    whether the nodes see the results folder. If not, each worker takes a fixed share of the runs, and sends their
+    records and its messages back; networks and checkpoints stay there and are lost."""
 
-    def __init__(self, results: Path, *, shared: bool = True) -> None:
-        self.results, self.shared = results.absolute(), shared
+    def __init__(self, results: Path, name: str, *, shared: bool = True) -> None:
+        self.results, self.name, self.shared = results.absolute(), name, shared
 
     def start(self, command: Sequence[str], workers: int, resources: Resources) -> RayWorkers:
         try:
@@ -48,27 +48,40 @@ class RayExecutor:
             num_gpus=resources.gpus or None,
             max_retries=RETRIES,
         )
-        token = None
+        logs = self.results / LOGS_FOLDER / self.name
+        logs.mkdir(parents=True, exist_ok=True)
+        names = [f"{LOGS_FOLDER}/{self.name}/worker-{number}.log" for number in range(workers)]
         if self.shared:
-            self.results.mkdir(parents=True, exist_ok=True)
-            token = self.results / f"aside-{uuid.uuid4().hex}"
-            token.touch()
-        shares = [None if self.shared else f"{number + 1}/{workers}" for number in range(workers)]
-        tasks = [task.remote(tuple(command), share, str(token) if token else None) for share in shares]
+            places = [WorkerPlace(name, results=str(self.results)) for name in names]
+        else:
+            places = [WorkerPlace(name, share=f"{number + 1}/{workers}") for number, name in enumerate(names)]
+        tasks = [task.remote(tuple(command), place) for place in places]
         needs = {"CPU": float(resources.cores or 1), "GPU": resources.gpus}
-        return RayWorkers(self.results, tasks, token, {name: need for name, need in needs.items() if need})
+        return RayWorkers(self.results, logs, tasks, {name: need for name, need in needs.items() if need})
 
 
-def _work(command: tuple[str, ...], share: str | None, token: str | None) -> tuple[int, bytes]:
+class WorkerPlace(NamedTuple):
+    """log: of the worker's messages, below the results folder. results: that folder, if the nodes see it; else empty,
+    and share is the worker's part of the runs."""
+
+    log: str
+    results: str = ""
+    share: str = ""
+
+
+def _work(command: tuple[str, ...], place: WorkerPlace) -> tuple[int, bytes]:
     """On a node: the exit code, and with a share the files of the results folder as a tar archive."""
-    if token is not None and not Path(token).exists():
-        raise LaunchError(
-            f"{Path(token).parent}: a node of the Ray cluster does not see this folder; add --no-shared-disk"
-        )
-    if share is None:
-        return CommandWorker(command)(), b""
+    if place.results:
+        log = Path(place.results, place.log)
+        if not log.parent.exists():  # its name is new with every launch
+            raise LaunchError(
+                f"{place.results}: a node of the Ray cluster does not see this folder; add --no-shared-disk"
+            )
+        return CommandWorker(command, log=log)(), b""
     with tempfile.TemporaryDirectory(prefix="repro-ray-") as folder:
-        code = CommandWorker((*command, "--results", folder, "--shard", share))()
+        log = Path(folder, place.log)
+        log.parent.mkdir(parents=True)
+        code = CommandWorker((*command, "--results", folder, "--shard", place.share), log=log)()
         return code, _packed(Path(folder))
 
 
@@ -85,11 +98,12 @@ def _packed(folder: Path) -> bytes:
 class RayWorkers:
     """See `executor.Workers`."""
 
-    def __init__(self, results: Path, tasks: Sequence[Any], token: Path | None, needs: dict[str, float]) -> None:
-        self.logs = results
+    def __init__(self, results: Path, logs: Path, tasks: Sequence[Any], needs: dict[str, float]) -> None:
+        self.logs = logs
         self.error = ""
+        self._results = results
         self._needs = needs  # of each task, by Ray's names of resources
-        self._tasks, self._token = list(tasks), token
+        self._tasks = list(tasks)
         self._ended: dict[int, str] = {}
 
     def poll(self) -> dict[str, int]:
@@ -99,8 +113,6 @@ class RayWorkers:
         ready, _ = ray.wait(waiting, num_returns=len(waiting), timeout=0) if waiting else ([], [])
         for task in ready:
             self._ended[self._tasks.index(task)] = self._result(task)
-        if len(self._ended) == len(self._tasks) and self._token is not None:
-            self._token.unlink(missing_ok=True)
         left = len(self._tasks) - len(self._ended)
         running = min(left, self._places()) if left else 0
         states = {"running": running, "waiting": left - running}
@@ -125,7 +137,7 @@ class RayWorkers:
             return "failed"
         if packed:
             with tarfile.open(fileobj=io.BytesIO(packed)) as archive:
-                archive.extractall(self.logs, filter="data")
+                archive.extractall(self._results, filter="data")
         return "done" if code == 0 else "failed"
 
     def cancel(self) -> None:
@@ -134,5 +146,3 @@ class RayWorkers:
         for number, task in enumerate(self._tasks):
             if number not in self._ended:
                 ray.cancel(task)
-        if self._token is not None:
-            self._token.unlink(missing_ok=True)

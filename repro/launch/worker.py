@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,11 +22,13 @@ KILL_S = 5.0
 class CommandWorker:
     """Call it to run ``python -m repro COMMAND`` and wait. It can be pickled, to be called on another machine.
 
-    environment: variables that are set besides those of the calling process.
+    environment: variables that are set besides those of the calling process. log: a file that the process's messages
+    are added to; None for those of the calling process.
     """
 
     command: Sequence[str]
     environment: Mapping[str, str] = field(default_factory=dict)
+    log: Path | None = None
 
     def start(self, cores: Sequence[int] = (), log: int | None = None) -> subprocess.Popen[bytes]:
         """Start the process, on these cores alone if any are named. log: a descriptor for its messages."""
@@ -49,7 +52,8 @@ class CommandWorker:
         """
         restarts = Restarts(self.command)
         while True:
-            self._process = process = self.start()
+            with nullcontext() if self.log is None else self.log.open("ab") as log:
+                self._process = process = self.start(log=None if log is None else log.fileno())
             try:
                 code = process.wait()
             except BaseException:  # the engine asks this process to end, or the user does

@@ -22,11 +22,11 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+
+from runs_shared_out import mistakes, records_in  # noqa: E402
 
 from repro.runs.claim import holder_of  # noqa: E402
-from repro.runs.records import RunRecord  # noqa: E402
-from repro.runs.stored_records import find_records  # noqa: E402
 
 SHORT = ("--epochs", "1", "--limit-train", "500", "--device", "cpu")
 
@@ -42,10 +42,6 @@ def cluster_of(workers: int) -> str:
     import ray  # pyright: ignore[reportMissingImports]
 
     return ray.init(num_cpus=workers, log_to_driver=False, logging_level="ERROR").address_info["gcs_address"]
-
-
-def records_in(results: Path) -> dict[int, RunRecord]:
-    return {record.seed: record for _, record in find_records(results)}
 
 
 def kill_some(results: Path, process: subprocess.Popen[bytes], runs: int, kills: int, chance: random.Random) -> int:
@@ -64,18 +60,6 @@ def kill_some(results: Path, process: subprocess.Popen[bytes], runs: int, kills:
                 os.kill(chance.choice(working), signal.SIGKILL)
                 killed += 1
     return killed
-
-
-def mistakes(alone: dict[int, RunRecord], shared: dict[int, RunRecord], results: Path) -> list[str]:
-    found = []
-    if set(shared) != set(alone):
-        found.append(f"{len(shared)} runs, wanted {len(alone)}")
-    for seed, record in shared.items():
-        same = (record.history, record.metrics) == (alone[seed].history, alone[seed].metrics)
-        if not same or record.predictions_sha256 != alone[seed].predictions_sha256:
-            found.append(f"seed {seed} differs from that of a single process")
-    left = [path for pattern in ("claim-*", "aside-*") for path in (results / "runs").rglob(pattern)]
-    return [*found, *(f"left behind: {path}" for path in left)]
 
 
 def main() -> int:

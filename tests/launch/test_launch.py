@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
+import json
 import os
 import shutil
 import signal
@@ -10,10 +12,12 @@ import subprocess
 import sys
 import time
 import types
+from functools import partial
 from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from runs_shared_out import mistakes, records_in
 from tiny_runs import fill_folder, process_environment
 
 from repro.cli.main import main
@@ -28,6 +32,10 @@ ROOT = Path(__file__).parents[2]
 TIMEOUT_S = 400
 SEEDS = 4
 SLURM = Path(__file__).with_name("one_machine_slurm.sh")
+on_slurm = pytest.mark.skipif(
+    not shutil.which("sbatch") or os.geteuid() != 0, reason="Debian's slurm-wlm and munge, as root"
+)
+on_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (extra `ray`)")
 
 
 @pytest.fixture
@@ -40,15 +48,40 @@ def command(tmp_path, tiny_paper, tiny_faces):
 
 
 @pytest.fixture
-def start(tmp_path, command):
+def call(tmp_path, command):
+    """Start any command on the runs of that launch; words that come later count."""
     words, environment = command
 
-    def call(*more, **variables):
+    def called(name, *more, **variables):
         with (tmp_path / "log").open("ab") as log:
-            started = [sys.executable, "-m", "repro", "launch", *words, *more]
+            started = [sys.executable, "-m", "repro", name, *words, *more]
             return subprocess.Popen(started, cwd=tmp_path, env=environment | variables, stdout=log, stderr=log)
 
-    return call
+    return called
+
+
+@pytest.fixture
+def start(call):
+    return partial(call, "launch")
+
+
+@pytest.fixture
+def slurm(tmp_path):
+    """The environment of a real Slurm on this machine."""
+    pytest.importorskip("submitit")
+    subprocess.run([SLURM, "start", tmp_path / "slurm", "2"], check=True, timeout=120)
+    yield {"SLURM_CONF": str(tmp_path / "slurm" / "slurm.conf")}
+    subprocess.run([SLURM, "stop", tmp_path / "slurm"], check=True, timeout=60)
+
+
+@pytest.fixture
+def ray_nodes(command):
+    """A real Ray on this machine: its address, and the processes of its two nodes."""
+    started = [sys.executable, str(Path(__file__).with_name("one_machine_ray.py")), "2"]
+    with subprocess.Popen(started, env=command[1], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as cluster:
+        assert cluster.stdout is not None
+        yield json.loads(cluster.stdout.readline())
+        cluster.communicate(timeout=60)
 
 
 def worker_on_a_run(results, process):
@@ -61,6 +94,18 @@ def worker_on_a_run(results, process):
         assert process.poll() is None
         time.sleep(0.002)
     raise AssertionError("no worker ever worked on a run")
+
+
+def descendants(pid):
+    """A process and all that it started."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(status.parent.name)] = int(status.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
 
 
 def all_done(results):
@@ -82,22 +127,54 @@ def test_local_workers_share_the_runs_and_one_that_is_killed_is_started_again(tm
     assert len(logs) == 2 and any(path.read_text().count("[1/4]") > 1 for path in logs), "it began again"
 
 
-@pytest.mark.skipif(not shutil.which("sbatch") or os.geteuid() != 0, reason="Debian's slurm-wlm and munge, as root")
+@on_slurm
 @pytest.mark.slow
-def test_slurm_jobs_share_the_runs_and_a_killed_process_loses_nothing(tmp_path, start):
-    pytest.importorskip("submitit")
-    subprocess.run([SLURM, "start", tmp_path / "slurm", "2"], check=True, timeout=120)
-    try:
-        variables = {"SLURM_CONF": str(tmp_path / "slurm" / "slurm.conf")}
-        process = start("--on", "slurm", "--workers", "2", "--time", "10m", **variables)
-        os.kill(worker_on_a_run(tmp_path / "results", process), signal.SIGKILL)
-        assert process.wait(TIMEOUT_S) == 0, (tmp_path / "log").read_text()
-    finally:
-        subprocess.run([SLURM, "stop", tmp_path / "slurm"], check=True, timeout=60)
+def test_slurm_jobs_share_the_runs_and_a_killed_process_loses_nothing(tmp_path, start, slurm):
+    process = start("--on", "slurm", "--workers", "2", "--time", "10m", **slurm)
+    os.kill(worker_on_a_run(tmp_path / "results", process), signal.SIGKILL)
+    assert process.wait(TIMEOUT_S) == 0, (tmp_path / "log").read_text()
     all_done(tmp_path / "results")
 
 
-@pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray is not installed (extra `ray`)")
+@on_slurm
+@pytest.mark.slow
+def test_a_slurm_job_that_runs_into_its_time_limit_goes_back_into_the_queue(tmp_path, call, slurm):
+    """Slurm signals the job up to a minute earlier than asked, 30 to 90 s after it began: the run must take longer. It
+    keeps a job that was put back waiting for some two minutes."""
+    assert call("run", "--seeds", "1", "--epochs", "20", "--results", "short").wait(TIMEOUT_S) == 0
+    (short,) = records_in(tmp_path / "short").values()
+    epochs = round(150 / (short.time.total_s - short.time.compile_s) * 20)
+    long = ("--seeds", "1", "--epochs", str(epochs))
+    options = ("--on", "slurm", "--workers", "1", "--time", "2m", "--engine-option", "signal_delay_s=30")
+    process = call("launch", *long, *options, **slurm)
+    alone = call("run", *long, "--results", "alone")
+    assert process.wait(3 * TIMEOUT_S) == 0, (tmp_path / "log").read_text()
+    assert alone.wait(TIMEOUT_S) == 0
+    shared = records_in(tmp_path / "results")
+    assert mistakes(records_in(tmp_path / "alone"), shared, tmp_path / "results") == []
+    assert [record.resumed for record in shared.values()] == [1]
+    jobs = subprocess.run(["scontrol", "show", "jobs"], env=os.environ | slurm, capture_output=True, text=True)
+    assert "Restarts=1" in jobs.stdout
+
+
+@on_ray
+@pytest.mark.slow
+def test_a_run_of_a_ray_node_that_dies_is_resumed_on_another_bit_for_bit(tmp_path, call, ray_nodes):
+    process = call("launch", "--on", "ray", "--workers", "2", RAY_ADDRESS=ray_nodes["address"])
+    worker = worker_on_a_run(tmp_path / "results", process)
+    (lost,) = [on_it for node in ray_nodes["nodes"] if worker in (on_it := descendants(node))]
+    for pid in lost:  # a machine that dies takes all its processes along
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+    assert process.wait(TIMEOUT_S) == 0, (tmp_path / "log").read_text()
+    all_done(tmp_path / "results")
+    assert call("run", "--results", "alone").wait(TIMEOUT_S) == 0
+    shared = records_in(tmp_path / "results")
+    assert mistakes(records_in(tmp_path / "alone"), shared, tmp_path / "results") == []
+    assert any(record.resumed for record in shared.values())
+
+
+@on_ray
 @pytest.mark.parametrize("more", [(), ("--no-shared-disk",)], ids=["shared disk", "records sent back"])
 @pytest.mark.slow
 def test_ray_tasks_share_the_runs(tmp_path, start, more):
@@ -106,7 +183,7 @@ def test_ray_tasks_share_the_runs(tmp_path, start, more):
         os.kill(worker_on_a_run(tmp_path / "results", process), signal.SIGKILL)
     assert process.wait(TIMEOUT_S) == 0, (tmp_path / "log").read_text()
     all_done(tmp_path / "results")
-    assert not list((tmp_path / "results").glob("aside-*"))
+    assert len(list((tmp_path / "results").glob("launch/*/worker-?.log"))) == 2
 
 
 @pytest.mark.parametrize(
@@ -117,7 +194,7 @@ def test_tasks_for_which_a_cluster_of_ray_has_no_place_are_waiting(needs, runnin
     cluster.cluster_resources = lambda: {"CPU": 2.0, "GPU": 0.3}  # type: ignore[attr-defined]
     cluster.wait = lambda tasks, **_: ([], tasks)  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "ray", cluster)
-    states = RayWorkers(tmp_path, range(5), None, needs).poll()
+    states = RayWorkers(tmp_path, tmp_path, range(5), needs).poll()
     assert states == {state: n for state, n in (("running", running), ("waiting", 5 - running)) if n}
 
 
