@@ -14,7 +14,7 @@ import pytest
 from fer_jax.vocabulary.layers import Activation, Dense, Dropout, Flatten
 from fer_jax.vocabulary.settings import Loss, Sgd, Training
 from repro.bench import contenders
-from repro.bench.agreement import OWN, agree, check, draws_at_random, rows_apart
+from repro.bench.agreement import OWN, agree, amplified_rounding, check, draws_at_random, learn, rows_apart
 from repro.bench.contenders.own import Own
 from repro.bench.workload import Workload
 
@@ -30,10 +30,10 @@ def workload(layers=LAYERS) -> Workload:
     return narrow_papers.make("tiny", layers, training, 10, samples=800, seeds=SEEDS)
 
 
-def faster(given: Workload) -> Workload:
-    """The same with twice the learning rate."""
+def faster(given: Workload, times: float = 2) -> Workload:
+    """The same with a higher learning rate."""
     training = given.network.training
-    optimizer = msgspec.structs.replace(training.optimizer, learning_rate=2 * training.optimizer.learning_rate)
+    optimizer = msgspec.structs.replace(training.optimizer, learning_rate=times * training.optimizer.learning_rate)
     training = msgspec.structs.replace(training, optimizer=optimizer)
     return replace(given, network=replace(given.network, training=training))
 
@@ -125,6 +125,15 @@ def test_a_rival_is_alike_and_its_fault_is_found(name: str, mode: str) -> None:
     assert found.alike_with("rival"), found.summary("rival")
     for fault in ("faster", "dry"):
         assert not found.alike_with(fault), found.summary(fault)
+
+
+def test_how_far_rounding_moves_the_losses() -> None:
+    moved = []
+    for given in (dry(workload()), faster(dry(workload()), 100)):
+        found = check({OWN: own(given)}, given, seeds=(0, 1), steps=STEPS)
+        moved.append(amplified_rounding(own(given), given, found))
+        assert learn(own(given), given, 0, STEPS)[0] == found.held_out.losses[OWN][0], "no disturbance stays"
+    assert 0 < moved[0] < 1e-3 and moved[1] > 10 * moved[0]
 
 
 def test_the_rule_in_figures() -> None:

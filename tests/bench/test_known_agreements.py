@@ -70,16 +70,34 @@ def test_where_masks_are_drawn_a_difference_is_asked_again(rival, monkeypatch):
     asked: list[tuple[int, ...]] = []
     real = known_agreements.check
 
-    def check(workers, workload, *, seeds, say):
+    def check(workers, workload, *, seeds, random, say):
         asked.append(seeds)
         # The first time the rival has a fault, the second time it has none.
         rival(lambda w: w)
-        return real(workers, workload, seeds=seeds, steps=20, say=say)
+        return real(workers, workload, seeds=seeds, steps=20, random=random, say=say)
 
     rival(twice_the_rate)
     monkeypatch.setattr(known_agreements, "check", check)
     (found,) = agreements_with(workload, SETTINGS, [], lambda line: None)
     assert asked == [SEEDS, OTHER_SEEDS] and found.agrees and found.figures["seeds"] == list(OTHER_SEEDS)
+
+
+@pytest.mark.parametrize("amplified", [0.5, 0.001])
+def test_a_network_that_amplifies_rounding_is_asked_as_one_that_draws_masks(rival, monkeypatch, amplified):
+    asked: list[tuple[tuple[int, ...], bool | None]] = []
+    real = known_agreements.check
+
+    def check(workers, workload, *, seeds, random, say):
+        asked.append((seeds, random))
+        return real(workers, workload, seeds=seeds, steps=20, random=random, say=say)
+
+    rival(twice_the_rate)
+    monkeypatch.setattr(known_agreements, "check", check)
+    monkeypatch.setattr(known_agreements, "amplified_rounding", lambda *_: amplified)
+    (found,) = agreements_with(tiny_workload(), SETTINGS, [], lambda line: None)
+    assert asked == [(SEEDS, None), *([(OTHER_SEEDS, True)] if amplified == 0.5 else [])]
+    assert not found.agrees, "twice the rate is found by either rule"
+    assert f"rounding moves our own by up to {amplified:.4f}" in found.summary
 
 
 def test_the_key_changes_with_whatever_changes_the_result(monkeypatch):

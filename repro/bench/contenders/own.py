@@ -15,6 +15,9 @@ from repro.bench.contenders import complete_batches
 from repro.bench.workload import Workload
 
 
+DISTURBANCE = 1e-6  # eight units in the last place of float32
+
+
 def devices_of(device: str) -> list[jax.Device]:
     """All devices of a kind, `cpu` or `gpu`."""
     return choose_devices("gpu" if device == "gpu" else "cpu")
@@ -34,6 +37,16 @@ class Own:
 
     def reset(self, seed: int) -> None:
         self._state = self.engine.init_state(seed)
+
+    def disturb(self) -> None:
+        """Errors as rounding leaves them: every weight becomes larger or smaller by a millionth of it, drawn."""
+        drawn = np.random.default_rng(0)
+
+        def disturbed(weights: jax.Array) -> jax.Array:
+            errors = np.where(drawn.random(weights.shape) < 0.5, np.float32(1 - DISTURBANCE), np.float32(1 + DISTURBANCE))
+            return weights * errors
+
+        self._state = self.state._replace(params=jax.tree.map(disturbed, self.state.params))
 
     def train(self, rows_SB: np.ndarray) -> np.ndarray:
         rows = complete_batches(rows_SB, len(self.workload.labels)).astype(np.int32)
