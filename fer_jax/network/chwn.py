@@ -13,10 +13,10 @@ from fer_jax.network import batch_norm, convolution, depthwise, pooling, winogra
 from fer_jax.network.activations import ACTIVATIONS
 from fer_jax.network.batch_norm import Rows, along
 from fer_jax.network.native import batch_norm as native_batch_norm
-from fer_jax.network.native import calls, strided
+from fer_jax.network.native import calls, overlapping, strided
 from fer_jax.network.native import convolution as native_convolution
 from fer_jax.network.native import pooling as native_pooling
-from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined, relus_joined
+from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined, relus_joined, touches
 from fer_jax.vocabulary.layers import BatchNorm, Conv, DepthwiseConv, Layer, MaxPool
 
 # Up to this many channels a k x k patch is written out; with more, gathering along the width alone is faster.
@@ -58,7 +58,7 @@ class ChwnBackend:
         assert isinstance(layer, Conv)
         y, pooled = _convolve(x, kernel_HWIO, layer, pool)
         if pool is not None and not pooled:
-            y = pooling.max_pool_layer(y, pool)
+            y = self.max_pool(y, pool)
         # The maximum of values plus a bias is their maximum plus the bias, so adding it after pooling costs less.
         return y if bias is None else y + along(y, bias, 0)
 
@@ -132,6 +132,8 @@ def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tup
         if layer.dilations == (1, 1) and strided.suits(x, kernel, layer.strides, pads):
             return strided.convolve(x, kernel, layer.strides, pads), False
         return convolution.convolve_patches(x, kernel, layer.strides, pads, layer.dilations), False
+    if pool is not None and not touches(pool) and overlapping.suits(x, kernel, rows, pool):
+        return overlapping.convolve(x, kernel, rows, pool), True
     size = layer.sides[0]
     window = _window_inside([side + sum(rows) - size + 1 for side in x.shape[1:3]], pool)
     few_channels = x.shape[0] <= _FEW_CHANNELS
@@ -159,9 +161,9 @@ def _in_groups(x: Array, kernel: Array, layer: Conv) -> Array:
 
 
 def _window_inside(sizes: Sequence[int], pool: MaxPool | None) -> int:
-    """The pooling window if all windows lie within a map of this height and width, so that no padding takes part.
-    Otherwise 1."""
-    if pool is None:
+    """The pooling window if windows touch and all lie within a map of this height and width, so that no padding takes
+    part. Otherwise 1."""
+    if pool is None or not touches(pool):
         return 1
     window = pool.sides[0]
     inside = pool.padding == "valid" or all(size % window == 0 for size in sizes)

@@ -39,11 +39,11 @@ def pools_first(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling,
 
 
 def pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
-    """Join each pooling to the convolution or batch norm right before it, if its windows touch but do not overlap."""
+    """Join each pooling to the convolution right before it, or to the batch norm if its windows touch."""
     joined: list[LayerWithPooling] = []
     for stage in stages:
         pool = stage.layer
-        if isinstance(pool, MaxPool) and _touches(pool) and joined and _takes_pool(joined[-1]):
+        if isinstance(pool, MaxPool) and joined and _takes_pool(joined[-1], pool):
             joined[-1] = replace(joined[-1], pool=pool)
         else:
             joined.append(stage)
@@ -62,11 +62,12 @@ def relus_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling
     return tuple(joined)
 
 
-def _touches(pool: MaxPool) -> bool:
+def touches(pool: MaxPool) -> bool:
     """Whether the windows are square, touch, and are padded on no side or by `same`, as the routines expect."""
     return pool.sides == pool.strides and pool.sides[0] == pool.sides[1] and pool.padding in ("same", "valid")
 
 
-def _takes_pool(stage: LayerWithPooling) -> bool:
+def _takes_pool(stage: LayerWithPooling, pool: MaxPool) -> bool:
     layer = stage.layer
-    return stage.pool is None and (isinstance(layer, BatchNorm) or (isinstance(layer, Conv) and layer.is_plain))
+    convolves = isinstance(layer, Conv) and layer.is_plain
+    return stage.pool is None and (convolves or (isinstance(layer, BatchNorm) and touches(pool)))

@@ -43,10 +43,15 @@ def test_stages_pool_before_the_activation_and_within_the_convolution():
     ]
 
 
+def test_a_convolution_takes_a_pooling_whose_windows_overlap():
+    layers = (Conv(filters=4, kernel=3), RELU, MaxPool(window=3, stride=2))
+    assert kinds(ChwnBackend().stages(layers)) == [("conv1", True), ("activation1", False)]
+
+
 @pytest.mark.parametrize(
     "layers",
     [
-        (Conv(filters=4, kernel=3), MaxPool(window=3, stride=2)),  # windows overlap
+        (BatchNorm(), MaxPool(window=3, stride=2)),  # windows overlap
         (Conv(filters=4, kernel=3, stride=2), MaxPool(window=2)),
     ],
 )

@@ -2,8 +2,9 @@
 
 Matrix products, the only operation that XLA does fast on CPU, need every pixel written several times over, and the map
 before pooling written and read again. The loops here (``convolution.cc``, ``strips.cc``, ``winograd.cc``) keep both in
-registers. Convolutions with strides, depthwise convolutions, poolings whose windows overlap, and batch norm have
-separate calls (``strided.cc``, ``depthwise.cc``, ``pooling.cc``, ``batch_norm.cc``).
+registers; so does ``overlapping.cc`` where the pooling's windows overlap. Convolutions with strides, depthwise
+convolutions, other poolings whose windows overlap, and batch norm have separate calls (``strided.cc``,
+``depthwise.cc``, ``pooling.cc``, ``batch_norm.cc``).
 
 ``compiler.py`` and ``library.py`` find the C++ compiler, and compile, keep and load the library. They import no JAX, so
 that a command can begin with it before JAX is imported. ``calls.py`` makes the library known to JAX, and the other

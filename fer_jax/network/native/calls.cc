@@ -189,6 +189,26 @@ FER_CONVOLUTION(fer_winograd, winograd)
 FER_WITH_STRIDES(fer_depthwise, depthwise, true)
 FER_WITH_STRIDES(fer_strided, strided, false)
 
+FER_CALL(fer_pooled_convolve, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
+  const fer::Floats x = given.floats(), weights = given.floats(), y = given.floats();
+  const fer::Bytes places = given.bytes();
+  const int64_t before = given.number("before"), after = given.number("after");
+  const fer::Pooling pooling{given.number("height"), given.number("width"), windows_of(given)};
+  if (fer::Error wrong = given.wrong()) return wrong;
+  if (fer::Error wrong = fer::wrong_pooled(x, weights, y, places, before, after, pooling, false)) return wrong;
+  return fer::overlapping::convolve(pool, x, weights, y, places, before, after, pooling);
+}))
+FER_CALL(fer_pooled_kernel_gradient, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
+  const fer::Floats x = given.floats(), cotangent = given.floats();
+  const fer::Bytes places = given.bytes();
+  const fer::Floats dk = given.floats();
+  const int64_t before = given.number("before"), after = given.number("after");
+  const fer::Pooling pooling{given.number("height"), given.number("width"), windows_of(given)};
+  if (fer::Error wrong = given.wrong()) return wrong;
+  if (fer::Error wrong = fer::wrong_pooled(x, dk, cotangent, places, before, after, pooling, true)) return wrong;
+  return fer::overlapping::kernel_gradient(pool, x, cotangent, places, dk, before, after, pooling);
+}))
+
 FER_CALL(fer_max_pool, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
   const fer::Floats x = given.floats(), y = given.floats();
   const fer::Bytes places = given.bytes();

@@ -26,6 +26,7 @@ _TARGETS = [
         for way in (DIRECT, STRIPS, WINOGRAD, DEPTHWISE, STRIDED)
         for name in ("convolve", "input_gradient", "kernel_gradient")
     ),
+    *("fer_pooled_convolve", "fer_pooled_kernel_gradient"),
     *("fer_max_pool", "fer_max_pool_gradient"),
     *("fer_moments", "fer_normalise", "fer_normalise_sums", "fer_normalise_gradient"),
 ]

@@ -2,51 +2,18 @@
 // foreign function interface.
 //
 // Maps are float32 (channels, height, width, batch), the batch innermost; kernels (size, size, channels, filters).
-// The inner loops multiply one pixel of LANES images (see lanes.h) by one weight and add it to sums that stay in
-// registers. Nothing is written out on the way, whereas a convolution by matrix products writes every pixel several
-// times.
+// The inner loops are in direct.h.
 //
 // Results do not depend on the number of threads: each output is summed by one thread, in a fixed order.
 
+#include "direct.h"
 #include "kernels.h"
 
 namespace fer::direct {
 
 namespace {
 
-thread_local Scratch row_scratch, sum_scratch;
-
 // --- the inner loops of the convolution ------------------------------------------------------------------------------
-
-// Sums for ROWS x COLUMNS pixels of BLOCK channels out, over the kernel's rows `first` to `last` - 1.
-// weights: (channels in, size, size, BLOCK).
-template <int SIZE, int ROWS, int COLUMNS, int BLOCK>
-inline void convolve_tile(const float* __restrict x, const Packed& packed, const float* __restrict weights, int64_t size,
-                          int64_t first, int64_t last, Vec (&sums)[ROWS][COLUMNS][BLOCK]) {
-  const int64_t k = SIZE ? SIZE : size;
-  for (auto& row : sums)
-    for (auto& column : row)
-      for (auto& sum : column) sum = Vec{};
-  for (int64_t c = 0; c < packed.channels; ++c, x += packed.plane())
-    for (int64_t i = first; i < last; ++i) {
-      const float* line = x + i * packed.row();
-      const float* of_line = weights + (c * k + i) * k * BLOCK;
-#pragma GCC unroll 5
-      for (int64_t j = 0; j < k; ++j, of_line += BLOCK) {
-        Vec w[BLOCK];
-#pragma GCC unroll 16
-        for (int b = 0; b < BLOCK; ++b) w[b] = broadcast(of_line[b]);
-#pragma GCC unroll 16
-        for (int r = 0; r < ROWS; ++r)
-#pragma GCC unroll 16
-          for (int q = 0; q < COLUMNS; ++q) {
-            const Vec pixel = load_once(line + r * packed.row() + (j + q) * LANES);
-#pragma GCC unroll 16
-            for (int b = 0; b < BLOCK; ++b) sums[r][q][b] += pixel * w[b];
-          }
-      }
-    }
-}
 
 template <int WINDOW, int ROWS, int COLUMNS, int BLOCK>
 inline void store_tile(const Vec (&sums)[ROWS][COLUMNS][BLOCK], const Output& out, int64_t filter, int64_t row,
@@ -106,23 +73,6 @@ void convolve_rows(Pool& pool, const Packed& packed, const float* weights, int64
   });
 }
 
-// kernel(i, j, c, f) -> ceil(outs / BLOCK) blocks of (ins, i, j, BLOCK). `transposed` is the kernel of the gradient:
-// ins and outs are swapped and both axes are reversed.
-template <int BLOCK>
-const float* packed_weights(const float* kernel, int64_t size, int64_t channels, int64_t filters, bool transposed) {
-  const int64_t ins = transposed ? filters : channels, outs = transposed ? channels : filters;
-  const int64_t blocks = ceil_div(outs, BLOCK), area = size * size;
-  float* packed = weight_scratch.take(blocks * ins * area * BLOCK);
-  std::memset(packed, 0, blocks * ins * area * BLOCK * sizeof(float));
-  for (int64_t at = 0; at < area; ++at)
-    for (int64_t c = 0; c < channels; ++c)
-      for (int64_t f = 0; f < filters; ++f) {
-        const int64_t in = transposed ? f : c, o = transposed ? c : f, place = transposed ? area - 1 - at : at;
-        packed[((o / BLOCK * ins + in) * area + place) * BLOCK + o % BLOCK] = kernel[(at * channels + c) * filters + f];
-      }
-  return packed;
-}
-
 // --- the calls -------------------------------------------------------------------------------------------------------
 
 template <int WINDOW, int COLUMNS, int BLOCK>
@@ -148,12 +98,6 @@ void forward_unpooled(Pool& pool, const Packed& packed, const float* kernel, int
     forward<1, 4, BLOCK>(pool, packed, kernel, size, out, transposed);
   else
     forward<1, 1, BLOCK>(pool, packed, kernel, size, out, transposed);
-}
-
-Packed padded(Pool& pool, const Map& map, int64_t before, int64_t after) {
-  const Packed packed = room_for(map, map.height + before + after, map.width + before + after, before, after, map_scratch);
-  pack(pool, map, nullptr, 1, before, packed);
-  return packed;
 }
 
 }  // namespace
@@ -190,78 +134,24 @@ Error input_gradient(Pool& pool, Floats cotangent, Bytes places, Floats kernel, 
 
 namespace {
 
-// All weights of channels `begin` to `end` - 1 for one block of filters. The cotangent is unpooled a few rows at a
-// time, which then stay in the caches for all weights. Their sums wait in memory meanwhile.
-template <int SIZE, int CHANNELS, int BLOCK>
-void kernel_block(const Packed& x, const Map& g, const uint8_t* places, int64_t window, int64_t block, int64_t begin,
-                  int64_t end, float* dk) {
-  constexpr int64_t PIXELS = 128;  // enough that loading and storing the sums costs little
-  const int64_t columns = g.width * window, filters = std::min<int64_t>(BLOCK, g.channels - block * BLOCK);
-  const int64_t together = std::min(g.height, std::max<int64_t>(1, PIXELS / (columns * window)));
-  constexpr int64_t OF_GROUP = CHANNELS * SIZE * BLOCK * LANES;
-  const int64_t groups = (end - begin) / CHANNELS;
-  float* unpooled = row_scratch.take(together * window * columns * BLOCK * LANES);
-  float* sums = sum_scratch.take(groups * SIZE * OF_GROUP);
-  std::memset(sums, 0, groups * SIZE * OF_GROUP * sizeof(float));
-  if (filters < BLOCK) std::memset(unpooled, 0, together * window * columns * BLOCK * LANES * sizeof(float));
-  for (int64_t s = 0; s < g.slices(); ++s)
-    for (int64_t h = 0; h < g.height; h += together) {
-      const int64_t rows = std::min(together, g.height - h);
-      for (int64_t b = 0; b < filters; ++b)
-        unpool_rows(g, places, window, unpooled + b * LANES, columns * BLOCK * LANES, BLOCK * LANES, s, block * BLOCK + b,
-                    h, h + rows);
-      for (int64_t k = 0; k < groups; ++k)
-        for (int64_t i = 0; i < SIZE; ++i)
-          kernel_row<SIZE, CHANNELS, BLOCK>(
-              x, x.slice(s) + (begin + k * CHANNELS) * x.plane() + (h * window + i) * x.row(), unpooled, rows * window,
-              columns, sums + (k * SIZE + i) * OF_GROUP);
-    }
-  for (int64_t k = 0; k < groups; ++k)
-    for (int64_t i = 0; i < SIZE; ++i)
-      for (int64_t d = 0; d < CHANNELS; ++d)
-        for (int64_t j = 0; j < SIZE; ++j)
-          for (int64_t b = 0; b < filters; ++b)
-            dk[((i * SIZE + j) * x.channels + begin + k * CHANNELS + d) * g.channels + block * BLOCK + b] =
-                sum_of_lanes(load(sums + (k * SIZE + i) * OF_GROUP + ((d * SIZE + j) * BLOCK + b) * LANES));
-}
-
-template <int SIZE, int CHANNELS, int BLOCK>
-void kernel_gradients(Pool& pool, const Packed& x, const Map& g, const uint8_t* places, int64_t window,
-                      float* dk) {
-  const int64_t blocks = ceil_div(g.channels, BLOCK);
-  // Cut the channels further if the blocks of filters alone do not give every thread several tasks.
-  const int64_t groups = ceil_div(x.channels, CHANNELS);
-  const int64_t parts = std::min(groups, std::max<int64_t>(1, ceil_div(2 * pool.num_threads(), blocks)));
-  parallel_for(pool, blocks * parts, [&](int64_t t) {
-    const int64_t block = t / parts, part = t % parts;
-    const int64_t begin = part * groups / parts * CHANNELS;
-    const int64_t end = std::min((part + 1) * groups / parts * CHANNELS, x.channels);
-    const int64_t whole = begin + (end - begin) / CHANNELS * CHANNELS;
-    if (begin < whole) kernel_block<SIZE, CHANNELS, BLOCK>(x, g, places, window, block, begin, whole, dk);
-    if (whole < end) kernel_block<SIZE, 1, BLOCK>(x, g, places, window, block, whole, end, dk);
-  });
-}
+// A cotangent after pooling with windows that touch.
+struct Touching {
+  Map map;
+  const uint8_t* places;
+  int64_t rows_of_step, steps, columns;
+  Touching(const Map& map, const uint8_t* places, int64_t window)
+      : map(map), places(places), rows_of_step(window), steps(map.height), columns(map.width * window) {}
+  void unpool(float* out, int64_t row, int64_t pixel, int64_t slice, int64_t channel, int64_t begin, int64_t end) const {
+    unpool_rows(map, places, rows_of_step, out, row, pixel, slice, channel, begin, end);
+  }
+};
 
 }  // namespace
 
 Error kernel_gradient(Pool& pool, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
                       int64_t window) {
-  const int64_t size = dk.shape[0];
-  const Map g = map_of(cotangent);
-  const Packed packed = padded(pool, map_of(x), before, after);
-  const uint8_t* at = places.data;
-  float* out = dk.data;
-  if (size == 1)
-    kernel_gradients<1, 4, MANY_REGISTERS ? 4 : 2>(pool, packed, g, at, window, out);
-  else if (size == 3)
-    kernel_gradients<3, MANY_REGISTERS ? 2 : 1, 4>(pool, packed, g, at, window, out);
-  else if (size == 5)
-    kernel_gradients<5, 1, MANY_REGISTERS ? 4 : 2>(pool, packed, g, at, window, out);
-  else if (size == 7)
-    kernel_gradients<7, 1, MANY_REGISTERS ? 3 : 1>(pool, packed, g, at, window, out);
-  else
-    return "kernels of 1, 3, 5 and 7 only";
-  return nullptr;
+  const Touching g(map_of(cotangent), places.data, window);
+  return kernel_gradient_of(pool, padded(pool, map_of(x), before, after), g, dk.shape[0], dk.data);
 }
 
 }  // namespace fer::direct

@@ -96,11 +96,23 @@ def _backward(
 ) -> tuple[Array, Array]:
     x, kernel, places = residuals
     attributes = _attributes(padding, window)
-    name = f"{_way(kernel, _CHANNELS_FROM)}_input_gradient"
-    of_x = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(x.shape, x.dtype), vmap_method="sequential")
     name = f"{_way(kernel, _GRADIENT_CHANNELS_FROM)}_kernel_gradient"
     of_kernel = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(kernel.shape, kernel.dtype), vmap_method="sequential")
-    return of_x(cotangent, places, kernel, **attributes), of_kernel(x, cotangent, places, **attributes)
+    of_x = _input_gradient(cotangent, places, kernel, x.shape, padding, window)
+    return of_x, of_kernel(x, cotangent, places, **attributes)
+
+
+def input_gradient(cotangent: Array, kernel: Array, shape: tuple[int, ...], padding: AxisPadding) -> Array:
+    """The gradient of the input of this shape, float32, where nothing was pooled."""
+    return _input_gradient(cotangent, jnp.zeros(1, jnp.uint8), kernel, shape, padding, 1)
+
+
+def _input_gradient(
+    cotangent: Array, places: Array, kernel: Array, shape: tuple[int, ...], padding: AxisPadding, window: int
+) -> Array:
+    name = f"{_way(kernel, _CHANNELS_FROM)}_input_gradient"
+    call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(shape, cotangent.dtype), vmap_method="sequential")
+    return call(cotangent, places, kernel, **_attributes(padding, window))
 
 
 _convolve.defvjp(_forward, _backward)

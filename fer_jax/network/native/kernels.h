@@ -43,6 +43,13 @@ FER_CONVOLUTION
 }
 #undef FER_CONVOLUTION
 
+namespace overlapping {
+// `direct`'s convolution and kernel gradient with a pooling of any windows.
+Error convolve(Pool&, Floats x, Floats kernel, Floats y, Bytes places, int64_t before, int64_t after, Pooling pooling);
+Error kernel_gradient(Pool&, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
+                      Pooling pooling);
+}  // namespace overlapping
+
 namespace pooling {
 // The first maximum of each window of `height` x `width` places, and its place where that has four axes.
 Error max_pool(Pool&, Floats x, Floats y, Bytes places, int64_t height, int64_t width, Windows windows);

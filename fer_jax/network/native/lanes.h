@@ -83,10 +83,13 @@ inline Vec load_once(const float* p) {
 }
 
 // The larger value and its place in the window. NaN is passed on.
-inline void keep_greater(Vec other, int number, Vec& best, IntVec& place) {
+inline void keep_greater(Vec other, IntVec number, Vec& best, IntVec& place) {
   const IntVec greater = (other > best) | (other != other);
   best = greater ? other : best;
-  place = greater ? IntVec{} + number : place;
+  place = greater ? number : place;
+}
+inline void keep_greater(Vec other, int number, Vec& best, IntVec& place) {
+  keep_greater(other, IntVec{} + number, best, place);
 }
 
 inline float sum_of_lanes(Vec v) {

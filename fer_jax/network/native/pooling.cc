@@ -6,25 +6,6 @@
 
 namespace fer::pooling {
 
-namespace {
-
-// The part of a window of `size` from place `begin` of an axis that lies on the map.
-struct Inside {
-  int64_t begin, end;
-  Inside(int64_t begin, int64_t size, int64_t length)
-      : begin(std::max<int64_t>(0, -begin)), end(std::min(size, length - begin)) {}
-};
-
-// Which of `count` windows of `size`, each `step` after the one before, cover a place: first to last - 1.
-struct Covering {
-  int64_t first, last;
-  Covering(int64_t place, int64_t size, int64_t step, int64_t count)
-      : first(std::max<int64_t>(0, ceil_div(std::max<int64_t>(0, place - size + 1), step))),
-        last(std::min(count, place / step + 1)) {}
-};
-
-}  // namespace
-
 Error max_pool(Pool& pool, Floats x, Floats y, Bytes places, int64_t height, int64_t width, Windows windows) {
   const Map map = map_of(x);
   const Output out = output_of(y, kept(places));

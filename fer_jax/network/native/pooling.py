@@ -40,11 +40,19 @@ def _call(x: Array, window: _Pair, strides: _Pair, padding: _Padding, *, keep_pl
     """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     shape = (x.shape[0], *calls.places_of((x.shape[1], x.shape[2]), window, strides, padding), x.shape[3])
     call = jax.ffi.ffi_call("fer_max_pool", calls.pooled(shape, keep_places), vmap_method="sequential")
-    values, places = call(x, **_attributes(window, strides, padding))
+    values, places = call(x, **attributes(window, strides, padding))
     return values, places
 
 
-def _attributes(window: _Pair, strides: _Pair, padding: _Padding) -> dict[str, np.int64]:
+def gradient(
+    cotangent: Array, places: Array, shape: tuple[int, ...], window: _Pair, strides: _Pair, padding: _Padding
+) -> Array:
+    """The cotangent of the map of this shape, float32. places: of each maximum in its window."""
+    call = jax.ffi.ffi_call("fer_max_pool_gradient", jax.ShapeDtypeStruct(shape, jnp.float32), vmap_method="sequential")
+    return call(cotangent, places, **attributes(window, strides, padding))
+
+
+def attributes(window: _Pair, strides: _Pair, padding: _Padding) -> dict[str, np.int64]:
     sides = {"height": np.int64(window[0]), "width": np.int64(window[1])}
     return sides | calls.windows(strides, padding)
 
@@ -59,10 +67,7 @@ def _backward(
     window: _Pair, strides: _Pair, padding: _Padding, residuals: tuple[Array, Array], cotangent: Array
 ) -> tuple[Array]:
     places, like = residuals
-    of_x = jax.ffi.ffi_call(
-        "fer_max_pool_gradient", jax.ShapeDtypeStruct(like.shape[:-1], jnp.float32), vmap_method="sequential"
-    )
-    return (of_x(cotangent, places, **_attributes(window, strides, padding)),)
+    return (gradient(cotangent, places, like.shape[:-1], window, strides, padding),)
 
 
 _max_pool.defvjp(_forward, _backward)

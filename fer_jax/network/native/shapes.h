@@ -61,7 +61,20 @@ inline Error wrong_windows(const Floats& x, const Floats& y, int64_t height, int
   return x.shape[3] == y.shape[3] ? nullptr : OTHER_SHAPES;
 }
 
-// The same for a convolution: y is the map of filters, of channels if it is depthwise.
+// The same for a convolution of stride 1, padded by `before` and `after`, and the pooling of its map.
+inline Error wrong_pooled(const Floats& x, const Floats& kernel, const Floats& y, const Bytes& places, int64_t before,
+                          int64_t after, const Pooling& pooling, bool places_needed) {
+  if (x.axes != 4 || kernel.axes != 4 || y.axes != 4) return "a map or kernel without four axes";
+  const int64_t size = kernel.shape[0], grown = before + after - size + 1;
+  const Floats map{nullptr, 4, {y.shape[0], x.shape[1] + grown, x.shape[2] + grown, x.shape[3]}};
+  // A convolution without pooling has a map of these sides.
+  if (Error wrong = wrong_shapes(x, kernel, map, Bytes{nullptr, 1, {1}}, before, after, 1, false)) return wrong;
+  if (map.shape[1] < 1 || map.shape[2] < 1) return OTHER_SHAPES;
+  if (Error wrong = wrong_windows(map, y, pooling.height, pooling.width, pooling.windows)) return wrong;
+  return fits(places, y, places_needed) ? nullptr : OTHER_SHAPES;
+}
+
+// The same for a convolution with strides: y is the map of filters, of channels if it is depthwise.
 inline Error wrong_convolution(const Floats& x, const Floats& kernel, const Floats& y, const Windows& windows,
                                bool depthwise) {
   if (x.axes != 4 || y.axes != 4 || kernel.axes != (depthwise ? 3 : 4)) return "a map or kernel of other axes";

@@ -11,6 +11,27 @@ struct Windows {
   int64_t top, left, down, across;
 };
 
+// Max pooling: windows of `height` x `width` places, numbered row by row.
+struct Pooling {
+  int64_t height, width;
+  Windows windows;
+};
+
+// The part of a window of `size` from place `begin` of an axis that lies on the map.
+struct Inside {
+  int64_t begin, end;
+  Inside(int64_t begin, int64_t size, int64_t length)
+      : begin(std::max<int64_t>(0, -begin)), end(std::min(size, length - begin)) {}
+};
+
+// Which of `count` windows of `size`, each `step` after the one before, cover a place: first to last - 1.
+struct Covering {
+  int64_t first, last;
+  Covering(int64_t place, int64_t size, int64_t step, int64_t count)
+      : first(std::max<int64_t>(0, ceil_div(std::max<int64_t>(0, place - size + 1), step))),
+        last(std::min(count, place / step + 1)) {}
+};
+
 // Rows `first` to `first + count` - 1 of a channel and slice, (row, column, LANES), zero where the map is not. The first
 // row and column of the map lie at `top` and `left`, its others `down` and `across` apart.
 inline void pad_rows(const Map& map, const Windows& lie, int64_t slice, int64_t channel, int64_t first, int64_t count,

@@ -332,6 +332,36 @@ void check_max_pool(fer::Pool& pool, const Windowed& w, int64_t channels, bool w
   expect_near(dx, of_x, DIRECT.error, name + ": gradient of the map");
 }
 
+// A convolution and its pooling in one call, bit for bit what the two calls give. Each of them is compared above.
+void check_overlapping(fer::Pool& pool, int64_t size, int64_t channels, int64_t filters, bool whole) {
+  Windowed w = drawn_windows(between(1, 6), between(1, 6));  // on the map of the convolution
+  const int64_t before = between(0, size - 1), after = between(0, size - 1), grown = size - 1 - before - after;
+  if (w.map_height + grown < 1 || w.map_width + grown < 1) return;
+  const fer::Pooling pooling{w.height, w.width, w.windows};
+  const std::string name = "overlapping, kernel " + std::to_string(size) + ", " + w.name() + (whole ? ", whole numbers" : "");
+  const Map x = drawn({channels, w.map_height + grown, w.map_width + grown, w.batch}, whole);
+  const Map kernel = drawn({size, size, channels, filters}, whole), dk(kernel.shape), dk_apart(kernel.shape);
+  const Map y({filters, w.rows, w.columns, w.batch}), y_apart(y.shape), alone(y.shape), cotangent = drawn(y.shape, whole);
+  const Map map({filters, w.map_height, w.map_width, w.batch}), of_map(map.shape);
+  const Buffer<uint8_t> places(y.shape), places_apart(y.shape), none({1});
+  fer::Error wrong = fer::wrong_pooled(x.array(), kernel.array(), y.array(), places.array(), before, after, pooling, true);
+  namespace overlapping = fer::overlapping;
+  if (!wrong) wrong = overlapping::convolve(pool, x.array(), kernel.array(), alone.array(), none.array(), before, after, pooling);
+  if (!wrong) wrong = overlapping::convolve(pool, x.array(), kernel.array(), y.array(), places.array(), before, after, pooling);
+  if (!wrong)
+    wrong = overlapping::kernel_gradient(pool, x.array(), cotangent.array(), places.array(), dk.array(), before, after, pooling);
+  expect(!wrong, name + ": " + (wrong ? wrong : ""));
+  if (wrong) return;
+  fer::direct::convolve(pool, x.array(), kernel.array(), map.array(), none.array(), before, after, 1);
+  fer::pooling::max_pool(pool, map.array(), y_apart.array(), places_apart.array(), w.height, w.width, w.windows);
+  fer::pooling::input_gradient(pool, cotangent.array(), places_apart.array(), of_map.array(), w.height, w.width, w.windows);
+  fer::direct::kernel_gradient(pool, x.array(), of_map.array(), none.array(), dk_apart.array(), before, after, 1);
+  const auto same = [](const Map& a, const Map& b) { return !std::memcmp(a.data.get(), b.data.get(), a.size * sizeof(float)); };
+  expect(same(y, y_apart) && same(alone, y_apart), name + ": values");
+  expect(!std::memcmp(places.data.get(), places_apart.data.get(), places.size), name + ": places");
+  expect(same(dk, dk_apart), name + ": gradient of the kernel");
+}
+
 // Batch norm with pooling: statistics, values, and the two halves of the gradient.
 void check_batch_norm(fer::Pool& pool, int64_t window, int64_t height, int64_t width, int64_t channels, int64_t batch,
                       bool rectify) {
@@ -469,6 +499,8 @@ int main(int argc, char** argv) {
     check_strides(pool, drawn_windows(size, size), between(1, 5), 0, true);
     check_strides(pool, drawn_windows(between(1, 5), between(1, 5)), between(1, 11), between(1, 11), false);
     check_max_pool(pool, drawn_windows(between(1, 6), between(1, 6)), between(1, 3), i % 2);
+    check_overlapping(pool, size, between(1, 4), between(1, 11), i % 2);
+    check_overlapping(pool, 1, between(1, 9), between(1, 5), i % 2);
   }
   // More rows than are padded at a time; more pixels, sums and slices than a part of the batch has.
   check_strides(pool, {3, 3, 41, 37, 17, {1, 1, 1, 1}, 41, 37}, 2, 0, true);

@@ -24,7 +24,7 @@ case ${1:-} in
 esac
 
 # XLA's header belongs to jaxlib. Where there is none, the calls are left out.
-sources=("$kernels"/{threads,winograd,strips,convolution,strided,depthwise,pooling,batch_norm}.cc "$here/check_kernels.cc")
+sources=("$kernels"/{threads,winograd,strips,convolution,overlapping,strided,depthwise,pooling,batch_norm}.cc "$here/check_kernels.cc")
 if include=$("${PYTHON:-python3}" -c 'import pathlib, jaxlib; print(pathlib.Path(jaxlib.__file__).parent / "include")' 2>/dev/null); then
   sources+=("$kernels/calls.cc")
 fi
