@@ -100,11 +100,11 @@ def agree(losses: Mapping[str, Sequence[float]], *, random: bool = True) -> Loss
     """Compare every contender's losses with those of "own", seed by seed in the same order.
 
     random: the network draws dropout masks or flips, which differ between any two frameworks, or it amplifies rounding
-        as far (`amplified_rounding`). `difference` is then the mean of the differences by seed. Two bounds apply, and the lower one counts. The first is a paired t-test at
-        1 %: t * sd of the differences / sqrt(n). A pair shares weights and batches, so this spread comes from the masks
-        alone, and a small but steady error shows. The second is two standard errors of a difference of two means, 2 *
-        sqrt((var_own + var_rival) / n), as if the seeds were not paired. It catches an error that makes the differences
-        spread and so widens the first bound.
+        as far (`amplified_rounding`). `difference` is then the mean of the differences by seed. Two bounds apply, and
+        the lower one counts. The first is a paired t-test at 1 %: t * sd of the differences / sqrt(n). A pair shares
+        weights and batches, so this spread comes from the masks alone, and a small but steady error shows. The second
+        is two standard errors of a difference of two means, 2 * sqrt((var_own + var_rival) / n), as if the seeds were
+        not paired. It catches an error that makes the differences spread and so widens the first bound.
     Without `random` only rounding differs. `difference` is then the largest of any seed; it may reach 0.01 nat or a
         tenth of own's standard deviation over seeds, whichever is more.
 

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -18,6 +19,7 @@ from repro.bench import contenders
 from repro.bench.agreement import OWN, ROUNDING, STEPS, LearningCheck, amplified_rounding, check, draws_at_random
 from repro.bench.comparison import ComparisonSettings, start_worker
 from repro.bench.records import BenchRecord, LearningAgreement
+from repro.bench.worker import WorkerError
 from repro.bench.workload import Workload, initial_variables
 
 SEEDS = (0, 1, 2)
@@ -76,7 +78,7 @@ def agreements_with(
 ) -> tuple[LearningAgreement, ...]:
     """One verdict per rival, in their order: from `known` if still valid, otherwise by training.
 
-    Each rival uses its first mode, the plainest. Raises WorkerError if a contender fails.
+    Each rival uses its plainest mode (`PlainestMode`). Raises WorkerError if a contender fails in all of its modes.
     """
     keys = {rival: agreement_key(workload, rival, settings.device) for rival in settings.rivals}
     found = {a.rival: a for a in known if keys.get(a.rival) == a.key}
@@ -110,10 +112,7 @@ def _train(
         workload, variables={seed: initial_variables(workload.network, seed) for seed in seeds}
     )
     with ExitStack() as stack:
-        workers = {
-            name: stack.enter_context(start_worker(name, contenders.modes(name, settings.device)[0], started, settings))
-            for name in (OWN, *rivals)
-        }
+        workers = {name: stack.enter_context(PlainestMode(name, started, settings, say)) for name in (OWN, *rivals)}
         result = check(workers, started, seeds=seeds, random=random, say=lambda line: say(f"  {line}"))
         amplified = 0.0
         if not (result.alike or random or draws_at_random(workload.network)):
@@ -122,9 +121,61 @@ def _train(
         return result, amplified
 
 
+class PlainestMode:
+    """A contender in the first of its modes in which its process survives: where one fails, the next one takes over and
+    repeats the calls since the last `reset`. A context manager, which ends the process."""
+
+    def __init__(self, name: str, workload: Workload, settings: ComparisonSettings, say: Callable[[str], None]) -> None:
+        self._start = functools.partial(start_worker, name, workload=workload, settings=settings)
+        self._name, self._modes, self._say = name, list(contenders.modes(name, settings.device)), say
+        self._process = ExitStack()
+        self._worker: Any = None
+        self._calls: list[tuple[str, tuple[Any, ...]]] = []  # since the last reset
+        self.versions: dict[str, str] = {}
+
+    def __enter__(self) -> PlainestMode:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.close()
+
+    def reset(self, seed: int) -> None:
+        self._calls = []
+        self._call("reset", seed)
+
+    def disturb(self) -> None:
+        self._call("disturb")
+
+    def train(self, rows_SB: np.ndarray) -> np.ndarray:
+        return self._call("train", rows_SB)
+
+    def predict(self, rows_SB: np.ndarray) -> np.ndarray:
+        return self._call("predict", rows_SB)
+
+    def device_memory_bytes(self) -> int | None:
+        return self._call("device_memory_bytes")
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        self._calls.append((method, arguments))
+        while True:
+            try:
+                todo = self._calls[-1:]
+                if self._worker is None:
+                    self._worker = self._process.enter_context(self._start(self._modes[0]))
+                    self.versions, todo = self._worker.versions, self._calls
+                return [getattr(self._worker, name)(*given) for name, given in todo][-1]
+            except WorkerError as error:
+                self._process.close()
+                self._worker = None
+                failed = self._modes.pop(0)
+                if not self._modes:
+                    raise
+                self._say(f"  {self._name} {failed} fails ({error.reason}); {self._modes[0]} is checked instead")
+
+
 def _verdict(rival: str, key: str, result: LearningCheck, amplified: float) -> LearningAgreement:
     """amplified: see `_train`."""
-    told = f"; rounding moves our own by up to {amplified:.4f}" if amplified else ""
+    moved = f"; rounding moves our own by up to {amplified:.4f}" if amplified else ""
     figures = {
         "steps": result.steps,
         "seeds": list(result.seeds),
@@ -133,5 +184,5 @@ def _verdict(rival: str, key: str, result: LearningCheck, amplified: float) -> L
         **({"rounding_amplified": amplified} if amplified else {}),
     }
     return LearningAgreement(
-        rival=rival, key=key, agrees=result.alike_with(rival), summary=result.summary(rival) + told, figures=figures
+        rival=rival, key=key, agrees=result.alike_with(rival), summary=result.summary(rival) + moved, figures=figures
     )

@@ -165,6 +165,9 @@ class Worker:
     def reset(self, seed: int) -> None:
         self.call("reset", seed)
 
+    def disturb(self) -> None:
+        self.call("disturb")
+
     def train(self, rows_SB: np.ndarray) -> np.ndarray:
         return self.call("train", rows_SB)
 

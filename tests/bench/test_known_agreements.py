@@ -12,7 +12,9 @@ from bench_workload import make_duel, make_record, tiny_workload
 from fer_jax.vocabulary.layers import Dropout
 from repro.bench import contenders, known_agreements
 from repro.bench.comparison import ComparisonSettings
+from repro.bench.contenders.own import Own
 from repro.bench.known_agreements import OTHER_SEEDS, SEEDS, agreement_key, agreements_with, stored_agreements
+from repro.bench.worker import WorkerError
 from repro.bench.workload import Workload, initial_variables
 
 SETTINGS = ComparisonSettings("cpu", ("torch",), rounds=1, seconds=0.1, threads=1)
@@ -72,9 +74,10 @@ def test_where_masks_are_drawn_a_difference_is_asked_again(rival, monkeypatch):
 
     def check(workers, workload, *, seeds, random, say):
         asked.append(seeds)
+        found = real(workers, workload, seeds=seeds, steps=20, random=random, say=say)
         # The first time the rival has a fault, the second time it has none.
         rival(lambda w: w)
-        return real(workers, workload, seeds=seeds, steps=20, random=random, say=say)
+        return found
 
     rival(twice_the_rate)
     monkeypatch.setattr(known_agreements, "check", check)
@@ -98,6 +101,28 @@ def test_a_network_that_amplifies_rounding_is_asked_as_one_that_draws_masks(riva
     assert asked == [(SEEDS, None), *([(OTHER_SEEDS, True)] if amplified == 0.5 else [])]
     assert not found.agrees, "twice the rate is found by either rule"
     assert f"rounding moves our own by up to {amplified:.4f}" in found.summary
+
+
+def test_a_mode_that_fails_is_left_for_the_next_one(monkeypatch):
+    """As Keras' graph does with arriaga2017: its process dies while it trains."""
+    asked: list[str] = []
+
+    class Dies(Own):
+        def train(self, rows_SB):
+            raise WorkerError("keras", "its process ended", "its process ended with signal 11 during `train`")
+
+    def start(name, mode, workload, settings):
+        asked.append(f"{name} {mode}")
+        return nullcontext((Dies if mode == "graph" else Own)("default", workload, "cpu"))
+
+    monkeypatch.setattr(known_agreements, "start_worker", start)
+    settings, lines = dataclasses.replace(SETTINGS, rivals=("keras",)), list[str]()
+    (found,) = agreements_with(tiny_workload(), settings, [], lines.append)
+    assert asked == ["own default", "keras graph", "keras graph-loop"] and found.agrees
+    assert any("keras graph fails (its process ended with signal 11" in line for line in lines)
+    monkeypatch.setattr(contenders, "modes", lambda name, device: ("graph",) if name == "keras" else ("default",))
+    with pytest.raises(WorkerError, match="its process ended"):
+        agreements_with(tiny_workload(), settings, [], lines.append)
 
 
 def test_the_key_changes_with_whatever_changes_the_result(monkeypatch):

@@ -14,7 +14,6 @@ from fer_jax.train.states import TrainState
 from repro.bench.contenders import complete_batches
 from repro.bench.workload import Workload
 
-
 DISTURBANCE = 1e-6  # eight units in the last place of float32
 
 
@@ -43,8 +42,8 @@ class Own:
         drawn = np.random.default_rng(0)
 
         def disturbed(weights: jax.Array) -> jax.Array:
-            errors = np.where(drawn.random(weights.shape) < 0.5, np.float32(1 - DISTURBANCE), np.float32(1 + DISTURBANCE))
-            return weights * errors
+            signs = np.where(drawn.random(weights.shape) < 0.5, np.float32(-1), np.float32(1))
+            return weights * (1 + np.float32(DISTURBANCE) * signs)
 
         self._state = self.state._replace(params=jax.tree.map(disturbed, self.state.params))
 
