@@ -31,7 +31,7 @@ def drawn(*shape, whole=False):
     return np.round(numbers) if whole else numbers
 
 
-def value_and_gradients(function, arguments, dtype=np.float32):
+def value_and_gradients(function, arguments, dtype: type[np.floating] = np.float32):
     with jax.enable_x64(dtype == np.float64):
 
         @functools.partial(jax.jit, compiler_options=QUICK)
@@ -95,7 +95,7 @@ def test_the_two_calls_give_the_same_bits(case, whole, monkeypatch):
 def test_a_map_of_many_channels_is_pooled_apart(monkeypatch):
     monkeypatch.setattr(overlapping, "convolve", lambda *a: pytest.fail("called"))
     layer, pool = Conv(filters=3, kernel=3), MaxPool(window=3, stride=2)
-    x, kernel = drawn(8, 9, 9, 4), drawn(*layer.kernel_shape(8))
+    x, kernel = jnp.asarray(drawn(8, 9, 9, 4)), jnp.asarray(drawn(*layer.kernel_shape(8)))
     found = ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer, pool))
     apart = pooling.max_pool_layer(ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer)), pool)
     np.testing.assert_allclose(found, apart, rtol=1e-6, atol=1e-6)
