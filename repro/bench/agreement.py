@@ -84,6 +84,10 @@ class LearningCheck:
         """Whether this rival learns as ours does."""
         return self.held_out.likeness[name].alike and self.training.likeness[name].alike
 
+    def on_average(self) -> LearningCheck:
+        """The same losses judged as those of a network that draws at random."""
+        return LearningCheck(self.steps, self.seeds, agree(self.held_out.losses), agree(self.training.losses))
+
     def summary(self, name: str) -> str:
         """One line about one rival, with all values behind the verdict."""
         parts = [f"{counted(self.steps, 'update')}, n = {counted(len(self.seeds), 'seed')}"]

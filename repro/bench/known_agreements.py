@@ -118,6 +118,8 @@ def _train(
         if not (result.alike or random or draws_at_random(workload.network)):
             amplified = amplified_rounding(workers[OWN], started, result)
             say(f"  weights disturbed by a millionth move this suite's own losses by up to {amplified:.4f}")
+            if amplified > ROUNDING:
+                result = result.on_average()
         return result, amplified
 
 

@@ -11,6 +11,7 @@ from bench_workload import make_duel, make_record, tiny_workload
 
 from fer_jax.vocabulary.layers import Dropout
 from repro.bench import contenders, known_agreements
+from repro.bench.agreement import LearningCheck, agree
 from repro.bench.comparison import ComparisonSettings
 from repro.bench.contenders.own import Own
 from repro.bench.known_agreements import OTHER_SEEDS, SEEDS, agreement_key, agreements_with, stored_agreements
@@ -83,6 +84,19 @@ def test_where_masks_are_drawn_a_difference_is_asked_again(rival, monkeypatch):
     monkeypatch.setattr(known_agreements, "check", check)
     (found,) = agreements_with(workload, SETTINGS, [], lambda line: None)
     assert asked == [SEEDS, OTHER_SEEDS] and found.agrees and found.figures["seeds"] == list(OTHER_SEEDS)
+
+
+def test_where_rounding_is_amplified_the_first_seeds_may_agree_on_average(rival, monkeypatch):
+    def check(workers, workload, *, seeds, random, say):
+        losses = {"own": (1.70, 1.75, 1.80), "torch": (1.76, 1.70, 1.79)}
+        compared = agree(losses, random=bool(random))
+        return LearningCheck(200, seeds, compared, compared)
+
+    monkeypatch.setattr(known_agreements, "check", check)
+    for amplified, agrees in ((0.001, False), (0.04, True)):
+        monkeypatch.setattr(known_agreements, "amplified_rounding", lambda *_, moved=amplified: moved)
+        (found,) = agreements_with(tiny_workload(), SETTINGS, [], lambda line: None)
+        assert found.agrees is agrees and found.figures["seeds"] == list(SEEDS)
 
 
 @pytest.mark.parametrize("amplified", [0.5, 0.001])
