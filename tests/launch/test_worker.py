@@ -28,13 +28,20 @@ def test_finished_runs_begin_the_count_again(tmp_path):
     assert [restarts.another() for _ in range(RESTARTS)] == [True] * (RESTARTS - 1) + [False]
 
 
+def test_the_messages_of_a_worker_are_added_to_its_log(tmp_path):
+    log = tmp_path / "worker.log"
+    log.write_text("before\n")
+    assert CommandWorker(["run", "nosuchpaper", "--results", str(tmp_path)], log=log)() == 2
+    assert log.read_text().startswith("before\n") and "no paper 'nosuchpaper'" in log.read_text()
+
+
 def test_a_worker_that_is_given_up_says_so(tmp_path, monkeypatch):
     class Killed:
         def wait(self) -> int:
             return -9
 
     starts = []
-    monkeypatch.setattr(CommandWorker, "start", lambda self: starts.append(1) or Killed())
+    monkeypatch.setattr(CommandWorker, "start", lambda self, log: starts.append(1) or Killed())
     with pytest.raises(WorkerDied, match="ended 4 times while no run was finished, last by SIGKILL"):
         CommandWorker(["run", "p", "--results", str(tmp_path)])()
     assert len(starts) == 1 + RESTARTS
