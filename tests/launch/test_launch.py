@@ -39,9 +39,9 @@ on_ray = pytest.mark.skipif(importlib.util.find_spec("ray") is None, reason="Ray
 
 
 @pytest.fixture
-def command(tmp_path, tiny_paper, tiny_faces):
-    """The words of a launch of the tiny paper, and its environment."""
-    shape = {"epochs": 8, "size": 16, "units": 64, "batch_size": 8, "learning_rate": 0.006}
+def command(request, tmp_path, tiny_paper, tiny_faces):
+    """The words of a launch of the tiny paper, and its environment. Its parameter: the number of epochs."""
+    shape = {"epochs": getattr(request, "param", 8), "size": 16, "units": 64, "batch_size": 8, "learning_rate": 0.006}
     fill_folder(tmp_path, tiny_paper, tiny_faces, **shape)
     words = ["./tiny.toml", "--seeds", str(SEEDS), "--device", "cpu", "--data", "tiny.npz", "--results", "results"]
     return words, process_environment()
@@ -138,6 +138,7 @@ def test_slurm_jobs_share_the_runs_and_a_killed_process_loses_nothing(tmp_path, 
 
 @on_slurm
 @pytest.mark.slow
+@pytest.mark.parametrize("command", [100_000], indirect=True)
 def test_a_slurm_job_that_runs_into_its_time_limit_goes_back_into_the_queue(tmp_path, call, slurm):
     """Slurm signals the job up to a minute earlier than asked, 30 to 90 s after it began: the run must take longer. It
     keeps a job that was put back waiting for some two minutes."""

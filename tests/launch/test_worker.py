@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -28,11 +29,16 @@ def test_finished_runs_begin_the_count_again(tmp_path):
     assert [restarts.another() for _ in range(RESTARTS)] == [True] * (RESTARTS - 1) + [False]
 
 
-def test_the_messages_of_a_worker_are_added_to_its_log(tmp_path):
+def test_the_messages_of_a_worker_are_added_to_its_log(tmp_path, monkeypatch):
+    class Ended:
+        def wait(self) -> int:
+            return 0
+
+    monkeypatch.setattr(CommandWorker, "start", lambda self, log: os.write(log, b"after") and Ended())
     log = tmp_path / "worker.log"
-    log.write_text("before\n")
-    assert CommandWorker(["run", "nosuchpaper", "--results", str(tmp_path)], log=log)() == 2
-    assert log.read_text().startswith("before\n") and "no paper 'nosuchpaper'" in log.read_text()
+    log.write_text("before, ")
+    assert CommandWorker(["run", "p", "--results", str(tmp_path)], log=log)() == 0
+    assert log.read_text() == "before, after"
 
 
 def test_a_worker_that_is_given_up_says_so(tmp_path, monkeypatch):
