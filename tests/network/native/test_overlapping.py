@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import QUICK
+from against_float64 import assert_alike, value_and_gradients
 from jax import lax
 
 from fer_jax.network import pooling
@@ -29,17 +29,6 @@ CASES = [  # channels, height, width, batch, convolution, pooling
 def drawn(*shape, whole=False):
     numbers = np.random.default_rng(shape).normal(size=shape).astype(np.float32)
     return np.round(numbers) if whole else numbers
-
-
-def value_and_gradients(function, arguments, dtype: type[np.floating] = np.float32):
-    with jax.enable_x64(dtype == np.float64):
-
-        @functools.partial(jax.jit, compiler_options=QUICK)
-        def all_of(*arguments):
-            value, pull = jax.vjp(function, *arguments)
-            return value, *pull(jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape))
-
-        return [np.asarray(a) for a in all_of(*(jnp.asarray(a, dtype) for a in arguments))]
 
 
 def given(case, whole=False):
@@ -68,12 +57,7 @@ def test_values_and_gradients(case):
         )
         return pooling.max_pool_layer(y + bias[:, None, None, None], pool)
 
-    found, expected = (
-        value_and_gradients(f, (x, kernel, bias), t) for f, t in ((ours, np.float32), (plain, np.float64))
-    )
-    for a, b in zip(found, expected, strict=True):
-        assert a.shape == b.shape and a.dtype == np.float32
-        np.testing.assert_allclose(a, b, rtol=0, atol=ERROR * max(1.0, float(np.abs(b).max())))
+    assert_alike(ours, plain, (x, kernel, bias), ERROR)
 
 
 @pytest.mark.parametrize("whole", [False, True], ids=["all different", "many equal"])

@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from conftest import QUICK
+from against_float64 import assert_alike, value_and_gradients
 from jax import lax
 
 from fer_jax.network import convolution, depthwise, pooling
@@ -23,24 +23,6 @@ ERROR = 3e-6  # of the largest value
 
 def drawn(*shape):
     return np.random.default_rng(shape).normal(size=shape).astype(np.float32)
-
-
-def value_and_gradients(function, arguments, dtype):
-    with jax.enable_x64(dtype == np.float64):
-
-        @functools.partial(jax.jit, compiler_options=QUICK)
-        def all_of(*arguments):
-            value, pull = jax.vjp(function, *arguments)
-            return value, *pull(jnp.cos(jnp.arange(value.size, dtype=value.dtype)).reshape(value.shape))
-
-        return [np.asarray(a) for a in all_of(*(jnp.asarray(a, dtype) for a in arguments))]
-
-
-def assert_alike(ours, plain, arguments):
-    found, expected = (value_and_gradients(f, arguments, t) for f, t in ((ours, np.float32), (plain, np.float64)))
-    for a, b in zip(found, expected, strict=True):
-        assert a.shape == b.shape and a.dtype == np.float32
-        np.testing.assert_allclose(a, b, rtol=0, atol=ERROR * max(1.0, float(np.abs(b).max())))
 
 
 @pytest.mark.parametrize(
@@ -65,7 +47,7 @@ def test_convolution_with_strides(layer, channels, height, width, batch):
     def ours(x, kernel):
         return ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer))
 
-    assert_alike(ours, plain, (x, kernel))
+    assert_alike(ours, plain, (x, kernel), ERROR)
 
 
 @pytest.mark.parametrize(
@@ -83,7 +65,7 @@ def test_depthwise_convolution(layer, channels, size, batch):
     def plain(x, kernel):
         return NhwcBackend().depthwise(x, kernel, layer)
 
-    assert_alike(ours, plain, (drawn(batch, size, size + 1, channels), drawn(*layer.kernel_shape(channels))))
+    assert_alike(ours, plain, (drawn(batch, size, size + 1, channels), drawn(*layer.kernel_shape(channels))), ERROR)
 
 
 def test_what_the_loops_do_not_have_is_left_to_others(monkeypatch):
