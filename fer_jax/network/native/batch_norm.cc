@@ -43,6 +43,7 @@ Error moments(Pool& pool, Floats x, Floats shifts, Floats weights, Floats sums) 
       for (int64_t w = 0; w < map.width; ++w)
         for (int64_t s = 0; s < map.slices(); ++s) {
           const int lanes = map.lanes(s);
+          fetch_ahead(in.at(h, w) + s * LANES);
           const Vec away = load(in.at(h, w) + s * LANES, lanes) - shift;
           const Vec weighted = away * load(weights.data + s * LANES, lanes);
           total.row[0] += weighted, total.row[1] += weighted * away;
@@ -124,6 +125,7 @@ Error gradient_sums(Pool& pool, Floats x, Floats means, Floats cotangent, Bytes 
           const int lanes = g.lanes(s);
           const int64_t at = (r * g.width + q) * g.batch + s * LANES;
           const float* corner = in.at(r * window, q * window) + s * LANES;
+          fetch_ahead(corner), fetch_ahead(from.data + at);
           Vec value = load(corner, lanes);
           if (window > 1) {
             const IntVec place = load(chosen + at, lanes);
@@ -159,6 +161,7 @@ Error input_gradient(Pool& pool, Floats x, Floats means, Floats weights, Floats 
         const int64_t at = (r * g.width + q) * g.batch, to = (h * map.width + w) * map.batch;
         for (int64_t s = 0; s < map.slices(); ++s) {
           const int lanes = map.lanes(s);
+          fetch_ahead(in.data + to + s * LANES), fetch_ahead(from.data + at + s * LANES);
           const Vec pixel = load(in.data + to + s * LANES, lanes), away = pixel - mean;
           Vec value = (away * slope + constant) * load(weights.data + s * LANES, lanes);
           if (inside) {

@@ -176,7 +176,7 @@ namespace {
 // --- the gradient of the kernel --------------------------------------------------------------------------------------
 
 constexpr int CHANNELS = MANY_REGISTERS ? 4 : 2, FILTERS = 4;  // whose sums stay in registers
-constexpr int64_t PIXELS = 96;            // of a slice at a time: enough that loading and storing the sums costs little
+constexpr int64_t PIXELS = 48;            // of a slice at a time: enough that loading and storing the sums costs little
 constexpr int64_t PIXELS_OF_PART = 256;   // of a part of the batch: enough that adding up the parts costs little
 constexpr int64_t MOST_PARTS = 8;
 constexpr int64_t MOST_SUMS = 1 << 20;    // floats that a thread, or all parts' gradients, may take
