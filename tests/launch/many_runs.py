@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import logging
 import os
 import random
 import signal
@@ -41,7 +42,8 @@ def cluster_of(workers: int) -> str:
     ends with this process, and its nodes have this environment."""
     import ray  # pyright: ignore[reportMissingImports]
 
-    return ray.init(num_cpus=workers, log_to_driver=False, logging_level="ERROR").address_info["gcs_address"]
+    ray.init(num_cpus=workers, log_to_driver=False, logging_level=logging.ERROR)
+    return ray.get_runtime_context().gcs_address
 
 
 def kill_some(results: Path, process: subprocess.Popen[bytes], runs: int, kills: int, chance: random.Random) -> int:
