@@ -53,6 +53,7 @@ class SlurmExecutor:
             executor = submitit.SlurmExecutor(self.logs.absolute(), max_num_timeout=REQUEUES)
         except RuntimeError as error:  # no sbatch
             raise LaunchError(f"--on slurm: {error}; run it where `sbatch` works") from None
+        _ask_controller()
         given = dict(_option(text) for text in resources.options)
         try:
             executor.update_parameters(
@@ -71,6 +72,21 @@ class SlurmExecutor:
         except Exception as error:  # submitit raises many kinds; each comes from an option or from sbatch
             raise LaunchError(f"--on slurm: {error}") from None
         return SlurmWorkers(self.logs, jobs)
+
+
+def _ask_controller() -> None:
+    """Raise LaunchError if no controller of Slurm answers, before any file is written."""
+    try:
+        asked = subprocess.run(["scontrol", "ping"], capture_output=True, text=True, errors="replace")
+    except FileNotFoundError:  # `sbatch` will say what is wrong
+        return
+    if " is UP" in asked.stdout:
+        return
+    said = (asked.stderr or asked.stdout).strip().splitlines() or ["no answer"]
+    raise LaunchError(
+        f"--on slurm: no controller of Slurm answers ({said[0]}); run it where `sinfo` lists the cluster's "
+        "partitions, or name the cluster's configuration by SLURM_CONF"
+    )
 
 
 def _option(text: str) -> tuple[str, Any]:

@@ -226,6 +226,23 @@ def test_an_engine_that_is_not_installed_is_named(command, tmp_path, monkeypatch
     assert done.exit_code == 2 and f'pip install "fer-repro[{engine}]"' in done.stderr
 
 
+def test_a_slurm_whose_controller_does_not_answer_leaves_no_file(command, tmp_path, monkeypatch):
+    pytest.importorskip("submitit")
+    for name, lines in {
+        "sbatch": "exit 1",
+        "srun": "exit 1",
+        "scontrol": "echo 'scontrol: error: Unknown host' >&2; exit 1",
+    }.items():
+        (tmp_path / "bin" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "bin" / name).write_text(f"#!/bin/sh\n{lines}\n")
+        (tmp_path / "bin" / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(main, ["launch", *command[0], "--on", "slurm"])
+    assert done.exit_code == 2 and "no controller of Slurm answers (scontrol: error: Unknown host)" in done.stderr
+    assert not (tmp_path / "results").exists()
+
+
 def test_more_gpus_than_there_are(tmp_path):
     with pytest.raises(LaunchError, match="2 workers need a GPU each, this machine has 1"):
         LocalExecutor(tmp_path, ["0"]).start(["run"], 2, Resources(gpus=1.0))
