@@ -138,7 +138,7 @@ def with_other_pixels(step: Resize | EqualiseHistogram, images_NHW: np.ndarray) 
     if isinstance(step, EqualiseHistogram):
         return images.equalise_histogram(images_NHW)
     done = np.empty((len(images_NHW), step.size, step.size), np.uint8)
-    for start in range(0, len(done), BLOCK):  # in float64, all of them take more time for fresh memory than for the sums
+    for start in range(0, len(done), BLOCK):  # all in float64 take longer for fresh memory than for the sums
         part = images_NHW[start : start + BLOCK]
         if step.method == "area":
             values = images.resize_area(part, step.size)
