@@ -18,7 +18,6 @@ import numpy as np
 
 Method = Literal["bilinear", "bicubic"]
 Form = Literal["opencv", "pillow", "tensorflow"]
-BLOCK = 1024  # images at a time
 _PILLOW_ONE = 2.0**22  # its weights are multiples of 1 / this
 
 
@@ -60,18 +59,12 @@ def resize(images_NHW: np.ndarray, size: int, method: Method, form: Form) -> np.
     """uint8 images as float64 (N, size, size), not yet rounded. Bicubic values may lie outside 0 to 255."""
     if (method, form) == ("bilinear", "opencv"):
         return _opencv_bilinear(images_NHW, size)
-    n, height, width = images_NHW.shape
+    height, width = images_NHW.shape[1:]
     rows, columns = axis_weights(height, size, method, form), axis_weights(width, size, method, form)
     if form == "pillow":  # as integers; float64 holds their products exactly
         rows, columns = (np.floor(weights * _PILLOW_ONE + 0.5) for weights in (rows, columns))
-    out = np.empty((n, size, size))
-    for start in range(0, n, BLOCK):
-        narrow = images_NHW[start : start + BLOCK].astype(np.float64) @ columns.T
-        if form == "pillow":
-            out[start : start + BLOCK] = _level(rows @ _level(narrow))
-        else:
-            out[start : start + BLOCK] = rows @ narrow
-    return out
+    narrow = images_NHW.astype(np.float64) @ columns.T
+    return _level(rows @ _level(narrow)) if form == "pillow" else rows @ narrow
 
 
 def _level(sums: np.ndarray) -> np.ndarray:
@@ -83,16 +76,13 @@ def _opencv_bilinear(images_NHW: np.ndarray, size: int) -> np.ndarray:
     """cv2.resize with INTER_LINEAR computes uint8 images in integers: weights in 1/2048, four bits are dropped between
     the axes, and the two rows are rounded down one by one (VResizeLinearVec_32s8u in resize.cpp). About every eighth
     level differs by one from the exact value."""
-    n, height, width = images_NHW.shape
+    height, width = images_NHW.shape[1:]
     (upper, lower), (of_upper, of_lower) = _two_taps(height, size)
     (left, right), (of_left, of_right) = _two_taps(width, size)
-    out = np.empty((n, size, size))
-    for start in range(0, n, BLOCK):
-        block = images_NHW[start : start + BLOCK].astype(np.int64)
-        narrow = (block[:, :, left] * of_left + block[:, :, right] * of_right) >> 4
-        above, below = (narrow[:, rows] * share[:, None] for rows, share in ((upper, of_upper), (lower, of_lower)))
-        out[start : start + BLOCK] = ((above >> 16) + (below >> 16) + 2) >> 2
-    return out
+    levels = images_NHW.astype(np.int64)
+    narrow = (levels[:, :, left] * of_left + levels[:, :, right] * of_right) >> 4
+    above, below = (narrow[:, rows] * share[:, None] for rows, share in ((upper, of_upper), (lower, of_lower)))
+    return (((above >> 16) + (below >> 16) + 2) >> 2).astype(np.float64)
 
 
 def _two_taps(size_in: int, size_out: int) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:

@@ -15,7 +15,7 @@ import numpy as np
 
 from fer_jax.data import images
 from fer_jax.data.faces import Faces, concatenate
-from fer_jax.data.resizing import BLOCK, resize
+from fer_jax.data.resizing import resize
 from fer_jax.vocabulary.augmentations import EachImage, InputPipeline, PixelValue, Standardise
 from fer_jax.vocabulary.counted import counted
 from fer_jax.vocabulary.fer2013 import EMOTIONS, USAGES
@@ -43,6 +43,9 @@ from fer_jax.vocabulary.step_kinds import (
     StepError,
     step_names,
 )
+
+# Images at a time. All samples at once, in float64, take longer for fresh memory than for the sums.
+RESIZED_TOGETHER = 1024
 
 
 @dataclass(frozen=True)
@@ -138,13 +141,15 @@ def with_other_pixels(step: Resize | EqualiseHistogram, images_NHW: np.ndarray) 
     if isinstance(step, EqualiseHistogram):
         return images.equalise_histogram(images_NHW)
     done = np.empty((len(images_NHW), step.size, step.size), np.uint8)
-    for start in range(0, len(done), BLOCK):  # all in float64 take longer for fresh memory than for the sums
-        part = images_NHW[start : start + BLOCK]
+    for start in range(0, len(done), RESIZED_TOGETHER):
+        part = images_NHW[start : start + RESIZED_TOGETHER]
         if step.method == "area":
             values = images.resize_area(part, step.size)
         else:
             values = resize(part, step.size, step.method, step.form)
-        done[start : start + BLOCK] = np.clip(np.rint(values) if step.rounding == "round" else values, 0, 255)
+        done[start : start + RESIZED_TOGETHER] = np.clip(
+            np.rint(values) if step.rounding == "round" else values, 0, 255
+        )
     return done
 
 
