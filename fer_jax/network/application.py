@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Literal
 
@@ -41,15 +41,33 @@ class Pass:
 def apply_layers(given: Pass, layers: tuple[Layer, ...], x: Array, prefix: str = "") -> Array:
     """The layers one after the other, inside the compact method of a Flax module, which gets their parameters under
     their names. prefix: of the names."""
-    for stage in given.backend.stages(layers, prefix):
+    for stage in given.backend.stages(layers, prefix, train=given.train):
         x = APPLICATIONS[type(stage.layer)](given, stage, x)
     return x
 
 
+def _conv(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    filters = _layer(stage).filters
+    return ConvLayer(stage, given.backend, name=stage.name)(x, _joined_norm(given, stage, filters))
+
+
+def _depthwise(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+    filters = x.shape[given.backend.channel_axis] * _layer(stage).multiplier
+    return DepthwiseConvLayer(stage, given.backend, name=stage.name)(x, _joined_norm(given, stage, filters))
+
+
+def _joined_norm(given: Pass, stage: LayerWithPooling, filters: int) -> tuple[Array, Array] | None:
+    """Factor and offset of the batch norm that the convolution's step includes, if any."""
+    norm = stage.norm
+    if norm is None:
+        return None
+    return BatchNormLayer(norm, given.backend, given.axis_name, name=norm.name).factor_and_offset(filters)
+
+
 def _separable(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
-    for part, layer in zip(("depthwise", "pointwise"), _layer(stage).parts, strict=True):
-        x = APPLICATIONS[type(layer)](given, LayerWithPooling(f"{stage.name}.{part}", layer), x)
-    return x
+    first, second = _layer(stage).parts
+    x = _depthwise(given, LayerWithPooling(f"{stage.name}.depthwise", first), x)
+    return _conv(given, replace(stage, name=f"{stage.name}.pointwise", layer=second), x)
 
 
 def _batch_norm(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
@@ -109,8 +127,8 @@ def _layer(stage: LayerWithPooling) -> Any:
 
 Application = Callable[[Pass, LayerWithPooling, Array], Array]
 APPLICATIONS: dict[type[kinds.LayerStruct], Application] = {
-    kinds.Conv: lambda given, stage, x: ConvLayer(stage, given.backend, name=stage.name)(x),
-    kinds.DepthwiseConv: lambda given, stage, x: DepthwiseConvLayer(stage, given.backend, name=stage.name)(x),
+    kinds.Conv: _conv,
+    kinds.DepthwiseConv: _depthwise,
     kinds.SeparableConv: _separable,
     kinds.Dense: lambda given, stage, x: DenseLayer(stage, given.backend, name=stage.name)(x),
     kinds.MaxPool: lambda given, stage, x: given.backend.max_pool(x, _layer(stage)),

@@ -16,7 +16,7 @@ from fer_jax.network.chwn import ChwnBackend
 from fer_jax.network.nhwc import NhwcBackend
 from fer_jax.network.stages import LayerWithPooling
 from fer_jax.vocabulary.custom_layer import own_modules
-from fer_jax.vocabulary.layers import DepthwiseConv, Layer, MaxPool
+from fer_jax.vocabulary.layers import Layer, MaxPool
 
 
 class Backend(Protocol):
@@ -38,8 +38,9 @@ class Backend(Protocol):
 
     def kernels(self) -> str: ...  # what computes convolutions and batch norm
 
-    def stages(self, layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
-        """The layers of one list in the order in which they are applied. prefix: of their names."""
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[LayerWithPooling, ...]:
+        """The layers of one list in the order in which they are applied, in training or in evaluation. prefix: of their
+        names."""
         ...
 
     def arrange(self, images_BHWC: Array) -> Array:
@@ -47,11 +48,11 @@ class Backend(Protocol):
         ...
 
     def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
-        """The stage's convolution, and its pooling if it has one."""
+        """The stage's convolution, and its pooling and ReLU if it has them."""
         ...
 
-    def depthwise(self, x: Array, kernel_HWCM: Array, layer: DepthwiseConv) -> Array:
-        """Each channel by itself with its kernels, without a bias."""
+    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
+        """Each channel by itself with its kernels, and the stage's ReLU if it has one."""
         ...
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array: ...

@@ -5,18 +5,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import jax
 from jax import Array
 
 from fer_jax.network import batch_norm, convolution, depthwise, pooling, winograd
 from fer_jax.network.activations import ACTIVATIONS
-from fer_jax.network.batch_norm import Rows, along
+from fer_jax.network.batch_norm import Rows
 from fer_jax.network.native import batch_norm as native_batch_norm
 from fer_jax.network.native import calls, overlapping, strided
 from fer_jax.network.native import convolution as native_convolution
 from fer_jax.network.native import pooling as native_pooling
-from fer_jax.network.stages import LayerWithPooling, plain_stages, pools_first, pools_joined, relus_joined, touches
+from fer_jax.network.stages import (
+    LayerWithPooling,
+    norms_joined,
+    plain_stages,
+    pools_first,
+    pools_joined,
+    relus_joined,
+    touches,
+)
 from fer_jax.vocabulary.layers import BatchNorm, Conv, DepthwiseConv, Layer, MaxPool
 
 # Up to this many channels a k x k patch is written out; with more, gathering along the width alone is faster.
@@ -47,23 +56,25 @@ class ChwnBackend:
     def kernels(self) -> str:
         return "C++" if calls.available() else "JAX"
 
-    def stages(self, layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
-        return relus_joined(pools_joined(pools_first(plain_stages(layers, prefix))))
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[LayerWithPooling, ...]:
+        stages = plain_stages(layers, prefix)
+        return relus_joined(pools_joined(pools_first(stages if train else norms_joined(stages))))
 
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC.transpose(3, 1, 2, 0)
 
     def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
-        layer, pool = stage.layer, stage.pool
-        assert isinstance(layer, Conv)
-        y, pooled = _convolve(x, kernel_HWIO, layer, pool)
-        if pool is not None and not pooled:
-            y = self.max_pool(y, pool)
-        # The maximum of values plus a bias is their maximum plus the bias, so adding it after pooling costs less.
-        return y if bias is None else y + along(y, bias, 0)
+        y, pooled, finished = _convolve(x, kernel_HWIO, bias, stage)
+        if stage.pool is not None and not pooled:
+            y = self.max_pool(y, stage.pool)
+        # Both keep the order of values, so they may come after pooling, where they cost less.
+        return y if finished else convolution.finished(y, bias, rectify=stage.rectify)
 
-    def depthwise(self, x: Array, kernel_HWCM: Array, layer: DepthwiseConv) -> Array:
-        return depthwise.convolve(x, kernel_HWCM, layer.strides, layer.dilations, layer.pads(x.shape[1:3]))
+    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
+        layer = stage.layer
+        assert isinstance(layer, DepthwiseConv)
+        pads = layer.pads(x.shape[1:3])
+        return depthwise.convolve(x, kernel_HWCM, layer.strides, layer.dilations, pads, bias, rectify=stage.rectify)
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         pads = layer.pads(x.shape[1:3])
@@ -117,35 +128,48 @@ class ChwnBackend:
         return x.T
 
 
-def _convolve(x: Array, kernel: Array, layer: Conv, pool: MaxPool | None) -> tuple[Array, bool]:
-    """Convolve a CHWN map by the routine that suits it. Also returns whether the pooling is already done."""
+class _Convolved(NamedTuple):
+    """A map, and whether its pooling, and bias and ReLU, are already done."""
+
+    map: Array
+    pooled: bool = False
+    finished: bool = False
+
+
+def _convolve(x: Array, kernel: Array, bias: Array | None, stage: LayerWithPooling) -> _Convolved:
+    """Convolve a CHWN map by the routine that suits it."""
+    layer, pool = stage.layer, stage.pool
+    assert isinstance(layer, Conv)
     pads = rows, columns = layer.pads(x.shape[1:3])
     if layer.groups > 1:
-        return _in_groups(x, kernel, layer), False
+        return _Convolved(_in_groups(x, kernel, layer))
     if layer.sides == (1, 1) and pads == ((0, 0), (0, 0)):  # what the strides skip is not needed
         down, across = layer.strides
         x = x[:, ::down, ::across]
         # With one product per pixel, padding all of the map beforehand would take longer than the products.
-        if pool is None and strided.suits(x, kernel, (1, 1), pads):
-            return strided.convolve(x, kernel, (1, 1), pads), False
+        if (pool is None or not touches(pool)) and strided.suits(x, kernel, (1, 1), pads):
+            return _Convolved(strided.convolve(x, kernel, (1, 1), pads, bias, rectify=stage.rectify), finished=True)
     elif not layer.is_plain or rows != columns:
         if layer.dilations == (1, 1) and strided.suits(x, kernel, layer.strides, pads):
-            return strided.convolve(x, kernel, layer.strides, pads), False
-        return convolution.convolve_patches(x, kernel, layer.strides, pads, layer.dilations), False
+            return _Convolved(
+                strided.convolve(x, kernel, layer.strides, pads, bias, rectify=stage.rectify), finished=True
+            )
+        return _Convolved(convolution.convolve_patches(x, kernel, layer.strides, pads, layer.dilations))
     if pool is not None and not touches(pool) and overlapping.suits(x, kernel, rows, pool):
-        return overlapping.convolve(x, kernel, rows, pool), True
+        return _Convolved(overlapping.convolve(x, kernel, rows, pool, bias, rectify=stage.rectify), True, True)
     size = layer.sides[0]
     window = _window_inside([side + sum(rows) - size + 1 for side in x.shape[1:3]], pool)
     few_channels = x.shape[0] <= _FEW_CHANNELS
     if native_convolution.suits(x, kernel, rows, window):
-        return native_convolution.convolve(x, kernel, rows, window), window > 1
+        y = native_convolution.convolve(x, kernel, rows, window, bias, rectify=stage.rectify)
+        return _Convolved(y, window > 1, True)
     if size == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
-        return winograd.convolve_winograd(x, kernel, rows), False
+        return _Convolved(winograd.convolve_winograd(x, kernel, rows))
     if few_channels and 1 < window <= _JOINED_WINDOW:
-        return convolution.convolve_and_pool(x, kernel, rows, window), True
+        return _Convolved(convolution.convolve_and_pool(x, kernel, rows, window), pooled=True)
     if few_channels:
-        return convolution.convolve_patches(x, kernel, (1, 1), pads), False
-    return convolution.convolve_separable(x, kernel, rows), False
+        return _Convolved(convolution.convolve_patches(x, kernel, (1, 1), pads))
+    return _Convolved(convolution.convolve_separable(x, kernel, rows))
 
 
 def _in_groups(x: Array, kernel: Array, layer: Conv) -> Array:

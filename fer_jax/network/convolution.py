@@ -61,6 +61,12 @@ def product_out(a: Array, b: Array) -> Array:
     return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
 
 
+def finished(y: Array, bias: Array | None, *, rectify: bool) -> Array:
+    """A convolution's map, (filters, height, width, batch), with the bias, (filters,), and a ReLU if `rectify`."""
+    y = y if bias is None else y + bias[:, None, None, None]
+    return jax.nn.relu(y) if rectify else y
+
+
 # --- convolution with all patches written out: for few channels, or strides ------------------------------------------
 
 

@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from fer_jax.network.convolution import varying_like
+from fer_jax.network.convolution import finished, varying_like
 from fer_jax.network.native import strided
 from fer_jax.network.pooling import AxisPadding, pad, window_positions
 
@@ -16,14 +16,23 @@ _Pair = tuple[int, int]
 
 
 def convolve(
-    x: Array, kernel: Array, strides: _Pair, dilations: _Pair, padding: tuple[AxisPadding, AxisPadding]
+    x: Array,
+    kernel: Array,
+    strides: _Pair,
+    dilations: _Pair,
+    padding: tuple[AxisPadding, AxisPadding],
+    bias: Array | None = None,
+    *,
+    rectify: bool = False,
 ) -> Array:
-    """Each channel with its kernels.
+    """Each channel with its kernels, then the bias and the ReLU.
 
     Args:
         x: (channels, height, width, batch).
         kernel: (rows, columns, channels, multiplier).
         strides, dilations, padding: of the height and of the width.
+        bias: (channels * multiplier,), or none.
+        rectify: whether a ReLU comes last.
 
     Returns:
         (channels * multiplier, height out, width out, batch); the outputs of a channel lie side by side.
@@ -33,9 +42,9 @@ def convolve(
         x = jnp.repeat(x, multiplier, 0)
     flat = varying_like(kernel.reshape(rows, columns, channels * multiplier), x)
     if dilations == (1, 1) and strided.suits(x, flat, strides, padding):
-        return strided.convolve(x, flat, strides, padding)
+        return strided.convolve(x, flat, strides, padding, bias, rectify=rectify)
     x = pad(pad(x, 1, *padding[0]), 2, *padding[1])
-    return _valid(x, flat, strides, dilations)
+    return finished(_valid(x, flat, strides, dilations), bias, rectify=rectify)
 
 
 def _sum_of_shifts(x: Array, kernel: Array, strides: _Pair, dilations: _Pair) -> Array:

@@ -78,30 +78,39 @@ class _Weighted(nn.Module):
 
 
 class ConvLayer(_Weighted):
-    """Convolution, with the pooling that the backend has joined to it."""
+    """Convolution, with what the backend has joined to it.
+
+    norm: factor and offset, (filters,), of a batch norm that is joined.
+    """
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, norm: tuple[Array, Array] | None = None) -> Array:
         layer = self.stage.layer
         assert isinstance(layer, Conv)
         kernel, bias = self.weights(layer.kernel_shape(x.shape[self.backend.channel_axis]))
-        return self.backend.conv(x, kernel, bias, self.stage)
+        return self.backend.conv(x, *_normalised(kernel, bias, norm, kernel.shape[3:]), self.stage)
 
 
 class DepthwiseConvLayer(_Weighted):
-    """Convolution of each channel by itself."""
+    """Convolution of each channel by itself, with what the backend has joined to it; norm as in `ConvLayer`."""
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, x: Array, norm: tuple[Array, Array] | None = None) -> Array:
         layer = self.stage.layer
         assert isinstance(layer, DepthwiseConv)
         kernel, bias = self.weights(layer.kernel_shape(x.shape[self.backend.channel_axis]))
-        y = self.backend.depthwise(x, kernel, layer)
-        if bias is None:
-            return y
-        # In float32 also to a bfloat16 map, as `NhwcBackend.conv` does.
-        wide = y.astype(jnp.promote_types(y.dtype, jnp.float32))
-        return (wide + along(y, bias, self.backend.channel_axis)).astype(y.dtype)
+        return self.backend.depthwise(x, *_normalised(kernel, bias, norm, kernel.shape[2:]), self.stage)
+
+
+def _normalised(
+    kernel: Array, bias: Array | None, norm: tuple[Array, Array] | None, outputs: tuple[int, ...]
+) -> tuple[Array, Array | None]:
+    """Kernel and bias of a convolution and its batch norm, factor (K x + bias) + offset. outputs: the last axes of the
+    kernel, of which each element has its own factor."""
+    if norm is None:
+        return kernel, bias
+    factor, offset = norm
+    return kernel * factor.reshape(outputs), offset if bias is None else bias * factor + offset
 
 
 class DenseLayer(_Weighted):
@@ -124,18 +133,29 @@ class BatchNormLayer(nn.Module):
     axis_name: str | None
 
     @nn.compact
-    def __call__(self, x: Array, *, train: bool, weight_B: Array | None) -> Array:
+    def _values(self, channels: int) -> tuple[Array, Array, nn.Variable, nn.Variable]:
+        """Scale, bias, and the running mean and variance, each (channels,)."""
         layer = self.stage.layer
         assert isinstance(layer, BatchNorm)
-        channels = x.shape[self.backend.channel_axis]
         ones, zeros = nn.initializers.ones, nn.initializers.zeros
         scale = self.param("scale", ones, (channels,)) if layer.scale else jnp.ones(channels)
         bias = self.param("bias", zeros, (channels,)) if layer.center else jnp.zeros(channels)
         mean = self.variable("batch_stats", "mean", jnp.zeros, (channels,))
         var = self.variable("batch_stats", "var", jnp.ones, (channels,))
+        return scale, bias, mean, var
+
+    def factor_and_offset(self, channels: int) -> tuple[Array, Array]:
+        """What evaluation multiplies each channel by, and adds to it; (channels,) each."""
+        assert isinstance(self.stage.layer, BatchNorm)
+        scale, bias, mean, var = self._values(channels)
+        return factor_and_offset(scale, bias, mean.value, var.value, self.stage.layer.epsilon)
+
+    def __call__(self, x: Array, *, train: bool, weight_B: Array | None) -> Array:
+        layer, channels = self.stage.layer, x.shape[self.backend.channel_axis]
+        assert isinstance(layer, BatchNorm)
         if not train:
-            factor, offset = factor_and_offset(scale, bias, mean.value, var.value, layer.epsilon)
-            return self.backend.normalise(x, factor, offset, self.stage)
+            return self.backend.normalise(x, *self.factor_and_offset(channels), self.stage)
+        scale, bias, mean, var = self._values(channels)
         rows = Rows(weight_B, mean.value, self.axis_name)
         y, batch_mean, batch_var = self.backend.normalise_batch(x, scale, bias, rows, self.stage)
         if not self.is_initializing():

@@ -34,7 +34,7 @@ class NhwcBackend:
     def kernels(self) -> str:
         return "XLA"
 
-    def stages(self, layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[LayerWithPooling, ...]:
         return plain_stages(layers, prefix)
 
     def arrange(self, images_BHWC: Array) -> Array:
@@ -43,11 +43,7 @@ class NhwcBackend:
     def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
         layer = stage.layer
         assert isinstance(layer, Conv)
-        y = self._convolve(x, kernel_HWIO, layer, layer.groups)
-        if bias is None:
-            return y
-        # Added in float32 also to a bfloat16 map, so that the bias' gradient, a sum over all places, is float32 too.
-        return (y.astype(jnp.promote_types(y.dtype, jnp.float32)) + bias).astype(y.dtype)
+        return _plus_bias(self._convolve(x, kernel_HWIO, layer, layer.groups), bias)
 
     def _convolve(self, x: Array, kernel_HWIO: Array, layer: Conv | DepthwiseConv, groups: int) -> Array:
         return lax.conv_general_dilated(
@@ -60,9 +56,12 @@ class NhwcBackend:
             feature_group_count=groups,
         )
 
-    def depthwise(self, x: Array, kernel_HWCM: Array, layer: DepthwiseConv) -> Array:
+    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
+        layer = stage.layer
+        assert isinstance(layer, DepthwiseConv)
         height, width, channels, multiplier = kernel_HWCM.shape
-        return self._convolve(x, kernel_HWCM.reshape(height, width, 1, channels * multiplier), layer, channels)
+        kernel = kernel_HWCM.reshape(height, width, 1, channels * multiplier)
+        return _plus_bias(self._convolve(x, kernel, layer, channels), bias)
 
     def _to_multiply(self, x: Array) -> Array:
         return x.astype(jnp.bfloat16) if self.compute_dtype == "bfloat16" else x
@@ -95,3 +94,13 @@ class NhwcBackend:
 
     def to_logits(self, x: Array) -> Array:
         return x.astype(jnp.float32) if self.compute_dtype == "bfloat16" else x
+
+
+def _plus_bias(y: Array, bias: Array | None) -> Array:
+    """A map, (batch, height, width, filters), with a bias per filter.
+
+    It is added in float32 also to a bfloat16 map, so that its gradient, a sum over all places, is float32 too.
+    """
+    if bias is None:
+        return y
+    return (y.astype(jnp.promote_types(y.dtype, jnp.float32)) + bias).astype(y.dtype)

@@ -4,25 +4,50 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Layer, MaxPool, layer_names
+from fer_jax.vocabulary.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    DepthwiseConv,
+    Layer,
+    MaxPool,
+    SeparableConv,
+    layer_names,
+)
+
+_CONVOLUTIONS = (Conv, DepthwiseConv, SeparableConv)
 
 
 @dataclass(frozen=True)
 class LayerWithPooling:
-    """One layer of the list under its name, together with the pooling that a backend applies in the same step.
+    """One layer of the list under its name, together with those that a backend applies in the same step.
 
-    rectify: whether a batch norm's step includes the ReLU behind it, or behind its pooling.
+    norm: a convolution's batch norm in evaluation, which is a factor and an offset per filter. pool: the pooling behind
+    that. rectify: whether the step includes the ReLU behind all of them.
     """
 
     name: str
     layer: Layer
     pool: MaxPool | None = None
     rectify: bool = False
+    norm: LayerWithPooling | None = None
 
 
 def plain_stages(layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerWithPooling, ...]:
     """The layers in their own order. prefix: of their names, for the list of a residual."""
     return tuple(LayerWithPooling(name, layer) for name, layer in zip(layer_names(layers, prefix), layers, strict=True))
+
+
+def norms_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
+    """Join each batch norm to the convolution right before it; for evaluation only."""
+    joined: list[LayerWithPooling] = []
+    for stage in stages:
+        last = joined[-1] if joined else None
+        if isinstance(stage.layer, BatchNorm) and last and isinstance(last.layer, _CONVOLUTIONS) and last.norm is None:
+            joined[-1] = replace(last, norm=stage)
+        else:
+            joined.append(stage)
+    return tuple(joined)
 
 
 def pools_first(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
@@ -51,11 +76,11 @@ def pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling
 
 
 def relus_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
-    """Join each ReLU to the batch norm right before it."""
+    """Join each ReLU to the convolution or the batch norm right before it."""
     joined: list[LayerWithPooling] = []
     for stage in stages:
         relu = isinstance(stage.layer, Activation) and stage.layer.function == "relu"
-        if relu and joined and isinstance(joined[-1].layer, BatchNorm) and not joined[-1].rectify:
+        if relu and joined and isinstance(joined[-1].layer, (*_CONVOLUTIONS, BatchNorm)) and not joined[-1].rectify:
             joined[-1] = replace(joined[-1], rectify=True)
         else:
             joined.append(stage)

@@ -5,9 +5,22 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from fer_jax.network import model
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend, choose_backend
 from fer_jax.network.native import calls
-from fer_jax.vocabulary.layers import Activation, BatchNorm, Conv, Dense, Dropout, Flatten, MaxPool, output_shapes
+from fer_jax.vocabulary.layers import (
+    Activation,
+    BatchNorm,
+    Conv,
+    Dense,
+    DepthwiseConv,
+    Dropout,
+    Flatten,
+    GlobalAvgPool,
+    MaxPool,
+    SeparableConv,
+    output_shapes,
+)
 
 RELU = Activation(function="relu")
 
@@ -36,16 +49,17 @@ def test_stages_pool_before_the_activation_and_within_the_convolution():
     conv, pool = Conv(filters=4, kernel=3), MaxPool(window=2)
     layers = (conv, RELU, pool, conv, RELU, Dropout(rate=0.5), pool, Flatten(), Dense(units=2))
     plain = ["conv1", "activation1", "max_pool1", "conv2", "activation2", "dropout1", "max_pool2", "flatten1", "dense1"]
-    assert kinds(NhwcBackend().stages(layers)) == [(name, False) for name in plain]
+    assert kinds(NhwcBackend().stages(layers, train=True)) == [(name, False) for name in plain]
     # The second pooling stands behind dropout, which it must not pass.
-    assert kinds(ChwnBackend().stages(layers)) == [("conv1", True), ("activation1", False)] + [
-        (name, False) for name in plain[3:]
-    ]
+    stages = ChwnBackend().stages(layers, train=True)
+    assert kinds(stages) == [("conv1", True), ("conv2", False)] + [(name, False) for name in plain[5:]]
+    assert [stage.rectify for stage in stages[:3]] == [True, True, False]
 
 
 def test_a_convolution_takes_a_pooling_whose_windows_overlap():
     layers = (Conv(filters=4, kernel=3), RELU, MaxPool(window=3, stride=2))
-    assert kinds(ChwnBackend().stages(layers)) == [("conv1", True), ("activation1", False)]
+    stages = ChwnBackend().stages(layers, train=True)
+    assert kinds(stages) == [("conv1", True)] and stages[0].rectify
 
 
 @pytest.mark.parametrize(
@@ -56,23 +70,46 @@ def test_a_convolution_takes_a_pooling_whose_windows_overlap():
     ],
 )
 def test_stages_leave_other_poolings_alone(layers):
-    assert all(stage.pool is None for stage in ChwnBackend().stages(layers))
-    assert [stage.layer for stage in ChwnBackend().stages(layers)] == list(layers)
+    assert all(stage.pool is None for stage in ChwnBackend().stages(layers, train=True))
+    assert [stage.layer for stage in ChwnBackend().stages(layers, train=True)] == list(layers)
 
 
 def test_batch_norm_takes_the_pooling_and_the_relu_behind_it():
     """And the convolution before it does not take the pooling: a negative scale turns the order round."""
     layers = (Conv(filters=4, kernel=3), BatchNorm(), RELU, MaxPool(window=2))
-    stages = ChwnBackend().stages(layers)
+    stages = ChwnBackend().stages(layers, train=True)
     assert kinds(stages) == [("conv1", False), ("batch_norm1", True)] and stages[1].rectify
     elu = (BatchNorm(), Activation(function="elu"), RELU)
-    assert [(stage.name, stage.rectify) for stage in ChwnBackend().stages(elu)] == [
+    assert [(stage.name, stage.rectify) for stage in ChwnBackend().stages(elu, train=True)] == [
         ("batch_norm1", False),
         ("activation1", False),
         ("activation2", False),
     ]
     # Of two, one is left.
-    assert kinds(ChwnBackend().stages((BatchNorm(), RELU, RELU))) == [("batch_norm1", False), ("activation2", False)]
+    assert kinds(ChwnBackend().stages((BatchNorm(), RELU, RELU), train=True)) == [
+        ("batch_norm1", False),
+        ("activation2", False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "conv",
+    [
+        Conv(filters=4, kernel=3),
+        Conv(filters=4, kernel=3, stride=2, bias=False),
+        DepthwiseConv(kernel=3, multiplier=2),
+        SeparableConv(filters=4, kernel=3, bias=False),
+    ],
+    ids=["stride 1", "stride 2", "depthwise", "separable"],
+)
+def test_in_evaluation_a_convolution_takes_the_batch_norm_behind_it(conv):
+    layers = (conv, BatchNorm(), RELU, MaxPool(window=2), BatchNorm(), BatchNorm())
+    stages = ChwnBackend().stages(layers, train=False)
+    names = [stage.name for stage in stages]
+    assert names[0].split("conv")[1] == "1" and names[-2:] == ["batch_norm2", "batch_norm3"]
+    assert [stage.norm and stage.norm.name for stage in stages] == ["batch_norm1"] + [None] * (len(stages) - 1)
+    assert all(stage.norm is None for stage in ChwnBackend().stages(layers, train=True))
+    assert all(stage.norm is None for stage in NhwcBackend().stages(layers, train=False))
 
 
 def from_chwn(x):
@@ -179,3 +216,47 @@ def test_activations(function):
             backend.activate(jnp.asarray(x, jnp.float32), function), expected, rtol=1e-5, atol=1e-6
         )
         assert (np.diff(expected) >= 0).all()  # poolings may only pass activations that never fall
+
+
+TOUCHING, OVERLAPPING = MaxPool(window=2), MaxPool(window=3, stride=2, padding="same")
+
+
+@pytest.mark.usefixtures("routines")
+@pytest.mark.parametrize(
+    "layers",
+    [
+        (Conv(filters=5, kernel=3), BatchNorm()),
+        (Conv(filters=5, kernel=5), BatchNorm(), TOUCHING),
+        (Conv(filters=20, kernel=3, padding="same", bias=False), BatchNorm(), TOUCHING),
+        (Conv(filters=5, kernel=3), BatchNorm(), OVERLAPPING),
+        (Conv(filters=6, kernel=(3, 1)), BatchNorm(), TOUCHING),
+        (Conv(filters=6, kernel=3, stride=2, padding="same"), BatchNorm()),
+        (Conv(filters=4, kernel=1, stride=2), BatchNorm(), OVERLAPPING),
+        (Conv(filters=6, kernel=3, dilation=2, groups=2), BatchNorm(), TOUCHING),
+        (DepthwiseConv(kernel=3, multiplier=2), BatchNorm()),
+        (DepthwiseConv(kernel=3, dilation=2, bias=False), BatchNorm(), TOUCHING),
+        (SeparableConv(filters=4, kernel=3, padding="same"), BatchNorm(), OVERLAPPING),
+    ],
+    ids=str,
+)
+def test_in_evaluation_a_joined_batch_norm_is_the_batch_norm(layers):
+    """Also of channels whose factor is negative, which turns the order of values round."""
+    layers = (*layers, RELU, GlobalAvgPool(), Dense(units=3))
+    variables = model.init_variables(layers, (12, 13, 18), jax.random.key(0))
+    drawn = np.random.default_rng(0)
+    variables = jax.tree.map(lambda a: drawn.normal(size=a.shape), variables)
+    averages = variables["batch_stats"]["batch_norm1"]
+    averages["var"] = drawn.uniform(0.5, 2, len(averages["var"]))
+    images = drawn.normal(size=(17, 12, 13, 18))
+
+    def logits(backend, dtype):
+        with jax.enable_x64(dtype == jnp.float64):
+            given = jax.tree.map(lambda a: jnp.asarray(a, dtype), variables)
+            network = model.build(layers, backend=backend)
+            apply = jax.jit(lambda given, images: network.apply(given, images, train=False))
+            return np.asarray(apply(given, jnp.asarray(images, dtype)))
+
+    expected = logits(NhwcBackend(), jnp.float64)
+    if not calls.available():
+        np.testing.assert_allclose(logits(ChwnBackend(), jnp.float64), expected, rtol=1e-11, atol=1e-11)
+    np.testing.assert_allclose(logits(ChwnBackend(), jnp.float32), expected, rtol=0, atol=2e-5 * np.abs(expected).max())

@@ -47,6 +47,12 @@ class Telling(ChwnBackend):
 
     tell: Callable[[jax.Array], None] = print
 
+    def conv(self, x, kernel_HWIO, bias, stage):
+        y = super().conv(x, kernel_HWIO, bias, stage)
+        if stage.rectify:
+            self.tell(y > 0)
+        return y
+
     def activate(self, x, function):
         if function == "relu":
             self.tell(x > 0)
@@ -63,11 +69,12 @@ class Told(NhwcBackend):
     decisions: Iterator[np.ndarray] = field(default_factory=lambda: iter(()))
     gaps: list[float] = field(default_factory=list)
 
-    def stages(self, layers, prefix=""):
-        return ChwnBackend().stages(layers, prefix)
+    def stages(self, layers, prefix="", *, train):
+        return ChwnBackend().stages(layers, prefix, train=train)
 
     def conv(self, x, kernel_HWIO, bias, stage):
-        return self.pooled(super().conv(x, kernel_HWIO, bias, stage), stage.pool)
+        y = self.pooled(super().conv(x, kernel_HWIO, bias, stage), stage.pool)
+        return self.activate(y, "relu") if stage.rectify else y
 
     def normalise_batch(self, x, scale, bias, rows, stage):
         y, mean, var = super().normalise_batch(x, scale, bias, rows, LayerWithPooling(stage.name, stage.layer))

@@ -55,12 +55,9 @@ Error moments(Pool& pool, Floats x, Floats shifts, Floats weights, Floats sums) 
 
 namespace {
 
-// Zero where y is not above zero. NaN is passed on.
-inline Vec rectified(Vec y) { return y <= Vec{} ? Vec{} : y; }
-
 // The first maximum of factor x + offset in each window.
 template <int WINDOW>
-void normalise_channel(const Map& map, int64_t c, float factor, float offset, bool rectify, const Output& out) {
+void normalise_channel(const Map& map, int64_t c, float factor, float offset, const Output& out) {
   const Channel in = channel_of(map, c);
   const Vec f = broadcast(factor), o = broadcast(offset);
   for (int64_t r = 0; r < out.rows; ++r)
@@ -75,7 +72,7 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, bo
         for (int i = 1; i < WINDOW * WINDOW; ++i)
           keep_greater(load(corner + (i / WINDOW * in.width + i % WINDOW) * in.batch + s * LANES, lanes) * f + o, i, best,
                        place);
-        store(out.values + to + s * LANES, rectify ? rectified(best) : best, lanes);
+        store(out.values + to + s * LANES, out.finished(best, c), lanes);
         if (WINDOW > 1 && out.places) store(out.places + to + s * LANES, place, lanes);
       }
     }
@@ -86,11 +83,10 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, bo
 Error normalise(Pool& pool, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window,
                 bool rectify) {
   const Map map = map_of(x);
-  const Output out = output_of(y, kept(places));
+  const Output out = output_of(y, kept(places), nullptr, rectify);
   const auto channel = window == 1 ? normalise_channel<1> : window == 2 ? normalise_channel<2> : normalise_channel<3>;
   if (window < 1 || window > 3) return "pooling windows of 1, 2 and 3 only";
-  parallel_for(pool, map.channels,
-               [&](int64_t c) { channel(map, c, factors.data[c], offsets.data[c], rectify, out); });
+  parallel_for(pool, map.channels, [&](int64_t c) { channel(map, c, factors.data[c], offsets.data[c], out); });
   return nullptr;
 }
 

@@ -112,18 +112,25 @@ fer::Windows windows_of(Frame& given) {
   return {given.number("top"), given.number("left"), given.number("down"), given.number("across")};
 }
 
-// A convolution with strides, or one of its gradients: the order of what it is given differs, and which of that it fills.
-using WithStrides = decltype(fer::strided::convolve);
+XLA_FFI_Error* with_strides(XLA_FFI_CallFrame* frame, decltype(fer::strided::convolve) kernel, bool depthwise) {
+  return answer(frame, [&](fer::Pool& pool, Frame& given) -> fer::Error {
+    const fer::Floats x = given.floats(), weights = given.floats(), biases = given.floats(), y = given.floats();
+    const fer::Windows windows = windows_of(given);
+    const bool rectify = given.number("rectify");
+    if (fer::Error wrong = given.wrong()) return wrong;
+    if (fer::Error wrong = fer::wrong_convolution(x, weights, y, windows, depthwise)) return wrong;
+    return fer::is(biases, y.shape[0]) ? kernel(pool, x, weights, biases, y, windows, rectify) : fer::OTHER_SHAPES;
+  });
+}
 
-enum class Order { CONVOLVE, INPUT_GRADIENT, KERNEL_GRADIENT };
-
-XLA_FFI_Error* with_strides(XLA_FFI_CallFrame* frame, WithStrides kernel, Order order, bool depthwise) {
+// A gradient of a convolution with strides: the order of what it is given differs, and which of that it fills.
+XLA_FFI_Error* gradient_with_strides(XLA_FFI_CallFrame* frame, decltype(fer::strided::input_gradient) kernel, bool of_kernel,
+                                     bool depthwise) {
   return answer(frame, [&](fer::Pool& pool, Frame& given) -> fer::Error {
     const fer::Floats a = given.floats(), b = given.floats(), c = given.floats();
     const fer::Windows windows = windows_of(given);
     if (fer::Error wrong = given.wrong()) return wrong;
-    const bool of_input = order == Order::INPUT_GRADIENT, of_kernel = order == Order::KERNEL_GRADIENT;
-    const fer::Floats &x = of_input ? c : a, &weights = of_kernel ? c : b, &y = of_input ? a : of_kernel ? b : c;
+    const fer::Floats &x = of_kernel ? a : c, &weights = of_kernel ? c : b, &y = of_kernel ? b : a;
     if (fer::Error wrong = fer::wrong_convolution(x, weights, y, windows, depthwise)) return wrong;
     return kernel(pool, a, b, c, windows);
   });
@@ -135,12 +142,14 @@ using KernelGradient = decltype(fer::direct::kernel_gradient);
 
 XLA_FFI_Error* convolve(XLA_FFI_CallFrame* frame, Convolve kernel) {
   return answer(frame, [&](fer::Pool& pool, Frame& given) -> fer::Error {
-    const fer::Floats x = given.floats(), weights = given.floats(), y = given.floats();
+    const fer::Floats x = given.floats(), weights = given.floats(), biases = given.floats(), y = given.floats();
     const fer::Bytes places = given.bytes();
     const int64_t before = given.number("before"), after = given.number("after"), window = given.number("window");
+    const bool rectify = given.number("rectify");
     if (fer::Error wrong = given.wrong()) return wrong;
     if (fer::Error wrong = fer::wrong_shapes(x, weights, y, places, before, after, window, false)) return wrong;
-    return kernel(pool, x, weights, y, places, before, after, window);
+    if (!fer::is(biases, y.shape[0])) return fer::OTHER_SHAPES;
+    return kernel(pool, x, weights, biases, y, places, before, after, window, rectify);
   });
 }
 
@@ -182,21 +191,23 @@ FER_CONVOLUTION(fer_strips, strips)
 FER_CONVOLUTION(fer_winograd, winograd)
 
 #define FER_WITH_STRIDES(prefix, way, depthwise)                                                                  \
-  FER_CALL(prefix##_convolve, with_strides(frame, fer::way::convolve, Order::CONVOLVE, depthwise))                \
-  FER_CALL(prefix##_input_gradient, with_strides(frame, fer::way::input_gradient, Order::INPUT_GRADIENT, depthwise)) \
-  FER_CALL(prefix##_kernel_gradient, with_strides(frame, fer::way::kernel_gradient, Order::KERNEL_GRADIENT, depthwise))
+  FER_CALL(prefix##_convolve, with_strides(frame, fer::way::convolve, depthwise))                                 \
+  FER_CALL(prefix##_input_gradient, gradient_with_strides(frame, fer::way::input_gradient, false, depthwise))     \
+  FER_CALL(prefix##_kernel_gradient, gradient_with_strides(frame, fer::way::kernel_gradient, true, depthwise))
 
 FER_WITH_STRIDES(fer_depthwise, depthwise, true)
 FER_WITH_STRIDES(fer_strided, strided, false)
 
 FER_CALL(fer_pooled_convolve, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
-  const fer::Floats x = given.floats(), weights = given.floats(), y = given.floats();
+  const fer::Floats x = given.floats(), weights = given.floats(), biases = given.floats(), y = given.floats();
   const fer::Bytes places = given.bytes();
   const int64_t before = given.number("before"), after = given.number("after");
   const fer::Pooling pooling{given.number("height"), given.number("width"), windows_of(given)};
+  const bool rectify = given.number("rectify");
   if (fer::Error wrong = given.wrong()) return wrong;
   if (fer::Error wrong = fer::wrong_pooled(x, weights, y, places, before, after, pooling, false)) return wrong;
-  return fer::overlapping::convolve(pool, x, weights, y, places, before, after, pooling);
+  if (!fer::is(biases, y.shape[0])) return fer::OTHER_SHAPES;
+  return fer::overlapping::convolve(pool, x, weights, biases, y, places, before, after, pooling, rectify);
 }))
 FER_CALL(fer_pooled_kernel_gradient, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
   const fer::Floats x = given.floats(), cotangent = given.floats();

@@ -8,6 +8,7 @@ import warnings
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax import Array
 
 from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.native.library import library, switched_off
@@ -54,6 +55,16 @@ def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStr
     """The outputs of a call with pooling: the values, and their places in the windows, or one element instead."""
     values = jax.ShapeDtypeStruct(shape, jnp.float32)
     return values, jax.ShapeDtypeStruct(shape if keep_places else (1,), jnp.uint8)
+
+
+def bias_of(bias: Array | None, kernel: Array) -> Array:
+    """The bias as the calls take it, one per filter of a kernel (..., filters): zeros where there is none."""
+    return jnp.zeros(kernel.shape[-1], jnp.float32) if bias is None else bias
+
+
+def before_relu(cotangent: Array, y: Array, rectify: bool) -> Array:
+    """The cotangent of what a call gives before its ReLU, if it has one; y: what it gives."""
+    return jnp.where(y > 0, cotangent, jnp.zeros((), cotangent.dtype)) if rectify else cotangent
 
 
 def takes_windows(

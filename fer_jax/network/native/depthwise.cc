@@ -23,8 +23,9 @@ int64_t rows_together(int64_t size, int64_t width, int64_t down) {
 
 // One row of the output from padded rows.
 template <int COLUMNS>
-void convolve_row(const float* x, int64_t row, int64_t across, const float* kernel, int64_t size, int64_t columns,
-                  int64_t batch, int lanes, float* out) {
+void convolve_row(const float* x, int64_t row, int64_t across, const float* kernel, int64_t size, int64_t channel,
+                  const Output& out, int lanes, float* to) {
+  const int64_t columns = out.columns;
   for (int64_t q = 0; q < columns; q += COLUMNS) {
     // The last tile moves back over finished pixels, so that no tile is ever narrower.
     const int64_t column = std::min<int64_t>(q, columns - COLUMNS);
@@ -37,7 +38,7 @@ void convolve_row(const float* x, int64_t row, int64_t across, const float* kern
         for (int k = 0; k < COLUMNS; ++k) sums[k] += load(pixels + k * across * LANES) * weight;
       }
 #pragma GCC unroll 16
-    for (int k = 0; k < COLUMNS; ++k) store(out + (column + k) * batch, sums[k], lanes);
+    for (int k = 0; k < COLUMNS; ++k) store(to + (column + k) * out.batch, out.finished(sums[k], channel), lanes);
   }
 }
 
@@ -59,7 +60,7 @@ void convolve_map(Pool& pool, const Map& map, const Windows& lie, const Floats& 
     for (int64_t s = 0; s < out.slices(); ++s) {
       pad_rows(map, lie, s, c, first * down, high, width, rows);
       for (int64_t r = 0; r < count; ++r)
-        convolve(rows + r * down * row, row, across, weights + c * area, size, out.columns, out.batch, out.lanes(s),
+        convolve(rows + r * down * row, row, across, weights + c * area, size, c, out, out.lanes(s),
                  out.values + (c * out.rows + first + r) * out.columns * out.batch + s * LANES);
     }
   });
@@ -110,9 +111,9 @@ void kernel_of_channel(const Map& map, const Map& g, const Windows& windows, int
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats y, Windows windows) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Windows windows, bool rectify) {
   convolve_map(pool, map_of(x), {windows.top, windows.left, 1, 1}, kernel, false, windows.down, windows.across,
-               output_of(y, nullptr));
+               output_of(y, nullptr, biases.data, rectify));
   return nullptr;
 }
 

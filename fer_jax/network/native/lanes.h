@@ -96,6 +96,9 @@ inline void keep_greater(Vec other, int number, Vec& best, IntVec& place) {
   keep_greater(other, IntVec{} + number, best, place);
 }
 
+// Zero where y is not above zero. NaN is passed on.
+inline Vec rectified(Vec y) { return y <= Vec{} ? Vec{} : y; }
+
 inline float sum_of_lanes(Vec v) {
 #if defined(__AVX512F__)
   return _mm512_reduce_add_ps(reinterpret_cast<__m512>(v));

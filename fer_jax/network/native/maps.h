@@ -44,16 +44,23 @@ struct Output {  // (filters, rows, columns, batch), after pooling
   float* values;
   uint8_t* places;  // index of the first maximum in each window; null if nobody asks for it
   int64_t filters, rows, columns, batch;
+  const float* biases = nullptr;  // one for each filter; null for none
+  bool rectify = false;           // whether a ReLU follows
   int64_t slices() const { return slices_of(batch); }
   int lanes(int64_t slice) const { return lanes_of(batch, slice); }
+  // What is stored for a sum of products, or for the greatest of a window.
+  Vec finished(Vec sum, int64_t filter) const {
+    if (biases) sum += broadcast(biases[filter]);
+    return rectify ? rectified(sum) : sum;
+  }
 };
 
 // Places have the output's four axes if they are asked for, else one axis.
 inline uint8_t* kept(const Bytes& places) { return places.axes == 4 ? places.data : nullptr; }
 
-inline Output output_of(const Floats& values, uint8_t* places) {
+inline Output output_of(const Floats& values, uint8_t* places, const float* biases = nullptr, bool rectify = false) {
   const auto& d = values.shape;
-  return Output{values.data, places, d[0], d[1], d[2], d[3]};
+  return Output{values.data, places, d[0], d[1], d[2], d[3], biases, rectify};
 }
 
 // --- packing ---------------------------------------------------------------------------------------------------------

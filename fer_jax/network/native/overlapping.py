@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -25,20 +26,25 @@ def suits(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool) -> bool:
     return min(sides) > 0 and calls.takes_windows(sides, pool.sides, pool.strides, pool.pads(sides))
 
 
-def convolve(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool) -> Array:
-    """Convolution of stride 1, then the maximum over each window. The first of equal maxima takes the gradient.
+def convolve(
+    x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool, bias: Array | None = None, *, rectify: bool = False
+) -> Array:
+    """Convolution of stride 1, then the maximum over each window, then the bias and the ReLU. The first of equal maxima
+    takes the gradient.
 
     Args:
         x: (channels, height, width, batch), float32.
         kernel: (k, k, channels, filters), float32.
         padding: before and after, of the height and of the width; less than k each.
+        bias: (filters,), float32, or none.
+        rectify: whether a ReLU comes last.
 
     Returns:
         (filters, rows of windows, columns of windows, batch).
     """
     if not calls.available():
         raise NativeError("the native library is not available here")
-    return _convolve(x, kernel, padding, pool)
+    return _convolve(x, kernel, calls.bias_of(bias, kernel), padding, pool, rectify)
 
 
 def _map_sides(x: Array, kernel: Array, padding: AxisPadding) -> tuple[int, int]:
@@ -46,17 +52,19 @@ def _map_sides(x: Array, kernel: Array, padding: AxisPadding) -> tuple[int, int]
     return x.shape[1] + grown, x.shape[2] + grown
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool) -> Array:
-    return _call(x, kernel, padding, pool, keep_places=False)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _convolve(x: Array, kernel: Array, bias: Array, padding: AxisPadding, pool: MaxPool, rectify: bool) -> Array:
+    return _call(x, kernel, bias, padding, pool, rectify, keep_places=False)[0]
 
 
-def _call(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool, *, keep_places: bool) -> tuple[Array, Array]:
+def _call(
+    x: Array, kernel: Array, bias: Array, padding: AxisPadding, pool: MaxPool, rectify: bool, *, keep_places: bool
+) -> tuple[Array, Array]:
     """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     sides = _map_sides(x, kernel, padding)
     shape = (kernel.shape[3], *calls.places_of(sides, pool.sides, pool.strides, pool.pads(sides)), x.shape[3])
     call = jax.ffi.ffi_call("fer_pooled_convolve", calls.pooled(shape, keep_places), vmap_method="sequential")
-    values, places = call(x, kernel, **_attributes(sides, padding, pool))
+    values, places = call(x, kernel, bias, **_attributes(sides, padding, pool), rectify=np.int64(rectify))
     return values, places
 
 
@@ -68,15 +76,18 @@ def _attributes(sides: tuple[int, int], padding: AxisPadding, pool: MaxPool) -> 
     }
 
 
-def _forward(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool) -> tuple[Array, tuple[Array, Array, Array]]:
-    values, places = _call(x, kernel, padding, pool, keep_places=True)
-    return values, (x, kernel, places)
+def _forward(
+    x: Array, kernel: Array, bias: Array, padding: AxisPadding, pool: MaxPool, rectify: bool
+) -> tuple[Array, tuple[Array, ...]]:
+    y, places = _call(x, kernel, bias, padding, pool, rectify, keep_places=True)
+    return y, (x, kernel, places, y)
 
 
 def _backward(
-    padding: AxisPadding, pool: MaxPool, residuals: tuple[Array, Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    x, kernel, places = residuals
+    padding: AxisPadding, pool: MaxPool, rectify: bool, residuals: tuple[Array, ...], cotangent: Array
+) -> tuple[Array, Array, Array]:
+    x, kernel, places, y = residuals
+    cotangent = calls.before_relu(cotangent, y, rectify)
     sides = _map_sides(x, kernel, padding)
     # A first layer needs no gradient of its input; XLA then leaves these two calls out.
     map_shape = (kernel.shape[3], *sides, x.shape[3])
@@ -84,7 +95,8 @@ def _backward(
     of_x = convolution.input_gradient(of_map, kernel, x.shape, padding)
     name = "fer_pooled_kernel_gradient"
     of_kernel = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(kernel.shape, kernel.dtype), vmap_method="sequential")
-    return of_x, of_kernel(x, cotangent, places, **_attributes(sides, padding, pool))
+    of_bias = jnp.sum(cotangent, (1, 2, 3))
+    return of_x, of_kernel(x, cotangent, places, **_attributes(sides, padding, pool)), of_bias
 
 
 _convolve.defvjp(_forward, _backward)

@@ -20,17 +20,18 @@ constexpr int64_t ROW_FLOATS = 64 << 10;                                        
 // --- the convolution -------------------------------------------------------------------------------------------------
 
 // What `multiply` reads and writes: planes of padded pixels, `step` floats from column to column, and at each of `count`
-// taps, which are offsets from a column's first pixel. filters: those of the output that are left.
+// taps, which are offsets from a column's first pixel. of_column: between columns of the output.
 struct Products {
+  const Output& out;
   int64_t plane, channels, step;
   const int64_t* taps;
-  int64_t count, filters, of_filter, of_column;
+  int64_t count, of_column;
   int lanes;
 };
 
-// out(b, q) = sum over channels c and taps t of weights(c, t, b) x(c, q, t).
+// to(filter + b, q) = sum over channels c and taps t of weights(c, t, b) x(c, q, t).
 template <int COLUMNS>
-void multiply(const Products& p, const float* x, const float* weights, float* out) {
+void multiply(const Products& p, const float* x, const float* weights, int64_t filter, float* to) {
   Vec sums[COLUMNS][BLOCK] = {};
   for (int64_t c = 0; c < p.channels; ++c, x += p.plane)
     for (int64_t t = 0; t < p.count; ++t, weights += BLOCK) {
@@ -47,14 +48,16 @@ void multiply(const Products& p, const float* x, const float* weights, float* ou
     }
 #pragma GCC unroll 16
   for (int b = 0; b < BLOCK; ++b) {
-    if (b >= p.filters) return;
+    if (filter + b >= p.out.filters) return;
 #pragma GCC unroll 16
-    for (int q = 0; q < COLUMNS; ++q) store(out + b * p.of_filter + q * p.of_column, sums[q][b], p.lanes);
+    for (int q = 0; q < COLUMNS; ++q) store(to + q * p.of_column, p.out.finished(sums[q][b], filter + b), p.lanes);
+    to += p.out.rows * p.out.columns * p.out.batch;
   }
 }
 
 // `columns` of one row of the output, all filters. weights: (block of filters, channel, tap, BLOCK).
-void multiply_row(Products p, const float* x, const float* weights, int64_t columns, int64_t filters, float* out) {
+void multiply_row(const Products& p, const float* x, const float* weights, int64_t columns, float* to) {
+  const int64_t of_filter = p.out.rows * p.out.columns * p.out.batch;
   static constexpr decltype(&multiply<1>) ALL[] = {multiply<1>, multiply<2>, multiply<3>, multiply<4>
 #if defined(__AVX512F__)
     , multiply<5>, multiply<6>
@@ -62,12 +65,10 @@ void multiply_row(Products p, const float* x, const float* weights, int64_t colu
   };
   const int64_t parts = ceil_div(columns, WIDEST);
   for (int64_t i = 0; i < parts; ++i) {
-    const int64_t from = i * columns / parts, to = (i + 1) * columns / parts;
-    for (int64_t f = 0; f < filters; f += BLOCK) {
-      p.filters = filters - f;
-      ALL[to - from - 1](p, x + from * p.step, weights + f * p.channels * p.count,
-                         out + f * p.of_filter + from * p.of_column);
-    }
+    const int64_t from = i * columns / parts, end = (i + 1) * columns / parts;
+    for (int64_t f = 0; f < p.out.filters; f += BLOCK)
+      ALL[end - from - 1](p, x + from * p.step, weights + f * p.channels * p.count, f,
+                          to + f * of_filter + from * p.of_column);
   }
 }
 
@@ -104,10 +105,10 @@ int64_t rows_together(int64_t channels, int64_t size, int64_t width, int64_t dow
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats y, Windows windows) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Windows windows, bool rectify) {
   const Map map = map_of(x);
   const Kernel k = kernel_of(kernel);
-  const Output out = output_of(y, nullptr);
+  const Output out = output_of(y, nullptr, biases.data, rectify);
   const int64_t width = (out.columns - 1) * windows.across + k.width, row = width * LANES;
   float* weights = weight_scratch.take(k.height * k.width * k.channels * ceil_div(k.filters, BLOCK) * BLOCK);
   pack_weights(k, 0, 0, 1, 1, false, weights);
@@ -121,10 +122,9 @@ Error convolve(Pool& pool, Floats x, Floats kernel, Floats y, Windows windows) {
     int64_t taps[MOST_TAPS], number = 0;
     for (int64_t i = 0; i < k.height; ++i)
       for (int64_t j = 0; j < k.width; ++j) taps[number++] = i * row + j * LANES;
-    const Products p{high * row,       k.channels, windows.across * LANES, taps, number, 0, out.rows * out.columns * out.batch,
-                     out.batch, out.lanes(s)};
+    const Products p{out, high * row, k.channels, windows.across * LANES, taps, number, out.batch, out.lanes(s)};
     for (int64_t r = 0; r < count; ++r)
-      multiply_row(p, rows + r * windows.down * row, weights, out.columns, k.filters,
+      multiply_row(p, rows + r * windows.down * row, weights, out.columns,
                    out.values + (first + r) * out.columns * out.batch + s * LANES);
   });
   return nullptr;
@@ -154,7 +154,7 @@ Error input_gradient(Pool& pool, Floats cotangent, Floats kernel, Floats dx, Win
     for (int64_t f = 0; f < k.filters; ++f)
       pad_rows(g, {lead, before, 1, 1}, s, f, begin, high, width, rows + f * high * row);
     int64_t taps[MOST_TAPS];
-    Products p{high * row, k.filters, LANES, taps, 0, 0, out.rows * out.columns * out.batch, across * out.batch, out.lanes(s)};
+    Products p{out, high * row, k.filters, LANES, taps, 0, across * out.batch, out.lanes(s)};
     for (int64_t h = first; h < end; ++h)
       for (int64_t b = 0; b < across; ++b) {
         const int64_t a = (h + windows.top) % down, column = (b - windows.left % across + across) % across;
@@ -164,7 +164,7 @@ Error input_gradient(Pool& pool, Floats cotangent, Floats kernel, Floats dx, Win
           for (int64_t n = 0; n * across + b < k.width; ++n) taps[p.count++] = -m * row - n * LANES;
         const int64_t above = (h + windows.top) / down - begin + lead, left = (column + windows.left) / across + before;
         multiply_row(p, rows + above * row + left * LANES, of_phase[a * across + b],
-                     ceil_div(out.columns - column, across), k.channels,
+                     ceil_div(out.columns - column, across),
                      out.values + (h * out.columns + column) * out.batch + s * LANES);
       }
   });

@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import Array
 
 from fer_jax.network.native import calls
@@ -27,25 +28,30 @@ def suits(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> bool:
     return takes and calls.takes_windows((x.shape[1], x.shape[2]), (height, width), strides, padding)
 
 
-def convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> Array:
-    """Convolution of all channels, or of each by itself.
+def convolve(
+    x: Array, kernel: Array, strides: _Pair, padding: _Padding, bias: Array | None = None, *, rectify: bool = False
+) -> Array:
+    """Convolution of all channels, or of each by itself, then the bias and the ReLU.
 
     Args:
         x: (channels, height, width, batch), float32.
         kernel: (rows, columns, channels, filters), or (rows, columns, channels) for each channel by itself.
         strides, padding: of the height and of the width.
+        bias: (filters or channels,), float32, or none.
+        rectify: whether a ReLU comes last.
 
     Returns:
         (filters or channels, height out, width out, batch).
     """
-    return _convolve(x, kernel, strides, padding)
+    return _convolve(x, kernel, calls.bias_of(bias, kernel), strides, padding, rectify)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
-def _convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
+def _convolve(x: Array, kernel: Array, bias: Array, strides: _Pair, padding: _Padding, rectify: bool) -> Array:
     rows, columns = calls.places_of((x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), strides, padding)
     assert x.shape[0] == kernel.shape[2]
-    return _call(kernel, "convolve", (kernel.shape[-1], rows, columns, x.shape[3]), strides, padding)(x, kernel)
+    call = _call(kernel, "convolve", (kernel.shape[-1], rows, columns, x.shape[3]), strides, padding)
+    return call(x, kernel, bias, rectify=np.int64(rectify))
 
 
 def _call(kernel: Array, name: str, shape: tuple[int, ...], strides: _Pair, padding: _Padding) -> Callable[..., Array]:
@@ -54,17 +60,21 @@ def _call(kernel: Array, name: str, shape: tuple[int, ...], strides: _Pair, padd
     return functools.partial(call, **calls.windows(strides, padding))
 
 
-def _forward(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> tuple[Array, tuple[Array, Array]]:
-    return _convolve(x, kernel, strides, padding), (x, kernel)
+def _forward(
+    x: Array, kernel: Array, bias: Array, strides: _Pair, padding: _Padding, rectify: bool
+) -> tuple[Array, tuple[Array, ...]]:
+    y: Array = _convolve(x, kernel, bias, strides, padding, rectify)
+    return y, (x, kernel, y)
 
 
 def _backward(
-    strides: _Pair, padding: _Padding, residuals: tuple[Array, Array], cotangent: Array
-) -> tuple[Array, Array]:
-    x, kernel = residuals
+    strides: _Pair, padding: _Padding, rectify: bool, residuals: tuple[Array, ...], cotangent: Array
+) -> tuple[Array, Array, Array]:
+    x, kernel, y = residuals
+    cotangent = calls.before_relu(cotangent, y, rectify)
     of_x = _call(kernel, "input_gradient", x.shape, strides, padding)
     of_kernel = _call(kernel, "kernel_gradient", kernel.shape, strides, padding)
-    return of_x(cotangent, kernel), of_kernel(x, cotangent)
+    return of_x(cotangent, kernel), of_kernel(x, cotangent), jnp.sum(cotangent, (1, 2, 3))
 
 
 _convolve.defvjp(_forward, _backward)

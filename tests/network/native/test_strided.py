@@ -60,22 +60,24 @@ def test_convolution_with_strides(layer, channels, height, width, batch):
 )
 def test_depthwise_convolution(layer, channels, size, batch):
     def ours(x, kernel):
-        return ChwnBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, layer).transpose(3, 1, 2, 0)
+        stage = LayerWithPooling("depthwise_conv1", layer)
+        return ChwnBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, None, stage).transpose(3, 1, 2, 0)
 
     def plain(x, kernel):
-        return NhwcBackend().depthwise(x, kernel, layer)
+        return NhwcBackend().depthwise(x, kernel, None, LayerWithPooling("depthwise_conv1", layer))
 
     assert_alike(ours, plain, (drawn(batch, size, size + 1, channels), drawn(*layer.kernel_shape(channels))), ERROR)
 
 
 def test_what_the_loops_do_not_have_is_left_to_others(monkeypatch):
     """Another dtype, size or dilation, and a padding as wide as the kernel."""
-    monkeypatch.setattr(strided, "convolve", lambda *a: pytest.fail("called"))
+    monkeypatch.setattr(strided, "convolve", lambda *a, **k: pytest.fail("called"))
     x = jnp.asarray(drawn(4, 9, 9, 3))
     for layer in (DepthwiseConv(kernel=4), DepthwiseConv(kernel=3, dilation=2), DepthwiseConv(kernel=3, padding=3)):
-        kernel = jnp.asarray(drawn(*layer.kernel_shape(4)))
-        expected = NhwcBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, layer).transpose(3, 1, 2, 0)
-        np.testing.assert_allclose(ChwnBackend().depthwise(x, kernel, layer), expected, rtol=1e-4, atol=1e-4)
+        kernel, bias = jnp.asarray(drawn(*layer.kernel_shape(4))), jnp.asarray(drawn(4))
+        stage = LayerWithPooling("depthwise_conv1", layer)
+        expected = NhwcBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, bias, stage).transpose(3, 1, 2, 0)
+        np.testing.assert_allclose(ChwnBackend().depthwise(x, kernel, bias, stage), expected, rtol=1e-4, atol=1e-4)
     assert not strided.suits(x.astype(jnp.float16), jnp.ones((3, 3, 4), jnp.float16), (1, 1), ((1, 1), (1, 1)))
 
 
@@ -85,8 +87,12 @@ def test_buffers_that_do_not_belong_together_are_refused():
         ("fer_depthwise_convolve", jnp.ones((3, 3, 3))),
     ):
         call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct((5, 3, 3, 4), jnp.float32))
+        attributes = {**calls.windows((2, 2), ((1, 1), (1, 1))), "rectify": np.int64(0)}
         with pytest.raises(jax.errors.JaxRuntimeError, match="INVALID_ARGUMENT"):
-            jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), kernel, **calls.windows((2, 2), ((1, 1), (1, 1)))))
+            jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), kernel, jnp.ones(5), **attributes))
+    call = jax.ffi.ffi_call("fer_strided_convolve", jax.ShapeDtypeStruct((5, 3, 3, 4), jnp.float32))
+    with pytest.raises(jax.errors.JaxRuntimeError, match="do not belong together"):  # a bias is missing
+        jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), jnp.ones((3, 3, 3, 5)), jnp.ones(4), **attributes))
 
 
 @pytest.mark.parametrize(
