@@ -15,7 +15,7 @@ from fer_jax.data.faces import Faces
 from fer_jax.machine import hosts
 from fer_jax.machine.devices import device_kind
 from fer_jax.train import averaging
-from fer_jax.train.batches import Stretch, evaluation_batches, stretches, training_batches
+from fer_jax.train.batches import Stretch, evaluation_batch, evaluation_batches, stretches, training_batches
 from fer_jax.train.engine import Engine
 from fer_jax.train.history import Figures, SeedData, TrainingRun, TrainResult, confusion, history_entry
 from fer_jax.train.shared_checkpoints import KeptStates
@@ -23,9 +23,7 @@ from fer_jax.train.states import DeviceRows, EpochFigures, TrainState
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
-# Samples per evaluation batch, over all seeds. On a CPU: what stays in the caches (128 was the fastest of 64, 128, 256
-# and 512 for teta2022 and zhaqsylyq, and within 5 % of the fastest for basani2017 and chavan2020). A GPU takes more.
-EVALUATION_BATCH = {"cpu": 128, "gpu": 2048}
+# Of each run, if several are evaluated side by side and one alone is by as many or more.
 _FEWEST_EVALUATED = 64
 # Least seconds between two checkpoints of a run. Writing one takes 0.1 to 0.3 s on a CPU machine. There that is a
 # fraction of an epoch, but on a GPU several times as long as an epoch of a small network.
@@ -202,7 +200,7 @@ class _SideBySide:
     def evaluate(self, state: TrainState, split: str, epochs: list[int]) -> list[tuple[Figures, np.ndarray]]:
         """Per run (figures, probabilities) of every sample of a split. epochs: as the runs count them."""
         devices, one = self.engine.devices, self.engine.seeds is None
-        size = EVALUATION_BATCH[device_kind(devices[0])]
+        size = evaluation_batch(self.engine.network, device_kind(devices[0]))
         if not one:
             size = max(size // len(self.runs), min(size, _FEWEST_EVALUATED))
         samples = len(self.runs[0].splits[split])

@@ -8,9 +8,8 @@ import jax
 import numpy as np
 
 from fer_jax.machine.devices import device_kind
-from fer_jax.train.batches import evaluation_batches
+from fer_jax.train.batches import evaluation_batch, evaluation_batches
 from fer_jax.train.engine import Engine
-from fer_jax.train.loop import EVALUATION_BATCH
 from fer_jax.train.states import TrainState
 from fer_jax.vocabulary.fer2013 import EMOTIONS
 from fer_jax.vocabulary.network import Network
@@ -37,7 +36,7 @@ class Predictor:
     ) -> None:
         self.network = network
         self._engine = Engine(network, [device], temperature=temperature)
-        self._batch = EVALUATION_BATCH[device_kind(device)]
+        self._batch = evaluation_batch(network, device_kind(device))
         params, stats = jax.device_put((variables["params"], variables["batch_stats"]), device)
         step, unused_key = jax.device_put((np.int32(0), np.zeros(2, np.uint32)), device)
         self._state = TrainState(params, stats, (), step, unused_key)

@@ -20,7 +20,7 @@ OWN = "own"
 SCOUTING_ROUNDS = 3
 # Scouting only ranks; the reported values come from the duels.
 SCOUTING_SHARE = 1 / 3
-PREDICT_BATCHES = (64, 256, 1024)
+PREDICT_BATCHES = (16, 64, 256, 1024)
 
 
 class BenchError(UserError):

@@ -11,12 +11,15 @@ from fer_jax.train.batches import (
     NO_ROW,
     Stretch,
     TooFewSamples,
+    evaluation_batch,
     evaluation_batches,
     steps_per_epoch,
     stretches,
     training_batches,
 )
+from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Loss, Sgd, Training
+from repro.specs.catalog import find_paper, papers_folder
 
 ROWS_OF_TRAINING_SET = 28_709
 
@@ -29,6 +32,23 @@ def training(**settings):
 
 def real(batches):
     return batches[batches != NO_ROW]
+
+
+@pytest.mark.parametrize(
+    ("paper", "size", "expected"),
+    [
+        ("arriaga2017", 64, 16),
+        (papers_folder() / "bench" / "resnet18_quarter.toml", 40, 64),
+        ("fer_repro_small", 48, 64),
+        ("chavan2020", 48, 128),
+        ("resemotenet2024", 64, 128),
+    ],
+    ids=str,
+)
+def test_the_fewer_weights_for_what_it_computes_the_fewer_images_are_evaluated_at_a_time(paper, size, expected):
+    layers = find_paper(str(paper)).resolve("default").model.layers
+    network = Network(layers, training(batch_size=1), size)
+    assert evaluation_batch(network, "cpu") == expected and evaluation_batch(network, "gpu") == 2048
 
 
 def test_keras_trains_on_the_incomplete_last_batch():
