@@ -41,14 +41,18 @@ class Pass:
 def apply_layers(given: Pass, layers: tuple[Layer, ...], x: Array, prefix: str = "") -> Array:
     """The layers one after the other, inside the compact method of a Flax module, which gets their parameters under
     their names. prefix: of the names."""
-    for stage in given.backend.stages(layers, prefix, train=given.train):
+    return _apply_stages(given, given.backend.stages(layers, prefix, train=given.train), x)
+
+
+def _apply_stages(given: Pass, stages: tuple[LayerWithPooling, ...], x: Array) -> Array:
+    for stage in stages:
         x = APPLICATIONS[type(stage.layer)](given, stage, x)
     return x
 
 
-def _conv(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
-    filters = _layer(stage).filters
-    return ConvLayer(stage, given.backend, name=stage.name)(x, _joined_norm(given, stage, filters))
+def _conv(given: Pass, stage: LayerWithPooling, x: Array, added: Array | None = None) -> Array:
+    norm = _joined_norm(given, stage, _layer(stage).filters)
+    return ConvLayer(stage, given.backend, name=stage.name)(x, norm, added)
 
 
 def _depthwise(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
@@ -64,10 +68,10 @@ def _joined_norm(given: Pass, stage: LayerWithPooling, filters: int) -> tuple[Ar
     return BatchNormLayer(norm, given.backend, given.axis_name, name=norm.name).factor_and_offset(filters)
 
 
-def _separable(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
+def _separable(given: Pass, stage: LayerWithPooling, x: Array, added: Array | None = None) -> Array:
     first, second = _layer(stage).parts
     x = _depthwise(given, LayerWithPooling(f"{stage.name}.depthwise", first), x)
-    return _conv(given, replace(stage, name=f"{stage.name}.pointwise", layer=second), x)
+    return _conv(given, replace(stage, name=f"{stage.name}.pointwise", layer=second), x, added)
 
 
 def _batch_norm(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
@@ -95,11 +99,16 @@ def _squeeze_excite(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
 
 def _residual(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
     layer = _layer(stage)
-    body = apply_layers(given, layer.body, x, f"{stage.name}.body.")
     shortcut = apply_layers(given, layer.shortcut, x, f"{stage.name}.shortcut.")
-    if layer.merge == "sum":
-        return body + shortcut.astype(body.dtype)
-    return jnp.concatenate([shortcut.astype(body.dtype), body], given.backend.channel_axis)
+    *before, last = given.backend.stages(layer.body, f"{stage.name}.body.", train=given.train)
+    body = _apply_stages(given, tuple(before), x)
+    adds = _ADDING.get(type(last.layer))
+    if adds and layer.merge == "sum" and last.pool is None and not last.rectify:
+        return adds(given, replace(last, rectify=stage.rectify), body, shortcut)
+    body = _apply_stages(given, (last,), body)
+    shortcut = shortcut.astype(body.dtype)
+    merged = body + shortcut if layer.merge == "sum" else jnp.concatenate([shortcut, body], given.backend.channel_axis)
+    return given.backend.activate(merged, "relu") if stage.rectify else merged
 
 
 def _repeat_channels(given: Pass, stage: LayerWithPooling, x: Array) -> Array:
@@ -124,6 +133,12 @@ def _layer(stage: LayerWithPooling) -> Any:
     """The stage's layer; the table below guarantees its type."""
     return stage.layer
 
+
+# The convolutions that can add a shortcut to their sums.
+_ADDING: dict[type[kinds.LayerStruct], Callable[[Pass, LayerWithPooling, Array, Array], Array]] = {
+    kinds.Conv: _conv,
+    kinds.SeparableConv: _separable,
+}
 
 Application = Callable[[Pass, LayerWithPooling, Array], Array]
 APPLICATIONS: dict[type[kinds.LayerStruct], Application] = {

@@ -47,8 +47,10 @@ class Backend(Protocol):
         """Images in this backend's layout."""
         ...
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
-        """The stage's convolution, and its pooling and ReLU if it has them."""
+    def conv(
+        self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling, added: Array | None = None
+    ) -> Array:
+        """The stage's convolution, and its pooling and ReLU if it has them. added: a map, before the ReLU."""
         ...
 
     def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerWithPooling) -> Array:

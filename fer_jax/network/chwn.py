@@ -13,6 +13,7 @@ from jax import Array
 from fer_jax.network import batch_norm, convolution, depthwise, pooling, winograd
 from fer_jax.network.activations import ACTIVATIONS
 from fer_jax.network.batch_norm import Rows
+from fer_jax.network.convolution import Last
 from fer_jax.network.native import batch_norm as native_batch_norm
 from fer_jax.network.native import calls, overlapping, strided
 from fer_jax.network.native import convolution as native_convolution
@@ -63,18 +64,22 @@ class ChwnBackend:
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC.transpose(3, 1, 2, 0)
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
-        y, pooled, finished = _convolve(x, kernel_HWIO, bias, stage)
+    def conv(
+        self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling, added: Array | None = None
+    ) -> Array:
+        assert added is None or stage.pool is None
+        last = Last(bias, added, stage.rectify)
+        y, pooled, finished = _convolve(x, kernel_HWIO, stage, last)
         if stage.pool is not None and not pooled:
             y = self.max_pool(y, stage.pool)
         # Both keep the order of values, so they may come after pooling, where they cost less.
-        return y if finished else convolution.finished(y, bias, rectify=stage.rectify)
+        return y if finished else last.of(y)
 
     def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
         layer = stage.layer
         assert isinstance(layer, DepthwiseConv)
-        pads = layer.pads(x.shape[1:3])
-        return depthwise.convolve(x, kernel_HWCM, layer.strides, layer.dilations, pads, bias, rectify=stage.rectify)
+        pads, last = layer.pads(x.shape[1:3]), Last(bias, rectify=stage.rectify)
+        return depthwise.convolve(x, kernel_HWCM, layer.strides, layer.dilations, pads, last)
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         pads = layer.pads(x.shape[1:3])
@@ -129,14 +134,14 @@ class ChwnBackend:
 
 
 class _Convolved(NamedTuple):
-    """A map, and whether its pooling, and bias and ReLU, are already done."""
+    """A map, and whether its pooling, and what comes last, are already done."""
 
     map: Array
     pooled: bool = False
     finished: bool = False
 
 
-def _convolve(x: Array, kernel: Array, bias: Array | None, stage: LayerWithPooling) -> _Convolved:
+def _convolve(x: Array, kernel: Array, stage: LayerWithPooling, last: Last) -> _Convolved:
     """Convolve a CHWN map by the routine that suits it."""
     layer, pool = stage.layer, stage.pool
     assert isinstance(layer, Conv)
@@ -148,20 +153,18 @@ def _convolve(x: Array, kernel: Array, bias: Array | None, stage: LayerWithPooli
         x = x[:, ::down, ::across]
         # With one product per pixel, padding all of the map beforehand would take longer than the products.
         if (pool is None or not touches(pool)) and strided.suits(x, kernel, (1, 1), pads):
-            return _Convolved(strided.convolve(x, kernel, (1, 1), pads, bias, rectify=stage.rectify), finished=True)
+            return _Convolved(strided.convolve(x, kernel, (1, 1), pads, last), finished=True)
     elif not layer.is_plain or rows != columns:
         if layer.dilations == (1, 1) and strided.suits(x, kernel, layer.strides, pads):
-            return _Convolved(
-                strided.convolve(x, kernel, layer.strides, pads, bias, rectify=stage.rectify), finished=True
-            )
+            return _Convolved(strided.convolve(x, kernel, layer.strides, pads, last), finished=True)
         return _Convolved(convolution.convolve_patches(x, kernel, layer.strides, pads, layer.dilations))
     if pool is not None and not touches(pool) and overlapping.suits(x, kernel, rows, pool):
-        return _Convolved(overlapping.convolve(x, kernel, rows, pool, bias, rectify=stage.rectify), True, True)
+        return _Convolved(overlapping.convolve(x, kernel, rows, pool, last), True, True)
     size = layer.sides[0]
     window = _window_inside([side + sum(rows) - size + 1 for side in x.shape[1:3]], pool)
     few_channels = x.shape[0] <= _FEW_CHANNELS
     if native_convolution.suits(x, kernel, rows, window):
-        y = native_convolution.convolve(x, kernel, rows, window, bias, rectify=stage.rectify)
+        y = native_convolution.convolve(x, kernel, rows, window, last)
         return _Convolved(y, window > 1, True)
     if size == 3 and min(x.shape[0], layer.filters) >= _MANY_CHANNELS:
         return _Convolved(winograd.convolve_winograd(x, kernel, rows))

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -61,10 +62,24 @@ def product_out(a: Array, b: Array) -> Array:
     return lax.dot_general(a, b, (((1,), (1,)), ((), ())))
 
 
-def finished(y: Array, bias: Array | None, *, rectify: bool) -> Array:
-    """A convolution's map, (filters, height, width, batch), with the bias, (filters,), and a ReLU if `rectify`."""
-    y = y if bias is None else y + bias[:, None, None, None]
-    return jax.nn.relu(y) if rectify else y
+class Last(NamedTuple):
+    """What a convolution's step does to its sums of products, (filters, height, width, batch), in this order.
+
+    bias: (filters,), or none. added: a map of the same shape, as of a shortcut, or none. rectify: whether a ReLU comes.
+    """
+
+    bias: Array | None = None
+    added: Array | None = None
+    rectify: bool = False
+
+    def of(self, y: Array) -> Array:
+        """The finished map."""
+        y = y if self.bias is None else y + self.bias[:, None, None, None]
+        y = y if self.added is None else y + self.added.astype(y.dtype)
+        return jax.nn.relu(y) if self.rectify else y
+
+
+NOTHING_LAST = Last()
 
 
 # --- convolution with all patches written out: for few channels, or strides ------------------------------------------

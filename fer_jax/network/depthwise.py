@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array
 
-from fer_jax.network.convolution import finished, varying_like
+from fer_jax.network.convolution import NOTHING_LAST, Last, varying_like
 from fer_jax.network.native import strided
 from fer_jax.network.pooling import AxisPadding, pad, window_positions
 
@@ -21,18 +21,14 @@ def convolve(
     strides: _Pair,
     dilations: _Pair,
     padding: tuple[AxisPadding, AxisPadding],
-    bias: Array | None = None,
-    *,
-    rectify: bool = False,
+    last: Last = NOTHING_LAST,
 ) -> Array:
-    """Each channel with its kernels, then the bias and the ReLU.
+    """Each channel with its kernels, then `last`.
 
     Args:
         x: (channels, height, width, batch).
         kernel: (rows, columns, channels, multiplier).
         strides, dilations, padding: of the height and of the width.
-        bias: (channels * multiplier,), or none.
-        rectify: whether a ReLU comes last.
 
     Returns:
         (channels * multiplier, height out, width out, batch); the outputs of a channel lie side by side.
@@ -42,9 +38,9 @@ def convolve(
         x = jnp.repeat(x, multiplier, 0)
     flat = varying_like(kernel.reshape(rows, columns, channels * multiplier), x)
     if dilations == (1, 1) and strided.suits(x, flat, strides, padding):
-        return strided.convolve(x, flat, strides, padding, bias, rectify=rectify)
+        return strided.convolve(x, flat, strides, padding, last)
     x = pad(pad(x, 1, *padding[0]), 2, *padding[1])
-    return finished(_valid(x, flat, strides, dilations), bias, rectify=rectify)
+    return last.of(_valid(x, flat, strides, dilations))
 
 
 def _sum_of_shifts(x: Array, kernel: Array, strides: _Pair, dilations: _Pair) -> Array:

@@ -80,15 +80,15 @@ class _Weighted(nn.Module):
 class ConvLayer(_Weighted):
     """Convolution, with what the backend has joined to it.
 
-    norm: factor and offset, (filters,), of a batch norm that is joined.
+    norm: factor and offset, (filters,), of a batch norm that is joined. added: a map that is added to the outcome.
     """
 
     @nn.compact
-    def __call__(self, x: Array, norm: tuple[Array, Array] | None = None) -> Array:
+    def __call__(self, x: Array, norm: tuple[Array, Array] | None = None, added: Array | None = None) -> Array:
         layer = self.stage.layer
         assert isinstance(layer, Conv)
         kernel, bias = self.weights(layer.kernel_shape(x.shape[self.backend.channel_axis]))
-        return self.backend.conv(x, *_normalised(kernel, bias, norm, kernel.shape[3:]), self.stage)
+        return self.backend.conv(x, *_normalised(kernel, bias, norm, kernel.shape[3:]), self.stage, added)
 
 
 class DepthwiseConvLayer(_Weighted):

@@ -40,10 +40,13 @@ class NhwcBackend:
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling) -> Array:
+    def conv(
+        self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerWithPooling, added: Array | None = None
+    ) -> Array:
         layer = stage.layer
         assert isinstance(layer, Conv)
-        return _plus_bias(self._convolve(x, kernel_HWIO, layer, layer.groups), bias)
+        y = _plus_bias(self._convolve(x, kernel_HWIO, layer, layer.groups), bias)
+        return y if added is None else y + added.astype(y.dtype)
 
     def _convolve(self, x: Array, kernel_HWIO: Array, layer: Conv | DepthwiseConv, groups: int) -> Array:
         return lax.conv_general_dilated(

@@ -11,6 +11,7 @@ from fer_jax.vocabulary.layers import (
     DepthwiseConv,
     Layer,
     MaxPool,
+    Residual,
     SeparableConv,
     layer_names,
 )
@@ -76,11 +77,12 @@ def pools_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling
 
 
 def relus_joined(stages: tuple[LayerWithPooling, ...]) -> tuple[LayerWithPooling, ...]:
-    """Join each ReLU to the convolution or the batch norm right before it."""
+    """Join each ReLU to the convolution, the batch norm or the residual right before it."""
     joined: list[LayerWithPooling] = []
+    takes_relu = (*_CONVOLUTIONS, BatchNorm, Residual)
     for stage in stages:
         relu = isinstance(stage.layer, Activation) and stage.layer.function == "relu"
-        if relu and joined and isinstance(joined[-1].layer, (*_CONVOLUTIONS, BatchNorm)) and not joined[-1].rectify:
+        if relu and joined and isinstance(joined[-1].layer, takes_relu) and not joined[-1].rectify:
             joined[-1] = replace(joined[-1], rectify=True)
         else:
             joined.append(stage)

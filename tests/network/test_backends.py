@@ -18,6 +18,7 @@ from fer_jax.vocabulary.layers import (
     Flatten,
     GlobalAvgPool,
     MaxPool,
+    Residual,
     SeparableConv,
     output_shapes,
 )
@@ -236,6 +237,21 @@ TOUCHING, OVERLAPPING = MaxPool(window=2), MaxPool(window=3, stride=2, padding="
         (DepthwiseConv(kernel=3, multiplier=2), BatchNorm()),
         (DepthwiseConv(kernel=3, dilation=2, bias=False), BatchNorm(), TOUCHING),
         (SeparableConv(filters=4, kernel=3, padding="same"), BatchNorm(), OVERLAPPING),
+        # The last convolution of a body adds the shortcut too, unless it pools.
+        (Residual(body=(Conv(filters=18, kernel=3, padding="same"), BatchNorm())),),
+        (Residual(body=(SeparableConv(filters=4, kernel=3), BatchNorm()), shortcut=(Conv(filters=4, kernel=3),)),),
+        (
+            Residual(
+                body=(Conv(filters=4, kernel=3), BatchNorm(), TOUCHING), shortcut=(Conv(filters=4, kernel=3), TOUCHING)
+            ),
+        ),
+        (
+            Residual(
+                body=(Conv(filters=4, kernel=3), BatchNorm()),
+                shortcut=(Conv(filters=2, kernel=3),),
+                merge="concatenate",
+            ),
+        ),
     ],
     ids=str,
 )
@@ -245,8 +261,8 @@ def test_in_evaluation_a_joined_batch_norm_is_the_batch_norm(layers):
     variables = model.init_variables(layers, (12, 13, 18), jax.random.key(0))
     drawn = np.random.default_rng(0)
     variables = jax.tree.map(lambda a: drawn.normal(size=a.shape), variables)
-    averages = variables["batch_stats"]["batch_norm1"]
-    averages["var"] = drawn.uniform(0.5, 2, len(averages["var"]))
+    for averages in variables["batch_stats"].values():
+        averages["var"] = drawn.uniform(0.5, 2, len(averages["var"]))
     images = drawn.normal(size=(17, 12, 13, 18))
 
     def logits(backend, dtype):

@@ -47,8 +47,8 @@ class Telling(ChwnBackend):
 
     tell: Callable[[jax.Array], None] = print
 
-    def conv(self, x, kernel_HWIO, bias, stage):
-        y = super().conv(x, kernel_HWIO, bias, stage)
+    def conv(self, x, kernel_HWIO, bias, stage, added=None):
+        y = super().conv(x, kernel_HWIO, bias, stage, added)
         if stage.rectify:
             self.tell(y > 0)
         return y
@@ -72,8 +72,8 @@ class Told(NhwcBackend):
     def stages(self, layers, prefix="", *, train):
         return ChwnBackend().stages(layers, prefix, train=train)
 
-    def conv(self, x, kernel_HWIO, bias, stage):
-        y = self.pooled(super().conv(x, kernel_HWIO, bias, stage), stage.pool)
+    def conv(self, x, kernel_HWIO, bias, stage, added=None):
+        y = self.pooled(super().conv(x, kernel_HWIO, bias, stage, added), stage.pool)
         return self.activate(y, "relu") if stage.rectify else y
 
     def normalise_batch(self, x, scale, bias, rows, stage):

@@ -72,7 +72,7 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, co
         for (int i = 1; i < WINDOW * WINDOW; ++i)
           keep_greater(load(corner + (i / WINDOW * in.width + i % WINDOW) * in.batch + s * LANES, lanes) * f + o, i, best,
                        place);
-        store(out.values + to + s * LANES, out.finished(best, c), lanes);
+        out.finish(best, c, to + s * LANES, lanes);
         if (WINDOW > 1 && out.places) store(out.places + to + s * LANES, place, lanes);
       }
     }
@@ -83,7 +83,8 @@ void normalise_channel(const Map& map, int64_t c, float factor, float offset, co
 Error normalise(Pool& pool, Floats x, Floats factors, Floats offsets, Floats y, Bytes places, int64_t window,
                 bool rectify) {
   const Map map = map_of(x);
-  const Output out = output_of(y, kept(places), nullptr, rectify);
+  Output out = output_of(y, kept(places));
+  out.rectify = rectify;
   const auto channel = window == 1 ? normalise_channel<1> : window == 2 ? normalise_channel<2> : normalise_channel<3>;
   if (window < 1 || window > 3) return "pooling windows of 1, 2 and 3 only";
   parallel_for(pool, map.channels, [&](int64_t c) { channel(map, c, factors.data[c], offsets.data[c], out); });

@@ -112,14 +112,17 @@ fer::Windows windows_of(Frame& given) {
   return {given.number("top"), given.number("left"), given.number("down"), given.number("across")};
 }
 
+fer::Last last_of(Frame& given) { return {given.floats(), given.floats(), given.number("rectify") != 0}; }
+
 XLA_FFI_Error* with_strides(XLA_FFI_CallFrame* frame, decltype(fer::strided::convolve) kernel, bool depthwise) {
   return answer(frame, [&](fer::Pool& pool, Frame& given) -> fer::Error {
-    const fer::Floats x = given.floats(), weights = given.floats(), biases = given.floats(), y = given.floats();
+    const fer::Floats x = given.floats(), weights = given.floats();
+    const fer::Last last = last_of(given);
+    const fer::Floats y = given.floats();
     const fer::Windows windows = windows_of(given);
-    const bool rectify = given.number("rectify");
     if (fer::Error wrong = given.wrong()) return wrong;
     if (fer::Error wrong = fer::wrong_convolution(x, weights, y, windows, depthwise)) return wrong;
-    return fer::is(biases, y.shape[0]) ? kernel(pool, x, weights, biases, y, windows, rectify) : fer::OTHER_SHAPES;
+    return fer::fits(last, y) ? kernel(pool, x, weights, last, y, windows) : fer::OTHER_SHAPES;
   });
 }
 
@@ -142,14 +145,14 @@ using KernelGradient = decltype(fer::direct::kernel_gradient);
 
 XLA_FFI_Error* convolve(XLA_FFI_CallFrame* frame, Convolve kernel) {
   return answer(frame, [&](fer::Pool& pool, Frame& given) -> fer::Error {
-    const fer::Floats x = given.floats(), weights = given.floats(), biases = given.floats(), y = given.floats();
+    const fer::Floats x = given.floats(), weights = given.floats();
+    const fer::Last last = last_of(given);
+    const fer::Floats y = given.floats();
     const fer::Bytes places = given.bytes();
     const int64_t before = given.number("before"), after = given.number("after"), window = given.number("window");
-    const bool rectify = given.number("rectify");
     if (fer::Error wrong = given.wrong()) return wrong;
     if (fer::Error wrong = fer::wrong_shapes(x, weights, y, places, before, after, window, false)) return wrong;
-    if (!fer::is(biases, y.shape[0])) return fer::OTHER_SHAPES;
-    return kernel(pool, x, weights, biases, y, places, before, after, window, rectify);
+    return fer::fits(last, y) ? kernel(pool, x, weights, last, y, places, before, after, window) : fer::OTHER_SHAPES;
   });
 }
 
@@ -199,15 +202,16 @@ FER_WITH_STRIDES(fer_depthwise, depthwise, true)
 FER_WITH_STRIDES(fer_strided, strided, false)
 
 FER_CALL(fer_pooled_convolve, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
-  const fer::Floats x = given.floats(), weights = given.floats(), biases = given.floats(), y = given.floats();
+  const fer::Floats x = given.floats(), weights = given.floats();
+  const fer::Last last = last_of(given);
+  const fer::Floats y = given.floats();
   const fer::Bytes places = given.bytes();
   const int64_t before = given.number("before"), after = given.number("after");
   const fer::Pooling pooling{given.number("height"), given.number("width"), windows_of(given)};
-  const bool rectify = given.number("rectify");
   if (fer::Error wrong = given.wrong()) return wrong;
   if (fer::Error wrong = fer::wrong_pooled(x, weights, y, places, before, after, pooling, false)) return wrong;
-  if (!fer::is(biases, y.shape[0])) return fer::OTHER_SHAPES;
-  return fer::overlapping::convolve(pool, x, weights, biases, y, places, before, after, pooling, rectify);
+  return fer::fits(last, y) ? fer::overlapping::convolve(pool, x, weights, last, y, places, before, after, pooling)
+                            : fer::OTHER_SHAPES;
 }))
 FER_CALL(fer_pooled_kernel_gradient, answer(frame, [](fer::Pool& pool, Frame& given) -> fer::Error {
   const fer::Floats x = given.floats(), cotangent = given.floats();

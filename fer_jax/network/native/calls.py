@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fer_jax.network.convolution import Last
 from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.native.library import library, switched_off
 from fer_jax.network.pooling import AxisPadding
@@ -57,14 +58,19 @@ def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStr
     return values, jax.ShapeDtypeStruct(shape if keep_places else (1,), jnp.uint8)
 
 
-def bias_of(bias: Array | None, kernel: Array) -> Array:
-    """The bias as the calls take it, one per filter of a kernel (..., filters): zeros where there is none."""
-    return jnp.zeros(kernel.shape[-1], jnp.float32) if bias is None else bias
+def added_last(kernel: Array, last: Last) -> tuple[Array, Array]:
+    """What a convolution's call adds last: a bias per filter of a kernel (..., filters), zeros if there is none; and
+    a map, one element if there is none."""
+    bias = jnp.zeros(kernel.shape[-1], jnp.float32) if last.bias is None else last.bias
+    return bias, jnp.zeros(1, jnp.float32) if last.added is None else last.added
 
 
-def before_relu(cotangent: Array, y: Array, rectify: bool) -> Array:
-    """The cotangent of what a call gives before its ReLU, if it has one; y: what it gives."""
-    return jnp.where(y > 0, cotangent, jnp.zeros((), cotangent.dtype)) if rectify else cotangent
+def last_gradients(cotangent: Array, y: Array, added: Array, rectify: bool) -> tuple[Array, tuple[Array, Array]]:
+    """The cotangent of the sums of products, from that of a call's outcome y, and the gradients of the bias and of the
+    map that it added last."""
+    if rectify:
+        cotangent = jnp.where(y > 0, cotangent, jnp.zeros((), cotangent.dtype))
+    return cotangent, (jnp.sum(cotangent, (1, 2, 3)), cotangent if added.ndim == 4 else jnp.zeros_like(added))
 
 
 def takes_windows(

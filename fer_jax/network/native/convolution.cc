@@ -32,7 +32,7 @@ inline void store_tile(const Vec (&sums)[ROWS][COLUMNS][BLOCK], const Output& ou
         keep_greater(other, i, best, place);
       }
       const int64_t at = (((filter + b) * out.rows + row) * out.columns + column + q) * out.batch + slice * LANES;
-      store(out.values + at, out.finished(best, filter + b), lanes);
+      out.finish(best, filter + b, at, lanes);
       if (WINDOW > 1 && out.places) store(out.places + at, place, lanes);
     }
   }
@@ -102,11 +102,11 @@ void forward_unpooled(Pool& pool, const Packed& packed, const float* kernel, int
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Bytes places, int64_t before, int64_t after,
-               int64_t window, bool rectify) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Last last, Floats y, Bytes places, int64_t before, int64_t after,
+               int64_t window) {
   const int64_t size = kernel.shape[0];
   const Packed packed = padded(pool, map_of(x), before, after);
-  const Output out = output_of(y, kept(places), biases.data, rectify);
+  const Output out = output_of(y, kept(places), last);
   if (out.columns == 0 || out.rows == 0 || out.batch == 0) return nullptr;
   if (window == 1)
     forward_unpooled(pool, packed, kernel.data, size, out, false);

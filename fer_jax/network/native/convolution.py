@@ -13,6 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fer_jax.network.convolution import NOTHING_LAST, Last
 from fer_jax.network.native import calls
 from fer_jax.network.native.calls import DIRECT, POOLING_WINDOWS, STRIPS, WINOGRAD
 from fer_jax.network.native.compiler import NativeError
@@ -37,17 +38,8 @@ def suits(x: Array, kernel: Array, padding: AxisPadding, window: int) -> bool:
     return x.dtype == kernel.dtype == jnp.float32 and known and calls.available()
 
 
-def convolve(
-    x: Array,
-    kernel: Array,
-    padding: AxisPadding,
-    window: int = 1,
-    bias: Array | None = None,
-    *,
-    rectify: bool = False,
-) -> Array:
-    """Convolution of stride 1, then the maximum over windows that touch but do not overlap (1: none), then the bias and
-    the ReLU.
+def convolve(x: Array, kernel: Array, padding: AxisPadding, window: int = 1, last: Last = NOTHING_LAST) -> Array:
+    """Convolution of stride 1, then the maximum over windows that touch but do not overlap (1: none), then `last`.
 
     The first of equal maxima takes the gradient. An incomplete window at the border is left out.
 
@@ -55,15 +47,14 @@ def convolve(
         x: (channels, height, width, batch), float32.
         kernel: (k, k, channels, filters), float32.
         padding: before and after, of the height and of the width; less than k each.
-        bias: (filters,), float32, or none.
-        rectify: whether a ReLU comes last.
+        last: float32, of the shape that is returned.
 
     Returns:
         (filters, height // window, width // window, batch) of the convolution's height and width.
     """
     if not calls.available():
         raise NativeError("the native library is not available here")
-    return _convolve(x, kernel, calls.bias_of(bias, kernel), padding, window, rectify)
+    return _convolve(x, kernel, *calls.added_last(kernel, last), padding, window, last.rectify)
 
 
 def _way(kernel: Array, channels_from: dict[str, dict[int, int]], window: int = 1) -> str:
@@ -76,13 +67,22 @@ def _way(kernel: Array, channels_from: dict[str, dict[int, int]], window: int = 
     return DIRECT
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
-def _convolve(x: Array, kernel: Array, bias: Array, padding: AxisPadding, window: int, rectify: bool) -> Array:
-    return _call(x, kernel, bias, padding, window, rectify, keep_places=False)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def _convolve(
+    x: Array, kernel: Array, bias: Array, added: Array, padding: AxisPadding, window: int, rectify: bool
+) -> Array:
+    return _call(x, kernel, (bias, added), padding, window, rectify, keep_places=False)[0]
 
 
 def _call(
-    x: Array, kernel: Array, bias: Array, padding: AxisPadding, window: int, rectify: bool, *, keep_places: bool
+    x: Array,
+    kernel: Array,
+    last: tuple[Array, Array],
+    padding: AxisPadding,
+    window: int,
+    rectify: bool,
+    *,
+    keep_places: bool,
 ) -> tuple[Array, Array]:
     """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     size, _, channels, filters = kernel.shape
@@ -91,7 +91,7 @@ def _call(
     assert channels == x.shape[0] and min(shape) > 0
     target = f"{_way(kernel, _CHANNELS_FROM, window)}_convolve"
     call = jax.ffi.ffi_call(target, calls.pooled(shape, keep_places and window > 1), vmap_method="sequential")
-    values, places = call(x, kernel, bias, **_attributes(padding, window), rectify=np.int64(rectify))
+    values, places = call(x, kernel, *last, **_attributes(padding, window), rectify=np.int64(rectify))
     return values, places
 
 
@@ -100,22 +100,22 @@ def _attributes(padding: AxisPadding, window: int) -> dict[str, np.int64]:
 
 
 def _forward(
-    x: Array, kernel: Array, bias: Array, padding: AxisPadding, window: int, rectify: bool
+    x: Array, kernel: Array, bias: Array, added: Array, padding: AxisPadding, window: int, rectify: bool
 ) -> tuple[Array, tuple[Array, ...]]:
-    y, places = _call(x, kernel, bias, padding, window, rectify, keep_places=True)
-    return y, (x, kernel, places, y)
+    y, places = _call(x, kernel, (bias, added), padding, window, rectify, keep_places=True)
+    return y, (x, kernel, places, y, added)
 
 
 def _backward(
     padding: AxisPadding, window: int, rectify: bool, residuals: tuple[Array, ...], cotangent: Array
-) -> tuple[Array, Array, Array]:
-    x, kernel, places, y = residuals
-    cotangent = calls.before_relu(cotangent, y, rectify)
+) -> tuple[Array, ...]:
+    x, kernel, places, y, added = residuals
+    cotangent, of_last = calls.last_gradients(cotangent, y, added, rectify)
     attributes = _attributes(padding, window)
     name = f"{_way(kernel, _GRADIENT_CHANNELS_FROM)}_kernel_gradient"
     of_kernel = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(kernel.shape, kernel.dtype), vmap_method="sequential")
     of_x = _input_gradient(cotangent, places, kernel, x.shape, padding, window)
-    return of_x, of_kernel(x, cotangent, places, **attributes), jnp.sum(cotangent, (1, 2, 3))
+    return of_x, of_kernel(x, cotangent, places, **attributes), *of_last
 
 
 def input_gradient(cotangent: Array, kernel: Array, shape: tuple[int, ...], padding: AxisPadding) -> Array:

@@ -24,7 +24,7 @@ int64_t rows_together(int64_t size, int64_t width, int64_t down) {
 // One row of the output from padded rows.
 template <int COLUMNS>
 void convolve_row(const float* x, int64_t row, int64_t across, const float* kernel, int64_t size, int64_t channel,
-                  const Output& out, int lanes, float* to) {
+                  const Output& out, int lanes, int64_t at) {
   const int64_t columns = out.columns;
   for (int64_t q = 0; q < columns; q += COLUMNS) {
     // The last tile moves back over finished pixels, so that no tile is ever narrower.
@@ -38,7 +38,7 @@ void convolve_row(const float* x, int64_t row, int64_t across, const float* kern
         for (int k = 0; k < COLUMNS; ++k) sums[k] += load(pixels + k * across * LANES) * weight;
       }
 #pragma GCC unroll 16
-    for (int k = 0; k < COLUMNS; ++k) store(to + (column + k) * out.batch, out.finished(sums[k], channel), lanes);
+    for (int k = 0; k < COLUMNS; ++k) out.finish(sums[k], channel, at + (column + k) * out.batch, lanes);
   }
 }
 
@@ -61,7 +61,7 @@ void convolve_map(Pool& pool, const Map& map, const Windows& lie, const Floats& 
       pad_rows(map, lie, s, c, first * down, high, width, rows);
       for (int64_t r = 0; r < count; ++r)
         convolve(rows + r * down * row, row, across, weights + c * area, size, c, out, out.lanes(s),
-                 out.values + (c * out.rows + first + r) * out.columns * out.batch + s * LANES);
+                 (c * out.rows + first + r) * out.columns * out.batch + s * LANES);
     }
   });
 }
@@ -111,9 +111,9 @@ void kernel_of_channel(const Map& map, const Map& g, const Windows& windows, int
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Windows windows, bool rectify) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Last last, Floats y, Windows windows) {
   convolve_map(pool, map_of(x), {windows.top, windows.left, 1, 1}, kernel, false, windows.down, windows.across,
-               output_of(y, nullptr, biases.data, rectify));
+               output_of(y, nullptr, last));
   return nullptr;
 }
 

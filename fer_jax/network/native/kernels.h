@@ -10,11 +10,10 @@ namespace fer {
 
 // Convolution of stride 1 with its pooling: y and, where it has four axes, each maximum's place in its window. The gradients
 // take the pooled map's cotangent. before, after: rows and columns of zeros around x. window: of the pooling, 1 for none.
-// Every convolution here adds a bias to each filter's map, and applies a ReLU to the sum if `rectify`; the gradients are
-// those of what comes before.
+// The gradients are those of what comes before `last`.
 #define FER_CONVOLUTION                                                                                                \
-  Error convolve(Pool&, Floats x, Floats kernel, Floats biases, Floats y, Bytes places, int64_t before, int64_t after, \
-                 int64_t window, bool rectify);                                                                         \
+  Error convolve(Pool&, Floats x, Floats kernel, Last last, Floats y, Bytes places, int64_t before, int64_t after,     \
+                 int64_t window);                                                                                      \
   Error input_gradient(Pool&, Floats cotangent, Bytes places, Floats kernel, Floats dx, int64_t before, int64_t after, \
                        int64_t window);                                                                                \
   Error kernel_gradient(Pool&, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,     \
@@ -34,7 +33,7 @@ FER_CONVOLUTION
 // Convolutions whose windows move by any strides, without pooling. kernel: (size, size, channels) for the depthwise one,
 // else (height, width, channels, filters).
 #define FER_CONVOLUTION                                                                  \
-  Error convolve(Pool&, Floats x, Floats kernel, Floats biases, Floats y, Windows windows, bool rectify); \
+  Error convolve(Pool&, Floats x, Floats kernel, Last last, Floats y, Windows windows);   \
   Error input_gradient(Pool&, Floats cotangent, Floats kernel, Floats dx, Windows windows); \
   Error kernel_gradient(Pool&, Floats x, Floats cotangent, Floats dk, Windows windows);
 
@@ -48,8 +47,8 @@ FER_CONVOLUTION
 
 namespace overlapping {
 // `direct`'s convolution and kernel gradient with a pooling of any windows.
-Error convolve(Pool&, Floats x, Floats kernel, Floats biases, Floats y, Bytes places, int64_t before, int64_t after,
-               Pooling pooling, bool rectify);
+Error convolve(Pool&, Floats x, Floats kernel, Last last, Floats y, Bytes places, int64_t before, int64_t after,
+               Pooling pooling);
 Error kernel_gradient(Pool&, Floats x, Floats cotangent, Bytes places, Floats dk, int64_t before, int64_t after,
                       Pooling pooling);
 }  // namespace overlapping

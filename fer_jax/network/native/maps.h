@@ -45,22 +45,36 @@ struct Output {  // (filters, rows, columns, batch), after pooling
   uint8_t* places;  // index of the first maximum in each window; null if nobody asks for it
   int64_t filters, rows, columns, batch;
   const float* biases = nullptr;  // one for each filter; null for none
+  const float* added = nullptr;   // a map of the same shape, as of a shortcut; null for none
   bool rectify = false;           // whether a ReLU follows
   int64_t slices() const { return slices_of(batch); }
   int lanes(int64_t slice) const { return lanes_of(batch, slice); }
-  // What is stored for a sum of products, or for the greatest of a window.
-  Vec finished(Vec sum, int64_t filter) const {
+  // Finishes and stores a sum of products, or the greatest of a window. at: among the values.
+  void finish(Vec sum, int64_t filter, int64_t at, int lanes) const {
     if (biases) sum += broadcast(biases[filter]);
-    return rectify ? rectified(sum) : sum;
+    if (added) sum += load(added + at, lanes);
+    store(values + at, rectify ? rectified(sum) : sum, lanes);
   }
 };
 
 // Places have the output's four axes if they are asked for, else one axis.
 inline uint8_t* kept(const Bytes& places) { return places.axes == 4 ? places.data : nullptr; }
 
-inline Output output_of(const Floats& values, uint8_t* places, const float* biases = nullptr, bool rectify = false) {
+inline Output output_of(const Floats& values, uint8_t* places) {
   const auto& d = values.shape;
-  return Output{values.data, places, d[0], d[1], d[2], d[3], biases, rectify};
+  return Output{values.data, places, d[0], d[1], d[2], d[3]};
+}
+
+// What a convolution does last. added: has one axis where nothing is added.
+struct Last {
+  Floats biases, added;
+  bool rectify;
+};
+
+inline Output output_of(const Floats& values, uint8_t* places, const Last& last) {
+  Output out = output_of(values, places);
+  out.biases = last.biases.data, out.added = last.added.axes == 4 ? last.added.data : nullptr, out.rectify = last.rectify;
+  return out;
 }
 
 // --- packing ---------------------------------------------------------------------------------------------------------

@@ -90,7 +90,7 @@ void pool_block(const Packed& x, const float* weights, int64_t size, int64_t hei
             keep_greater(other, number, value, place);
         }
         const int64_t to = (((filter + b) * out.rows + r) * out.columns + q) * out.batch + slice * LANES;
-        store(out.values + to, out.finished(value, filter + b), lanes);
+        out.finish(value, filter + b, to, lanes);
         if (out.places) store(out.places + to, place, lanes);
       }
   }
@@ -148,11 +148,11 @@ struct Cotangent {
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Bytes places, int64_t before, int64_t after,
-               Pooling pooling, bool rectify) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Last last, Floats y, Bytes places, int64_t before, int64_t after,
+               Pooling pooling) {
   const int64_t size = kernel.shape[0];
   const Packed packed = direct::padded(pool, map_of(x), before, after);
-  const Output out = output_of(y, kept(places), biases.data, rectify);
+  const Output out = output_of(y, kept(places), last);
   const int64_t height = packed.height - size + 1, columns = packed.width - size + 1;
   // Tiles of up to 24 sums with AVX-512's 32 registers, of up to 8 with 16 registers.
   constexpr int BLOCK = MANY_REGISTERS ? 4 : 2;

@@ -5,10 +5,10 @@ from __future__ import annotations
 import functools
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fer_jax.network.convolution import NOTHING_LAST, Last
 from fer_jax.network.native import calls, convolution, pooling
 from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.pooling import AxisPadding
@@ -26,25 +26,22 @@ def suits(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool) -> bool:
     return min(sides) > 0 and calls.takes_windows(sides, pool.sides, pool.strides, pool.pads(sides))
 
 
-def convolve(
-    x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool, bias: Array | None = None, *, rectify: bool = False
-) -> Array:
-    """Convolution of stride 1, then the maximum over each window, then the bias and the ReLU. The first of equal maxima
-    takes the gradient.
+def convolve(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool, last: Last = NOTHING_LAST) -> Array:
+    """Convolution of stride 1, then the maximum over each window, then `last`. The first of equal maxima takes the
+    gradient.
 
     Args:
         x: (channels, height, width, batch), float32.
         kernel: (k, k, channels, filters), float32.
         padding: before and after, of the height and of the width; less than k each.
-        bias: (filters,), float32, or none.
-        rectify: whether a ReLU comes last.
+        last: float32, of the shape that is returned.
 
     Returns:
         (filters, rows of windows, columns of windows, batch).
     """
     if not calls.available():
         raise NativeError("the native library is not available here")
-    return _convolve(x, kernel, calls.bias_of(bias, kernel), padding, pool, rectify)
+    return _convolve(x, kernel, *calls.added_last(kernel, last), padding, pool, last.rectify)
 
 
 def _map_sides(x: Array, kernel: Array, padding: AxisPadding) -> tuple[int, int]:
@@ -52,19 +49,28 @@ def _map_sides(x: Array, kernel: Array, padding: AxisPadding) -> tuple[int, int]
     return x.shape[1] + grown, x.shape[2] + grown
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
-def _convolve(x: Array, kernel: Array, bias: Array, padding: AxisPadding, pool: MaxPool, rectify: bool) -> Array:
-    return _call(x, kernel, bias, padding, pool, rectify, keep_places=False)[0]
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def _convolve(
+    x: Array, kernel: Array, bias: Array, added: Array, padding: AxisPadding, pool: MaxPool, rectify: bool
+) -> Array:
+    return _call(x, kernel, (bias, added), padding, pool, rectify, keep_places=False)[0]
 
 
 def _call(
-    x: Array, kernel: Array, bias: Array, padding: AxisPadding, pool: MaxPool, rectify: bool, *, keep_places: bool
+    x: Array,
+    kernel: Array,
+    last: tuple[Array, Array],
+    padding: AxisPadding,
+    pool: MaxPool,
+    rectify: bool,
+    *,
+    keep_places: bool,
 ) -> tuple[Array, Array]:
     """(values, places): `places` is the position of each maximum in its window. It has one element if not kept."""
     sides = _map_sides(x, kernel, padding)
     shape = (kernel.shape[3], *calls.places_of(sides, pool.sides, pool.strides, pool.pads(sides)), x.shape[3])
     call = jax.ffi.ffi_call("fer_pooled_convolve", calls.pooled(shape, keep_places), vmap_method="sequential")
-    values, places = call(x, kernel, bias, **_attributes(sides, padding, pool), rectify=np.int64(rectify))
+    values, places = call(x, kernel, *last, **_attributes(sides, padding, pool), rectify=np.int64(rectify))
     return values, places
 
 
@@ -77,17 +83,17 @@ def _attributes(sides: tuple[int, int], padding: AxisPadding, pool: MaxPool) -> 
 
 
 def _forward(
-    x: Array, kernel: Array, bias: Array, padding: AxisPadding, pool: MaxPool, rectify: bool
+    x: Array, kernel: Array, bias: Array, added: Array, padding: AxisPadding, pool: MaxPool, rectify: bool
 ) -> tuple[Array, tuple[Array, ...]]:
-    y, places = _call(x, kernel, bias, padding, pool, rectify, keep_places=True)
-    return y, (x, kernel, places, y)
+    y, places = _call(x, kernel, (bias, added), padding, pool, rectify, keep_places=True)
+    return y, (x, kernel, places, y, added)
 
 
 def _backward(
     padding: AxisPadding, pool: MaxPool, rectify: bool, residuals: tuple[Array, ...], cotangent: Array
-) -> tuple[Array, Array, Array]:
-    x, kernel, places, y = residuals
-    cotangent = calls.before_relu(cotangent, y, rectify)
+) -> tuple[Array, ...]:
+    x, kernel, places, y, added = residuals
+    cotangent, of_last = calls.last_gradients(cotangent, y, added, rectify)
     sides = _map_sides(x, kernel, padding)
     # A first layer needs no gradient of its input; XLA then leaves these two calls out.
     map_shape = (kernel.shape[3], *sides, x.shape[3])
@@ -95,8 +101,7 @@ def _backward(
     of_x = convolution.input_gradient(of_map, kernel, x.shape, padding)
     name = "fer_pooled_kernel_gradient"
     of_kernel = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct(kernel.shape, kernel.dtype), vmap_method="sequential")
-    of_bias = jnp.sum(cotangent, (1, 2, 3))
-    return of_x, of_kernel(x, cotangent, places, **_attributes(sides, padding, pool)), of_bias
+    return of_x, of_kernel(x, cotangent, places, **_attributes(sides, padding, pool)), *of_last
 
 
 _convolve.defvjp(_forward, _backward)

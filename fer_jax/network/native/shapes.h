@@ -22,6 +22,12 @@ inline bool fits(const Bytes& places, const Floats& y, bool needed) {
   return is(places, y.shape[0], y.shape[1], y.shape[2], y.shape[3]) || (!needed && places.axes == 1);
 }
 
+// A bias for each filter of y, and a map like y or one element where nothing is added.
+inline bool fits(const Last& last, const Floats& y) {
+  const bool map = is(last.added, y.shape[0], y.shape[1], y.shape[2], y.shape[3]);
+  return is(last.biases, y.shape[0]) && (map || last.added.axes == 1);
+}
+
 // Whether y is x after a pooling window of 1 to 3.
 inline bool is_pooled(const Floats& y, const Floats& x, int64_t window) {
   return x.axes == 4 && window >= 1 && window <= 3 &&

@@ -29,9 +29,9 @@ struct Products {
   int lanes;
 };
 
-// to(filter + b, q) = sum over channels c and taps t of weights(c, t, b) x(c, q, t).
+// out(filter + b, at + q) = sum over channels c and taps t of weights(c, t, b) x(c, q, t).
 template <int COLUMNS>
-void multiply(const Products& p, const float* x, const float* weights, int64_t filter, float* to) {
+void multiply(const Products& p, const float* x, const float* weights, int64_t filter, int64_t at) {
   Vec sums[COLUMNS][BLOCK] = {};
   for (int64_t c = 0; c < p.channels; ++c, x += p.plane)
     for (int64_t t = 0; t < p.count; ++t, weights += BLOCK) {
@@ -50,13 +50,13 @@ void multiply(const Products& p, const float* x, const float* weights, int64_t f
   for (int b = 0; b < BLOCK; ++b) {
     if (filter + b >= p.out.filters) return;
 #pragma GCC unroll 16
-    for (int q = 0; q < COLUMNS; ++q) store(to + q * p.of_column, p.out.finished(sums[q][b], filter + b), p.lanes);
-    to += p.out.rows * p.out.columns * p.out.batch;
+    for (int q = 0; q < COLUMNS; ++q) p.out.finish(sums[q][b], filter + b, at + q * p.of_column, p.lanes);
+    at += p.out.rows * p.out.columns * p.out.batch;
   }
 }
 
 // `columns` of one row of the output, all filters. weights: (block of filters, channel, tap, BLOCK).
-void multiply_row(const Products& p, const float* x, const float* weights, int64_t columns, float* to) {
+void multiply_row(const Products& p, const float* x, const float* weights, int64_t columns, int64_t at) {
   const int64_t of_filter = p.out.rows * p.out.columns * p.out.batch;
   static constexpr decltype(&multiply<1>) ALL[] = {multiply<1>, multiply<2>, multiply<3>, multiply<4>
 #if defined(__AVX512F__)
@@ -68,7 +68,7 @@ void multiply_row(const Products& p, const float* x, const float* weights, int64
     const int64_t from = i * columns / parts, end = (i + 1) * columns / parts;
     for (int64_t f = 0; f < p.out.filters; f += BLOCK)
       ALL[end - from - 1](p, x + from * p.step, weights + f * p.channels * p.count, f,
-                          to + f * of_filter + from * p.of_column);
+                          at + f * of_filter + from * p.of_column);
   }
 }
 
@@ -105,10 +105,10 @@ int64_t rows_together(int64_t channels, int64_t size, int64_t width, int64_t dow
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Windows windows, bool rectify) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Last last, Floats y, Windows windows) {
   const Map map = map_of(x);
   const Kernel k = kernel_of(kernel);
-  const Output out = output_of(y, nullptr, biases.data, rectify);
+  const Output out = output_of(y, nullptr, last);
   const int64_t width = (out.columns - 1) * windows.across + k.width, row = width * LANES;
   float* weights = weight_scratch.take(k.height * k.width * k.channels * ceil_div(k.filters, BLOCK) * BLOCK);
   pack_weights(k, 0, 0, 1, 1, false, weights);
@@ -125,7 +125,7 @@ Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Win
     const Products p{out, high * row, k.channels, windows.across * LANES, taps, number, out.batch, out.lanes(s)};
     for (int64_t r = 0; r < count; ++r)
       multiply_row(p, rows + r * windows.down * row, weights, out.columns,
-                   out.values + (first + r) * out.columns * out.batch + s * LANES);
+                   (first + r) * out.columns * out.batch + s * LANES);
   });
   return nullptr;
 }
@@ -165,7 +165,7 @@ Error input_gradient(Pool& pool, Floats cotangent, Floats kernel, Floats dx, Win
         const int64_t above = (h + windows.top) / down - begin + lead, left = (column + windows.left) / across + before;
         multiply_row(p, rows + above * row + left * LANES, of_phase[a * across + b],
                      ceil_div(out.columns - column, across),
-                     out.values + (h * out.columns + column) * out.batch + s * LANES);
+                     (h * out.columns + column) * out.batch + s * LANES);
       }
   });
   return nullptr;

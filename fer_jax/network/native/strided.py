@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+from fer_jax.network.convolution import NOTHING_LAST, Last
 from fer_jax.network.native import calls
 from fer_jax.network.native.calls import DEPTHWISE, STRIDED
 from fer_jax.network.pooling import AxisPadding
@@ -28,30 +29,29 @@ def suits(x: Array, kernel: Array, strides: _Pair, padding: _Padding) -> bool:
     return takes and calls.takes_windows((x.shape[1], x.shape[2]), (height, width), strides, padding)
 
 
-def convolve(
-    x: Array, kernel: Array, strides: _Pair, padding: _Padding, bias: Array | None = None, *, rectify: bool = False
-) -> Array:
-    """Convolution of all channels, or of each by itself, then the bias and the ReLU.
+def convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding, last: Last = NOTHING_LAST) -> Array:
+    """Convolution of all channels, or of each by itself, then `last`.
 
     Args:
         x: (channels, height, width, batch), float32.
         kernel: (rows, columns, channels, filters), or (rows, columns, channels) for each channel by itself.
         strides, padding: of the height and of the width.
-        bias: (filters or channels,), float32, or none.
-        rectify: whether a ReLU comes last.
+        last: float32, of the shape that is returned.
 
     Returns:
         (filters or channels, height out, width out, batch).
     """
-    return _convolve(x, kernel, calls.bias_of(bias, kernel), strides, padding, rectify)
+    return _convolve(x, kernel, *calls.added_last(kernel, last), strides, padding, last.rectify)
 
 
-@functools.partial(jax.custom_vjp, nondiff_argnums=(3, 4, 5))
-def _convolve(x: Array, kernel: Array, bias: Array, strides: _Pair, padding: _Padding, rectify: bool) -> Array:
+@functools.partial(jax.custom_vjp, nondiff_argnums=(4, 5, 6))
+def _convolve(
+    x: Array, kernel: Array, bias: Array, added: Array, strides: _Pair, padding: _Padding, rectify: bool
+) -> Array:
     rows, columns = calls.places_of((x.shape[1], x.shape[2]), (kernel.shape[0], kernel.shape[1]), strides, padding)
     assert x.shape[0] == kernel.shape[2]
     call = _call(kernel, "convolve", (kernel.shape[-1], rows, columns, x.shape[3]), strides, padding)
-    return call(x, kernel, bias, rectify=np.int64(rectify))
+    return call(x, kernel, bias, added, rectify=np.int64(rectify))
 
 
 def _call(kernel: Array, name: str, shape: tuple[int, ...], strides: _Pair, padding: _Padding) -> Callable[..., Array]:
@@ -61,20 +61,20 @@ def _call(kernel: Array, name: str, shape: tuple[int, ...], strides: _Pair, padd
 
 
 def _forward(
-    x: Array, kernel: Array, bias: Array, strides: _Pair, padding: _Padding, rectify: bool
+    x: Array, kernel: Array, bias: Array, added: Array, strides: _Pair, padding: _Padding, rectify: bool
 ) -> tuple[Array, tuple[Array, ...]]:
-    y: Array = _convolve(x, kernel, bias, strides, padding, rectify)
-    return y, (x, kernel, y)
+    y: Array = _convolve(x, kernel, bias, added, strides, padding, rectify)
+    return y, (x, kernel, y, added)
 
 
 def _backward(
     strides: _Pair, padding: _Padding, rectify: bool, residuals: tuple[Array, ...], cotangent: Array
-) -> tuple[Array, Array, Array]:
-    x, kernel, y = residuals
-    cotangent = calls.before_relu(cotangent, y, rectify)
+) -> tuple[Array, ...]:
+    x, kernel, y, added = residuals
+    cotangent, of_last = calls.last_gradients(cotangent, y, added, rectify)
     of_x = _call(kernel, "input_gradient", x.shape, strides, padding)
     of_kernel = _call(kernel, "kernel_gradient", kernel.shape, strides, padding)
-    return of_x(cotangent, kernel), of_kernel(x, cotangent), jnp.sum(cotangent, (1, 2, 3))
+    return of_x(cotangent, kernel), of_kernel(x, cotangent), *of_last
 
 
 _convolve.defvjp(_forward, _backward)

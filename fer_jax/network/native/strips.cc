@@ -163,7 +163,7 @@ void store_outputs(const float* products, int64_t place, const Output& out, int6
       IntVec number{};
 #pragma GCC unroll 9
       for (int i = 1; i < WINDOW * WINDOW; ++i) keep_greater(y[i % WINDOW][a * WINDOW + i / WINDOW], i, best, number);
-      store(out.values + at, out.finished(best, filter), lanes);
+      out.finish(best, filter, at, lanes);
       if (WINDOW > 1 && out.places) store(out.places + at, number, lanes);
     }
   }
@@ -235,10 +235,10 @@ Error convolve_map(Pool& pool, const Pixels& x, const float* kernel, int64_t siz
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Bytes places, int64_t before, int64_t after,
-               int64_t window, bool rectify) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Last last, Floats y, Bytes places, int64_t before, int64_t after,
+               int64_t window) {
   const Map map = map_of(x);
-  const Output out = output_of(y, kept(places), biases.data, rectify);
+  const Output out = output_of(y, kept(places), last);
   return convolve_map(pool, Pixels{map, before}, kernel.data, kernel.shape[0], map.channels, window, out);
 }
 

@@ -236,7 +236,7 @@ inline void store_tile(const Vec (&y)[M][M], const Output& out, int64_t window, 
           keep_greater(y[a * window + i / window][b * window + i % window], i, best, place);
         if (out.places) store(out.places + at, place, lanes);
       }
-      store(out.values + at, out.finished(best, filter), lanes);
+      out.finish(best, filter, at, lanes);
     }
 }
 
@@ -313,10 +313,10 @@ Error convolve_map(Pool& pool, const Pixels& x, const Floats& kernel, int64_t ch
 
 }  // namespace
 
-Error convolve(Pool& pool, Floats x, Floats kernel, Floats biases, Floats y, Bytes places, int64_t before, int64_t after,
-               int64_t window, bool rectify) {
+Error convolve(Pool& pool, Floats x, Floats kernel, Last last, Floats y, Bytes places, int64_t before, int64_t after,
+               int64_t window) {
   const Map map = map_of(x);
-  const Output out = output_of(y, kept(places), biases.data, rectify);
+  const Output out = output_of(y, kept(places), last);
   return convolve_map(pool, Pixels{map, before}, kernel, map.channels, false, window, out);
 }
 

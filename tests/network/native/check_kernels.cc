@@ -128,14 +128,20 @@ struct Case {
   }
 };
 
-// What a convolution does last: the bias of each filter, and perhaps a ReLU.
+// What a convolution does last: it adds the bias of each filter, and perhaps a map, and perhaps applies a ReLU.
 struct Last {
-  const Map biases;
+  const Map biases, added;
   const bool rectify;
-  Last(int64_t filters, bool whole) : biases(drawn({filters}, whole)), rectify(between(0, 1)) {}
-  double operator()(double sum, int64_t filter) const {
-    const double value = sum + biases.data[filter];
-    return rectify && value <= 0 ? 0 : value;
+  Last(const Map& y, bool whole)
+      : biases(drawn({y.shape[0]}, whole)), added(drawn(between(0, 1) ? y.shape : std::vector<int64_t>{1}, whole)),
+        rectify(between(0, 1)) {}
+  fer::Last given() const { return {biases.array(), added.array(), rectify}; }
+  // at: in y, which has `of_filter` values for each filter.
+  template <typename T>
+  T operator()(T sum, int64_t at, int64_t of_filter) const {
+    sum += biases.data[at / of_filter];
+    if (added.shape.size() == 4) sum += added.data[at];
+    return rectify && sum <= 0 ? 0 : sum;
   }
 };
 
@@ -155,14 +161,14 @@ void check_convolution(fer::Pool& pool, const Way& way, const Case& c) {
   const int64_t grown = c.before + c.after - c.size + 1, rows = c.height + grown, columns = c.width + grown;
   const Map x = drawn({c.channels, c.height, c.width, c.batch}, c.whole);
   const Map kernel = drawn({c.size, c.size, c.channels, c.filters}, c.whole);
-  const Last last(c.filters, c.whole);
   const Map y({c.filters, rows / c.window, columns / c.window, c.batch});
+  const Last last(y, c.whole);
   const Buffer<uint8_t> places(c.window > 1 ? y.shape : std::vector<int64_t>{1});
   fer::Error wrong = fer::wrong_shapes(x.array(), kernel.array(), y.array(), places.array(), c.before, c.after, c.window,
                                        c.window > 1);
   if (!wrong)
-    wrong = way.convolve(pool, x.array(), kernel.array(), last.biases.array(), y.array(), places.array(), c.before, c.after,
-                         c.window, last.rectify);
+    wrong = way.convolve(pool, x.array(), kernel.array(), last.given(), y.array(), places.array(), c.before, c.after,
+                         c.window);
   expect(!wrong, name + ": " + (wrong ? wrong : ""));
   if (wrong) return;
 
@@ -207,7 +213,7 @@ void check_convolution(fer::Pool& pool, const Way& way, const Case& c) {
           const bool right = chosen < c.window * c.window &&
                              (exact ? chosen == first : whole[of(chosen)] >= pooled[at] - 2 * way.error * largest);
           places_right &= right;
-          pooled[at] = last(pooled[at], f);
+          pooled[at] = last(pooled[at], at, y.size / c.filters);
           if (right) apart[of(chosen)] += cotangent.data[at];
         }
   expect(places_right, name + ": places");
@@ -289,14 +295,14 @@ void check_strides(fer::Pool& pool, const Windowed& w, int64_t channels, int64_t
   const Map kernel = depthwise ? drawn({w.height, w.width, channels}, false)
                                : drawn({w.height, w.width, channels, filters}, false);
   const Map y({filters, w.rows, w.columns, w.batch}), cotangent = drawn(y.shape, false), dx(x.shape), dk(kernel.shape);
-  const Last last(filters, false);
+  const Last last(y, false);
   fer::Error wrong = fer::wrong_convolution(x.array(), kernel.array(), y.array(), w.windows, depthwise);
   expect(!wrong, name + ": " + (wrong ? wrong : ""));
   if (wrong) return;
   const auto convolve = depthwise ? fer::depthwise::convolve : fer::strided::convolve;
   const auto input_gradient = depthwise ? fer::depthwise::input_gradient : fer::strided::input_gradient;
   const auto kernel_gradient = depthwise ? fer::depthwise::kernel_gradient : fer::strided::kernel_gradient;
-  wrong = convolve(pool, x.array(), kernel.array(), last.biases.array(), y.array(), w.windows, last.rectify);
+  wrong = convolve(pool, x.array(), kernel.array(), last.given(), y.array(), w.windows);
   if (!wrong) wrong = input_gradient(pool, cotangent.array(), kernel.array(), dx.array(), w.windows);
   if (!wrong) wrong = kernel_gradient(pool, x.array(), cotangent.array(), dk.array(), w.windows);
   expect(!wrong, name + ": " + (wrong ? wrong : ""));
@@ -314,7 +320,7 @@ void check_strides(fer::Pool& pool, const Windowed& w, int64_t channels, int64_t
         }
       }
   });
-  for (int64_t i = 0; i < y.size; ++i) values[i] = last(values[i], i / (y.size / filters));
+  for (int64_t i = 0; i < y.size; ++i) values[i] = last(values[i], i, y.size / filters);
   expect_near(y, values, DIRECT.error, name + ": values");
   expect_near(dx, of_x, DIRECT.error, name + ": gradient of the map");
   expect_near(dk, of_kernel, DIRECT.error, name + ": gradient of the kernel");
@@ -363,10 +369,10 @@ void check_overlapping(fer::Pool& pool, int64_t size, int64_t channels, int64_t 
   const Buffer<uint8_t> places(y.shape), places_apart(y.shape), none({1});
   fer::Error wrong = fer::wrong_pooled(x.array(), kernel.array(), y.array(), places.array(), before, after, pooling, true);
   namespace overlapping = fer::overlapping;
-  const Last last(filters, whole);
+  const Last last(y, whole);
   const auto convolve = [&](const Map& to, const Buffer<uint8_t>& chosen) {
-    return overlapping::convolve(pool, x.array(), kernel.array(), last.biases.array(), to.array(), chosen.array(), before, after,
-                                 pooling, last.rectify);
+    return overlapping::convolve(pool, x.array(), kernel.array(), last.given(), to.array(), chosen.array(), before, after,
+                                 pooling);
   };
   if (!wrong) wrong = convolve(alone, none);
   if (!wrong) wrong = convolve(y, places);
@@ -374,16 +380,14 @@ void check_overlapping(fer::Pool& pool, int64_t size, int64_t channels, int64_t 
     wrong = overlapping::kernel_gradient(pool, x.array(), cotangent.array(), places.array(), dk.array(), before, after, pooling);
   expect(!wrong, name + ": " + (wrong ? wrong : ""));
   if (wrong) return;
-  const Map zeros({filters});
+  const Map zeros({filters}), no_map({1});
   std::fill_n(zeros.data.get(), filters, 0.0f);
-  fer::direct::convolve(pool, x.array(), kernel.array(), zeros.array(), map.array(), none.array(), before, after, 1, false);
+  const fer::Last nothing{zeros.array(), no_map.array(), false};
+  fer::direct::convolve(pool, x.array(), kernel.array(), nothing, map.array(), none.array(), before, after, 1);
   fer::pooling::max_pool(pool, map.array(), y_apart.array(), places_apart.array(), w.height, w.width, w.windows);
   fer::pooling::input_gradient(pool, cotangent.array(), places_apart.array(), of_map.array(), w.height, w.width, w.windows);
   fer::direct::kernel_gradient(pool, x.array(), of_map.array(), none.array(), dk_apart.array(), before, after, 1);
-  for (int64_t i = 0; i < y.size; ++i) {
-    const float sum = y_apart.data[i] + last.biases.data[i / (y.size / filters)];
-    y_apart.data[i] = last.rectify && sum <= 0 ? 0 : sum;
-  }
+  for (int64_t i = 0; i < y.size; ++i) y_apart.data[i] = last(y_apart.data[i], i, y.size / filters);
   const auto same = [](const Map& a, const Map& b) { return !std::memcmp(a.data.get(), b.data.get(), a.size * sizeof(float)); };
   expect(same(y, y_apart) && same(alone, y_apart), name + ": values");
   expect(!std::memcmp(places.data.get(), places_apart.data.get(), places.size), name + ": places");

@@ -96,12 +96,12 @@ def test_buffers_that_do_not_belong_together_are_refused():
     x, kernel = jnp.ones((1, 9, 9, 4)), jnp.ones((3, 3, 1, 2))
     pool = MaxPool(window=3, stride=2)
     attributes = overlapping._attributes((7, 7), (0, 0), pool)
-    bias, rectify = jnp.ones(2), np.int64(0)
+    last, rectify = (jnp.ones(2), jnp.zeros(1)), np.int64(0)
     for shape in ((2, 5, 3, 4), (3, 3, 3, 4), (2, 3, 3, 5)):
         outputs = [jax.ShapeDtypeStruct(shape, jnp.float32), jax.ShapeDtypeStruct((1,), jnp.uint8)]
         with pytest.raises(jax.errors.JaxRuntimeError, match="INVALID_ARGUMENT"):
             call = jax.ffi.ffi_call("fer_pooled_convolve", outputs)
-            jax.block_until_ready(call(x, kernel, bias, **attributes, rectify=rectify))
+            jax.block_until_ready(call(x, kernel, *last, **attributes, rectify=rectify))
     call = jax.ffi.ffi_call("fer_pooled_kernel_gradient", jax.ShapeDtypeStruct(kernel.shape, jnp.float32))
     with pytest.raises(jax.errors.JaxRuntimeError, match="INVALID_ARGUMENT"):  # places are missing
         jax.block_until_ready(call(x, jnp.ones((2, 3, 3, 4)), jnp.zeros(1, jnp.uint8), **attributes))

@@ -89,10 +89,12 @@ def test_buffers_that_do_not_belong_together_are_refused():
         call = jax.ffi.ffi_call(name, jax.ShapeDtypeStruct((5, 3, 3, 4), jnp.float32))
         attributes = {**calls.windows((2, 2), ((1, 1), (1, 1))), "rectify": np.int64(0)}
         with pytest.raises(jax.errors.JaxRuntimeError, match="INVALID_ARGUMENT"):
-            jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), kernel, jnp.ones(5), **attributes))
+            jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), kernel, jnp.ones(5), jnp.zeros(1), **attributes))
     call = jax.ffi.ffi_call("fer_strided_convolve", jax.ShapeDtypeStruct((5, 3, 3, 4), jnp.float32))
-    with pytest.raises(jax.errors.JaxRuntimeError, match="do not belong together"):  # a bias is missing
-        jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), jnp.ones((3, 3, 3, 5)), jnp.ones(4), **attributes))
+    for bias, added in ((4, (1,)), (5, (5, 3, 3, 3))):  # a bias is missing; a map for a smaller batch
+        with pytest.raises(jax.errors.JaxRuntimeError, match="do not belong together"):
+            last = jnp.ones(bias), jnp.ones(added)
+            jax.block_until_ready(call(jnp.ones((3, 6, 6, 4)), jnp.ones((3, 3, 3, 5)), *last, **attributes))
 
 
 @pytest.mark.parametrize(
@@ -151,14 +153,16 @@ def test_under_vmap_each_is_computed_alone():
 def test_without_the_library_jax_computes_the_same(monkeypatch):
     x, kernel = jnp.asarray(drawn(4, 9, 9, 5)), jnp.asarray(drawn(3, 3, 4, 6))
     each, pads = jnp.asarray(drawn(3, 3, 4, 1)), ((1, 1), (1, 1))
-    layer = Conv(filters=6, kernel=3, stride=2, padding=1)
-    ours = ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer))
-    ours_each = depthwise.convolve(x, each, (1, 1), (1, 1), pads)
+    last = convolution.Last(jnp.asarray(drawn(6)), jnp.asarray(drawn(6, 5, 5, 5)), rectify=True)
+    of_each = convolution.Last(jnp.asarray(drawn(4)), rectify=True)
+    stage = LayerWithPooling("conv1", Conv(filters=6, kernel=3, stride=2, padding=1), rectify=True)
+    ours = ChwnBackend().conv(x, kernel, last.bias, stage, last.added)
+    ours_each = depthwise.convolve(x, each, (1, 1), (1, 1), pads, of_each)
     monkeypatch.setattr(calls, "available", lambda: False)
-    plain = convolution.convolve_patches(x, kernel, (2, 2), pads)
+    plain = last.of(convolution.convolve_patches(x, kernel, (2, 2), pads))
     for a, b in (
         (ours, plain),
-        (ChwnBackend().conv(x, kernel, None, LayerWithPooling("conv1", layer)), plain),
-        (ours_each, depthwise.convolve(x, each, (1, 1), (1, 1), pads)),
+        (ChwnBackend().conv(x, kernel, last.bias, stage, last.added), plain),
+        (ours_each, depthwise.convolve(x, each, (1, 1), (1, 1), pads, of_each)),
     ):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
