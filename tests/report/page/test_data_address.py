@@ -50,7 +50,10 @@ def same(first: str, second: str) -> bool:
 
 @pytest.mark.parametrize("path", DRAWN, ids=lambda path: path.stem)
 def test_every_drawing_is_the_same_in_its_address(path: Path):
-    assert same(drawn_from(data_address(path)), path.read_text(encoding="utf-8"))
+    """But for what says to a file alone what it shows."""
+    drawing = path.read_text(encoding="utf-8")
+    begin, end = drawing.index("<metadata>"), drawing.index("</metadata>") + len("</metadata>")
+    assert same(drawn_from(data_address(path)), drawing[:begin] + drawing[end:])
 
 
 def test_quotes_signs_and_lines_survive(tmp_path: Path):
