@@ -22,7 +22,7 @@ from conftest import FULLY_OPTIMIZED
 from fer_jax.network import model, pooling
 from fer_jax.network.backends import ChwnBackend, LayerWithPooling, NhwcBackend
 from fer_jax.network.native import batch_norm as native_batch_norm
-from fer_jax.network.native import calls
+from fer_jax.network.native import calls, overlapping
 from fer_jax.network.native import convolution as native_convolution
 from fer_jax.network.native import pooling as native_pooling
 from fer_jax.vocabulary.layers import Dropout
@@ -158,6 +158,7 @@ def telling_backend(monkeypatch):
         monkeypatch.setattr(module, name, wrapped)
 
     telling(native_convolution, "_call")
+    telling(overlapping, "_call")
     telling(native_pooling, "_call")
     telling(native_batch_norm, "_normalise", lambda x, factor, offset, window, rectify: rectify)
     telling(pooling, "_maximum_and_index")
