@@ -65,7 +65,8 @@ def product_out(a: Array, b: Array) -> Array:
 class Last(NamedTuple):
     """What a convolution's step does to its sums of products, (filters, height, width, batch), in this order.
 
-    bias: (filters,), or none. added: a map of the same shape, as of a shortcut, or none. rectify: whether a ReLU comes.
+    bias: (filters,), or none. added: a map of the same shape, as of a shortcut, or none. rectify: whether a ReLU
+    comes at the end.
     """
 
     bias: Array | None = None
