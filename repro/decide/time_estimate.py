@@ -40,8 +40,8 @@ def recorded_time(
     plan: RunPlan, device_kind: str, fingerprint: str, records: Iterable[RunRecord]
 ) -> TimeEstimate | None:
     """The mean time of the full runs with the plan's paper, variant, protocol and settings on this kind of device and
-    these data; None if there are none. If seeds shared one program, each seed's share counts (`Times.total_s`)."""
-    alike = [record.time.total_s for record in records if _is_alike(record, plan, device_kind, fingerprint)]
+    these data; None if there are none. If seeds shared one program, each seed's share counts (`Times`)."""
+    alike = [record.time.without_pauses_s for record in records if _is_alike(record, plan, device_kind, fingerprint)]
     if not alike:
         return None
     return TimeEstimate(statistics.fmean(alike), f"mean of {len(alike)} earlier run{'s' if len(alike) > 1 else ''}")

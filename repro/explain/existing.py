@@ -56,7 +56,7 @@ class KnownRuns:
     @cached_property
     def minutes_per_run(self) -> float | None:
         """Mean over the runs of this variant under any protocol; None if there are none."""
-        seconds = [record.time.total_s for record in self.records if not record.same_run_as]
+        seconds = [record.time.without_pauses_s for record in self.records if not record.same_run_as]
         return statistics.fmean(seconds) / 60 if seconds else None
 
 

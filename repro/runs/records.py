@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -167,6 +168,15 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
     wall_s: float | None = None
     first_step_s: float | None = None
     epochs: tuple[EpochTime, ...]
+
+    @property
+    def without_pauses_s(self) -> float:
+        """total_s if each epoch had taken as long as the median one: a computer that slept during an epoch says nothing
+        about the next run."""
+        epochs = [epoch.train_s + epoch.eval_s for epoch in self.epochs]
+        if not sum(epochs):
+            return self.total_s
+        return self.total_s * min(1.0, statistics.median(epochs) * len(epochs) / sum(epochs))
 
 
 class Git(msgspec.Struct, frozen=True, kw_only=True):

@@ -12,7 +12,7 @@ from fer_jax.data.faces import concatenate
 from repro.decide.time_estimate import recorded_time, trial_time
 from repro.runs.dataset import Dataset
 from repro.runs.plan import make_plan
-from repro.runs.records import Overrides
+from repro.runs.records import EpochTime, Overrides
 from repro.runs.run_context import RunContext
 from repro.runs.runner import run
 
@@ -45,6 +45,16 @@ def test_only_runs_of_the_same_kind_count(tmp_path):
     assert recorded_time(plan_of(loaded), "gpu", fingerprint, fitting) is None
     assert recorded_time(plan_of(loaded), "cpu", "other faces", fitting) is None
     assert recorded_time(plan_of(loaded), "cpu", fingerprint, others) is None
+
+
+def test_a_computer_that_slept_during_an_epoch_is_left_out(tmp_path):
+    loaded = load_tiny(tmp_path)
+    made = make_record(loaded)
+    epochs = tuple(EpochTime(train_s=seconds, eval_s=1.0) for seconds in (9.0, 9.0, 3600.0, 9.0, 11.0))
+    slept = sum(epoch.train_s + epoch.eval_s for epoch in epochs)
+    record = msgspec.structs.replace(made, time=msgspec.structs.replace(made.time, total_s=slept, epochs=epochs))
+    found = recorded_time(plan_of(loaded), "cpu", made.data.fingerprint, [record])
+    assert found is not None and found.seconds == pytest.approx(50)
 
 
 @pytest.mark.slow  # it compares times, which needs a machine that does little else
