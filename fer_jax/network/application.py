@@ -12,7 +12,7 @@ import jax.numpy as jnp
 from jax import Array
 
 from fer_jax.network import pooling
-from fer_jax.network.backends import Backend, Stage
+from fer_jax.network.backends import Backend, LayerStage
 from fer_jax.network.custom import apply_custom
 from fer_jax.network.modules import (
     BatchNormLayer,
@@ -44,23 +44,23 @@ def apply_layers(given: Pass, layers: tuple[Layer, ...], x: Array, prefix: str =
     return _apply_stages(given, given.backend.stages(layers, prefix, train=given.train), x)
 
 
-def _apply_stages(given: Pass, stages: tuple[Stage, ...], x: Array) -> Array:
+def _apply_stages(given: Pass, stages: tuple[LayerStage, ...], x: Array) -> Array:
     for stage in stages:
         x = APPLICATIONS[type(stage.layer)](given, stage, x)
     return x
 
 
-def _conv(given: Pass, stage: Stage, x: Array, added: Array | None = None) -> Array:
+def _conv(given: Pass, stage: LayerStage, x: Array, added: Array | None = None) -> Array:
     norm = _joined_norm(given, stage, _layer(stage).filters)
     return ConvLayer(stage, given.backend, name=stage.name)(x, norm, added)
 
 
-def _depthwise(given: Pass, stage: Stage, x: Array) -> Array:
+def _depthwise(given: Pass, stage: LayerStage, x: Array) -> Array:
     filters = x.shape[given.backend.channel_axis] * _layer(stage).multiplier
     return DepthwiseConvLayer(stage, given.backend, name=stage.name)(x, _joined_norm(given, stage, filters))
 
 
-def _joined_norm(given: Pass, stage: Stage, filters: int) -> tuple[Array, Array] | None:
+def _joined_norm(given: Pass, stage: LayerStage, filters: int) -> tuple[Array, Array] | None:
     """Factor and offset of the batch norm that the convolution's step includes, if any."""
     norm = stage.norm
     if norm is None:
@@ -68,35 +68,35 @@ def _joined_norm(given: Pass, stage: Stage, filters: int) -> tuple[Array, Array]
     return BatchNormLayer(norm, given.backend, given.axis_name, name=norm.name).factor_and_offset(filters)
 
 
-def _separable(given: Pass, stage: Stage, x: Array, added: Array | None = None) -> Array:
+def _separable(given: Pass, stage: LayerStage, x: Array, added: Array | None = None) -> Array:
     first, second = _layer(stage).parts
-    x = _depthwise(given, Stage(f"{stage.name}.depthwise", first), x)
+    x = _depthwise(given, LayerStage(f"{stage.name}.depthwise", first), x)
     return _conv(given, replace(stage, name=f"{stage.name}.pointwise", layer=second), x, added)
 
 
-def _batch_norm(given: Pass, stage: Stage, x: Array) -> Array:
+def _batch_norm(given: Pass, stage: LayerStage, x: Array) -> Array:
     module = BatchNormLayer(stage, given.backend, given.axis_name, name=stage.name)
     return module(x, train=given.train, weight_B=given.weight_B)
 
 
-def _drop(each: Literal["value", "channel", "image"], given: Pass, stage: Stage, x: Array) -> Array:
+def _drop(each: Literal["value", "channel", "image"], given: Pass, stage: LayerStage, x: Array) -> Array:
     layer = _layer(stage)
     module = DropoutLayer(layer, given.backend, given.axis_name, given.batch_size, each, name=stage.name)
     return module(x, train=given.train)
 
 
-def _squeeze_excite(given: Pass, stage: Stage, x: Array) -> Array:
+def _squeeze_excite(given: Pass, stage: LayerStage, x: Array) -> Array:
     parts = _layer(stage).parts(x.shape[given.backend.channel_axis])
     names = (f"{stage.name}.reduce", f"{stage.name}.expand")
     reduce, expand = (
-        DenseLayer(Stage(name, part), given.backend, name=name) for name, part in zip(names, parts, strict=True)
+        DenseLayer(LayerStage(name, part), given.backend, name=name) for name, part in zip(names, parts, strict=True)
     )
     weight = jax.nn.sigmoid(expand(jax.nn.relu(reduce(pooling.global_mean(x)))))
     # (batch, channels) or (channels, batch): in both layouts the map's height and width lie between the two.
     return x * weight[:, None, None, :].astype(x.dtype)
 
 
-def _residual(given: Pass, stage: Stage, x: Array) -> Array:
+def _residual(given: Pass, stage: LayerStage, x: Array) -> Array:
     layer = _layer(stage)
     shortcut = apply_layers(given, layer.shortcut, x, f"{stage.name}.shortcut.")
     *before, last = given.backend.stages(layer.body, f"{stage.name}.body.", train=given.train)
@@ -110,7 +110,7 @@ def _residual(given: Pass, stage: Stage, x: Array) -> Array:
     return given.backend.activate(merged, "relu") if stage.rectify else merged
 
 
-def _repeat_channels(given: Pass, stage: Stage, x: Array) -> Array:
+def _repeat_channels(given: Pass, stage: LayerStage, x: Array) -> Array:
     layer, axis = _layer(stage), given.backend.channel_axis
     x = jnp.repeat(x, layer.count, axis)
     if not layer.shifts:
@@ -121,25 +121,25 @@ def _repeat_channels(given: Pass, stage: Stage, x: Array) -> Array:
     return x * factor + offset
 
 
-def _pad_channels(given: Pass, stage: Stage, x: Array) -> Array:
+def _pad_channels(given: Pass, stage: LayerStage, x: Array) -> Array:
     axis = given.backend.channel_axis
     pads = [(0, 0)] * x.ndim
     pads[axis] = _layer(stage).pads(x.shape[axis])
     return jnp.pad(x, pads)
 
 
-def _layer(stage: Stage) -> Any:
+def _layer(stage: LayerStage) -> Any:
     """The stage's layer; the table below guarantees its type."""
     return stage.layer
 
 
 # The convolutions that can add a shortcut to their sums.
-_ADDING: dict[type[kinds.LayerStruct], Callable[[Pass, Stage, Array, Array], Array]] = {
+_ADDING: dict[type[kinds.LayerStruct], Callable[[Pass, LayerStage, Array, Array], Array]] = {
     kinds.Conv: _conv,
     kinds.SeparableConv: _separable,
 }
 
-Application = Callable[[Pass, Stage, Array], Array]
+Application = Callable[[Pass, LayerStage, Array], Array]
 APPLICATIONS: dict[type[kinds.LayerStruct], Application] = {
     kinds.Conv: _conv,
     kinds.DepthwiseConv: _depthwise,

@@ -14,7 +14,7 @@ from jax import Array
 from fer_jax.network.batch_norm import Rows
 from fer_jax.network.chwn import ChwnBackend
 from fer_jax.network.nhwc import NhwcBackend
-from fer_jax.network.stages import Stage
+from fer_jax.network.stages import LayerStage
 from fer_jax.vocabulary.custom_layer import own_modules
 from fer_jax.vocabulary.layers import Layer, MaxPool
 
@@ -38,7 +38,7 @@ class Backend(Protocol):
 
     def kernels(self) -> str: ...  # what computes convolutions and batch norm
 
-    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[Stage, ...]:
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[LayerStage, ...]:
         """The layers of one list in the order in which they are applied, in training or in evaluation. prefix: of their
         names."""
         ...
@@ -47,22 +47,24 @@ class Backend(Protocol):
         """Images in this backend's layout."""
         ...
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage, added: Array | None = None) -> Array:
+    def conv(
+        self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerStage, added: Array | None = None
+    ) -> Array:
         """The stage's convolution, and its pooling and ReLU if it has them. added: a map, before the ReLU."""
         ...
 
-    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: Stage) -> Array:
+    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerStage) -> Array:
         """Each channel by itself with its kernels, and the stage's ReLU if it has one."""
         ...
 
     def max_pool(self, x: Array, layer: MaxPool) -> Array: ...
 
-    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerStage) -> Array:
         """factor x + offset per channel, and the stage's pooling if it has one; for evaluation, without a gradient."""
         ...
 
     def normalise_batch(
-        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerStage
     ) -> tuple[Array, Array, Array]:
         """The stage's batch norm in training, and its pooling if it has one; mean and biased variance per channel."""
         ...

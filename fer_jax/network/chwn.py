@@ -19,7 +19,7 @@ from fer_jax.network.native import calls, overlapping, strided
 from fer_jax.network.native import convolution as native_convolution
 from fer_jax.network.native import pooling as native_pooling
 from fer_jax.network.stages import (
-    Stage,
+    LayerStage,
     norms_joined,
     plain_stages,
     pools_first,
@@ -57,14 +57,16 @@ class ChwnBackend:
     def kernels(self) -> str:
         return "C++" if calls.available() else "JAX"
 
-    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[Stage, ...]:
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[LayerStage, ...]:
         stages = plain_stages(layers, prefix)
         return relus_joined(pools_joined(pools_first(stages if train else norms_joined(stages))))
 
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC.transpose(3, 1, 2, 0)
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage, added: Array | None = None) -> Array:
+    def conv(
+        self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerStage, added: Array | None = None
+    ) -> Array:
         assert added is None or stage.pool is None
         last = Last(bias, added, stage.rectify)
         y, pooled, finished = _convolve(x, kernel_HWIO, stage, last)
@@ -73,7 +75,7 @@ class ChwnBackend:
         # Bias and ReLU keep the order of values, so they may come after pooling, where they cost less.
         return y if finished else last.of(y)
 
-    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: Stage) -> Array:
+    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerStage) -> Array:
         layer = stage.layer
         assert isinstance(layer, DepthwiseConv)
         pads, last = layer.pads(x.shape[1:3]), Last(bias, rectify=stage.rectify)
@@ -86,7 +88,7 @@ class ChwnBackend:
             return native_pooling.max_pool(x, layer.sides, layer.strides, pads)
         return pooling.max_pool_layer(x, layer)
 
-    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerStage) -> Array:
         window = _window_inside(x.shape[1:3], stage.pool)
         if native_batch_norm.suits(x, window):
             rectify = stage.rectify and _is_pooled(stage.pool, window)
@@ -96,7 +98,7 @@ class ChwnBackend:
         return self._finished(y, stage, window, rectify)
 
     def normalise_batch(
-        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerStage
     ) -> tuple[Array, Array, Array]:
         window = _window_inside(x.shape[1:3], stage.pool)
         assert isinstance(stage.layer, BatchNorm)
@@ -109,7 +111,7 @@ class ChwnBackend:
             window, rectify = 1, False
         return self._finished(y, stage, window, rectify), mean, var
 
-    def _finished(self, y: Array, stage: Stage, window: int, rectified: bool) -> Array:
+    def _finished(self, y: Array, stage: LayerStage, window: int, rectified: bool) -> Array:
         """The rest of a batch norm's step: its pooling, unless it was pooled with a window above 1, and its ReLU."""
         if not _is_pooled(stage.pool, window):
             assert stage.pool is not None
@@ -139,7 +141,7 @@ class _Convolved(NamedTuple):
     finished: bool = False
 
 
-def _convolve(x: Array, kernel: Array, stage: Stage, last: Last) -> _Convolved:
+def _convolve(x: Array, kernel: Array, stage: LayerStage, last: Last) -> _Convolved:
     """Convolve a CHWN map by the routine that suits it."""
     layer, pool = stage.layer, stage.pool
     assert isinstance(layer, Conv)

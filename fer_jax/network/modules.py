@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from fer_jax.network.backends import Backend, Stage
+from fer_jax.network.backends import Backend, LayerStage
 from fer_jax.network.batch_norm import Rows, along, factor_and_offset
 from fer_jax.vocabulary.layers import (
     BatchNorm,
@@ -61,7 +61,7 @@ def draw(init: Init, key: Array, shape: tuple[int, ...], fan_in: int, fan_out: i
 class _Weighted(nn.Module):
     """A layer with a kernel and perhaps a bias."""
 
-    stage: Stage
+    stage: LayerStage
     backend: Backend
 
     def weights(self, shape: tuple[int, ...]) -> tuple[Array, Array | None]:
@@ -128,7 +128,7 @@ class BatchNormLayer(nn.Module):
     """Normalisation per channel of a map or per feature, over the whole batch on all devices. Includes the pooling that
     the backend has joined to it."""
 
-    stage: Stage
+    stage: LayerStage
     backend: Backend
     axis_name: str | None
 

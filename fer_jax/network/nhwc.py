@@ -10,7 +10,7 @@ from jax import Array, lax
 from fer_jax.network import batch_norm, pooling
 from fer_jax.network.activations import ACTIVATIONS
 from fer_jax.network.batch_norm import Rows
-from fer_jax.network.stages import Stage, plain_stages
+from fer_jax.network.stages import LayerStage, plain_stages
 from fer_jax.vocabulary.layers import BatchNorm, Conv, DepthwiseConv, Layer, MaxPool
 
 
@@ -34,13 +34,15 @@ class NhwcBackend:
     def kernels(self) -> str:
         return "XLA"
 
-    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[Stage, ...]:
+    def stages(self, layers: tuple[Layer, ...], prefix: str = "", *, train: bool) -> tuple[LayerStage, ...]:
         return plain_stages(layers, prefix)
 
     def arrange(self, images_BHWC: Array) -> Array:
         return images_BHWC
 
-    def conv(self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: Stage, added: Array | None = None) -> Array:
+    def conv(
+        self, x: Array, kernel_HWIO: Array, bias: Array | None, stage: LayerStage, added: Array | None = None
+    ) -> Array:
         layer = stage.layer
         assert isinstance(layer, Conv)
         y = _plus_bias(self._convolve(x, kernel_HWIO, layer, layer.groups), bias)
@@ -57,7 +59,7 @@ class NhwcBackend:
             feature_group_count=groups,
         )
 
-    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: Stage) -> Array:
+    def depthwise(self, x: Array, kernel_HWCM: Array, bias: Array | None, stage: LayerStage) -> Array:
         layer = stage.layer
         assert isinstance(layer, DepthwiseConv)
         height, width, channels, multiplier = kernel_HWCM.shape
@@ -70,11 +72,11 @@ class NhwcBackend:
     def max_pool(self, x: Array, layer: MaxPool) -> Array:
         return pooling.max_pool_layer(x, layer)
 
-    def normalise(self, x: Array, factor: Array, offset: Array, stage: Stage) -> Array:
+    def normalise(self, x: Array, factor: Array, offset: Array, stage: LayerStage) -> Array:
         return batch_norm.normalise(x, factor, offset, self.channel_axis)
 
     def normalise_batch(
-        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: Stage
+        self, x: Array, scale: Array, bias: Array, rows: Rows, stage: LayerStage
     ) -> tuple[Array, Array, Array]:
         assert isinstance(stage.layer, BatchNorm)
         axes = {"channel_axis": self.channel_axis, "batch_axis": self.batch_axis}

@@ -20,7 +20,7 @@ _CONVOLUTIONS = (Conv, DepthwiseConv, SeparableConv)
 
 
 @dataclass(frozen=True)
-class Stage:
+class LayerStage:
     """One layer of the list under its name, together with those that a backend applies in the same step.
 
     norm: a convolution's batch norm in evaluation, which is a factor and an offset per filter. pool: the pooling behind
@@ -31,17 +31,17 @@ class Stage:
     layer: Layer
     pool: MaxPool | None = None
     rectify: bool = False
-    norm: Stage | None = None
+    norm: LayerStage | None = None
 
 
-def plain_stages(layers: tuple[Layer, ...], prefix: str = "") -> tuple[Stage, ...]:
+def plain_stages(layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerStage, ...]:
     """The layers in their own order. prefix: of their names, for the list of a residual."""
-    return tuple(Stage(name, layer) for name, layer in zip(layer_names(layers, prefix), layers, strict=True))
+    return tuple(LayerStage(name, layer) for name, layer in zip(layer_names(layers, prefix), layers, strict=True))
 
 
-def norms_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def norms_joined(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Join each batch norm to the convolution right before it; for evaluation only."""
-    joined: list[Stage] = []
+    joined: list[LayerStage] = []
     for stage in stages:
         last = joined[-1] if joined else None
         if isinstance(stage.layer, BatchNorm) and last and isinstance(last.layer, _CONVOLUTIONS) and last.norm is None:
@@ -51,7 +51,7 @@ def norms_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(joined)
 
 
-def pools_first(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def pools_first(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Move each activation that comes right before a pooling behind that pooling, if it rises monotonically.
 
     Then the maximum of f(x) is f of the maximum of x. Where f is flat its gradient is zero, so it does not matter which
@@ -64,9 +64,9 @@ def pools_first(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(ordered)
 
 
-def pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def pools_joined(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Join each pooling to the convolution right before it, or to the batch norm if its windows touch."""
-    joined: list[Stage] = []
+    joined: list[LayerStage] = []
     for stage in stages:
         pool = stage.layer
         if isinstance(pool, MaxPool) and joined and _takes_pool(joined[-1], pool):
@@ -76,9 +76,9 @@ def pools_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
     return tuple(joined)
 
 
-def relus_joined(stages: tuple[Stage, ...]) -> tuple[Stage, ...]:
+def relus_joined(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Join each ReLU to the convolution, the batch norm or the residual right before it."""
-    joined: list[Stage] = []
+    joined: list[LayerStage] = []
     takes_relu = (*_CONVOLUTIONS, BatchNorm, Residual)
     for stage in stages:
         relu = isinstance(stage.layer, Activation) and stage.layer.function == "relu"
@@ -94,7 +94,7 @@ def touches(pool: MaxPool) -> bool:
     return pool.sides == pool.strides and pool.sides[0] == pool.sides[1] and pool.padding in ("same", "valid")
 
 
-def _takes_pool(stage: Stage, pool: MaxPool) -> bool:
+def _takes_pool(stage: LayerStage, pool: MaxPool) -> bool:
     layer = stage.layer
     convolves = isinstance(layer, Conv) and layer.is_plain
     return stage.pool is None and (convolves or (isinstance(layer, BatchNorm) and touches(pool)))

@@ -174,9 +174,9 @@ class Times(msgspec.Struct, frozen=True, kw_only=True):
         """total_s if each epoch had taken as long as the median one: a computer that slept during an epoch says nothing
         about the next run."""
         epochs = [epoch.train_s + epoch.eval_s for epoch in self.epochs]
-        if not sum(epochs):
+        if not epochs:
             return self.total_s
-        return self.total_s * min(1.0, statistics.median(epochs) * len(epochs) / sum(epochs))
+        return self.total_s - max(0.0, sum(epochs) - statistics.median(epochs) * len(epochs))
 
 
 class Git(msgspec.Struct, frozen=True, kw_only=True):

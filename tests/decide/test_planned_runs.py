@@ -10,6 +10,7 @@ from tiny_paper import write_tiny
 
 from repro.cli.main import main
 from repro.runs.claim import RunClaim, take
+from repro.runs.stored_records import read_record
 
 
 @pytest.fixture
@@ -35,9 +36,9 @@ def test_what_is_done_running_and_to_do(call, tmp_path):
     assert shown.exit_code == 0, shown.output
     (entry,) = json.loads(shown.stdout)
     assert entry["seeds"] == {"0": "done", "1": "absent", "2": "running", "3": "absent"}
-    record = json.loads(done.read_text())
-    assert entry["run_s"] == pytest.approx(record["time"]["total_s"]) and entry["of_these_settings"]
-    assert entry["to_do_s"] == pytest.approx(2 * entry["run_s"]) and entry["parameters"] == record["parameters"]
+    record = read_record(done)
+    assert entry["run_s"] == pytest.approx(record.time.without_pauses_s) and entry["of_these_settings"]
+    assert entry["to_do_s"] == pytest.approx(2 * entry["run_s"]) and entry["parameters"] == record.parameters
     assert "1 done, 2 to run, 1 running" in text.stdout and "about " in text.stdout, text.stdout
     assert not (tmp_path / "results" / "queue").exists()
 

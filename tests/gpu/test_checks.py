@@ -35,8 +35,8 @@ def workload():
 class TensorFloat(NhwcBackend):
     """Factors rounded to TF32's 10 bits, as a GPU multiplies."""
 
-    def conv(self, x, kernel_HWIO, bias, stage):
-        return super().conv(rounded(x), rounded(kernel_HWIO), bias, stage)
+    def conv(self, x, kernel_HWIO, bias, stage, added=None):
+        return super().conv(rounded(x), rounded(kernel_HWIO), bias, stage, added)
 
     def dense(self, x, kernel_IO, bias):
         return super().dense(rounded(x), rounded(kernel_IO), bias)
@@ -46,8 +46,8 @@ class TensorFloat(NhwcBackend):
 class Wrong(NhwcBackend):
     """A convolution whose positive values are too large by two parts in a thousand; batch norm would hide a factor."""
 
-    def conv(self, x, kernel_HWIO, bias, stage):
-        y = super().conv(x, kernel_HWIO, bias, stage)
+    def conv(self, x, kernel_HWIO, bias, stage, added=None):
+        y = super().conv(x, kernel_HWIO, bias, stage, added)
         return jnp.where(y > 0, 1.002 * y, y)
 
 

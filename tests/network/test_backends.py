@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_jax.network import model
-from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage, choose_backend
+from fer_jax.network.backends import ChwnBackend, LayerStage, NhwcBackend, choose_backend
 from fer_jax.network.native import calls
 from fer_jax.vocabulary.layers import (
     Activation,
@@ -147,8 +147,8 @@ def test_convolutions_are_equal_also_on_maps_that_are_not_square(layer, channels
     with jax.enable_x64(True):
         images, kernel = jnp.asarray(images), jnp.asarray(kernel)
         bias = None if bias is None else jnp.asarray(bias)
-        plain = NhwcBackend().conv(images, kernel, bias, Stage("conv1", layer))
-        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, bias, Stage("conv1", layer))
+        plain = NhwcBackend().conv(images, kernel, bias, LayerStage("conv1", layer))
+        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, bias, LayerStage("conv1", layer))
     assert plain.shape[1:] == output_shapes((layer,), (9, 12, channels))[0]
     np.testing.assert_allclose(from_chwn(fast), plain, rtol=1e-11, atol=1e-11)
 
@@ -159,8 +159,8 @@ def test_wide_convolutions_are_equal():
     images = jnp.asarray(normal(0, 2, 7, 6, 64), jnp.float32)
     for layer in (Conv(filters=64, kernel=3), Conv(filters=64, kernel=3, stride=2), Conv(filters=64, kernel=5)):
         kernel = jnp.asarray(normal(1, layer.kernel, layer.kernel, 64, 64), jnp.float32)
-        plain = NhwcBackend().conv(images, kernel, None, Stage("conv1", layer))
-        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, None, Stage("conv1", layer))
+        plain = NhwcBackend().conv(images, kernel, None, LayerStage("conv1", layer))
+        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, None, LayerStage("conv1", layer))
         np.testing.assert_allclose(from_chwn(fast), plain, rtol=0, atol=1e-5 * np.abs(plain).max())
 
 
@@ -172,8 +172,8 @@ def test_joined_pooling_is_pooling_after_the_convolution(channels, window):
     images, kernel, bias = normal(0, 2, 10, 11, channels), normal(1, 3, 3, channels, 3), normal(2, 3)
     with jax.enable_x64(True):
         images, kernel, bias = map(jnp.asarray, (images, kernel, bias))
-        plain = NhwcBackend().max_pool(NhwcBackend().conv(images, kernel, bias, Stage("conv1", conv)), pool)
-        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, bias, Stage("conv1", conv, pool))
+        plain = NhwcBackend().max_pool(NhwcBackend().conv(images, kernel, bias, LayerStage("conv1", conv)), pool)
+        fast = ChwnBackend().conv(ChwnBackend().arrange(images), kernel, bias, LayerStage("conv1", conv, pool))
     np.testing.assert_allclose(from_chwn(fast), plain, rtol=1e-11, atol=1e-11)
 
 

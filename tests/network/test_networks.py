@@ -20,7 +20,7 @@ import pytest
 from conftest import FULLY_OPTIMIZED
 
 from fer_jax.network import model, pooling
-from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage
+from fer_jax.network.backends import ChwnBackend, LayerStage, NhwcBackend
 from fer_jax.network.native import batch_norm as native_batch_norm
 from fer_jax.network.native import calls, overlapping
 from fer_jax.network.native import convolution as native_convolution
@@ -77,7 +77,7 @@ class Told(NhwcBackend):
         return self.activate(y, "relu") if stage.rectify else y
 
     def normalise_batch(self, x, scale, bias, rows, stage):
-        y, mean, var = super().normalise_batch(x, scale, bias, rows, Stage(stage.name, stage.layer))
+        y, mean, var = super().normalise_batch(x, scale, bias, rows, LayerStage(stage.name, stage.layer))
         y = self.pooled(y, stage.pool)
         return (self.activate(y, "relu") if stage.rectify else y), mean, var
 

@@ -26,7 +26,7 @@ def data_address(picture: Path) -> Markup:
 
 def _single_quoted(svg: str) -> str:
     """The same drawing: attributes in single quotes, which need no escape here, no line ends between elements, and not
-    what tells a reader of the file alone what it shows: the page says it."""
+    what describes it in a file by itself: the page says it."""
     picture = re.sub(r"<metadata>.*?</metadata>", "", svg[svg.index("<svg") :], flags=re.DOTALL)
     lines = re.sub(r">\n+<", "><", picture)
     return re.sub(r"<[^>']*>", lambda found: found[0].replace('"', "'"), lines)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from conftest import QUICK
 
-from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage
+from fer_jax.network.backends import ChwnBackend, LayerStage, NhwcBackend
 from fer_jax.network.batch_norm import Rows
 from fer_jax.network.native import batch_norm, calls, compiler
 from fer_jax.vocabulary.layers import BatchNorm, MaxPool, Padding
@@ -23,7 +23,7 @@ def drawn(*shape, seed=0):
 
 def stage_of(window, padding: Padding = "valid", rectify=False):
     pool = MaxPool(window=window, padding=padding) if window > 1 else None
-    return Stage("batch_norm1", BatchNorm(epsilon=1e-2), pool, rectify)
+    return LayerStage("batch_norm1", BatchNorm(epsilon=1e-2), pool, rectify)
 
 
 def plain(x, scale, bias, rows, stage):

@@ -11,7 +11,7 @@ import pytest
 from against_float64 import assert_alike
 from jax import lax
 
-from fer_jax.network.backends import ChwnBackend, Stage
+from fer_jax.network.backends import ChwnBackend, LayerStage
 from fer_jax.network.native import calls, compiler
 from fer_jax.network.native import convolution as native
 from fer_jax.network.pooling import max_pool
@@ -141,7 +141,7 @@ def test_windows_over_the_border_are_pooled_apart(pool):
     """A map of 5 pixels: 'same' pooling pads it, which the joined routine does not do."""
     x, kernel = (jnp.asarray(a, jnp.float32) for a in maps(2, 5, 5, 4, 3, 3))
     layer = Conv(filters=3, kernel=3, padding="same")
-    y = ChwnBackend().conv(x, kernel, None, Stage("conv1", layer, pool))
+    y = ChwnBackend().conv(x, kernel, None, LayerStage("conv1", layer, pool))
     expected = ChwnBackend().max_pool(native.convolve(x, kernel, (1, 1)), pool)
     assert y.shape == expected.shape
     np.testing.assert_allclose(y, expected, rtol=1e-6, atol=1e-6)

@@ -10,7 +10,7 @@ from against_float64 import assert_alike, value_and_gradients
 from jax import lax
 
 from fer_jax.network import pooling
-from fer_jax.network.backends import ChwnBackend, Stage
+from fer_jax.network.backends import ChwnBackend, LayerStage
 from fer_jax.network.native import compiler, convolution, overlapping
 from fer_jax.network.native import pooling as native_pooling
 from fer_jax.vocabulary.layers import Conv, MaxPool
@@ -49,7 +49,7 @@ def test_values_and_gradients(case):
     assert overlapping.suits(jnp.asarray(x), jnp.asarray(kernel), pads, pool)
 
     def ours(x, kernel, bias):
-        return ChwnBackend().conv(x, kernel, bias, Stage("conv1", case[4], pool))
+        return ChwnBackend().conv(x, kernel, bias, LayerStage("conv1", case[4], pool))
 
     def plain(x, kernel, bias):
         y = lax.conv_general_dilated(
@@ -80,8 +80,8 @@ def test_a_map_of_many_channels_is_pooled_apart(monkeypatch):
     monkeypatch.setattr(overlapping, "convolve", lambda *a: pytest.fail("called"))
     layer, pool = Conv(filters=3, kernel=3), MaxPool(window=3, stride=2)
     x, kernel = jnp.asarray(drawn(8, 9, 9, 4)), jnp.asarray(drawn(*layer.kernel_shape(8)))
-    found = ChwnBackend().conv(x, kernel, None, Stage("conv1", layer, pool))
-    apart = pooling.max_pool_layer(ChwnBackend().conv(x, kernel, None, Stage("conv1", layer)), pool)
+    found = ChwnBackend().conv(x, kernel, None, LayerStage("conv1", layer, pool))
+    apart = pooling.max_pool_layer(ChwnBackend().conv(x, kernel, None, LayerStage("conv1", layer)), pool)
     np.testing.assert_allclose(found, apart, rtol=1e-6, atol=1e-6)
 
 

@@ -11,7 +11,7 @@ from against_float64 import assert_alike, value_and_gradients
 from jax import lax
 
 from fer_jax.network import convolution, depthwise, pooling
-from fer_jax.network.backends import ChwnBackend, NhwcBackend, Stage
+from fer_jax.network.backends import ChwnBackend, LayerStage, NhwcBackend
 from fer_jax.network.native import calls, compiler, strided
 from fer_jax.network.native import pooling as native_pooling
 from fer_jax.vocabulary.layers import Conv, DepthwiseConv, MaxPool
@@ -45,7 +45,7 @@ def test_convolution_with_strides(layer, channels, height, width, batch):
         )
 
     def ours(x, kernel):
-        return ChwnBackend().conv(x, kernel, None, Stage("conv1", layer))
+        return ChwnBackend().conv(x, kernel, None, LayerStage("conv1", layer))
 
     assert_alike(ours, plain, (x, kernel), ERROR)
 
@@ -60,11 +60,11 @@ def test_convolution_with_strides(layer, channels, height, width, batch):
 )
 def test_depthwise_convolution(layer, channels, size, batch):
     def ours(x, kernel):
-        stage = Stage("depthwise_conv1", layer)
+        stage = LayerStage("depthwise_conv1", layer)
         return ChwnBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, None, stage).transpose(3, 1, 2, 0)
 
     def plain(x, kernel):
-        return NhwcBackend().depthwise(x, kernel, None, Stage("depthwise_conv1", layer))
+        return NhwcBackend().depthwise(x, kernel, None, LayerStage("depthwise_conv1", layer))
 
     assert_alike(ours, plain, (drawn(batch, size, size + 1, channels), drawn(*layer.kernel_shape(channels))), ERROR)
 
@@ -75,7 +75,7 @@ def test_what_the_loops_do_not_have_is_left_to_others(monkeypatch):
     x = jnp.asarray(drawn(4, 9, 9, 3))
     for layer in (DepthwiseConv(kernel=4), DepthwiseConv(kernel=3, dilation=2), DepthwiseConv(kernel=3, padding=3)):
         kernel, bias = jnp.asarray(drawn(*layer.kernel_shape(4))), jnp.asarray(drawn(4))
-        stage = Stage("depthwise_conv1", layer)
+        stage = LayerStage("depthwise_conv1", layer)
         expected = NhwcBackend().depthwise(x.transpose(3, 1, 2, 0), kernel, bias, stage).transpose(3, 1, 2, 0)
         np.testing.assert_allclose(ChwnBackend().depthwise(x, kernel, bias, stage), expected, rtol=1e-4, atol=1e-4)
     assert not strided.suits(x.astype(jnp.float16), jnp.ones((3, 3, 4), jnp.float16), (1, 1), ((1, 1), (1, 1)))
@@ -155,7 +155,7 @@ def test_without_the_library_jax_computes_the_same(monkeypatch):
     each, pads = jnp.asarray(drawn(3, 3, 4, 1)), ((1, 1), (1, 1))
     last = convolution.Last(jnp.asarray(drawn(6)), jnp.asarray(drawn(6, 5, 5, 5)), rectify=True)
     of_each = convolution.Last(jnp.asarray(drawn(4)), rectify=True)
-    stage = Stage("conv1", Conv(filters=6, kernel=3, stride=2, padding=1), rectify=True)
+    stage = LayerStage("conv1", Conv(filters=6, kernel=3, stride=2, padding=1), rectify=True)
     ours = ChwnBackend().conv(x, kernel, last.bias, stage, last.added)
     ours_each = depthwise.convolve(x, each, (1, 1), (1, 1), pads, of_each)
     monkeypatch.setattr(calls, "available", lambda: False)
