@@ -1,7 +1,8 @@
-"""The layers of a list in the order in which a backend applies them, with the poolings that it applies in one step."""
+"""The layers of a list in the order in which a backend applies them, with those that it applies in one step."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from fer_jax.vocabulary.layers import (
@@ -41,14 +42,12 @@ def plain_stages(layers: tuple[Layer, ...], prefix: str = "") -> tuple[LayerStag
 
 def norms_joined(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Join each batch norm to the convolution right before it; for evaluation only."""
-    joined: list[LayerStage] = []
-    for stage in stages:
-        last = joined[-1] if joined else None
-        if isinstance(stage.layer, BatchNorm) and last and isinstance(last.layer, _CONVOLUTIONS) and last.norm is None:
-            joined[-1] = replace(last, norm=stage)
-        else:
-            joined.append(stage)
-    return tuple(joined)
+
+    def take(last: LayerStage, stage: LayerStage) -> LayerStage | None:
+        takes = isinstance(last.layer, _CONVOLUTIONS) and last.norm is None
+        return replace(last, norm=stage) if takes and isinstance(stage.layer, BatchNorm) else None
+
+    return _joined(stages, take)
 
 
 def pools_first(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
@@ -66,26 +65,37 @@ def pools_first(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
 
 def pools_joined(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Join each pooling to the convolution right before it, or to the batch norm if its windows touch."""
-    joined: list[LayerStage] = []
-    for stage in stages:
+
+    def take(last: LayerStage, stage: LayerStage) -> LayerStage | None:
         pool = stage.layer
-        if isinstance(pool, MaxPool) and joined and _takes_pool(joined[-1], pool):
-            joined[-1] = replace(joined[-1], pool=pool)
-        else:
-            joined.append(stage)
-    return tuple(joined)
+        return replace(last, pool=pool) if isinstance(pool, MaxPool) and _takes_pool(last, pool) else None
+
+    return _joined(stages, take)
 
 
 def relus_joined(stages: tuple[LayerStage, ...]) -> tuple[LayerStage, ...]:
     """Join each ReLU to the convolution, the batch norm or the residual right before it."""
-    joined: list[LayerStage] = []
-    takes_relu = (*_CONVOLUTIONS, BatchNorm, Residual)
-    for stage in stages:
+
+    def take(last: LayerStage, stage: LayerStage) -> LayerStage | None:
         relu = isinstance(stage.layer, Activation) and stage.layer.function == "relu"
-        if relu and joined and isinstance(joined[-1].layer, takes_relu) and not joined[-1].rectify:
-            joined[-1] = replace(joined[-1], rectify=True)
-        else:
+        takes = isinstance(last.layer, (*_CONVOLUTIONS, BatchNorm, Residual)) and not last.rectify
+        return replace(last, rectify=True) if relu and takes else None
+
+    return _joined(stages, take)
+
+
+def _joined(
+    stages: tuple[LayerStage, ...], take: Callable[[LayerStage, LayerStage], LayerStage | None]
+) -> tuple[LayerStage, ...]:
+    """The stages, each one put into the stage right before it if that takes it. take: that stage with this one in it,
+    or None."""
+    joined: list[LayerStage] = []
+    for stage in stages:
+        together = take(joined[-1], stage) if joined else None
+        if together is None:
             joined.append(stage)
+        else:
+            joined[-1] = together
     return tuple(joined)
 
 

@@ -23,7 +23,7 @@ from fer_jax.train.states import DeviceRows, EpochFigures, TrainState
 from fer_jax.vocabulary.network import Network
 from fer_jax.vocabulary.settings import Precision
 
-# Of each run, if several are evaluated side by side and one alone is by as many or more.
+# Samples of each run at a time, where several are evaluated side by side.
 _FEWEST_EVALUATED = 64
 # Least seconds between two checkpoints of a run. Writing one takes 0.1 to 0.3 s on a CPU machine. There that is a
 # fraction of an epoch, but on a GPU several times as long as an epoch of a small network.

@@ -52,6 +52,12 @@ def available() -> bool:
     return True
 
 
+def require() -> None:
+    """Raises NativeError if the library cannot be used."""
+    if not available():
+        raise NativeError("the native library is not available here")
+
+
 def pooled(shape: tuple[int, ...], keep_places: bool) -> tuple[jax.ShapeDtypeStruct, jax.ShapeDtypeStruct]:
     """The outputs of a call with pooling: the values, and their places in the windows, or one element instead."""
     values = jax.ShapeDtypeStruct(shape, jnp.float32)

@@ -16,7 +16,6 @@ from jax import Array
 from fer_jax.network.convolution import NOTHING_LAST, Last
 from fer_jax.network.native import calls
 from fer_jax.network.native.calls import DIRECT, POOLING_WINDOWS, STRIPS, WINOGRAD
-from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.pooling import AxisPadding
 
 KERNEL_SIZES = (1, 3, 5, 7)
@@ -52,8 +51,7 @@ def convolve(x: Array, kernel: Array, padding: AxisPadding, window: int = 1, las
     Returns:
         (filters, height // window, width // window, batch) of the convolution's height and width.
     """
-    if not calls.available():
-        raise NativeError("the native library is not available here")
+    calls.require()
     return _convolve(x, kernel, *calls.added_last(kernel, last), padding, window, last.rectify)
 
 

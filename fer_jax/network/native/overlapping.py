@@ -10,7 +10,6 @@ from jax import Array
 
 from fer_jax.network.convolution import NOTHING_LAST, Last
 from fer_jax.network.native import calls, convolution, pooling
-from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.pooling import AxisPadding
 from fer_jax.vocabulary.layers import MaxPool
 
@@ -39,8 +38,7 @@ def convolve(x: Array, kernel: Array, padding: AxisPadding, pool: MaxPool, last:
     Returns:
         (filters, rows of windows, columns of windows, batch).
     """
-    if not calls.available():
-        raise NativeError("the native library is not available here")
+    calls.require()
     return _convolve(x, kernel, *calls.added_last(kernel, last), padding, pool, last.rectify)
 
 

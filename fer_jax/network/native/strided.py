@@ -13,7 +13,6 @@ from jax import Array
 from fer_jax.network.convolution import NOTHING_LAST, Last
 from fer_jax.network.native import calls
 from fer_jax.network.native.calls import DEPTHWISE, STRIDED
-from fer_jax.network.native.compiler import NativeError
 from fer_jax.network.pooling import AxisPadding
 
 _Pair = tuple[int, int]
@@ -42,8 +41,7 @@ def convolve(x: Array, kernel: Array, strides: _Pair, padding: _Padding, last: L
     Returns:
         (filters or channels, height out, width out, batch).
     """
-    if not calls.available():
-        raise NativeError("the native library is not available here")
+    calls.require()
     return _convolve(x, kernel, *calls.added_last(kernel, last), strides, padding, last.rectify)
 
 
